@@ -1,0 +1,48 @@
+# Every job of the project, one recipe each. CI calls the same recipes.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# A venv of somebody else must not leak in, and Dagster's home is this folder unless you say otherwise.
+unexport VIRTUAL_ENV PYTHONHOME
+export DAGSTER_HOME ?= $(CURDIR)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run dev test check format bench clean
+
+help: ## list the jobs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sim_sync needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: $(STAMP) ## the main job end to end, on simulated carriers: crash, resume, reconcile, report
+	$(BIN)/python -m sim_sync demo
+
+dev: $(STAMP) ## the same with the Dagster UI on 127.0.0.1:3000, sensor and schedule on
+	$(BIN)/python -m sim_sync dev
+
+test: $(STAMP) ## all tests, on SQLite and on a PostgreSQL that they start themselves
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(STAMP) ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP) ## bring the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## the figures to reach beside the figures of this machine
+	$(BIN)/python -m sim_sync_tests.bench
+
+clean: ## remove the environment and what the demonstration wrote
+	rm -rf $(VENV) .sim_sync build *.egg-info .hypothesis .mypy_cache .ruff_cache

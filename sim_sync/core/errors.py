@@ -1,0 +1,141 @@
+"""Every error of sim_sync, grouped by what the reader should do. Nothing else raises its own kind.
+
+SimSyncError
+├── TransientError            wait and try again; nobody needs to know
+│   ├── Throttled             the carrier said: slower
+│   ├── CarrierUnavailable    no answer, or not a whole one
+│   └── WarehouseUnavailable  the database did not take the transaction
+├── ParkRequired              wait longer than a worker should sleep: give the worker back
+├── CarrierError              stop this carrier; somebody has to look
+│   ├── AuthenticationFailed  the carrier refused our credentials
+│   ├── UnexpectedAnswer      an answer its documentation does not know
+│   ├── ForeignOrigin         a server-supplied URL leads to another host
+│   ├── CursorRejected        the carrier no longer takes this cursor
+│   ├── CursorRepeated        the carrier leads in a circle
+│   └── TooManyQuarantined    so many unreadable records that it is no accident
+├── OwnershipError            this worker must not write; another one, or a person, decides
+│   ├── Fenced                somebody took the session over
+│   └── StopRequested         a person or the machine asked the sync to stop
+├── InputError                fix what you gave us; nothing was written
+│   ├── ConfigError           `carriers.yaml`, the environment or the command line
+│   └── InventoryError        our own list of SIMs cannot be read
+└── InternalError             a bug: please report it
+    └── IllegalTransition     a session state was left by a way that does not exist
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SimSyncError(Exception):
+    """The root of all errors that sim_sync raises on purpose. Its text is meant for people."""
+
+
+class TransientError(SimSyncError):
+    """Something that passes by itself: wait and try again."""
+
+    #: The shortest wait the other side asked for, in seconds; None where it named none.
+    retry_after_seconds: float | None = None
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Throttled(TransientError):
+    """The carrier asked us to slow down (429, or its own dialect of it)."""
+
+
+class CarrierUnavailable(TransientError):
+    """The carrier gave no answer, a 5xx, or an answer that was cut off."""
+
+
+class WarehouseUnavailable(TransientError):
+    """The database was locked, full, restarted or out of reach; the transaction did not happen."""
+
+
+class ParkRequired(SimSyncError):
+    """The wait is longer than a worker should sleep."""
+
+    def __init__(self, message: str, *, wait_seconds: float) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+
+
+class CarrierError(SimSyncError):
+    """A permanent problem of one carrier: its sync stops, the others go on."""
+
+
+class AuthenticationFailed(CarrierError):
+    """The carrier refused our credentials."""
+
+
+class UnexpectedAnswer(CarrierError):
+    """The carrier answered something that its documentation does not know."""
+
+
+class ForeignOrigin(CarrierError):
+    """A URL supplied by the server leads to an origin that is not configured; no request was sent."""
+
+
+class CursorRejected(CarrierError):
+    """The carrier no longer accepts a cursor that it gave us."""
+
+
+class CursorRepeated(CarrierError):
+    """The carrier handed out a cursor that this walk has already used: it would loop for ever."""
+
+
+class TooManyQuarantined(CarrierError):
+    """More records were unreadable than `quarantine.max_percent` allows."""
+
+
+class OwnershipError(SimSyncError):
+    """This worker no longer decides about the session and has to stop writing."""
+
+
+class Fenced(OwnershipError):
+    """Somebody took the session over: this worker's fence is no longer the highest."""
+
+
+class StopRequested(OwnershipError):
+    """A wait was cut short because somebody asked the sync to stop."""
+
+
+class InputError(SimSyncError):
+    """What we were given cannot be used; nothing was written."""
+
+
+class InventoryError(InputError):
+    """Our own list of SIMs cannot be read. A failed read is not an empty list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to fix in the configuration: where it stands, what was expected, what was found."""
+
+    where: str
+    key: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.key}: expected {self.expected}, found {self.found}"
+
+
+class ConfigError(InputError):
+    """The configuration has problems; all of them are listed, none is fixed by guessing."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = f"the configuration has {count} problem{'' if count == 1 else 's'}:"
+        super().__init__("\n  ".join([head, *map(str, self.problems)]))
+
+
+class InternalError(SimSyncError):
+    """A bug of sim_sync."""
+
+
+class IllegalTransition(InternalError):
+    """A session was asked to change its state in a way that the transition table does not have."""

@@ -1,0 +1,144 @@
+"""Who may work on a carrier now: the decision behind opening, resuming, refusing and superseding a session.
+
+Pure: the warehouse reads the open session under a lock, asks here, and does what it is told in the same transaction.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sim_sync.core.pages import Cursor
+from sim_sync.core.session import Session, State
+
+
+class Trigger(StrEnum):
+    """Who started the run. A machine resumes less than a person may."""
+
+    SENSOR = "sensor"
+    NIGHTLY = "nightly"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The operating-system process behind an owner: enough to tell on its own host whether it still lives."""
+
+    host: str
+    pid: int
+    started: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRequest:
+    """A run's wish to work on a carrier.
+
+    `owner` is the run's id. `first_cursor` and `config_hash` come from the connector. `gone_owners` are owners known to
+    be over: their run is finished or their process on this host is dead.
+    """
+
+    carrier: str
+    owner: str
+    process: Process
+    trigger: Trigger
+    first_cursor: Cursor
+    config_hash: str
+    lease_seconds: float
+    max_session_age_hours: float
+    max_stalled_resumes: int
+    restart: bool = False
+    gone_owners: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNew:
+    """Open a new session; `supersede_reason` says why the open one, if any, is given up."""
+
+    supersede_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Take the open session over. `lost_owner` says how its owner was lost, where it still counted as running."""
+
+    lost_owner: str | None = None
+    counts_as_stalled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Leave the session alone, for a reason that a person can read."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Resuming has not helped `max_stalled_resumes` times in a row: the session fails."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The answer to an `OpenRequest`: the session as it now stands, and why this run may not work on it, if so."""
+
+    session: Session
+    refusal: str | None = None
+
+
+Decision = OpenNew | Resume | Refuse | GiveUp
+
+
+def decide_opening(session: Session | None, request: OpenRequest, now: datetime) -> Decision:
+    """Decide what a run may do about the carrier's open session (`None`: it has none). `now` is the warehouse's."""
+    if session is None:
+        return OpenNew()
+    if request.restart:
+        return OpenNew("an operator asked for a restart")
+    if session.state is State.PAUSED:
+        return Refuse(f"paused by an operator; `sim-sync resume {session.carrier}` lets it go on")
+    lost_owner: str | None = None
+    if session.state is State.RUNNING:
+        lost_owner = owner_loss(session, request.gone_owners, now)
+        if lost_owner is None and session.owner != request.owner:
+            return Refuse(_busy(session))
+    if reason := _outlived(session, request, now):
+        return OpenNew(reason)
+    return _decide_resuming(session, request, now, lost_owner)
+
+
+def _decide_resuming(session: Session, request: OpenRequest, now: datetime, lost_owner: str | None) -> Decision:
+    asked_by_machine = request.trigger is Trigger.SENSOR
+    if session.state is State.PARKED and session.not_before is not None and now < session.not_before:
+        return Refuse(f"parked until {session.not_before:%Y-%m-%d %H:%M:%S} UTC: {session.last_error or 'waiting'}")
+    if session.state is State.FAILED and asked_by_machine:
+        return Refuse(f"failed and waiting for an operator: {session.last_error}")
+    if asked_by_machine and session.stalled_resumes >= request.max_stalled_resumes:
+        return GiveUp(
+            f"gave up after {session.stalled_resumes} resumes in a row without one committed page; "
+            f"the last error was: {session.last_error or lost_owner or 'none'}"
+        )
+    return Resume(lost_owner, counts_as_stalled=asked_by_machine)
+
+
+def owner_loss(session: Session, gone_owners: Collection[str], now: datetime) -> str | None:
+    """Return how the owner of a running session was lost, or None while it must be presumed alive."""
+    if session.owner in gone_owners:
+        return f"its run {session.owner} died"
+    if session.lease_expires_at is None or session.lease_expires_at <= now:
+        return f"the lease of its run {session.owner} ran out"
+    return None
+
+
+def _outlived(session: Session, request: OpenRequest, now: datetime) -> str | None:
+    if session.config_hash != request.config_hash:
+        return "the carrier's configuration changed, so the cursor means nothing any more"
+    if now - session.started_at > timedelta(hours=request.max_session_age_hours):
+        return f"the session is older than {request.max_session_age_hours:g} hours"
+    return None
+
+
+def _busy(session: Session) -> str:
+    until = f"{session.lease_expires_at:%H:%M:%S} UTC" if session.lease_expires_at else "now"
+    return f"at work in run {session.owner}, whose lease lasts until {until}; it is taken over if that run dies"

@@ -1,0 +1,64 @@
+"""What a carrier's page is to the sync: SIMs, unreadable records, and where the walk goes on.
+
+A cursor is a small JSON object that only its connector understands. Everything before it is committed; it holds no
+secret. `None` in its place means that the carrier itself said: this was the last page.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from sim_sync.core.sims import Sim
+
+JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+Cursor: TypeAlias = Mapping[str, JsonValue]
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, so that equal values are equal texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def cursor_digest(cursor: Cursor) -> str:
+    """Return 16 hex digits that name a cursor, for comparing it with all the earlier ones of its walk."""
+    return hashlib.sha256(canonical_json(cursor).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot be a SIM; it goes to `quarantined_records` and the walk goes on.
+
+    `position` counts from 0 in its page; `payload` is the record as JSON text, its secrets removed.
+    """
+
+    position: int
+    reason: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What it cost to get one page: requests repeated, and seconds spent waiting because the carrier said so."""
+
+    retries: int = 0
+    throttled_seconds: float = 0.0
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as fetched.
+
+    `records` counts what the carrier sent, whether or not it could be read; `records_total` and `pages_total` are the
+    carrier's own totals for the whole list, where it gives them.
+    """
+
+    sims: Sequence[Sim]
+    next_cursor: Cursor | None
+    records: int
+    rejected: Sequence[Rejected] = ()
+    records_total: int | None = None
+    pages_total: int | None = None
+    effort: Effort = field(default_factory=Effort)

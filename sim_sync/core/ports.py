@@ -1,0 +1,83 @@
+"""What the core asks of the outside world, as Protocols. Adapters: `carriers`, `warehouse`; fakes: the tests."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sim_sync.core.opening import Opened, OpenRequest
+from sim_sync.core.pages import Cursor, Page
+from sim_sync.core.session import Claim, Event, Session
+from sim_sync.core.sweep import SweepPolicy
+
+
+class CarrierSource(Protocol):
+    """One configured account at one carrier, read page by page."""
+
+    @property
+    def name(self) -> str:
+        """The carrier's name in `carriers.yaml`."""
+
+    @property
+    def config_hash(self) -> str:
+        """A digest of everything that gives this carrier's cursors their meaning; no secret goes into it."""
+
+    def first_cursor(self) -> Cursor:
+        """Return the cursor of the first page."""
+
+    def fetch_page(self, cursor: Cursor) -> Page:
+        """Fetch one page, riding out what passes by itself.
+
+        Raises:
+            ParkRequired: the wait is longer than a worker should sleep.
+            CarrierError: a permanent problem; `CursorRejected` where only the cursor is at fault.
+            StopRequested: a wait was cut short because the sync has to stop.
+        """
+
+
+class Waiter(Protocol):
+    """The one way to wait: a wait can be cut short by a stop, and tests do not sleep."""
+
+    def wait(self, seconds: float) -> None:
+        """Return after `seconds`, or raise `StopRequested` as soon as the sync has to stop."""
+
+
+class SessionStore(Protocol):
+    """The warehouse as a sync sees it. Every method is one transaction."""
+
+    def open_session(self, request: OpenRequest) -> Opened:
+        """Open, resume or refuse the carrier's session, as `decide_opening` says; a success takes the lease."""
+
+    def commit_page(self, claim: Claim, expected_cursor: Cursor, page: Page) -> Session:
+        """Write a page, its changes, the checkpoint and the progress, if the claim and the cursor still hold.
+
+        Raises:
+            Fenced: another owner has taken the session over; nothing was written.
+            CursorRepeated: the page leads back to a cursor of this walk; nothing was written.
+            WarehouseUnavailable: the transaction did not happen, and may be tried again.
+        """
+
+    def commit_walk_restart(self, claim: Claim, first_cursor: Cursor, reason: str) -> Session:
+        """Set the session back to its first page, because the carrier no longer takes its cursor."""
+
+    def renew_lease(self, claim: Claim) -> Session:
+        """Extend the lease and return the session as it stands, a pause included."""
+
+    def release(
+        self, claim: Claim, event: Event, *, error: str | None = None, wait_seconds: float | None = None
+    ) -> Session:
+        """Give the lease back and move the session by `event`; a claim that was lost changes nothing."""
+
+    def close_session(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> Session:
+        """Certify the walk, sweep if it may, and complete the session."""
+
+    def session(self, session_id: str) -> Session:
+        """Return a session."""
+
+    def open_session_of(self, carrier: str) -> Session | None:
+        """Return the carrier's session that is not final, if it has one."""
+
+    def latest_sessions(self, carriers: Sequence[str]) -> Sequence[Session]:
+        """Return each carrier's open or else newest session."""
+
+    def now(self) -> datetime:
+        """Return the warehouse's own time: the only clock that leases are measured with."""

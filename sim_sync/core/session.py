@@ -1,0 +1,166 @@
+"""The life of a session: its states, the events that move it, and the one table of legal transitions.
+
+A session is one complete walk over a carrier, over as many runs as it takes. Who may take one over is decided in
+`opening`; how pages move it forward is in `sync`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from sim_sync.core.errors import IllegalTransition
+from sim_sync.core.pages import Cursor
+
+
+class State(StrEnum):
+    """Where a session stands. Machine stop, waiting, human stop, giving up and done are different words."""
+
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    PARKED = "parked"
+    PAUSED = "paused"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    SUPERSEDED = "superseded"
+
+
+class Event(StrEnum):
+    """What can happen to a session. Each is something real: a commit, a death, a person."""
+
+    PAGE_COMMITTED = "page committed"
+    OWNER_LOST = "owner lost"
+    STOPPED_BY_MACHINE = "stopped by the machine"
+    WAIT_TOO_LONG = "wait too long"
+    PAUSED_BY_OPERATOR = "paused by an operator"
+    GAVE_UP = "gave up"
+    WALKED_TO_THE_END = "walked to the end"
+    TAKEN_OVER = "taken over"
+    RELEASED_BY_OPERATOR = "released by an operator"
+    REPLACED_BY_NEW_SESSION = "replaced by a new session"
+
+
+FINAL_STATES = frozenset({State.COMPLETED, State.SUPERSEDED})
+
+TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
+    {
+        # A page, its rows and its checkpoint were committed in one transaction.
+        (State.RUNNING, Event.PAGE_COMMITTED): State.RUNNING,
+        # The pause arrived while a page was in hand: the page is committed, the pause stays.
+        (State.PAUSED, Event.PAGE_COMMITTED): State.PAUSED,
+        # The owner's process is gone, its run is over, or its lease ran out (kill -9, power cut, host lost).
+        (State.RUNNING, Event.OWNER_LOST): State.INTERRUPTED,
+        # SIGTERM of a deploy, or the page or time budget of the run is used up.
+        (State.RUNNING, Event.STOPPED_BY_MACHINE): State.INTERRUPTED,
+        # Retry-After of hours, monthly quota gone, carrier down after all attempts.
+        (State.RUNNING, Event.WAIT_TOO_LONG): State.PARKED,
+        # `sim-sync pause`, or Terminate in the UI; also while nobody is at work.
+        (State.RUNNING, Event.PAUSED_BY_OPERATOR): State.PAUSED,
+        (State.INTERRUPTED, Event.PAUSED_BY_OPERATOR): State.PAUSED,
+        (State.PARKED, Event.PAUSED_BY_OPERATOR): State.PAUSED,
+        (State.FAILED, Event.PAUSED_BY_OPERATOR): State.PAUSED,
+        # A permanent error of the carrier or the config.
+        (State.RUNNING, Event.GAVE_UP): State.FAILED,
+        # N resumes in a row ended without one committed page: noticed before the next resume.
+        (State.INTERRUPTED, Event.GAVE_UP): State.FAILED,
+        (State.PARKED, Event.GAVE_UP): State.FAILED,
+        # The carrier gave its end signal, and what to do about unseen SIMs is decided.
+        (State.RUNNING, Event.WALKED_TO_THE_END): State.COMPLETED,
+        # A new run takes the lease and raises the fence.
+        (State.INTERRUPTED, Event.TAKEN_OVER): State.RUNNING,
+        (State.PARKED, Event.TAKEN_OVER): State.RUNNING,
+        # Only an operator or the nightly run does this.
+        (State.FAILED, Event.TAKEN_OVER): State.RUNNING,
+        # `sim-sync resume`: the session may be taken over again, by the sensor or by the person's own run.
+        (State.PAUSED, Event.RELEASED_BY_OPERATOR): State.INTERRUPTED,
+        (State.FAILED, Event.RELEASED_BY_OPERATOR): State.INTERRUPTED,
+        (State.PARKED, Event.RELEASED_BY_OPERATOR): State.INTERRUPTED,
+        # A restart was asked for, the config changed so that the cursor means nothing, or the session is too old.
+        (State.RUNNING, Event.REPLACED_BY_NEW_SESSION): State.SUPERSEDED,
+        (State.INTERRUPTED, Event.REPLACED_BY_NEW_SESSION): State.SUPERSEDED,
+        (State.PARKED, Event.REPLACED_BY_NEW_SESSION): State.SUPERSEDED,
+        (State.PAUSED, Event.REPLACED_BY_NEW_SESSION): State.SUPERSEDED,
+        (State.FAILED, Event.REPLACED_BY_NEW_SESSION): State.SUPERSEDED,
+    }
+)
+
+
+def next_state(state: State, event: Event) -> State:
+    """Return the state that follows, or raise `IllegalTransition` where the table has no such way."""
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise IllegalTransition(
+            f"a session that is {state.value} cannot be moved by the event {event.value!r}; please report this as a bug"
+        ) from None
+
+
+class SweepState(StrEnum):
+    """What became of marking the SIMs that a walk did not see."""
+
+    PENDING = "pending"
+    DONE = "done"
+    HELD = "held"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to write to a session: valid while `fence` is the session's highest."""
+
+    session_id: str
+    carrier: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One row of `sync_sessions`: the committed truth about a walk. Field meanings are in `docs/tables.md`.
+
+    `cursor` is `None` when the carrier has given its end signal and only closing is left.
+    """
+
+    session_id: str
+    carrier: str
+    state: State
+    cursor: Cursor | None
+    fence: int
+    config_hash: str
+    started_at: datetime
+    updated_at: datetime
+    pages_done: int = 0
+    pages_expected: int | None = None
+    records_seen: int = 0
+    records_expected: int | None = None
+    records_added: int = 0
+    records_changed: int = 0
+    records_quarantined: int = 0
+    retries: int = 0
+    throttled_seconds: float = 0.0
+    eta_at: datetime | None = None
+    owner: str | None = None
+    lease_expires_at: datetime | None = None
+    not_before: datetime | None = None
+    stalled_resumes: int = 0
+    finished_at: datetime | None = None
+    last_error: str | None = None
+    last_error_at: datetime | None = None
+    sweep_state: SweepState = SweepState.PENDING
+    sweep_reason: str | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """The claim that this row's fence stands for."""
+        return Claim(self.session_id, self.carrier, self.fence)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session can still go on."""
+        return self.state not in FINAL_STATES
+
+    @property
+    def walked_to_the_end(self) -> bool:
+        """Whether the carrier has given its end signal."""
+        return self.cursor is None

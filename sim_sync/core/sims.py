@@ -1,0 +1,135 @@
+"""What a SIM is to sim_sync: the record a carrier's page is turned into, and the lifecycle all carriers share.
+
+Identifier forms are in `identifiers`; how one carrier's words map to the lifecycle is that carrier's connector's.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Lifecycle(StrEnum):
+    """The states of a SIM that every carrier's own words are brought to."""
+
+    INVENTORY = "inventory"
+    TEST_READY = "test_ready"
+    ACTIVATION_READY = "activation_ready"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DEACTIVATED = "deactivated"
+    TERMINATED = "terminated"
+    REPLACED = "replaced"
+    UNKNOWN = "unknown"
+
+
+#: The quality flag of a SIM whose carrier used a status word that its connector does not list.
+UNKNOWN_STATUS_FLAG = "unknown_status"
+
+
+class Sim(NamedTuple):
+    """One SIM as its carrier tells it. A tuple, because pages of a thousand are compared field by field.
+
+    `None` means "the carrier does not say". `attributes` is canonical JSON text: the rest of the record without its
+    secrets. `quality_flags` is canonical JSON text of a sorted list. Times are aware and in UTC.
+    """
+
+    sim_id: str
+    iccid: str | None = None
+    iccid_raw: str | None = None
+    imsi: str | None = None
+    msisdn: str | None = None
+    imei: str | None = None
+    eid: str | None = None
+    status: str = Lifecycle.UNKNOWN.value
+    carrier_status: str | None = None
+    pending: bool = False
+    rate_plan: str | None = None
+    ip_address: str | None = None
+    label: str | None = None
+    account: str | None = None
+    activated_at: datetime | None = None
+    carrier_updated_at: datetime | None = None
+    attributes: str = "{}"
+    quality_flags: str = "[]"
+
+
+#: The fields whose changes are kept in `sim_changes`: facts about the SIM. Left out are `carrier_updated_at` (a clock),
+#: `attributes` (usage counters move every night) and what we derive ourselves (`iccid_raw` follows `iccid`).
+TRACKED_FIELDS: tuple[str, ...] = (
+    "iccid",
+    "imsi",
+    "msisdn",
+    "imei",
+    "eid",
+    "status",
+    "carrier_status",
+    "pending",
+    "rate_plan",
+    "ip_address",
+    "label",
+    "account",
+    "activated_at",
+)
+_TRACKED_POSITIONS: tuple[tuple[int, str], ...] = tuple((Sim._fields.index(name), name) for name in TRACKED_FIELDS)
+
+
+class FieldChange(NamedTuple):
+    """One tracked field of one SIM that is no longer what it was; both values as text."""
+
+    sim_id: str
+    field: str
+    old_value: str | None
+    new_value: str | None
+
+
+def tracked_changes(old: Sim, new: Sim) -> Iterator[FieldChange]:
+    """Yield what differs between two tellings of the same SIM, in the order of `TRACKED_FIELDS`."""
+    for position, field in _TRACKED_POSITIONS:
+        if old[position] != new[position]:
+            yield FieldChange(new.sim_id, field, _as_text(old[position]), _as_text(new[position]))
+
+
+def _as_text(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+class StatusMeaning(NamedTuple):
+    """What one status word of a carrier means: its place in the lifecycle, and whether a change is in flight."""
+
+    status: Lifecycle
+    pending: bool = False
+
+
+class StatusWords:
+    """One carrier's status words, looked up without regard to case, hyphens or spaces.
+
+    An unlisted word is `unknown`, counted by its quality flag; it is never an exception and never `active`.
+    """
+
+    def __init__(self, meanings: Mapping[str, StatusMeaning]) -> None:
+        self._meanings = {_folded(word): meaning for word, meaning in meanings.items()}
+
+    def __getitem__(self, word: str) -> StatusMeaning:
+        return self._meanings.get(_folded(word), StatusMeaning(Lifecycle.UNKNOWN))
+
+    def __contains__(self, word: str) -> bool:
+        return _folded(word) in self._meanings
+
+    def overridden_by(self, meanings: Mapping[str, StatusMeaning]) -> "StatusWords":
+        """Return these words with some of them replaced or added, as `statuses:` in `carriers.yaml` asks."""
+        merged = StatusWords({})
+        merged._meanings = self._meanings | {_folded(word): meaning for word, meaning in meanings.items()}
+        return merged
+
+
+def _folded(word: str) -> str:
+    return word.strip().lower().replace("-", "_").replace(" ", "_")

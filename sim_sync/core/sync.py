@@ -1,0 +1,91 @@
+"""The step loop, the heart of sim_sync: fetch a page, commit it with its checkpoint, ask whether to stop, go on.
+
+It knows no clock, network, SQL or Dagster. A crash at any point of it costs at most the page in hand.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sim_sync.core.errors import CursorRejected, TooManyQuarantined
+from sim_sync.core.pages import Cursor
+from sim_sync.core.ports import CarrierSource, SessionStore
+from sim_sync.core.session import Session, State
+
+
+class StopReason(StrEnum):
+    """Why a run's work on a walk stopped before its end."""
+
+    PAUSED = "paused by an operator"
+    FENCED = "another run took the session over"
+    PARKED = "the wait is longer than a worker should sleep"
+    FAILED = "a permanent error"
+    SHUTDOWN = "the process was asked to end"
+    PAGE_BUDGET = "the page budget of this run is used up"
+    TIME_BUDGET = "the time budget of this run is used up"
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineLimit:
+    """How many unreadable records a walk may have. One bad record never stops a walk."""
+
+    max_percent: float = 1.0
+    #: Below this many records the share says nothing yet; it is judged at the end of a short walk.
+    judged_from_records: int = 1000
+
+    def check(self, session: Session) -> None:
+        """Raise `TooManyQuarantined` where it is no accident any more."""
+        if session.records_seen < self.judged_from_records and not session.walked_to_the_end:
+            return
+        allowed = max(1.0, session.records_seen * self.max_percent / 100)
+        if session.records_quarantined > allowed:
+            raise TooManyQuarantined(
+                f"carrier {session.carrier}: {session.records_quarantined} of {session.records_seen} records could not "
+                f"be read, more than quarantine.max_percent ({self.max_percent:g} %) allows; see `sim-sync quarantine "
+                f"list`, then correct the field mapping or raise the limit"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRules:
+    """What a walk is bound by: where it may start again, what it tolerates and when it stops."""
+
+    should_stop: Callable[[Session], StopReason | None]
+    on_checkpoint: Callable[[Session], None]
+    quarantine: QuarantineLimit = QuarantineLimit()
+    #: A cursor that the carrier no longer takes sets the walk back to its start, this many times in one run.
+    max_walk_restarts: int = 3
+
+
+def walk(session: Session, carrier: CarrierSource, store: SessionStore, rules: StepRules) -> StopReason | None:
+    """Walk a claimed session from its cursor until the carrier's end signal (None) or a reason to stop.
+
+    Raises:
+        TransientError, ParkRequired, CarrierError, OwnershipError: from the carrier and the store, see there.
+    """
+    restarts_left = rules.max_walk_restarts
+    rules.quarantine.check(session)
+    while session.cursor is not None:
+        if reason := _reason_to_stop(session, rules):
+            return reason
+        try:
+            session = _step(session, session.cursor, carrier, store)
+        except CursorRejected as rejected:
+            if restarts_left == 0 or session.cursor == carrier.first_cursor():
+                raise
+            restarts_left -= 1
+            session = store.commit_walk_restart(session.claim, carrier.first_cursor(), str(rejected))
+        rules.on_checkpoint(session)
+        rules.quarantine.check(session)
+    return StopReason.PAUSED if session.state is State.PAUSED else None
+
+
+def _step(session: Session, cursor: Cursor, carrier: CarrierSource, store: SessionStore) -> Session:
+    page = carrier.fetch_page(cursor)
+    return store.commit_page(session.claim, cursor, page)
+
+
+def _reason_to_stop(session: Session, rules: StepRules) -> StopReason | None:
+    if session.state is State.PAUSED:
+        return StopReason.PAUSED
+    return rules.should_stop(session)
