@@ -1,0 +1,110 @@
+"""The rows of a page: SIMs, their change history and unreadable records, in a handful of statements whatever its size.
+
+Runs inside the transaction that `store` opened and fenced; nothing here commits.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from sim_sync.core.diff import KnownSim, PageDiff, diff_page
+from sim_sync.core.pages import Page, Rejected
+from sim_sync.core.session import Session
+from sim_sync.core.sims import FieldChange, Sim
+from sim_sync.warehouse.dialects import BulkInsert, is_one_of, list_parameter, text_of_json
+from sim_sync.warehouse.tables import UtcDateTime, carrier_sims, quarantined_records, sim_changes
+
+_KEPT_AT_FIRST_SIGHT = {"carrier", "sim_id", "first_seen_at"}
+_SIM_COLUMNS = ("carrier", *Sim._fields, "first_seen_at", "last_changed_at", "last_seen_session")
+_OVERWRITTEN = ", ".join(f"{name} = excluded.{name}" for name in _SIM_COLUMNS if name not in _KEPT_AT_FIRST_SIGHT)
+
+_UPSERT_SIMS = BulkInsert(
+    carrier_sims,
+    _SIM_COLUMNS,
+    # A SIM that is seen again is neither absent nor vanished, however long it was.
+    f"ON CONFLICT (carrier, sim_id) DO UPDATE SET {_OVERWRITTEN}, absent_since = NULL, vanished_at = NULL",
+)
+_INSERT_CHANGES = BulkInsert(
+    sim_changes,
+    ("carrier", "sim_id", "session_id", "field", "old_value", "new_value", "changed_at"),
+    # A second change within one walk: from what it was before the walk to what it is now.
+    "ON CONFLICT (carrier, sim_id, session_id, field) "
+    "DO UPDATE SET new_value = excluded.new_value, changed_at = excluded.changed_at",
+)
+_INSERT_QUARANTINED = BulkInsert(
+    quarantined_records,
+    ("carrier", "session_id", "page_number", "position", "reason", "payload", "quarantined_at"),
+    "ON CONFLICT (session_id, page_number, position) DO NOTHING",
+)
+
+
+def known_sims(connection: sa.Connection, carrier: str, sims: Sequence[Sim]) -> dict[str, KnownSim]:
+    """Return what the warehouse holds of the SIMs of a page, by `sim_id`."""
+    dialect = connection.dialect
+    json_columns = {"attributes", "quality_flags"}
+    columns = ", ".join(text_of_json(dialect, name) if name in json_columns else name for name in Sim._fields)
+    condition = is_one_of(dialect, "sim_id", "sim_ids")
+    statement = sa.text(
+        f"SELECT {columns}, last_changed_at FROM carrier_sims WHERE carrier = :carrier AND {condition}"
+    ).columns(*(_read_as(name) for name in (*Sim._fields, "last_changed_at")))
+    parameters = {"carrier": carrier, "sim_ids": list_parameter(dialect, [sim.sim_id for sim in sims])}
+    rows = connection.execute(statement, parameters)
+    return {row[0]: KnownSim(Sim._make(row[:-1]), row[-1]) for row in rows}
+
+
+def _read_as(name: str) -> sa.ColumnClause[object]:
+    kind = carrier_sims.c[name].type
+    return sa.column(name, kind if isinstance(kind, UtcDateTime | sa.Boolean) else sa.Text())
+
+
+def write_sims(connection: sa.Connection, session: Session, sims: Sequence[Sim], now: datetime) -> PageDiff:
+    """Bring the page's SIMs into `carrier_sims` and return what that changed."""
+    if not sims:
+        return PageDiff()
+    diff = diff_page(sims, known_sims(connection, session.carrier, sims), now)
+    _UPSERT_SIMS.execute(
+        connection,
+        [(session.carrier, *sim, now, changed_at, session.session_id) for sim, changed_at in diff.upserts],
+    )
+    _note_seen(connection, session, diff.unchanged)
+    return diff
+
+
+def _note_seen(connection: sa.Connection, session: Session, sim_ids: Sequence[str]) -> None:
+    if not sim_ids:
+        return
+    dialect = connection.dialect
+    statement = sa.text(
+        "UPDATE carrier_sims SET last_seen_session = :session_id, absent_since = NULL, vanished_at = NULL "
+        f"WHERE carrier = :carrier AND {is_one_of(dialect, 'sim_id', 'sim_ids')}"
+    )
+    connection.execute(
+        statement,
+        {
+            "session_id": session.session_id,
+            "carrier": session.carrier,
+            "sim_ids": list_parameter(dialect, sim_ids),
+        },
+    )
+
+
+def write_changes(connection: sa.Connection, session: Session, changes: Sequence[FieldChange], now: datetime) -> None:
+    """Append the page's field changes to the history."""
+    _INSERT_CHANGES.execute(
+        connection,
+        [
+            (session.carrier, change.sim_id, session.session_id, change.field, change.old_value, change.new_value, now)
+            for change in changes
+        ],
+    )
+
+
+def write_quarantined(connection: sa.Connection, session: Session, page: Page, now: datetime) -> None:
+    """Keep the records that could not be read, with their reasons."""
+
+    def row(rejected: Rejected) -> tuple[object, ...]:
+        place = (session.pages_done + 1, rejected.position)
+        return (session.carrier, session.session_id, *place, rejected.reason, rejected.payload, now)
+
+    _INSERT_QUARANTINED.execute(connection, [row(rejected) for rejected in page.rejected])

@@ -1,0 +1,62 @@
+"""The end of a walk in the tables: count what it saw, and mark what it did not see, if it may.
+
+Which walks may is decided in `core.sweep`. It sweeps by the session, never by the run: a walk takes many runs.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from sim_sync.core.session import Session, SweepState
+from sim_sync.core.sweep import SweepPolicy, SweepVerdict, WalkFacts, decide_sweep
+from sim_sync.warehouse.sessions import read_notes
+from sim_sync.warehouse.tables import carrier_sims
+
+_sims = carrier_sims.c
+
+
+def sweep(
+    connection: sa.Connection, session: Session, policy: SweepPolicy, *, config_hash: str, now: datetime
+) -> SweepVerdict:
+    """Decide what becomes of the SIMs that the session did not see, and mark them if that is the decision."""
+    verdict = decide_sweep(walk_facts(connection, session, config_hash), policy)
+    if verdict.state is SweepState.DONE:
+        mark_unseen(connection, session, now)
+    return verdict
+
+
+def walk_facts(connection: sa.Connection, session: Session, config_hash: str) -> WalkFacts:
+    """Count what the session saw and missed, in one pass over the carrier's SIMs."""
+    seen = _sims.last_seen_session == session.session_id
+    there = _sims.vanished_at.is_(None)
+
+    def count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+        return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
+
+    # SIMs that this walk added are not "known" yet: the guard compares with what was there before.
+    known_before = sa.and_(there, _sims.first_seen_at < session.started_at)
+    query = sa.select(
+        count(seen), count(known_before), count(sa.and_(~seen, there, _sims.absent_since.is_(None)))
+    ).where(_sims.carrier == session.carrier)
+    sims_seen, sims_known, newly_missing = connection.execute(query).one()
+    return WalkFacts(
+        sims_seen=int(sims_seen),
+        sims_known=int(sims_known),
+        newly_missing=int(newly_missing),
+        records_quarantined=session.records_quarantined,
+        carrier_total=read_notes(connection, session.session_id).carrier_total,
+        end_signalled=session.walked_to_the_end,
+        config_unchanged=session.config_hash == config_hash,
+    )
+
+
+def mark_unseen(connection: sa.Connection, session: Session, now: datetime) -> None:
+    """Mark SIMs missed for the first time as absent, and those that an earlier walk missed too as vanished."""
+    unseen = sa.and_(
+        _sims.carrier == session.carrier,
+        _sims.last_seen_session != session.session_id,
+        _sims.vanished_at.is_(None),
+    )
+    # First those that were absent before, so that nobody passes both stations in one night.
+    connection.execute(carrier_sims.update().where(unseen, _sims.absent_since.is_not(None)).values(vanished_at=now))
+    connection.execute(carrier_sims.update().where(unseen, _sims.absent_since.is_(None)).values(absent_since=now))

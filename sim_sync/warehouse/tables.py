@@ -1,0 +1,215 @@
+"""The tables, as both databases have them. `docs/tables.md` explains every column to the people who query them.
+
+`session_internals` and `walk_cursors` are our own notes; the other tables are the public contract. A change here needs
+a migration, and a test compares the two.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC time: `timestamptz` in PostgreSQL, ISO text without an offset in SQLite."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Refuse a naive time, and give the database UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"expected an aware time, found {value!r}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Return what the database has as an aware UTC time."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+#: JSON whose text is kept as it was written, so that canonical texts can be compared.
+JsonText = sa.JSON(none_as_null=True).with_variant(sqlite.JSON(none_as_null=True), "sqlite")
+#: A row number that SQLite counts up by itself only if it is called INTEGER.
+RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _text(name: str, **options: Any) -> sa.Column[str]:
+    return sa.Column(name, sa.Text(), **options)
+
+
+def _time(name: str, **options: Any) -> sa.Column[datetime]:
+    return sa.Column(name, UtcDateTime(), **options)
+
+
+def _count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), nullable=False, server_default="0")
+
+
+carrier_sims = sa.Table(
+    "carrier_sims",
+    metadata,
+    _text("carrier", primary_key=True),
+    _text("sim_id", primary_key=True),
+    _text("iccid"),
+    _text("iccid_raw"),
+    _text("imsi"),
+    _text("msisdn"),
+    _text("imei"),
+    _text("eid"),
+    _text("status", nullable=False),
+    _text("carrier_status"),
+    sa.Column("pending", sa.Boolean(), nullable=False, server_default=sa.false()),
+    _text("rate_plan"),
+    _text("ip_address"),
+    _text("label"),
+    _text("account"),
+    _time("activated_at"),
+    _time("carrier_updated_at"),
+    sa.Column("attributes", JsonText, nullable=False),
+    sa.Column("quality_flags", JsonText, nullable=False),
+    _time("first_seen_at", nullable=False),
+    _time("last_changed_at", nullable=False),
+    _text("last_seen_session", nullable=False),
+    _time("absent_since"),
+    _time("vanished_at"),
+    sa.Index("ix_carrier_sims_carrier_iccid", "carrier", "iccid"),
+)
+
+sim_changes = sa.Table(
+    "sim_changes",
+    metadata,
+    _text("carrier", primary_key=True),
+    _text("sim_id", primary_key=True),
+    _text("session_id", primary_key=True),
+    _text("field", primary_key=True),
+    _text("old_value"),
+    _text("new_value"),
+    _time("changed_at", nullable=False),
+    sa.Index("ix_sim_changes_carrier_changed_at", "carrier", "changed_at"),
+)
+
+sync_sessions = sa.Table(
+    "sync_sessions",
+    metadata,
+    _text("session_id", primary_key=True),
+    _text("carrier", nullable=False),
+    _text("state", nullable=False),
+    sa.Column("cursor", JsonText),
+    _count("pages_done"),
+    sa.Column("pages_expected", sa.BigInteger()),
+    _count("records_seen"),
+    sa.Column("records_expected", sa.BigInteger()),
+    _count("records_added"),
+    _count("records_changed"),
+    _count("records_quarantined"),
+    _count("retries"),
+    sa.Column("throttled_seconds", sa.Double(), nullable=False, server_default="0"),
+    _time("eta_at"),
+    sa.Column("fence", sa.BigInteger(), nullable=False),
+    _text("owner"),
+    _time("lease_expires_at"),
+    _time("not_before"),
+    _count("stalled_resumes"),
+    _time("started_at", nullable=False),
+    _time("updated_at", nullable=False),
+    _time("finished_at"),
+    _text("last_error"),
+    _time("last_error_at"),
+    _text("config_hash", nullable=False),
+    _text("sweep_state", nullable=False),
+    _text("sweep_reason"),
+    sa.Index("ix_sync_sessions_carrier_started_at", "carrier", "started_at"),
+)
+#: At most one session per carrier is open: the database itself refuses a second one.
+sa.Index(
+    "uq_sync_sessions_one_open_per_carrier",
+    sync_sessions.c.carrier,
+    unique=True,
+    sqlite_where=sync_sessions.c.state.not_in(["completed", "superseded"]),
+    postgresql_where=sync_sessions.c.state.not_in(["completed", "superseded"]),
+)
+
+session_internals = sa.Table(
+    "session_internals",
+    metadata,
+    _text("session_id", primary_key=True),
+    _text("owner_host"),
+    sa.Column("owner_pid", sa.BigInteger()),
+    _text("owner_started"),
+    sa.Column("lease_seconds", sa.Double(), nullable=False),
+    sa.Column("carrier_total", sa.BigInteger()),
+    sa.Column("pace_seconds", sa.Double()),
+    _count("walk_restarts"),
+)
+
+walk_cursors = sa.Table(
+    "walk_cursors",
+    metadata,
+    _text("session_id", primary_key=True),
+    _text("digest", primary_key=True),
+)
+
+quarantined_records = sa.Table(
+    "quarantined_records",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    _text("carrier", nullable=False),
+    _text("session_id", nullable=False),
+    sa.Column("page_number", sa.BigInteger(), nullable=False),
+    sa.Column("position", sa.BigInteger(), nullable=False),
+    _text("reason", nullable=False),
+    sa.Column("payload", JsonText, nullable=False),
+    _time("quarantined_at", nullable=False),
+    _time("resolved_at"),
+    _text("resolution"),
+    sa.Index("ix_quarantined_records_carrier_resolved_at", "carrier", "resolved_at"),
+    # A walk that had to start again meets the same bad record again: it is kept once a session.
+    sa.UniqueConstraint("session_id", "page_number", "position"),
+)
+
+inventory_sims = sa.Table(
+    "inventory_sims",
+    metadata,
+    _text("carrier", primary_key=True),
+    _text("iccid", primary_key=True),
+    _text("iccid_raw"),
+    _text("imsi"),
+    _text("msisdn"),
+    _text("imei"),
+    _text("status"),
+    _text("rate_plan"),
+    _text("label"),
+    sa.Column("attributes", JsonText, nullable=False),
+    _time("loaded_at", nullable=False),
+    _time("removed_at"),
+)
+
+sim_discrepancies = sa.Table(
+    "sim_discrepancies",
+    metadata,
+    _text("carrier", primary_key=True),
+    _text("iccid", primary_key=True),
+    _text("kind", primary_key=True),
+    _text("field", primary_key=True),
+    _text("ours"),
+    _text("theirs"),
+    _text("severity", nullable=False),
+    _time("first_seen_at", nullable=False),
+    _time("last_seen_at", nullable=False),
+    _count("times_seen"),
+    _time("resolved_at"),
+    sa.Index("ix_sim_discrepancies_carrier_resolved_at", "carrier", "resolved_at"),
+)

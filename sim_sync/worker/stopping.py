@@ -1,0 +1,66 @@
+"""How a running sync is asked to stop, and how every wait of it hears that at once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from sim_sync.core.errors import StopRequested
+from sim_sync.core.sync import StopReason
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stop:
+    """A request to stop, raised by a signal, by the lease keeper or by a person; the first reason counts."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._reason: StopReason | None = None
+        self._error: BaseException | None = None
+        #: The signal that asked, if one did.
+        self.signal_number: int | None = None
+
+    @property
+    def reason(self) -> StopReason | None:
+        """Why to stop, or None to go on."""
+        return self._reason
+
+    @property
+    def error(self) -> BaseException | None:
+        """The loss of the session that was noticed elsewhere, if that is why to stop."""
+        return self._error
+
+    def request(self, reason: StopReason, *, error: BaseException | None = None) -> None:
+        """Ask to stop; every wait in progress ends now."""
+        if self._reason is None:
+            self._reason, self._error = reason, error
+        self._event.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, as a `Waiter` does: return after `seconds`, or raise `StopRequested` when asked to stop."""
+        if self._event.wait(max(seconds, 0.0)):
+            raise StopRequested(f"a wait of {seconds:.0f} s was cut short: {(self._reason or '')}")
+
+
+@contextmanager
+def stopped_by_signals(stop: Stop) -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into a request to finish the page in hand; outside of the main thread, change nothing.
+
+    The handlers that were there before are back in place afterwards, so that who installed them can be told.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.signal_number = number
+        stop.request(StopReason.SHUTDOWN)
+
+    before = {number: signal.signal(number, ask) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
