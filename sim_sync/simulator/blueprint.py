@@ -1,0 +1,176 @@
+"""What SIM number `index` of a fleet looks like, computed from a profile and a seed. Holds no SIM.
+
+Two releases must give the same SIM for the same profile, seed and index: inventories written with one are read with
+the next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sim_sync.core.sims import Lifecycle
+from sim_sync.simulator.mixing import (
+    Permutation,
+    luhn_check_digit,
+    luhn_sum,
+    mix64,
+    mod_97_check_digits,
+    seeded_number,
+    unmix64,
+)
+
+#: The most SIMs a fleet may ever have: the identifiers beyond it are kept for SIMs that no carrier has.
+MAX_FLEET_SIZE = 10**9
+
+_NEVER_ACTIVATED = frozenset({Lifecycle.INVENTORY, Lifecycle.TEST_READY, Lifecycle.ACTIVATION_READY})
+_STATUS_SLOTS = 1024
+_FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)
+_DAY_TEXTS = tuple(f"{_FIRST_DAY + timedelta(days=day):%Y-%m-%d}" for day in range(1024 + 64 + 1024))
+_TIME_TEXTS = tuple(f"T{minute // 60:02}:{minute % 60:02}:{minute * 37 % 60:02}Z" for minute in range(1440))
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSim:
+    """One SIM of a fleet in words that belong to no vendor.
+
+    `status` is a word of sim_sync's lifecycle; `vendor_status`, where set, is what the vendor sends instead of its own
+    word for it. All times are aware and in UTC.
+    """
+
+    index: int
+    iccid: str | None
+    imsi: str | None
+    msisdn: str | None
+    imei: str | None
+    eid: str | None
+    status: str
+    vendor_status: str | None
+    rate_plan: str | None
+    label: str | None
+    ip_address: str | None
+    activated_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the SIMs of one vendor have in common.
+
+    `iccid_prefix` has 8 digits, `imsi_prefix` 5 (a known MCC and MNC), `msisdn_prefix` 7 with its plus sign.
+    `status_weights` says how many of each lifecycle word there are, in relation to each other.
+    """
+
+    iccid_prefix: str
+    status_weights: Sequence[tuple[Lifecycle, int]]
+    rate_plans: Sequence[str]
+    imsi_prefix: str = "23450"
+    msisdn_prefix: str = "+882285"
+
+
+class Blueprint:
+    """Computes each property of the SIM number `index`.
+
+    Methods that take a `chance` want the SIM's `fingerprint`, so that a list of a thousand SIMs mixes only once each.
+    """
+
+    def __init__(self, profile: Profile, seed: int) -> None:
+        self.profile = profile
+        self.seed = seed
+        self._key = mix64(seed)
+        self._status_slots = _status_slots(profile.status_weights)
+        self._iccid_order = Permutation.seeded(10**11, "iccid", seed)
+        self._iccid_prefix_sum = luhn_sum(int(profile.iccid_prefix) * 10**11)
+        self._imsi_order = Permutation.seeded(10**10, "imsi", seed)
+        self._msisdn_order = Permutation.seeded(10**9, "msisdn", seed)
+        self._device_order = Permutation.seeded(10**12, "device", seed)
+
+    def fingerprint(self, index: int) -> int:
+        """Return the SIM's own 64-bit number, from which vendors make their ids; no two SIMs share one."""
+        return mix64(index + self._key)
+
+    def index_of_fingerprint(self, fingerprint: int) -> int:
+        """Return the index of the SIM that has this fingerprint; it may lie beyond the fleet."""
+        return (unmix64(fingerprint) - self._key) & ((1 << 64) - 1)
+
+    def iccid(self, index: int) -> str:
+        """Return 20 digits: the prefix, the SIM's number and the Luhn check digit (ITU-T E.118)."""
+        number = self._iccid_order.image(index)
+        check_digit = -(self._iccid_prefix_sum + luhn_sum(number)) % 10
+        return f"{self.profile.iccid_prefix}{number:011}{check_digit}"
+
+    def index_of_iccid(self, iccid: str) -> int | None:
+        """Return the index of the SIM that this blueprint gives the ICCID, or None where it gives it to none."""
+        if len(iccid) != 20 or not (iccid.isascii() and iccid.isdigit()):
+            return None
+        index = self._iccid_order.origin(int(iccid[8:19]))
+        return index if index < MAX_FLEET_SIZE and self.iccid(index) == iccid else None
+
+    def absent_iccid(self, number: int) -> str:
+        """Return the ICCID number `number` of this carrier that no SIM of a fleet ever has."""
+        return self.iccid(10**11 - 1 - number)
+
+    def status(self, chance: int) -> Lifecycle:
+        """Return the SIM's place in the lifecycle."""
+        return self._status_slots[chance % _STATUS_SLOTS]
+
+    def rate_plan(self, chance: int) -> str:
+        """Return the name of the SIM's rate plan."""
+        return self.profile.rate_plans[(chance >> 10) % 8 % len(self.profile.rate_plans)]
+
+    def label(self, index: int, chance: int) -> str | None:
+        """Return the customer's own name for the SIM; one SIM in eight has none."""
+        return f"sim-{index:07}" if (chance >> 13) % 8 else None
+
+    def created_text(self, chance: int) -> str:
+        """Return when the SIM was created, in ISO 8601 with seconds and Z."""
+        return _DAY_TEXTS[(chance >> 16) % 1024] + _TIME_TEXTS[(chance >> 26) % 1440]
+
+    def activated_text(self, chance: int) -> str:
+        """Return when the SIM was activated, if it was: less than 64 days after its creation."""
+        return _DAY_TEXTS[(chance >> 16) % 1024 + 1 + (chance >> 37) % 63] + _TIME_TEXTS[(chance >> 43) % 1440]
+
+    def updated_text(self, chance: int) -> str:
+        """Return when the SIM was last changed at the carrier: after its creation and activation."""
+        return _DAY_TEXTS[(chance >> 16) % 1024 + 64 + (chance >> 54) % 1024] + _TIME_TEXTS[(chance >> 30) % 1440]
+
+    def sim(self, index: int) -> SimulatedSim:
+        """Return the whole SIM."""
+        chance = self.fingerprint(index)
+        status = self.status(chance)
+        activated = status not in _NEVER_ACTIVATED
+        return SimulatedSim(
+            index=index,
+            iccid=self.iccid(index),
+            imsi=f"{self.profile.imsi_prefix}{self._imsi_order.image(index):010}",
+            msisdn=f"{self.profile.msisdn_prefix}{self._msisdn_order.image(index):09}",
+            imei=self._imei(index),
+            eid=self._eid(index),
+            status=status.value,
+            vendor_status=None,
+            rate_plan=self.rate_plan(chance),
+            label=self.label(index, chance),
+            ip_address=f"10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}" if activated else None,
+            activated_at=datetime.fromisoformat(self.activated_text(chance)) if activated else None,
+            created_at=datetime.fromisoformat(self.created_text(chance)),
+            updated_at=datetime.fromisoformat(self.updated_text(chance)),
+        )
+
+    def other_id(self, prefix: str, name: str) -> str:
+        """Return a stable 34-character id for a thing of this carrier that is no SIM, such as a plan or an account."""
+        return f"{prefix}{seeded_number(prefix, self.seed, name) >> 128:032x}"
+
+    def _imei(self, index: int) -> str:
+        payload = 35 * 10**12 + self._device_order.image(index)
+        return f"{payload}{luhn_check_digit(payload)}"
+
+    def _eid(self, index: int) -> str:
+        payload = 89049032 * 10**22 + self._device_order.image(index)
+        return f"{payload}{mod_97_check_digits(payload):02}"
+
+
+def _status_slots(weights: Sequence[tuple[Lifecycle, int]]) -> tuple[Lifecycle, ...]:
+    """Share 1,024 slots out by weight; the first word takes what rounding leaves over."""
+    total = sum(weight for _, weight in weights)
+    slots = [word for word, weight in weights for _ in range(weight * _STATUS_SLOTS // total)]
+    return (*[weights[0][0]] * (_STATUS_SLOTS - len(slots)), *slots)

@@ -1,0 +1,150 @@
+"""One simulated carrier of the process: a vendor over a fleet, its faults, its latency and its counters."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from email.utils import formatdate
+from math import ceil
+
+from sim_sync.core.errors import InputError
+from sim_sync.core.sims import Lifecycle
+from sim_sync.simulator.blueprint import Blueprint
+from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
+from sim_sync.simulator.fault_board import FaultBoard
+from sim_sync.simulator.faults import (
+    EarlyEnd,
+    ErrorStatus,
+    Fault,
+    ForeignLink,
+    MalformedJson,
+    MalformedRecord,
+    RepeatedLink,
+)
+from sim_sync.simulator.fleet import Fleet, FleetEdit
+from sim_sync.simulator.messages import MountState, TrueSim, TrueSims
+from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.vendor import Answer, ListCall, Request, Vendor, VendorSpec
+from sim_sync.simulator.vendors import VENDORS
+
+
+class Mount:
+    """A simulated carrier at work. Safe for many threads."""
+
+    def __init__(self, options: MountOptions) -> None:
+        self.name = options.name
+        self.spec = vendor_spec(options.vendor)
+        self.fleet = Fleet(Blueprint(self.spec.profile, options.seed), options.sims)
+        self.faults = FaultBoard()
+        self.latency_seconds = options.latency_ms / 1000
+        self.vendor: Vendor = self.spec.build(self.fleet, _credentials(self.spec, options.credentials))
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self._requests = 0
+        self._list_requests = 0
+
+    @property
+    def prefix(self) -> str:
+        """What this carrier's paths begin with on the server."""
+        return f"/{self.name}" if self.name else ""
+
+    @contextmanager
+    def request_at_work(self) -> Iterator[int]:
+        """Count a request as in flight, and give the number of those, this one included."""
+        with self._lock:
+            self._requests += 1
+            self._in_flight += 1
+            in_flight = self._in_flight
+        try:
+            yield in_flight
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+
+    def next_fault(self, call: ListCall | None) -> Fault | None:
+        """Return the fault that a request gets, if its turn has come."""
+        if call is not None:
+            with self._lock:
+                self._list_requests += 1
+        return self.faults.next_fault(call)
+
+    def answer(self, request: Request, fault: Fault | None, *, now_seconds: float) -> Answer:
+        """Return what the carrier says under a fault; `now_seconds` is the time of day, for dates in headers."""
+        match fault:
+            case ErrorStatus():
+                return _with_retry_after(self.vendor.failure(fault.status), fault, now_seconds)
+            case MalformedJson():
+                answer = self.vendor.answer(request)
+                return replace(answer, body=answer.body[: len(answer.body) // 2])
+            case MalformedRecord() | EarlyEnd() | RepeatedLink() | ForeignLink():
+                return self.vendor.answer(request, fault)
+            case _:
+                return self.vendor.answer(request)
+
+    def edit(self, edit: FleetEdit) -> range:
+        """Change the fleet, and return the indices of the SIMs it added.
+
+        Raises:
+            InputError: the fleet or the vendor cannot do that; nothing was changed.
+        """
+        for change in edit.change:
+            status = change.fields.get("status")
+            if status in set(Lifecycle) and status not in self.spec.status_words:
+                known = ", ".join(self.spec.status_words)
+                raise InputError(f"edit of a fleet: {self.spec.name} has no word for {status}; it knows {known}")
+        return self.fleet.edit(edit)
+
+    def true_sims(self, after: int, limit: int) -> TrueSims:
+        """Return the true state of the SIMs after a position."""
+        indices = self.fleet.live_after(after, limit + 1)
+        sims = [self.fleet.sim(index) for index in indices[:limit]]
+        return TrueSims(
+            [TrueSim(self.vendor.sim_id(sim), self.vendor.carrier_status(sim), sim) for sim in sims],
+            indices[limit - 1] if len(indices) > limit else None,
+        )
+
+    def state(self, server_url: str) -> MountState:
+        """Return the counters as they are now."""
+        fleet = self.fleet
+        return MountState(
+            name=self.name,
+            vendor=self.spec.name,
+            base_url=server_url + self.prefix,
+            seed=fleet.blueprint.seed,
+            size=fleet.size,
+            live=fleet.live_count,
+            end=fleet.end,
+            edits=fleet.revision,
+            requests=self._requests,
+            list_requests=self._list_requests,
+            in_flight=self._in_flight,
+            latency_ms=self.latency_seconds * 1000,
+        )
+
+
+def vendor_spec(name: str) -> VendorSpec:
+    """Return the vendor of that name.
+
+    Raises:
+        InputError: the simulator has no such vendor.
+    """
+    try:
+        return VENDORS[name]
+    except KeyError:
+        raise InputError(f"simulated carrier: expected the vendor {' or '.join(VENDORS)}, found {name}") from None
+
+
+def _credentials(spec: VendorSpec, given: Mapping[str, str]) -> Mapping[str, str]:
+    if surplus := sorted(set(given) - set(spec.credential_keys)):
+        expected = ", ".join(spec.credential_keys)
+        raise InputError(f"credentials of {spec.name}: expected {expected}, found {', '.join(surplus)}")
+    return {key: given.get(key, SIMULATED_CREDENTIALS[key]) for key in spec.credential_keys}
+
+
+def _with_retry_after(answer: Answer, fault: ErrorStatus, now_seconds: float) -> Answer:
+    seconds = fault.retry_after_seconds
+    if seconds is None:
+        return answer
+    # A date has whole seconds: rounded up, so that a client that obeys it never comes too early.
+    text = str(seconds) if fault.retry_after_form == "seconds" else formatdate(ceil(now_seconds + seconds), usegmt=True)
+    return replace(answer, headers={**answer.headers, "Retry-After": text})

@@ -1,0 +1,223 @@
+"""The HTTP server of the simulated carriers: standard library, loopback only, keep-alive, one thread a connection.
+
+Knows neither vendors nor what the control API does; it finds the mount, asks, logs and delivers.
+"""
+
+import re
+import socket
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from sim_sync.core.errors import InputError
+from sim_sync.simulator.control_api import ControlApi
+from sim_sync.simulator.delivery import Line
+from sim_sync.simulator.faults import ConnectionReset, Fault, Stall
+from sim_sync.simulator.messages import CONTROL_PREFIX
+from sim_sync.simulator.mount import Mount
+from sim_sync.simulator.options import LOOPBACK, MountOptions
+from sim_sync.simulator.request_log import LogEntry, RequestLog
+from sim_sync.simulator.vendor import Answer, Request, json_answer
+
+_MAX_BODY_BYTES = 64 * 2**20
+_MOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Goes into the links of answers, so it may hold nothing that needs escaping there.
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
+
+
+class SimulatorServer(ThreadingHTTPServer):
+    """Serves simulated carriers from background threads, from `start` to `stop`; also a context manager."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, mounts: Sequence[MountOptions], *, port: int = 0) -> None:
+        _check_names(mounts)
+        self.mounts: Mapping[str, Mount] = {options.name: Mount(options) for options in mounts}
+        self.log = RequestLog()
+        self.stopping = threading.Event()
+        self._connections: set[socket.socket] = set()
+        self._connections_lock = threading.Lock()
+        super().__init__((LOOPBACK, port), _Handler)
+        self.control = ControlApi(self.url, self.mounts, self.log)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="simulator", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The server's own URL, without a slash at the end; a carrier's begins with it."""
+        return f"http://{LOOPBACK}:{self.server_address[1]}"
+
+    @property
+    def base_urls(self) -> Mapping[str, str]:
+        """Each carrier's base URL by its mount name."""
+        return {name: self.url + mount.prefix for name, mount in self.mounts.items()}
+
+    def start(self) -> None:
+        """Serve, and return at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Release every stall, close every connection and the port, and return when that is done."""
+        self.stopping.set()
+        self.shutdown()
+        self.server_close()
+        with self._connections_lock:
+            for connection in self._connections:
+                _hang_up(connection)
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def server_bind(self) -> None:
+        """Bind without asking the resolver for this machine's name, as the base class does."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, so that `stop` can close it."""
+        with self._connections_lock:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close the connection and forget it."""
+        with self._connections_lock:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report a bug of ours; a client that hangs up is none."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+    def mount_of(self, path: str) -> Mount | None:
+        """Return the carrier whose paths this one belongs to."""
+        return self.mounts.get("") or self.mounts.get(path.split("/")[1] if path.startswith("/") else "")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One client connection: reads a request, has it answered, delivers the answer, and so on."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: SimulatorServer
+
+    def log_message(self, *args: object) -> None:
+        """Stay quiet: the request log has it all."""
+
+    def serve_request(self) -> None:
+        """Answer one request of any method."""
+        arrived_ns = time.monotonic_ns()
+        line = Line(self.connection, self.server.stopping)
+        body = self._read_body(line)
+        if body is None:
+            return
+        url = urlsplit(self.path)
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        prefix, _, resource = url.path.rpartition("/")
+        mount = self.server.mount_of(url.path)
+        if prefix == CONTROL_PREFIX:
+            self._deliver(line, self.server.control.answer(self.command, resource, query, body))
+        elif mount is None:
+            expected = ", ".join(sorted(self.server.base_urls.values()))
+            self._deliver(line, json_answer(404, {"error": f"no carrier has this path; expected one of {expected}"}))
+        else:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            path = unquote(url.path[len(mount.prefix) :])
+            with mount.request_at_work() as in_flight:
+                base_url = f"http://{self._host()}{mount.prefix}"
+                request = Request(self.command, path, query, headers, body, base_url, in_flight)
+                self._serve_carrier(line, mount, request, url.query, arrived_ns)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve_request  # noqa: N815  # the base class looks for these names
+
+    def _serve_carrier(self, line: Line, mount: Mount, request: Request, query: str, arrived_ns: int) -> None:
+        number = self.server.log.next_number()
+        call = mount.vendor.list_call(request)
+        fault = mount.next_fault(call)
+        if self.server.stopping.wait(mount.latency_seconds):
+            self.close_connection = True
+            return
+        authentication = mount.vendor.authentication(request)
+        answer = mount.answer(request, fault, now_seconds=time.time())
+        # Written before the answer goes out: a client that has its answer finds its request in the log.
+        self.server.log.append(
+            LogEntry(
+                number=number,
+                mount=mount.name,
+                method=request.method,
+                path=request.path,
+                query=query,
+                status=_visible_status(answer, fault),
+                is_list=call is not None,
+                page_token=call.page_token if call else None,
+                page_number=call.page_number if call else None,
+                authentication=authentication,
+                fault=fault.kind if fault else None,
+                client=f"{self.client_address[0]}:{self.client_address[1]}",
+                in_flight=request.in_flight,
+                arrived_ns=arrived_ns,
+                answered_ns=time.monotonic_ns(),
+            )
+        )
+        self._deliver(line, answer, fault)
+
+    def _deliver(self, line: Line, answer: Answer, fault: Fault | None = None) -> None:
+        if not line.deliver(answer, fault):
+            self.close_connection = True
+
+    def _host(self) -> str:
+        host = self.headers.get("Host", "")
+        return host if _HOST.fullmatch(host) else self.server.url.removeprefix("http://")
+
+    def _read_body(self, line: Line) -> bytes | None:
+        """Return the request's body, or None where it could not be taken and was refused."""
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
+            line.deliver(json_answer(411, {"error": "expected a body with a Content-Length of at most 64 MiB"}))
+            self.close_connection = True
+            return None
+        return self.rfile.read(int(length))
+
+
+def _visible_status(answer: Answer, fault: Fault | None) -> int:
+    match fault:
+        case ConnectionReset() | Stall(where="start"):
+            return 0
+        case _:
+            return answer.status
+
+
+def _check_names(mounts: Sequence[MountOptions]) -> None:
+    names = [options.name for options in mounts]
+    if not names:
+        raise InputError("simulated carriers: expected at least one, found none")
+    if names == [""]:
+        return
+    for name in names:
+        if not _MOUNT_NAME.fullmatch(name) or names.count(name) > 1:
+            raise InputError(
+                f"simulated carriers: expected a name of letters, digits, '.', '_' and '-' for each of several "
+                f"carriers, and each name once; found {name!r}"
+            )
+
+
+def _hang_up(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # its client was faster

@@ -1,0 +1,111 @@
+"""What the simulator asks of a vendor's imitation, and the parsed requests and answers they exchange. No sockets here.
+
+A vendor is everything that one carrier's API does in its own way: paths, auth, parameters, pages, errors. How answers
+reach the client, and everything that goes wrong on demand on the way, is the same for all and lies elsewhere.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from sim_sync.core.sims import Lifecycle
+from sim_sync.simulator.blueprint import Profile, SimulatedSim
+from sim_sync.simulator.faults import MalformedRecord, PageFault
+from sim_sync.simulator.fleet import Fleet
+
+#: What a request's credentials are worth; `not needed` for calls that a vendor leaves open, such as a login.
+Authentication: TypeAlias = Literal["ok", "missing", "wrong", "not needed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to one carrier. Header names are lower case; of a repeated parameter or header the last one counts.
+
+    `path` starts below the carrier's mount; `base_url` is how the client reached that mount, without a slash at the
+    end. `in_flight` counts the carrier's requests at work, this one included.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    base_url: str
+    in_flight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as the carrier means it. `headers` has neither `Content-Length` nor `Date`."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ListCall:
+    """Which page a list request asks for, in the vendor's own terms; what it does not tell is None."""
+
+    page_token: str | None = None
+    page_number: int | None = None
+
+
+class Vendor(Protocol):
+    """One carrier's API over one fleet. Called from many threads at once."""
+
+    def list_call(self, request: Request) -> ListCall | None:
+        """Return which page a request asks for, or None where it does not list SIMs. Looks at no credentials."""
+
+    def authentication(self, request: Request) -> Authentication:
+        """Return what the request's credentials are worth."""
+
+    def answer(self, request: Request, fault: PageFault | None = None) -> Answer:
+        """Answer as the vendor would, credentials checked; a `fault` spoils the page that the answer lists."""
+
+    def failure(self, status: int) -> Answer:
+        """Return the vendor's own answer for an error status."""
+
+    def sim_id(self, sim: SimulatedSim) -> str:
+        """Return the id under which the vendor lists the SIM."""
+
+    def carrier_status(self, sim: SimulatedSim) -> str:
+        """Return the vendor's own word for the SIM's status."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendorSpec:
+    """How a vendor enters the registry: one module, one spec.
+
+    `status_words` is what it calls each place in the lifecycle that it knows. `credential_keys` are the credentials
+    that `build` wants, named as `auth` in `carriers.yaml` names them.
+    """
+
+    name: str
+    profile: Profile
+    status_words: Mapping[Lifecycle, str]
+    credential_keys: Sequence[str]
+    build: Callable[[Fleet, Mapping[str, str]], Vendor]
+
+
+def json_answer(status: int, document: object, headers: Mapping[str, str] | None = None) -> Answer:
+    """Return an answer with a JSON body."""
+    return Answer(status, json.dumps(document).encode(), headers=headers or {})
+
+
+def spoil_record(records: list[str], fault: MalformedRecord, *, id_field: str, iccid_field: str) -> None:
+    """Spoil one of a page's records, given as JSON texts, in place; an empty page stays as it is."""
+    if not records:
+        return
+    position = min(fault.position, len(records) - 1)
+    record = json.loads(records[position])
+    match fault.form:
+        case "not_an_object":
+            record = position
+        case "no_id":
+            del record[id_field]
+        case "null_iccid":
+            record[iccid_field] = None
+    records[position] = json.dumps(record)

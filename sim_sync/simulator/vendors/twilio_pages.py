@@ -1,0 +1,157 @@
+"""Twilio's paging: `PageSize`, `Page`, `PageToken`, and the `meta` object with its absolute links.
+
+The page token alone says where a page lies; `Page` is carried for the client's own use and changes nothing, but a
+`Page` above 0 without a token is refused (twilio/twilio-python issue 395).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+from sim_sync.simulator.faults import EarlyEnd, ForeignLink, PageFault, RepeatedLink
+from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.mixing import MASK64, mix64, seeded_number, unmix64
+
+_DEFAULT_PAGE_SIZE = 50
+_MAX_PAGE_SIZE = 1000
+_POSITION_BITS = 40
+
+
+class BadParameter(ValueError):
+    """A parameter of the request is not what Twilio takes; becomes a 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the list: before or after the SIM with this index."""
+
+    side: Literal["after", "before"]
+    position: int
+
+
+_START = Place("after", -1)
+
+
+class PageTokens:
+    """Turns places of one fleet's list into opaque tokens and back. A token of another fleet is not accepted."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._key = seeded_number("page tokens", fleet.blueprint.seed) & MASK64
+
+    def token(self, place: Place) -> str:
+        """Return the token of a place."""
+        prefix = "PA" if place.side == "after" else "PB"
+        return f"{prefix}{mix64(self._block(place) ^ self._key):016x}"
+
+    def place(self, token: str) -> Place:
+        """Return the place that a token names.
+
+        Raises:
+            BadParameter: this carrier never gave that token out.
+        """
+        try:
+            block = unmix64(int(token[2:], 16)) ^ self._key
+        except ValueError:
+            raise BadParameter("PageToken is invalid.") from None
+        place = Place("before" if token.startswith("PB") else "after", block & ((1 << _POSITION_BITS) - 1))
+        if place.position >= self._fleet.end or self.token(place) != token:
+            raise BadParameter("PageToken is invalid.")
+        return place
+
+    def _block(self, place: Place) -> int:
+        check = mix64(self._key + 2 * place.position + (place.side == "before")) >> _POSITION_BITS
+        return check << _POSITION_BITS | place.position
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page is asked for: its place, its size, and the number and filters that its links carry on."""
+
+    place: Place
+    page_size: int
+    page_number: int
+    filters: Mapping[str, str]
+    page_token: str | None
+
+
+def parse_page_request(query: Mapping[str, str], tokens: PageTokens, filter_names: Sequence[str]) -> PageRequest:
+    """Read the paging parameters of a list request.
+
+    Raises:
+        BadParameter: one of them is not what Twilio takes.
+    """
+    page_size = _parse_number(query, "PageSize", _DEFAULT_PAGE_SIZE, 1, _MAX_PAGE_SIZE)
+    page_number = _parse_number(query, "Page", 0, 0, 2**31 - 1)
+    token = query.get("PageToken") or None
+    if token is None and page_number > 0:
+        raise BadParameter("PageToken is required for paging.")
+    return PageRequest(
+        place=tokens.place(token) if token else _START,
+        page_size=page_size,
+        page_number=page_number,
+        filters={name: query[name] for name in filter_names if query.get(name)},
+        page_token=token,
+    )
+
+
+def _parse_number(query: Mapping[str, str], name: str, default: int, lowest: int, highest: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
+        raise BadParameter(f"{name} must be an integer from {lowest} to {highest}.")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The places of the pages before and after a page, where there are SIMs."""
+
+    previous: Place | None
+    next: Place | None
+
+
+def neighbours(request: PageRequest, indices: Sequence[int], *, more: bool) -> Neighbours:
+    """Return what lies around a page of these SIMs; `more`: there are others beyond it in the direction of its walk."""
+    if not indices:
+        return Neighbours(None, None)
+    ahead, behind = Place("after", indices[-1]), Place("before", indices[0])
+    if request.place.side == "before":
+        return Neighbours(behind if more else None, ahead)
+    return Neighbours(behind if request.page_token else None, ahead if more else None)
+
+
+def page_meta(
+    url: str, key: str, request: PageRequest, around: Neighbours, *, tokens: PageTokens, fault: PageFault | None = None
+) -> str:
+    """Return the `meta` object of a page as JSON text. `url` is the list's own URL, without parameters."""
+
+    def link(number: int, token: str | None) -> str:
+        parameters = {**request.filters, "PageSize": str(request.page_size), "Page": str(number)}
+        return f"{url}?{urlencode(parameters | ({'PageToken': token} if token else {}), quote_via=quote)}"
+
+    this_page = link(request.page_number, request.page_token)
+    next_page = link(request.page_number + 1, tokens.token(around.next)) if around.next else None
+    match fault:
+        case EarlyEnd():
+            next_page = None
+        case RepeatedLink():
+            next_page = this_page
+        case ForeignLink(origin=origin):
+            next_page = origin + "/" + (next_page or this_page).split("/", 3)[3]
+    return json.dumps(
+        {
+            "first_page_url": link(0, None),
+            "key": key,
+            "next_page_url": next_page,
+            "page": request.page_number,
+            "page_size": request.page_size,
+            "previous_page_url": link(max(request.page_number - 1, 0), tokens.token(around.previous))
+            if around.previous
+            else None,
+            "url": this_page,
+        }
+    )

@@ -1,0 +1,1 @@
+"""The tests of sim_sync; the folders mirror the source, `fakes` holds the stand-ins for the outside world."""
