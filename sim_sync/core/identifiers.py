@@ -9,7 +9,7 @@ _SEPARATORS = re.compile(r"[\s\-.]")
 
 
 class NotAnIdentifier(ValueError):
-    """The value cannot be this identifier at all."""
+    """The value cannot be this identifier at all: told to the connector, which flags the SIM or rejects the record."""
 
 
 def identifier_text(value: object) -> str | None:

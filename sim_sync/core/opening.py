@@ -103,17 +103,24 @@ def decide_opening(session: Session | None, request: OpenRequest, now: datetime)
         lost_owner = owner_loss(session, request.gone_owners, now)
         if lost_owner is None and session.owner != request.owner:
             return Refuse(_busy(session))
+    if refusal := _must_wait(session, request, now):
+        return refusal
     if reason := _outlived(session, request, now):
         return OpenNew(reason)
-    return _decide_resuming(session, request, now, lost_owner)
+    return _decide_resuming(session, request, lost_owner)
 
 
-def _decide_resuming(session: Session, request: OpenRequest, now: datetime, lost_owner: str | None) -> Decision:
-    asked_by_machine = request.trigger is Trigger.SENSOR
+def _must_wait(session: Session, request: OpenRequest, now: datetime) -> Refuse | None:
+    """Refuse what nobody may touch yet, however old it is: a new session would knock just as early."""
     if session.state is State.PARKED and session.not_before is not None and now < session.not_before:
         return Refuse(f"parked until {session.not_before:%Y-%m-%d %H:%M:%S} UTC: {session.last_error or 'waiting'}")
-    if session.state is State.FAILED and asked_by_machine:
+    if session.state is State.FAILED and request.trigger is Trigger.SENSOR:
         return Refuse(f"failed and waiting for an operator: {session.last_error}")
+    return None
+
+
+def _decide_resuming(session: Session, request: OpenRequest, lost_owner: str | None) -> Decision:
+    asked_by_machine = request.trigger is Trigger.SENSOR
     if asked_by_machine and session.stalled_resumes >= request.max_stalled_resumes:
         return GiveUp(
             f"gave up after {session.stalled_resumes} resumes in a row without one committed page; "

@@ -1,5 +1,6 @@
 """Connections to the warehouse, the same rules for both databases. Schema changes are in `migrations`."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ BUSY_TIMEOUT_MS = 30_000
 #: How long to wait for a PostgreSQL server to take a connection, in seconds.
 CONNECT_TIMEOUT_SECONDS = 10
 
+#: After this long without a word inside of a transaction, PostgreSQL takes the worker for frozen and rolls it back.
+FROZEN_TRANSACTION_SECONDS = 30
+
 
 def open_engine(url: str) -> sa.Engine:
     """Return an engine for a SQLAlchemy URL of SQLite or PostgreSQL; `postgresql://` means psycopg 3.
@@ -30,9 +34,18 @@ def open_engine(url: str) -> sa.Engine:
     engine = sa.create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         json_serializer=canonical_json,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "sim_sync"},
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "application_name": "sim_sync",
+            "options": " ".join([_session_options(), str(parsed.query.get("options", ""))]).strip(),
+        },
     )
     return engine.execution_options(isolation_level="READ COMMITTED")
+
+
+def _session_options() -> str:
+    # A worker that freezes in the middle of a transaction would hold its session's row for ever: the server ends it.
+    return f"-cidle_in_transaction_session_timeout={FROZEN_TRANSACTION_SECONDS}s"
 
 
 def _parsed(url: str) -> sa.URL:
@@ -89,6 +102,29 @@ def reading(engine: sa.Engine, doing: str) -> Iterator[sa.Connection]:
     reader = engine.execution_options(reads_only=True)
     with _told_as_unavailable(engine, doing), reader.begin() as connection:
         yield connection
+
+
+def can_write_now(engine: sa.Engine) -> bool:
+    """Return whether no other process is inside of a transaction that holds back writers of the same tables."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA busy_timeout=0")
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+                driver.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                return False
+            else:
+                return True
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    query = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND xact_start IS NOT NULL AND backend_type = 'client backend'"
+    )
+    with engine.connect() as connection:
+        return int(connection.execute(query).scalar_one()) == 0
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Rows of `sync_sessions` and their notes: reading, locking and writing them. Decisions are in core."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,8 @@ class Notes:
     carrier_total: int | None = None
     pace_seconds: float | None = None
     walk_restarts: int = 0
+    #: Distinct SIMs of the whole walk, counted when it was closed.
+    sims_seen: int | None = None
 
     @property
     def process(self) -> Process | None:
@@ -67,7 +69,7 @@ def read_latest_sessions(connection: sa.Connection, carriers: Sequence[str]) -> 
     """Return each carrier's open or else newest session, in the order of `carriers`."""
     newest = (
         sa.select(
-            sync_sessions,
+            sync_sessions.c.session_id,
             sa.func.row_number()
             .over(
                 partition_by=sync_sessions.c.carrier,
@@ -82,7 +84,8 @@ def read_latest_sessions(connection: sa.Connection, carriers: Sequence[str]) -> 
         .where(sync_sessions.c.carrier.in_(carriers))
         .subquery()
     )
-    rows = connection.execute(sa.select(newest).where(newest.c.place == 1)).mappings()
+    chosen = sa.select(newest.c.session_id).where(newest.c.place == 1)
+    rows = connection.execute(sa.select(sync_sessions).where(sync_sessions.c.session_id.in_(chosen))).mappings()
     found = {row["carrier"]: session_from_row(row) for row in rows}
     return [found[carrier] for carrier in carriers if carrier in found]
 
@@ -96,11 +99,14 @@ class Working:
     now: datetime
 
 
-def read_working(connection: sa.Connection, claim: Claim) -> Working:
-    """Lock the session and return it if the claim holds and a page may still be written under it.
+#: A pause lets the page in hand through; every other state means that this worker was given up.
+WORKING_STATES = frozenset({State.RUNNING, State.PAUSED})
 
-    A pause lets the page in hand through; every other state means that this worker was given up. One statement reads
-    the session, the notes and the clock: it runs for every page.
+
+def read_working(connection: sa.Connection, claim: Claim, *, states: Collection[State] = WORKING_STATES) -> Working:
+    """Lock the session and return it if the claim holds and its owner may still write under it.
+
+    One statement reads the session, the notes and the clock: it runs for every page.
 
     Raises:
         Fenced: the claim is lost.
@@ -116,17 +122,17 @@ def read_working(connection: sa.Connection, claim: Claim) -> Working:
     if row is None:
         raise Fenced(f"carrier {claim.carrier}: session {claim.session_id} does not exist in this warehouse")
     session = session_from_row(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to read by column
-    _refuse_lost_claim(session, claim)
+    _refuse_lost_claim(session, claim, states)
     return Working(session, _notes_from_row(row._mapping), row.warehouse_now)  # noqa: SLF001 - as above
 
 
-def _refuse_lost_claim(session: Session, claim: Claim) -> None:
+def _refuse_lost_claim(session: Session, claim: Claim, states: Collection[State]) -> None:
     if session.fence != claim.fence:
         raise Fenced(
             f"carrier {claim.carrier}: session {claim.session_id} was taken over by run {session.owner} "
             f"(its fence is {session.fence}, this worker's was {claim.fence}); this worker stops and writes nothing"
         )
-    if session.state not in {State.RUNNING, State.PAUSED}:
+    if session.state not in states:
         raise Fenced(
             f"carrier {claim.carrier}: session {claim.session_id} is {session.state.value}; "
             "this worker stops and writes nothing"
@@ -178,10 +184,11 @@ def forget_cursors(connection: sa.Connection, session_id: str) -> None:
     connection.execute(walk_cursors.delete().where(walk_cursors.c.session_id == session_id))
 
 
-def records_seen_last_time(connection: sa.Connection, carrier: str) -> int | None:
-    """Return how many records the carrier's last completed session saw, as an expectation for the next."""
+def sims_seen_last_time(connection: sa.Connection, carrier: str) -> int | None:
+    """Return how many SIMs the carrier's last completed session saw, as an expectation for the next."""
     query = (
-        sa.select(sync_sessions.c.records_seen)
+        sa.select(session_internals.c.sims_seen)
+        .join(sync_sessions, sync_sessions.c.session_id == session_internals.c.session_id)
         .where(sync_sessions.c.carrier == carrier, sync_sessions.c.state == State.COMPLETED.value)
         .order_by(sync_sessions.c.finished_at.desc())
         .limit(1)

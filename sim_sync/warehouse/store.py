@@ -4,7 +4,7 @@ Rows are written in `pages`, session rows in `sessions`, the end of a walk in `s
 core. Times are the warehouse's own, so that two hosts need not agree about the time of day.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,18 +12,18 @@ import sqlalchemy as sa
 
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.diff import PageDiff, diff_page
-from sim_sync.core.errors import Fenced, InputError
+from sim_sync.core.errors import Fenced, InputError, InternalError
 from sim_sync.core.opening import (
     Opened,
     OpenRequest,
     decide_opening,
 )
-from sim_sync.core.pages import Cursor, Page
+from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Claim, Event, Session, State, next_state
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse import pages, sessions, sweeping
 from sim_sync.warehouse.checkpoints import acknowledged_before, refuse_repeated_cursor, write_checkpoint
-from sim_sync.warehouse.engine import reading, transaction, utc_now
+from sim_sync.warehouse.engine import can_write_now, reading, transaction, utc_now
 from sim_sync.warehouse.openings import carry_out_decision
 from sim_sync.warehouse.sessions import Notes, noting_error
 from sim_sync.warehouse.tables import UtcDateTime
@@ -102,10 +102,14 @@ class SqlSessionStore:
                 noting_error(session, f"the walk started again from its first page: {reason}", now),
                 cursor=first_cursor,
                 pages_done=0,
+                # Counted with the pages: the share of unreadable records and the pages expected are judged by both.
+                records_seen=0,
+                records_quarantined=0,
                 updated_at=now,
             )
             sessions.update_notes(connection, claim.session_id, walk_restarts=notes.walk_restarts + 1)
             sessions.forget_cursors(connection, claim.session_id)
+            sessions.note_cursor(connection, claim.session_id, cursor_digest(first_cursor))
             sessions.update_session(connection, session)
         return session
 
@@ -147,9 +151,12 @@ class SqlSessionStore:
         """Certify the walk, sweep if it may, and complete the session, all in one transaction."""
         with transaction(self.engine, f"closing the session of carrier {claim.carrier}") as connection:
             self._at("close_session:begun")
-            session, _, now = self._working(connection, claim)
-            if session.state is State.PAUSED:
+            closable = {State.RUNNING, State.PAUSED, State.COMPLETED}
+            session, _, now = self._working(connection, claim, states=closable)
+            if session.state is not State.RUNNING:  # paused at the last moment; or the acknowledgement was lost
                 return session
+            if not session.walked_to_the_end:
+                raise InternalError(f"session {session.session_id} cannot be closed: its walk is not at its end")
             verdict = sweeping.sweep(connection, session, policy, config_hash=config_hash, now=now)
             self._at("close_session:swept")
             session = replace(
@@ -222,8 +229,14 @@ class SqlSessionStore:
         with reading(self.engine, "reading the warehouse's clock") as connection:
             return self._now(connection)
 
-    def _working(self, connection: sa.Connection, claim: Claim) -> tuple[Session, Notes, datetime]:
-        working = sessions.read_working(connection, claim)
+    def can_write_now(self) -> bool:
+        """Return whether no other process is inside of a transaction that a writer would have to wait for."""
+        return can_write_now(self.engine)
+
+    def _working(
+        self, connection: sa.Connection, claim: Claim, *, states: Collection[State] = sessions.WORKING_STATES
+    ) -> tuple[Session, Notes, datetime]:
+        working = sessions.read_working(connection, claim, states=states)
         return working.session, working.notes, working.now if self._clock is None else self._clock()
 
     def _now(self, connection: sa.Connection) -> datetime:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.session import Session, SweepState
 from sim_sync.core.sweep import SweepPolicy, SweepVerdict, WalkFacts, decide_sweep
-from sim_sync.warehouse.sessions import read_notes
+from sim_sync.warehouse.sessions import read_notes, update_notes
 from sim_sync.warehouse.tables import carrier_sims
 
 _sims = carrier_sims.c
@@ -19,7 +19,9 @@ def sweep(
     connection: sa.Connection, session: Session, policy: SweepPolicy, *, config_hash: str, now: datetime
 ) -> SweepVerdict:
     """Decide what becomes of the SIMs that the session did not see, and mark them if that is the decision."""
-    verdict = decide_sweep(walk_facts(connection, session, config_hash), policy)
+    facts = walk_facts(connection, session, config_hash)
+    update_notes(connection, session.session_id, sims_seen=facts.sims_seen)
+    verdict = decide_sweep(facts, policy)
     if verdict.state is SweepState.DONE:
         mark_unseen(connection, session, now)
     return verdict

@@ -153,6 +153,7 @@ session_internals = sa.Table(
     sa.Column("carrier_total", sa.BigInteger()),
     sa.Column("pace_seconds", sa.Double()),
     _count("walk_restarts"),
+    sa.Column("sims_seen", sa.BigInteger()),
 )
 
 walk_cursors = sa.Table(

@@ -17,6 +17,7 @@ from sim_sync.core.ports import CarrierSource, SessionStore
 from sim_sync.core.session import Event, Session
 from sim_sync.core.sync import QuarantineLimit, StepRules, StopReason, walk
 from sim_sync.worker.lease import kept_lease
+from sim_sync.worker.patience import PatientStore
 from sim_sync.worker.stopping import Stop
 
 _log = logging.getLogger("sim_sync.worker")
@@ -66,6 +67,7 @@ def work_on(
     Returns normally for everything that a session has a word for. An error that it has no word for (a bug, a database
     that stays away) leaves the session interrupted, and is raised.
     """
+    patient = PatientStore(store, stop)
     rules = StepRules(
         should_stop=_stop_question(limits, stop, monotonic),
         on_checkpoint=on_checkpoint,
@@ -73,7 +75,7 @@ def work_on(
     )
     try:
         with kept_lease(store, session.claim, lease_seconds=limits.lease_seconds, stop=stop):
-            reason = walk(session, carrier, store, rules)
+            reason = walk(session, carrier, patient, rules)
     except StopRequested:
         reason = stop.reason
     except Fenced as lost:

@@ -113,6 +113,7 @@ def _create_session_tables() -> None:
         _number("carrier_total"),
         sa.Column("pace_seconds", sa.Double()),
         _count("walk_restarts"),
+        _number("sims_seen"),
         sa.PrimaryKeyConstraint("session_id", name="pk_session_internals"),
     )
     op.create_table(

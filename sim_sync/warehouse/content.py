@@ -1,0 +1,46 @@
+"""Digests of what the tables hold, to compare the outcome of a disturbed sync with that of an undisturbed one."""
+
+import hashlib
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from sim_sync.core.pages import canonical_json
+from sim_sync.warehouse.engine import reading
+from sim_sync.warehouse.tables import metadata
+
+#: What a second, undisturbed sync has otherwise: ids and times of a session, and what its disturbances cost.
+_OF_THE_SESSION: Mapping[str, frozenset[str]] = {
+    "carrier_sims": frozenset({"first_seen_at", "last_changed_at", "last_seen_session", "absent_since", "vanished_at"}),
+    "sim_changes": frozenset({"session_id", "changed_at"}),
+    "sync_sessions": frozenset(
+        {
+            *("session_id", "fence", "owner", "lease_expires_at", "stalled_resumes", "retries", "throttled_seconds"),
+            *("started_at", "updated_at", "finished_at", "last_error", "last_error_at"),
+        }
+    ),
+    "quarantined_records": frozenset({"id", "session_id", "quarantined_at"}),
+}
+
+
+def outcome_digests(engine: sa.Engine) -> dict[str, str]:
+    """Return a digest of each table that a sync fills, blind to ids and times: equal outcomes have equal digests."""
+    return {name: _digest(engine, name, hidden) for name, hidden in _OF_THE_SESSION.items()}
+
+
+def exact_digests(engine: sa.Engine) -> dict[str, str]:
+    """Return a digest of each table to the last bit: equal digests mean that nothing was written in between."""
+    return {name: _digest(engine, name, frozenset()) for name in metadata.tables}
+
+
+def _digest(engine: sa.Engine, table_name: str, hidden: frozenset[str]) -> str:
+    table = metadata.tables[table_name]
+    columns = [column for column in table.columns if column.name not in hidden]
+    order = [column for column in table.primary_key.columns if column.name not in hidden] or columns
+    # Marks of absence are told as facts without their times.
+    facts = [column.is_(None) for column in table.columns if column.name in {"absent_since", "vanished_at"} & hidden]
+    digest = hashlib.sha256()
+    with reading(engine, f"reading {table_name}") as connection:
+        for row in connection.execute(sa.select(*columns, *facts).order_by(*order)):
+            digest.update(canonical_json(list(row)).encode())
+    return digest.hexdigest()[:16]

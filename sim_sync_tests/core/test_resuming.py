@@ -1,0 +1,184 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim_sync.core.resuming import Asked, LeaveAlone, Pace, ResumeNow, Sight, decide_resume, decide_resumes
+from sim_sync.core.session import Session, State
+
+NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
+PACE = Pace(base_seconds=10.0, ceiling_seconds=60.0)
+
+
+def a_session(state: State, **fields: Any) -> Session:
+    """Return run-1's session, updated a minute ago; one that runs has a live lease."""
+    plain: dict[str, Any] = {
+        "session_id": "acme-1",
+        "carrier": "acme",
+        "cursor": {"page": 7},
+        "fence": 3,
+        "pages_done": 7,
+        "config_hash": "config-1",
+        "started_at": NOW - timedelta(hours=1),
+        "updated_at": NOW - timedelta(minutes=1),
+        "owner": "run-1",
+        "lease_expires_at": NOW + timedelta(seconds=7) if state is State.RUNNING else None,
+    }
+    return Session(state=state, **(plain | fields))
+
+
+RUNNING, INTERRUPTED = a_session(State.RUNNING), a_session(State.INTERRUPTED)
+ORPHANED = replace(RUNNING, lease_expires_at=NOW)
+PARKED = a_session(State.PARKED, not_before=NOW + timedelta(hours=2))
+
+
+def asked(attempt: int, seconds_ago: float, fence: int = 3) -> Asked:
+    return Asked("acme-1", fence, 7, attempt, NOW - timedelta(seconds=seconds_ago))
+
+
+def resumes(sight: Sight, now: datetime = NOW) -> bool:
+    return isinstance(decide_resume(sight, PACE, now, 0.0), ResumeNow)
+
+
+@pytest.mark.parametrize(
+    ("sight", "why"),
+    [
+        pytest.param(Sight(session=INTERRUPTED), "it was stopped before its end", id="interrupted"),
+        pytest.param(
+            Sight(session=replace(INTERRUPTED, last_error="SIGTERM")), "SIGTERM", id="interrupted for a named reason"
+        ),
+        pytest.param(Sight(session=ORPHANED), "the lease of its run run-1 ran out", id="the lease ran out"),
+        pytest.param(
+            Sight(session=RUNNING, gone_owners=["run-1"]), "its run run-1 died", id="the owner is known to be over"
+        ),
+        pytest.param(
+            Sight(session=ORPHANED, live_runs=["run-1"]),
+            "the lease of its run run-1 ran out",
+            id="the orchestrator believes a dead run to be alive",
+        ),
+        pytest.param(
+            Sight(session=replace(PARKED, not_before=NOW)), "the wait it was parked for is over", id="parked and due"
+        ),
+        pytest.param(
+            Sight(session=replace(PARKED, not_before=None)), "the wait it was parked for is over", id="parked, no time"
+        ),
+    ],
+)
+def test_a_session_that_nobody_works_on_is_resumed_at_once(sight: Sight, why: str) -> None:
+    first = Asked("acme-1", 3, 7, 0, NOW)
+    assert decide_resume(sight, PACE, NOW, 0.5) == ResumeNow(sight.session, first, why)
+
+
+@pytest.mark.parametrize(
+    ("sight", "why"),
+    [
+        pytest.param(Sight(session=RUNNING), "run run-1 is at work on it", id="a live owner"),
+        pytest.param(Sight(session=PARKED), "parked until 2026-03-02 04:00:00 UTC", id="parked and not due"),
+        pytest.param(
+            Sight(session=a_session(State.PAUSED)),
+            "paused by an operator; `sim-sync resume acme` lets it go on",
+            id="paused",
+        ),
+        pytest.param(
+            Sight(session=a_session(State.FAILED)), "failed; an operator or the next nightly run decides", id="failed"
+        ),
+        pytest.param(
+            Sight(session=INTERRUPTED, live_runs=["run-2"]), "run run-2 is on its way to it", id="a run is queued"
+        ),
+        pytest.param(
+            Sight(session=INTERRUPTED, live_runs=["run-1"]), "run run-1 is on its way to it", id="the run is ending"
+        ),
+        pytest.param(
+            Sight(session=ORPHANED, live_runs=["run-1", "run-2"]), "run run-2 is on its way to it", id="a successor"
+        ),
+    ],
+)
+def test_a_session_is_left_alone_for_a_reason(sight: Sight, why: str) -> None:
+    assert decide_resume(sight, PACE, NOW, 0.5) == LeaveAlone(sight.session, why)
+
+
+@pytest.mark.parametrize(("attempt", "wait_seconds"), [(0, 10), (1, 20), (2, 40), (3, 60), (9, 60)])
+def test_a_run_that_died_before_it_took_over_is_asked_for_later_and_later(attempt: int, wait_seconds: int) -> None:
+    early = Sight(session=INTERRUPTED, asked=asked(attempt, wait_seconds - 1))
+    assert decide_resume(early, PACE, NOW, 0.0) == LeaveAlone(
+        INTERRUPTED, "it was stopped before its end; the next resume is due at 02:00:01 UTC"
+    )
+    due = Sight(session=INTERRUPTED, asked=asked(attempt, wait_seconds))
+    again = decide_resume(due, PACE, NOW, 0.0)
+    assert isinstance(again, ResumeNow)
+    assert again.asked == Asked("acme-1", 3, 7, attempt + 1, NOW)
+
+
+@pytest.mark.parametrize(("stalled_resumes", "wait_seconds"), [(1, 10), (2, 20), (3, 40), (4, 60)])
+def test_a_resume_that_brought_no_page_is_followed_later_and_later(stalled_resumes: int, wait_seconds: int) -> None:
+    session = replace(INTERRUPTED, stalled_resumes=stalled_resumes, fence=9)
+    updated_at = session.updated_at
+    sight = Sight(session=session, asked=asked(5, 600))
+    assert not resumes(sight, updated_at + timedelta(seconds=wait_seconds - 1))
+    assert resumes(sight, updated_at + timedelta(seconds=wait_seconds))
+
+
+def test_one_page_of_progress_makes_the_next_resume_immediate() -> None:
+    progressed = replace(INTERRUPTED, fence=4, stalled_resumes=0, updated_at=NOW)
+    assert resumes(Sight(session=progressed, asked=asked(5, 1)))
+
+
+def test_a_parked_session_is_resumed_when_due_however_often_it_stalled() -> None:
+    due = replace(PARKED, not_before=NOW, stalled_resumes=2, updated_at=NOW)
+    assert resumes(Sight(session=due))
+
+
+def test_jitter_comes_on_top_of_the_wait() -> None:
+    sight = Sight(session=INTERRUPTED, asked=asked(0, 12))
+    assert isinstance(decide_resume(sight, PACE, NOW, 0.5), LeaveAlone)
+    assert isinstance(decide_resume(sight, PACE, NOW, 0.1), ResumeNow)
+
+
+def test_each_carrier_is_decided_by_itself_and_at_its_own_pace() -> None:
+    other = replace(INTERRUPTED, carrier="other", session_id="other-1")
+    sights = [
+        Sight(session=INTERRUPTED, asked=asked(0, 5)),
+        Sight(session=other, asked=replace(asked(0, 5), session_id="other-1")),
+        Sight(session=replace(RUNNING, carrier="third")),
+    ]
+    verdicts = decide_resumes(sights, {"acme": PACE}, NOW, 0.0)
+    assert [type(verdict) for verdict in verdicts] == [LeaveAlone, ResumeNow, LeaveAlone]
+    assert [verdict.session.carrier for verdict in verdicts] == ["acme", "other", "third"]
+
+
+@given(st.lists(st.tuples(st.integers(1, 100), st.booleans()), max_size=30))
+def test_no_run_key_is_ever_used_twice(ticks: list[tuple[int, bool]]) -> None:
+    """Run keys are remembered for ever, so a second use would be a resume that never comes."""
+    now, session, memory, keys = NOW, INTERRUPTED, None, []
+    for seconds, taken_over in ticks:
+        now += timedelta(seconds=seconds)
+        verdict = decide_resume(Sight(session=session, asked=memory), PACE, now, 0.0)
+        if isinstance(verdict, ResumeNow):
+            keys.append(verdict.run_key)
+            memory = verdict.asked
+            if taken_over:
+                session = replace(session, fence=session.fence + 1, stalled_resumes=1, updated_at=now)
+    assert len(set(keys)) == len(keys)
+
+
+@given(
+    st.sampled_from(State),
+    st.none() | st.integers(-100, 100),
+    st.none() | st.integers(-100, 100),
+    st.integers(0, 5),
+    st.none() | st.builds(asked, st.integers(0, 5), st.integers(0, 100), st.integers(2, 4)),
+)
+def test_the_sensor_never_asks_for_what_a_person_stopped_nor_knocks_early(
+    state: State, lease: int | None, due: int | None, stalled: int, memory: Asked | None
+) -> None:
+    def at(seconds: int | None) -> datetime | None:
+        return None if seconds is None else NOW + timedelta(seconds=seconds)
+
+    session = a_session(state, lease_expires_at=at(lease), not_before=at(due), stalled_resumes=stalled)
+    if resumes(Sight(session=session, asked=memory)):
+        assert state in {State.RUNNING, State.INTERRUPTED, State.PARKED}
+        assert state is not State.PARKED or due is None or due <= 0
+        assert state is not State.RUNNING or lease is None or lease <= 0

@@ -1,0 +1,112 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim_sync.core.session import SweepState
+from sim_sync.core.sweep import SweepPolicy, SweepVerdict, WalkFacts, certification_problem, decide_sweep
+
+POLICY = SweepPolicy(max_vanished_percent=5.0, min_vanished_count=20, total_tolerance_percent=0.5)
+GOOD = WalkFacts(sims_seen=1000, sims_known=1000, newly_missing=0, records_quarantined=0, carrier_total=None)
+
+facts = st.builds(
+    WalkFacts,
+    sims_seen=st.integers(0, 2000),
+    sims_known=st.integers(0, 2000),
+    newly_missing=st.integers(0, 2000),
+    records_quarantined=st.integers(0, 3),
+    carrier_total=st.none() | st.integers(0, 2000),
+    end_signalled=st.booleans(),
+    config_unchanged=st.booleans(),
+)
+policies = st.builds(
+    SweepPolicy,
+    max_vanished_percent=st.floats(0, 100),
+    min_vanished_count=st.integers(0, 100),
+    total_tolerance_percent=st.floats(0, 10),
+)
+
+
+def test_a_complete_walk_is_certified_and_swept() -> None:
+    assert certification_problem(GOOD, POLICY) is None
+    assert decide_sweep(GOOD, POLICY) == SweepVerdict(SweepState.DONE)
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ({"end_signalled": False}, "the carrier never gave its end signal"),
+        ({"config_unchanged": False}, "the carrier's configuration changed during the walk"),
+        ({"records_quarantined": 1}, "1 records could not be read, and any of them may be a SIM that seems missing"),
+        ({"carrier_total": 1006}, "the carrier says it has 1006 SIMs, but 1000 were seen"),
+        ({"carrier_total": 994}, "the carrier says it has 994 SIMs, but 1000 were seen"),
+    ],
+)
+def test_a_walk_that_is_not_certified_sweeps_nothing_and_says_why(problem: dict[str, int | bool], words: str) -> None:
+    bad = replace(GOOD, **problem)  # type: ignore[arg-type] # the fields differ in type
+    assert decide_sweep(bad, POLICY) == SweepVerdict(SweepState.SKIPPED, f"not certified complete: {words}")
+
+
+@pytest.mark.parametrize("total", [996, 999, 1000, 1005])
+def test_a_total_within_the_tolerance_is_agreement(total: int) -> None:
+    assert decide_sweep(replace(GOOD, carrier_total=total), POLICY).state is SweepState.DONE
+
+
+@pytest.mark.parametrize(("total", "state"), [(4, SweepState.DONE), (6, SweepState.DONE), (7, SweepState.SKIPPED)])
+def test_in_a_small_fleet_one_sim_may_come_or_go_during_the_walk(total: int, state: SweepState) -> None:
+    small = replace(GOOD, sims_seen=5, sims_known=5, carrier_total=total)
+    assert decide_sweep(small, POLICY).state is state
+
+
+@pytest.mark.parametrize(
+    ("known", "missing", "state"),
+    [
+        (1000, 50, SweepState.DONE),
+        (1000, 51, SweepState.HELD),
+        (100, 20, SweepState.DONE),
+        (100, 21, SweepState.HELD),
+        (20, 20, SweepState.DONE),
+    ],
+)
+def test_only_more_than_both_limits_at_once_is_held(known: int, missing: int, state: SweepState) -> None:
+    walk = replace(GOOD, sims_seen=max(known - missing, 1), sims_known=known, newly_missing=missing)
+    assert decide_sweep(walk, POLICY).state is state
+
+
+def test_a_held_sweep_gives_the_operator_the_figures() -> None:
+    walk = replace(GOOD, sims_seen=480, newly_missing=520)
+    assert decide_sweep(walk, POLICY) == SweepVerdict(
+        SweepState.HELD,
+        "520 of 1000 known SIMs (52.0 %) were missing at once, more than 5 % and 20; nothing was marked",
+    )
+
+
+def test_an_empty_answer_is_held_however_few_sims_were_known() -> None:
+    assert decide_sweep(replace(GOOD, sims_seen=0, sims_known=1, newly_missing=1), POLICY) == SweepVerdict(
+        SweepState.HELD, "the carrier returned no SIM at all, 1 were known; nothing was marked"
+    )
+
+
+def test_a_carrier_that_never_had_a_sim_may_return_none() -> None:
+    assert decide_sweep(replace(GOOD, sims_seen=0, sims_known=0), POLICY).state is SweepState.DONE
+
+
+@given(facts, policies)
+def test_nothing_is_marked_without_a_certified_walk_within_the_limits(walk: WalkFacts, policy: SweepPolicy) -> None:
+    verdict = decide_sweep(walk, policy)
+    if verdict.state is not SweepState.DONE:
+        assert verdict.reason
+        return
+    assert verdict.reason is None
+    assert walk.end_signalled
+    assert walk.config_unchanged
+    assert walk.records_quarantined == 0
+    assert walk.sims_seen > 0 or walk.sims_known == 0
+    within_percent = walk.newly_missing * 100 <= policy.max_vanished_percent * walk.sims_known or not walk.sims_known
+    assert within_percent or walk.newly_missing <= policy.min_vanished_count
+
+
+@given(facts, policies)
+def test_the_machine_never_decides_for_the_operator(walk: WalkFacts, policy: SweepPolicy) -> None:
+    assert decide_sweep(walk, policy).state in {SweepState.DONE, SweepState.HELD, SweepState.SKIPPED}

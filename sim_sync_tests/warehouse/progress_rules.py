@@ -1,0 +1,101 @@
+"""The store's rules about progress: what is expected, at what pace, and until when. The formulas are in core."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sim_sync.core.pages import Effort, Page
+from sim_sync.core.session import Event
+from sim_sync_tests.fakes.fleet import LEASE_SECONDS, a_fleet, a_page, a_sim
+from sim_sync_tests.warehouse.store_under_test import StoreUnderTest, committed, night, opened, table
+
+
+def page_to(number: int, **fields: Any) -> Page:
+    """Return a page of two SIMs that leads on to page `number`."""
+    return a_page([a_sim(2 * number), a_sim(2 * number + 1)], {"page": number}, **fields)
+
+
+class ProgressRules:
+    """Mixed into `SessionStoreContract`."""
+
+    def test_a_carriers_total_of_records_becomes_expected_pages(self, under_test: StoreUnderTest) -> None:
+        session = committed(under_test, opened(under_test), page_to(1, records_total=9))
+        assert (session.records_expected, session.pages_expected) == (9, 5)
+
+    def test_a_carriers_total_of_pages_is_believed(self, under_test: StoreUnderTest) -> None:
+        session = committed(under_test, opened(under_test), page_to(1, records_total=9, pages_total=6))
+        assert (session.records_expected, session.pages_expected) == (9, 6)
+
+    def test_the_newest_total_counts_and_is_kept_where_a_page_gives_none(self, under_test: StoreUnderTest) -> None:
+        session = committed(under_test, opened(under_test), page_to(1, records_total=9))
+        session = committed(under_test, session, page_to(2, records_total=12))
+        session = committed(under_test, session, page_to(3))
+        assert (session.records_expected, session.pages_expected) == (12, 6)
+
+    def test_without_a_total_the_last_completed_walk_says_what_to_expect(self, under_test: StoreUnderTest) -> None:
+        night(under_test, a_fleet(7))
+        session = committed(under_test, opened(under_test), page_to(1))
+        assert (session.records_expected, session.pages_expected) == (7, 4)
+
+    def test_without_any_total_nothing_is_expected(self, under_test: StoreUnderTest) -> None:
+        session = opened(under_test)
+        under_test.clock.advance(10)
+        session = committed(under_test, session, page_to(1))
+        assert (session.records_expected, session.pages_expected, session.eta_at) == (None, None, None)
+
+    def test_the_eta_follows_from_the_pace_of_the_pages(self, under_test: StoreUnderTest) -> None:
+        session = opened(under_test)
+        under_test.clock.advance(10)
+        session = committed(under_test, session, page_to(1, pages_total=5))
+        now = under_test.clock.advance(20)
+        session = committed(under_test, session, page_to(2, pages_total=5))
+        assert table(under_test, "session_internals", "pace_seconds") == [(pytest.approx(11),)]
+        assert session.eta_at == now + timedelta(seconds=33)
+
+    def test_waiting_for_a_throttle_is_not_the_pace_of_a_page(self, under_test: StoreUnderTest) -> None:
+        session = opened(under_test)
+        now = under_test.clock.advance(70)
+        throttled = Effort(retries=1, throttled_seconds=60.0)
+        session = committed(under_test, session, page_to(1, pages_total=5, effort=throttled))
+        assert session.eta_at == now + timedelta(seconds=40)
+
+    def test_the_time_between_two_owners_is_not_the_pace_of_a_page(self, under_test: StoreUnderTest) -> None:
+        session = opened(under_test, "run-1")
+        under_test.clock.advance(10)
+        committed(under_test, session, page_to(1, pages_total=5))
+        under_test.clock.advance(86_000)
+        session = opened(under_test, "run-2")
+        now = under_test.clock.advance(10)
+        session = committed(under_test, session, page_to(2, pages_total=5))
+        assert session.eta_at == now + timedelta(seconds=30)
+
+    def test_renewing_a_lease_does_not_quicken_the_pace(self, under_test: StoreUnderTest) -> None:
+        session = opened(under_test)
+        under_test.clock.advance(9)
+        under_test.store.renew_lease(session.claim)
+        now = under_test.clock.advance(1)
+        session = committed(under_test, session, page_to(1, pages_total=5))
+        assert session.eta_at == now + timedelta(seconds=40)
+
+    def test_a_walk_that_starts_again_expects_the_pages_that_it_has(self, under_test: StoreUnderTest) -> None:
+        session = committed(under_test, opened(under_test), page_to(1, records_total=8))
+        session = committed(under_test, session, page_to(2, records_total=8))
+        session = under_test.store.commit_walk_restart(session.claim, {"page": 0}, "HTTP 410")
+        session = committed(under_test, session, page_to(1, records_total=8))
+        assert (session.pages_done, session.pages_expected, session.records_seen) == (1, 4, 2)
+
+    @pytest.mark.parametrize("event", [Event.STOPPED_BY_MACHINE, Event.WAIT_TOO_LONG, Event.GAVE_UP])
+    def test_a_session_that_nobody_works_on_promises_no_end(self, under_test: StoreUnderTest, event: Event) -> None:
+        session = opened(under_test)
+        under_test.clock.advance(10)
+        session = committed(under_test, session, page_to(1, pages_total=5))
+        assert session.eta_at is not None
+        assert under_test.store.release(session.claim, event).eta_at is None
+
+    def test_a_lost_owners_session_goes_on_from_what_it_expected(self, under_test: StoreUnderTest) -> None:
+        session = committed(under_test, opened(under_test, "run-1"), page_to(1, records_total=9))
+        under_test.clock.advance(LEASE_SECONDS)
+        resumed = opened(under_test, "run-2")
+        assert (resumed.pages_done, resumed.pages_expected, resumed.records_expected) == (1, 5, 9)
+        assert resumed.records_seen == session.records_seen

@@ -1,0 +1,46 @@
+"""Runs the store contract on every store."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from sim_sync.warehouse.tables import metadata
+from sim_sync_tests.fakes.clock import SettableClock
+from sim_sync_tests.fakes.crash_points import ArmedPoints
+from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_sim
+from sim_sync_tests.fakes.warehouse import InMemoryWarehouse
+from sim_sync_tests.warehouse.store_contract import SessionStoreContract, StoreUnderTest
+from sim_sync_tests.warehouse.store_under_test import TABLES, committed, night, opened
+
+
+@dataclass
+class InMemoryUnderTest:
+    """The in-memory warehouse under test."""
+
+    clock: SettableClock = field(default_factory=SettableClock)
+    crash_points: ArmedPoints = field(default_factory=ArmedPoints)
+
+    def __post_init__(self) -> None:
+        self.store = InMemoryWarehouse(self.clock, at=self.crash_points)
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        return self.store.rows(table)
+
+
+@pytest.fixture(params=["memory"])
+def under_test() -> StoreUnderTest:
+    return InMemoryUnderTest()
+
+
+class TestSessionStore(SessionStoreContract):
+    """Every rule on every store."""
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_in_memory_warehouse_has_the_columns_of_the_real_one(table: str) -> None:
+    under_test = InMemoryUnderTest()
+    night(under_test, [a_sim(1)])
+    session = opened(under_test)
+    committed(under_test, session, a_page([a_sim(1, label="changed")], rejected=[a_rejected(1)]))
+    assert {frozenset(row) for row in under_test.rows(table)} == {frozenset(metadata.tables[table].columns.keys())}
