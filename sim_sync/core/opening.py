@@ -96,22 +96,20 @@ def decide_opening(session: Session | None, request: OpenRequest, now: datetime)
         return OpenNew()
     if request.restart:
         return OpenNew("an operator asked for a restart")
-    if session.state is State.PAUSED:
-        return Refuse(f"paused by an operator; `sim-sync resume {session.carrier}` lets it go on")
-    lost_owner: str | None = None
-    if session.state is State.RUNNING:
-        lost_owner = owner_loss(session, request.gone_owners, now)
-        if lost_owner is None and session.owner != request.owner:
-            return Refuse(_busy(session))
-    if refusal := _must_wait(session, request, now):
+    lost_owner = owner_loss(session, request.gone_owners, now) if session.state is State.RUNNING else None
+    if refusal := _must_wait(session, request, lost_owner, now):
         return refusal
     if reason := _outlived(session, request, now):
         return OpenNew(reason)
     return _decide_resuming(session, request, lost_owner)
 
 
-def _must_wait(session: Session, request: OpenRequest, now: datetime) -> Refuse | None:
-    """Refuse what nobody may touch yet, however old it is: a new session would knock just as early."""
+def _must_wait(session: Session, request: OpenRequest, lost_owner: str | None, now: datetime) -> Refuse | None:
+    """Refuse what this run may not touch yet, however old it is: a new session would disturb just as much."""
+    if session.state is State.PAUSED:
+        return Refuse(f"paused by an operator; `sim-sync resume {session.carrier}` lets it go on")
+    if session.state is State.RUNNING and lost_owner is None and session.owner != request.owner:
+        return Refuse(_busy(session))
     if session.state is State.PARKED and session.not_before is not None and now < session.not_before:
         return Refuse(f"parked until {session.not_before:%Y-%m-%d %H:%M:%S} UTC: {session.last_error or 'waiting'}")
     if session.state is State.FAILED and request.trigger is Trigger.SENSOR:
