@@ -1,0 +1,64 @@
+"""Twilio Super SIM: `GET /v1/Sims` (Twilio's OpenAPI file `twilio_supersim_v1.json`). Lists no IMSI, MSISDN or plan."""
+
+from typing import Any
+
+from sim_sync.carriers.auth import BasicAuth
+from sim_sync.carriers.connector import Connector
+from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.pagination import NextLinkInBody
+from sim_sync.carriers.records import RecordMap
+from sim_sync.carriers.settings import CarrierSettings
+from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
+
+STATUSES = StatusWords(
+    {
+        "new": StatusMeaning(Lifecycle.INVENTORY),
+        "ready": StatusMeaning(Lifecycle.ACTIVATION_READY),
+        "active": StatusMeaning(Lifecycle.ACTIVE),
+        "inactive": StatusMeaning(Lifecycle.DEACTIVATED),
+        # A change is in flight; what it changes to is not said.
+        "scheduled": StatusMeaning(Lifecycle.UNKNOWN, pending=True),
+    }
+)
+
+RECORDS = RecordMap(
+    fields={
+        "sim_id": "sid",
+        "iccid": "iccid",
+        "status": "status",
+        "label": "unique_name",
+        "account": "account_sid",
+        "carrier_updated_at": "date_updated",
+    },
+    statuses=STATUSES,
+    ignored=frozenset({"url", "links"}),
+)
+
+
+def list_sims(settings: CarrierSettings) -> NextLinkInBody:
+    """Walk by `meta.next_page_url`; null is the end."""
+    first = Ask(path="/v1/Sims", params={"PageSize": str(settings.page_size)})
+    return NextLinkInBody(first, "meta.next_page_url")
+
+
+def records_of(answer: Answer) -> list[Any]:
+    """Return the records under `sims`."""
+    found = answer.body.get("sims") if isinstance(answer.body, dict) else None
+    if not isinstance(found, list):
+        raise UnexpectedAnswer("expected a list under 'sims', found none: is `base_url` that of a Super SIM API?")
+    return found
+
+
+CONNECTOR = Connector(
+    type="twilio_super_sim",
+    base_url="https://supersim.twilio.com",
+    page_size=1000,
+    max_page_size=1000,
+    auth_keys=("username", "password"),
+    identity_keys=("username",),
+    build_auth=lambda auth: BasicAuth(auth["username"], auth["password"]),
+    pagination=list_sims,
+    records=records_of,
+    record_map=RECORDS,
+)
