@@ -1,7 +1,6 @@
-"""Counts for the asset checks: what the data of a carrier says about its own quality."""
+"""Counts for the asset checks: what the data of the carriers says about its own quality."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -10,32 +9,31 @@ from sim_sync.warehouse.engine import reading
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
 
 
-@dataclass(frozen=True, slots=True)
-class QualityCounts:
-    """How many SIMs carry which unknown status word."""
-
-    unknown_status_words: Mapping[str, int]
-
-
-def count_quality_flags(engine: sa.Engine, carrier: str) -> QualityCounts:
-    """Count the carrier's present SIMs by the status words that its connector does not know."""
+def count_unknown_status_words(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+    """Count present SIMs by carrier and by the status words that its connector does not know; none is left out."""
     sims = carrier_sims.c
     flagged = sa.cast(sims.quality_flags, sa.Text()).like(f'%"{UNKNOWN_STATUS_FLAG}"%')
     query = (
-        sa.select(sa.func.coalesce(sims.carrier_status, ""), sa.func.count())
-        .where(sims.carrier == carrier, sims.vanished_at.is_(None), flagged)
-        .group_by(sims.carrier_status)
-        .order_by(sims.carrier_status)
+        sa.select(sims.carrier, sa.func.coalesce(sims.carrier_status, ""), sa.func.count())
+        .where(sims.carrier.in_(carriers), sims.vanished_at.is_(None), flagged)
+        .group_by(sims.carrier, sims.carrier_status)
+        .order_by(sims.carrier, sims.carrier_status)
     )
-    with reading(engine, f"counting quality flags of carrier {carrier}") as connection:
-        return QualityCounts({row[0]: row[1] for row in connection.execute(query)})
+    counts: dict[str, dict[str, int]] = {}
+    with reading(engine, "counting unknown status words") as connection:
+        for carrier, word, count in connection.execute(query):
+            counts.setdefault(carrier, {})[word] = count
+    return counts
 
 
-def count_high_discrepancies(engine: sa.Engine, carrier: str) -> int:
-    """Count the carrier's open discrepancies of high severity."""
+def count_high_discrepancies(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, int]:
+    """Count the open discrepancies of high severity by carrier; carriers without any are left out."""
     found = sim_discrepancies.c
-    query = sa.select(sa.func.count()).where(
-        found.carrier == carrier, found.severity == "high", found.resolved_at.is_(None)
+    query = (
+        sa.select(found.carrier, sa.func.count())
+        .where(found.carrier.in_(carriers), found.severity == "high", found.resolved_at.is_(None))
+        .group_by(found.carrier)
+        .order_by(found.carrier)
     )
-    with reading(engine, f"counting discrepancies of carrier {carrier}") as connection:
-        return connection.execute(query).scalar_one()
+    with reading(engine, "counting severe discrepancies") as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
