@@ -1,0 +1,5 @@
+"""`python -m sim_sync` is `sim-sync`."""
+
+from sim_sync.cli import main
+
+main()

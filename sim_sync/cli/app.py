@@ -1,0 +1,142 @@
+"""The commands of `sim-sync` and their options. What each does is in the file of its name."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from sim_sync import __version__
+
+app = typer.Typer(
+    name="sim-sync",
+    help="Reconciles fleets of SIM cards with their carriers, in small committed steps that survive any crash.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+OneCarrier = Annotated[str | None, typer.Option("--carrier", metavar="C", help="Only this carrier.")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def check(*, as_json: Json = False) -> None:
+    """Check the config, the warehouse, our inventory, and one page of every carrier. Writes nothing."""
+    from sim_sync.cli.check import check_everything
+
+    raise typer.Exit(check_everything(as_json=as_json))
+
+
+@app.command()
+def status(
+    *,
+    carrier: OneCarrier = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Print again every two seconds until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how far every carrier's sync is."""
+    from sim_sync.cli.status import show_status
+
+    raise typer.Exit(show_status(carrier=carrier, watch=watch, as_json=as_json))
+
+
+@app.command()
+def backfill(
+    carriers: Annotated[list[str] | None, typer.Argument(metavar="[CARRIER]...")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every carrier in the config.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Give up the open session, walk from page 1.")] = False,
+    max_pages: Annotated[int | None, typer.Option("--max-pages", min=1, help="Stop after N pages.")] = None,
+) -> None:
+    """Reconcile carriers now, in this process; an open session goes on where it stopped."""
+    from sim_sync.cli.backfill import backfill_carriers
+
+    raise typer.Exit(backfill_carriers(carriers or [], every=every, restart=restart, max_pages=max_pages))
+
+
+@app.command()
+def pause(carrier: str) -> None:
+    """Stop a carrier's sync until somebody resumes it; a page in hand is still committed."""
+    from sim_sync.cli.operate import pause_carrier
+
+    raise typer.Exit(pause_carrier(carrier))
+
+
+@app.command()
+def resume(carrier: str) -> None:
+    """Let a paused, failed or parked sync go on from its checkpoint."""
+    from sim_sync.cli.operate import resume_carrier
+
+    raise typer.Exit(resume_carrier(carrier))
+
+
+@app.command()
+def restart(carrier: str) -> None:
+    """Give up a carrier's open session and walk again from its first page."""
+    from sim_sync.cli.operate import restart_carrier
+
+    raise typer.Exit(restart_carrier(carrier))
+
+
+@app.command()
+def discrepancies(
+    *,
+    carrier: OneCarrier = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="K", help="Only this kind.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
+    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
+    as_json: Json = False,
+) -> None:
+    """List what differs between our inventory and the carriers."""
+    from sim_sync.cli.discrepancies import show_discrepancies
+
+    raise typer.Exit(
+        show_discrepancies(carrier=carrier, kind=kind, include_resolved=every, output="json" if as_json else output)
+    )
+
+
+@app.command()
+def selftest(
+    *,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="A PostgreSQL to try it on, in a scratch schema.")
+    ] = None,
+    kills: Annotated[int, typer.Option("--kills", min=1, help="Random kills.")] = 200,
+    freezes: Annotated[int, typer.Option("--freezes", min=1, help="Workers frozen and woken.")] = 20,
+) -> None:
+    """Kill and freeze real syncs of a simulated carrier in a scratch warehouse, and compare the outcomes."""
+    from sim_sync.cli.selftest import run_selftest
+
+    raise typer.Exit(run_selftest(url=url, kills=kills, freezes=freezes))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def simulate(context: typer.Context) -> None:
+    """Serve a simulated carrier on loopback; `sim-sync simulate --help` lists its options."""
+    from sim_sync.simulator.command import main as serve
+
+    raise typer.Exit(serve(list(context.args)))
+
+
+@app.command(hidden=True)
+def demo() -> None:
+    """Run the whole main job on simulated carriers: what `make run` does."""
+    from sim_sync.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(Path.cwd()))
+
+
+@app.command(hidden=True)
+def dev(*, port: Annotated[int, typer.Option("--port", help="The port of the UI.")] = 3000) -> None:
+    """Serve the Dagster UI, the sensor and the schedule, with the simulated carriers: what `make dev` does."""
+    from sim_sync.cli.dev import run_dev
+
+    raise typer.Exit(run_dev(Path.cwd(), port=port))

@@ -1,0 +1,157 @@
+"""`sim-sync backfill`: reconciles carriers now, through Dagster, in this process; several, each in its own process.
+
+The runs are in the Dagster instance like any other, so the UI shows them, and if this process dies, the sensor resumes
+what it left.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sim_sync.cli.exit_codes import ExitCode, exit_code_of, worst_of
+from sim_sync.cli.status import progress_text
+from sim_sync.config import Config, load_config
+from sim_sync.core.errors import ConfigError, Problem, SimSyncError
+from sim_sync.core.session import Session, State
+from sim_sync.warehouse import Warehouse, open_warehouse
+
+_LOOK_EVERY_SECONDS = 1.0
+_SAY_EVERY_LOOKS = 5
+#: Carriers that are synced side by side; each has its own process and its own limits.
+_AT_ONCE = 4
+
+
+def backfill_carriers(carriers: Sequence[str], *, every: bool, restart: bool, max_pages: int | None) -> ExitCode:
+    """Reconcile the named carriers (or all), and return the worst outcome."""
+    config = load_config()
+    names = _chosen(config, carriers, every=every)
+    for name in names:
+        config.carrier(name)  # whatever is wrong with any of them is told before the first one starts
+    if len(names) == 1:
+        return _backfill_one(config, names[0], restart=restart, max_pages=max_pages)
+    return _backfill_side_by_side(names, restart=restart, max_pages=max_pages)
+
+
+def _chosen(config: Config, carriers: Sequence[str], *, every: bool) -> Sequence[str]:
+    known = ", ".join(config.carrier_names)
+    if every and carriers:
+        raise ConfigError([Problem("command line", "--all", "either --all or names of carriers", "both")])
+    if not every and not carriers:
+        raise ConfigError([Problem("command line", "CARRIER", f"--all or some of: {known}", "nothing")])
+    return config.carrier_names if every else list(dict.fromkeys(carriers))
+
+
+def _backfill_one(config: Config, carrier: str, *, restart: bool, max_pages: int | None) -> ExitCode:
+    warehouse = open_warehouse(config.warehouse_url)
+    _choose_dagster_home()
+    from sim_sync.defs.launch import run_in_this_process
+
+    with _progress_told(warehouse, carrier):
+        ended = run_in_this_process(carrier, restart=restart, max_pages=max_pages)
+    latest = warehouse.sessions.latest_sessions([carrier])
+    session = latest[0] if latest else None
+    if session is not None:
+        _say(progress_text(session, warehouse.sessions.now()))
+    for message in ended.messages:
+        _complain(message)
+    return _exit_code(session, ended.run_id, succeeded=ended.succeeded)
+
+
+def _exit_code(session: Session | None, run_id: str, *, succeeded: bool) -> ExitCode:
+    if session is None:
+        return ExitCode.FAILED
+    if session.state is State.COMPLETED and not succeeded:
+        return ExitCode.FAILED  # the walk is whole, but something after it, or beside it, is not
+    if session.state is State.COMPLETED and session.owner != run_id:
+        return ExitCode.NOT_FINISHED
+    return exit_code_of(session)
+
+
+def _backfill_side_by_side(names: Sequence[str], *, restart: bool, max_pages: int | None) -> ExitCode:
+    options = [*(["--restart"] if restart else []), *(["--max-pages", str(max_pages)] if max_pages else [])]
+    slots = threading.Semaphore(_AT_ONCE)
+    codes: dict[str, int] = {}
+    running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def backfill(name: str) -> None:
+        with slots:
+            running[name] = subprocess.Popen([sys.executable, "-m", "sim_sync", "backfill", name, *options])
+            codes[name] = running[name].wait()
+
+    with _signals_passed_on(running):
+        threads = [threading.Thread(target=backfill, args=(name,)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for name in names:
+        _say(f"{name}: exit code {codes[name]}")
+    return worst_of(code if code in set(ExitCode) else ExitCode.FAILED for code in codes.values())
+
+
+@contextmanager
+def _signals_passed_on(running: dict[str, "subprocess.Popen[bytes]"]) -> Iterator[None]:
+    """Let the processes of all carriers finish their pages when this one is asked to end."""
+
+    def pass_on(number: int, _frame: object) -> None:
+        for process in running.values():
+            if process.poll() is None:
+                process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _choose_dagster_home() -> None:
+    """Point Dagster at a home that lasts: the one in the environment, this folder if it is one, or one of our own."""
+    if os.environ.get("DAGSTER_HOME"):
+        return
+    home = Path.cwd() if Path("dagster.yaml").exists() else Path(".sim_sync/dagster_home").absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["DAGSTER_HOME"] = str(home)
+
+
+@contextmanager
+def _progress_told(warehouse: Warehouse, carrier: str) -> Iterator[None]:
+    """Say every few seconds how far the walk is, as its checkpoints tell."""
+    done = threading.Event()
+
+    def tell() -> None:
+        looks = 0
+        while not done.wait(_LOOK_EVERY_SECONDS):
+            looks += 1
+            if looks % _SAY_EVERY_LOOKS:
+                continue
+            try:
+                session = warehouse.sessions.open_session_of(carrier)
+                if session is not None:
+                    _say(progress_text(session, warehouse.sessions.now()))
+            except SimSyncError as error:
+                _complain(str(error))
+
+    thread = threading.Thread(target=tell, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _complain(line: str) -> None:
+    sys.stderr.write(f"sim-sync: {line}\n")
+    sys.stderr.flush()

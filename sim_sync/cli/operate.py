@@ -1,0 +1,55 @@
+"""`sim-sync pause`, `resume` and `restart`: what an operator may say to a sync, which hears it within a page."""
+
+import sys
+
+from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.cli.status import progress_text
+from sim_sync.config import Config, load_config
+from sim_sync.core.errors import InputError
+from sim_sync.core.session import Event, Session, State
+from sim_sync.warehouse import Warehouse, open_warehouse
+
+
+def pause_carrier(carrier: str) -> ExitCode:
+    """Stop a carrier's sync until somebody resumes it; a page in hand is still committed."""
+    _, warehouse = _opened(carrier)
+    session = _open_session(warehouse, carrier)
+    if session.state is not State.PAUSED:
+        session = warehouse.sessions.move_by_operator(carrier, Event.PAUSED_BY_OPERATOR)
+    _say(session, warehouse)
+    return ExitCode.DONE
+
+
+def resume_carrier(carrier: str) -> ExitCode:
+    """Let a paused, failed or parked sync go on: the sensor launches it within seconds, or `backfill` does at once."""
+    _, warehouse = _opened(carrier)
+    session = _open_session(warehouse, carrier)
+    if session.state in {State.PAUSED, State.FAILED, State.PARKED}:
+        session = warehouse.sessions.move_by_operator(carrier, Event.RELEASED_BY_OPERATOR)
+    _say(session, warehouse)
+    sys.stdout.write(f"the sensor goes on with it; without a running Dagster: sim-sync backfill {carrier}\n")
+    return ExitCode.DONE
+
+
+def restart_carrier(carrier: str) -> ExitCode:
+    """Give up a carrier's open session and walk from its first page, in this process."""
+    from sim_sync.cli.backfill import backfill_carriers
+
+    return backfill_carriers([carrier], every=False, restart=True, max_pages=None)
+
+
+def _opened(carrier: str) -> tuple[Config, Warehouse]:
+    config = load_config()
+    config.require_known(carrier)
+    return config, open_warehouse(config.warehouse_url)
+
+
+def _open_session(warehouse: Warehouse, carrier: str) -> Session:
+    session = warehouse.sessions.open_session_of(carrier)
+    if session is None:
+        raise InputError(f"carrier {carrier} has no open session; `sim-sync backfill {carrier}` starts one")
+    return session
+
+
+def _say(session: Session, warehouse: Warehouse) -> None:
+    sys.stdout.write(f"{progress_text(session, warehouse.sessions.now())}\n")

@@ -1,0 +1,122 @@
+"""`sim-sync status`: where every carrier's sync stands, read from the checkpoints. Knows no Dagster, no pandas."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.config import Config, load_config
+from sim_sync.core import progress
+from sim_sync.core.session import Session, State
+from sim_sync.warehouse import Warehouse, open_warehouse
+
+_WATCH_EVERY_SECONDS = 2.0
+
+
+def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
+    """Print the newest session of each carrier (or of one), once or again and again."""
+    config = load_config()
+    names = _names(config, carrier)
+    warehouse = open_warehouse(config.warehouse_url)
+    while True:
+        _show(warehouse, names, as_json=as_json)
+        if not watch:
+            return ExitCode.DONE
+        time.sleep(_WATCH_EVERY_SECONDS)
+
+
+def _names(config: Config, carrier: str | None) -> Sequence[str]:
+    if carrier is None:
+        return config.carrier_names
+    config.require_known(carrier)
+    return [carrier]
+
+
+def _show(warehouse: Warehouse, names: Sequence[str], *, as_json: bool) -> None:
+    sessions = warehouse.sessions.latest_sessions(names)
+    now = warehouse.sessions.now()
+    if as_json:
+        print(json.dumps([status_object(session, now) for session in sessions], indent=2))
+        return
+    console = Console()
+    console.print(_table(sessions, now))
+    silent = [name for name in names if name not in {session.carrier for session in sessions}]
+    for name in silent:
+        console.print(f"{name}: never synced; `sim-sync backfill {name}` starts it", highlight=False)
+
+
+def status_object(session: Session, now: datetime) -> dict[str, Any]:
+    """Return a session as `status --json` prints it: the columns of `sync_sessions`, `percent` and `eta_seconds`."""
+    found: dict[str, Any] = {
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(session).items()
+    }
+    found["percent"] = _percent(session)
+    found["eta_seconds"] = None if session.eta_at is None else max(round((session.eta_at - now).total_seconds()), 0)
+    return found
+
+
+def _percent(session: Session) -> float | None:
+    finished = session.state is State.COMPLETED
+    return progress.percent(session.pages_done, session.pages_expected, finished=finished)
+
+
+def _table(sessions: Sequence[Session], now: datetime) -> Table:
+    table = Table("carrier", "state", "pages", "%", "SIM records", "retries", "waited", "ends in", "note")
+    for session in sessions:
+        percent = _percent(session)
+        table.add_row(
+            session.carrier,
+            session.state.value,
+            f"{session.pages_done}/{session.pages_expected or '?'}",
+            "?" if percent is None else f"{percent:g}",
+            f"{session.records_seen:,}",
+            str(session.retries),
+            _duration(session.throttled_seconds),
+            "" if session.eta_at is None else _duration((session.eta_at - now).total_seconds()),
+            _note(session, now),
+        )
+    return table
+
+
+def progress_text(session: Session, now: datetime) -> str:
+    """Return one line about a session for a terminal."""
+    percent = _percent(session)
+    parts = [
+        f"{session.carrier}: {session.state.value}",
+        f"page {session.pages_done}/{session.pages_expected or '?'}" + ("" if percent is None else f" ({percent:g} %)"),
+        f"{session.records_seen:,} records",
+        f"{session.retries} retries",
+        f"waited {_duration(session.throttled_seconds)}",
+    ]
+    if session.eta_at is not None:
+        parts.append(f"ends in {_duration((session.eta_at - now).total_seconds())}")
+    note = _note(session, now)
+    return ", ".join(parts) + (f"; {note}" if note else "")
+
+
+def _note(session: Session, now: datetime) -> str:
+    match session.state:
+        case State.RUNNING if session.lease_expires_at is None or session.lease_expires_at <= now:
+            return f"its run {session.owner} is silent; the sensor or `sim-sync backfill` takes over"
+        case State.PARKED:
+            return f"throttled until {session.not_before:%Y-%m-%d %H:%M:%S} UTC: {session.last_error}"
+        case State.PAUSED:
+            return f"paused by an operator; `sim-sync resume {session.carrier}` lets it go on"
+        case State.COMPLETED:
+            reason = f": {session.sweep_reason}" if session.sweep_reason else ""
+            return f"finished {session.finished_at:%Y-%m-%d %H:%M:%S} UTC; sweep {session.sweep_state.value}{reason}"
+        case _:
+            return session.last_error or ""
+
+
+def _duration(seconds: float) -> str:
+    seconds = max(round(seconds), 0)
+    hours, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,62 @@
+"""Asset checks: what a person should look at after a night, each as one question with a yes or no.
+
+A check speaks of all carriers at once: Dagster shows one latest answer for an asset, and a carrier that is well must
+not hide another one that is not.
+"""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from sim_sync.config import Config
+from sim_sync.core.session import SweepState
+from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.quality import count_high_discrepancies, count_unknown_status_words
+
+
+@dg.asset_check(asset="carrier_sims")
+def walks_are_certified(
+    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
+) -> dg.AssetCheckResult:
+    """The last completed walk of every carrier saw its whole list, and what it did not see was marked."""
+    found = {
+        session.carrier: f"{session.sweep_state.value}: {session.sweep_reason}"
+        for session in warehouse.sessions.latest_sessions(sync_config.carrier_names)
+        if session.sweep_state in {SweepState.HELD, SweepState.SKIPPED}
+    }
+    return _result(found, "every walk is certified", "walks that marked nothing")
+
+
+@dg.asset_check(asset="carrier_sims")
+def status_words_are_known(
+    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
+) -> dg.AssetCheckResult:
+    """Every status word of every carrier has a place in the lifecycle."""
+    counts = count_unknown_status_words(warehouse.engine, sync_config.carrier_names)
+    found = {
+        carrier: ", ".join(f"{word!r} ({count})" for word, count in words.items()) for carrier, words in counts.items()
+    }
+    return _result(found, "every status word is known", "unknown words, to be named under `statuses:` in carriers.yaml")
+
+
+@dg.asset_check(asset="sim_discrepancies")
+def no_severe_discrepancy(
+    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
+) -> dg.AssetCheckResult:
+    """No carrier has an open discrepancy of high severity."""
+    counts = count_high_discrepancies(warehouse.engine, sync_config.carrier_names)
+    found = {carrier: str(count) for carrier, count in counts.items()}
+    return _result(found, "none is open", "open ones, listed by `sim-sync discrepancies`")
+
+
+CHECKS = (walks_are_certified, status_words_are_known, no_severe_discrepancy)
+
+
+def _result(found: Mapping[str, str], all_well: str, what_is_wrong: str) -> dg.AssetCheckResult:
+    told = "; ".join(f"{carrier}: {text}" for carrier, text in found.items())
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{what_is_wrong}: {told}" if found else all_well,
+        metadata=dict(found),
+    )

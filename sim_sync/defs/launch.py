@@ -1,0 +1,61 @@
+"""Runs `reconcile_carrier` in the calling process: without a daemon, and in the Dagster instance all the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, PROCESS_TAG
+from sim_sync.defs.runs import process_text
+from sim_sync.worker.processes import this_process
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """How a run ended; `messages` are the descriptions of what failed in it."""
+
+    run_id: str
+    succeeded: bool
+    messages: Sequence[str]
+
+
+def run_in_this_process(carrier: str, *, restart: bool, max_pages: int | None) -> EndedRun:
+    """Execute the job for one carrier and return how it ended."""
+    tags = {PARTITION_TAG: carrier, CARRIER_TAG: carrier, PROCESS_TAG: process_text(this_process())}
+    with dg.DagsterInstance.get() as instance:
+        result = dg.execute_job(
+            _reconstructable_job(),
+            instance=instance,
+            run_config=_run_config(restart=restart, max_pages=max_pages),
+            tags=tags,
+            raise_on_error=False,
+        )
+        return EndedRun(result.run_id, result.success, [*_failures(result)])
+
+
+def _reconstructable_job() -> Any:
+    from sim_sync.definitions import reconcile_carrier
+
+    return dg.reconstructable(reconcile_carrier)
+
+
+def _run_config(*, restart: bool, max_pages: int | None) -> dict[str, Any]:
+    config = {"restart": restart, "max_pages": max_pages}
+    return {
+        "ops": {"carrier_sims": {"ops": {"open_session": {"config": config}}}},
+        # The terminal shows checkpoints; the whole log is in the instance.
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
+
+
+def _failures(result: dg.JobExecutionResult) -> Sequence[str]:
+    messages = []
+    for event in result.all_events:
+        if not event.is_step_failure:
+            continue
+        data = event.step_failure_data
+        described = data.user_failure_data.description if data.user_failure_data else None
+        cause = data.error.cause if data.error and data.error.cause else data.error
+        messages.append(described or (cause.message.strip() if cause else "a step failed"))
+    return messages

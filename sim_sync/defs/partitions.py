@@ -1,0 +1,18 @@
+"""The partitions: one for each carrier in `carriers.yaml`."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+#: Run tags, part of the public contract.
+CARRIER_TAG = "sim_sync/carrier"
+SESSION_TAG = "sim_sync/session"
+#: The operating-system process of a run, so that its death can be told on its own host.
+PROCESS_TAG = "sim_sync/process"
+#: Set by Dagster itself on every run of one partition.
+PARTITION_TAG = "dagster/partition"
+
+
+def carrier_partitions(carrier_names: Sequence[str]) -> dg.StaticPartitionsDefinition:
+    """Return the partitions definition that all three assets share."""
+    return dg.StaticPartitionsDefinition(list(carrier_names))

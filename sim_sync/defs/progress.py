@@ -1,0 +1,91 @@
+"""What people see of a running sync: a session as Dagster metadata, reported by time and not by page.
+
+An event per page would fill the event log for ever; the checkpoint row in the warehouse is exact, and always there.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+import dagster as dg
+
+from sim_sync.core import progress
+from sim_sync.core.session import Session, State
+
+#: Seconds between two observations of one running walk.
+REPORT_EVERY_SECONDS = 15.0
+
+
+def session_metadata(session: Session) -> dict[str, dg.MetadataValue]:
+    """Return a session as metadata: plain numbers and texts, because those are seen at a glance."""
+    percent = progress.percent(session.pages_done, session.pages_expected, finished=session.state is State.COMPLETED)
+    numbers: Mapping[str, int | float | None] = {
+        "pages_done": session.pages_done,
+        "pages_expected": session.pages_expected,
+        "percent": percent,
+        "records_seen": session.records_seen,
+        "records_expected": session.records_expected,
+        "records_added": session.records_added,
+        "records_changed": session.records_changed,
+        "records_quarantined": session.records_quarantined,
+        "retries": session.retries,
+        "throttled_seconds": round(session.throttled_seconds, 1),
+        "fence": session.fence,
+    }
+    metadata: dict[str, dg.MetadataValue] = {
+        "state": dg.MetadataValue.text(session.state.value),
+        "session": dg.MetadataValue.text(session.session_id),
+    }
+    for name, number in numbers.items():
+        if number is not None:
+            metadata[name] = (
+                dg.MetadataValue.float(float(number)) if isinstance(number, float) else dg.MetadataValue.int(number)
+            )
+    if session.eta_at is not None:
+        metadata["eta"] = dg.MetadataValue.timestamp(session.eta_at)
+    if session.not_before is not None:
+        metadata["not_before"] = dg.MetadataValue.timestamp(session.not_before)
+    metadata["last_error"] = dg.MetadataValue.text(session.last_error or "none")
+    if session.state is State.COMPLETED:
+        metadata["sweep"] = dg.MetadataValue.text(_sweep_text(session))
+    return metadata
+
+
+def _sweep_text(session: Session) -> str:
+    reason = f": {session.sweep_reason}" if session.sweep_reason else ""
+    return f"{session.sweep_state.value}{reason}"
+
+
+def progress_line(session: Session) -> str:
+    """Return one line about a session for a log."""
+    expected = f"/{session.pages_expected}" if session.pages_expected is not None else ""
+    eta = f", ends about {session.eta_at:%H:%M:%S} UTC" if session.eta_at is not None else ""
+    waited = f", {session.throttled_seconds:.0f} s waited" if session.throttled_seconds else ""
+    return (
+        f"{session.carrier}: {session.state.value}, page {session.pages_done}{expected}, "
+        f"{session.records_seen} records, {session.retries} retries{waited}{eta}"
+    )
+
+
+class CheckpointReporter:
+    """Turns checkpoints into observations of `carrier_sims`: the first, one every few seconds, and each new error."""
+
+    def __init__(
+        self,
+        report: Callable[[Session], None],
+        *,
+        every_seconds: float = REPORT_EVERY_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._report = report
+        self._every_seconds = every_seconds
+        self._monotonic = monotonic
+        self._next_at = monotonic()
+        self._last_error: str | None = None
+
+    def __call__(self, session: Session) -> None:
+        """Report the checkpoint if it is time to, or if it tells of an error that was not reported yet."""
+        new_error = session.last_error is not None and session.last_error != self._last_error
+        if self._monotonic() >= self._next_at or new_error:
+            self._next_at = self._monotonic() + self._every_seconds
+            self._last_error = session.last_error
+            self._report(session)

@@ -1,0 +1,34 @@
+"""What the assets and ops get handed: the configuration and the warehouse, each as a plain object.
+
+The resources have no fields of their own: a warehouse URL with its password would be shown in the UI.
+"""
+
+from functools import cache
+
+import dagster as dg
+
+from sim_sync.config import Config, load_config
+from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.worker.crash import armed_crash_point
+
+
+class SyncConfigResource(dg.ConfigurableResource[Config]):
+    """The content of `carriers.yaml` (or of the file that `SIM_SYNC_CONFIG` names), read anew for every run."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> Config:
+        """Read and return the configuration."""
+        return load_config()
+
+
+class WarehouseResource(dg.ConfigurableResource[Warehouse]):
+    """The warehouse of `SIM_SYNC_WAREHOUSE_URL`, or the one that `carriers.yaml` names."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> Warehouse:
+        """Return the opened warehouse of this process."""
+        return opened_warehouse(load_config().warehouse_url)
+
+
+@cache
+def opened_warehouse(url: str) -> Warehouse:
+    """Open a warehouse once in a process: the sensor asks for it every few seconds."""
+    return open_warehouse(url, at=armed_crash_point())

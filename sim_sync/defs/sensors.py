@@ -1,0 +1,151 @@
+"""The sensor `resume_interrupted_syncs`: looks every few seconds for sessions that nobody works on, and launches a run.
+
+What it decides is `core.resuming`, a pure function; here it looks, asks, acts and remembers. The truth about progress
+is in the warehouse: the cursor only remembers what was asked for.
+"""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+import dagster as dg
+
+from sim_sync.config import Config
+from sim_sync.core.errors import SimSyncError
+from sim_sync.core.resuming import Asked, LeaveAlone, Pace, ResumeNow, Sight, Verdict, decide_resumes
+from sim_sync.core.session import Session, State
+from sim_sync.defs.jobs import AssetJob
+from sim_sync.defs.liveness import UnfinishedRun, owner_is_gone, unfinished_runs
+from sim_sync.defs.partitions import CARRIER_TAG, SESSION_TAG
+from sim_sync.warehouse import Warehouse
+
+#: How often the sensor looks. With the start of a run (seconds), a dead sync goes on well within a minute.
+LOOK_EVERY_SECONDS = 10
+
+
+def build_resume_interrupted_syncs(job: AssetJob, carrier_names: Sequence[str]) -> dg.SensorDefinition:
+    """Build the sensor, on by default: a fresh `dagster dev` resumes by itself."""
+
+    @dg.sensor(job=job, minimum_interval_seconds=LOOK_EVERY_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING)
+    def resume_interrupted_syncs(
+        context: dg.SensorEvaluationContext,
+        sync_config: dg.ResourceParam[Config],
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> dg.SensorResult | dg.SkipReason:
+        """Resumes every sync that died, was stopped by a deploy, ran out of its budget, or was parked and is due."""
+        try:
+            now = warehouse.sessions.now()
+            sessions = [session for session in warehouse.sessions.latest_sessions(carrier_names) if session.is_open]
+        except SimSyncError as error:
+            return dg.SkipReason(f"cannot look: {error}")
+        runs = unfinished_runs(context.instance, now)
+        memory = memory_from_cursor(context.cursor)
+        sights = [_look(context.instance, warehouse, session, runs, memory) for session in sessions]
+        verdicts = decide_resumes(sights, paces(sync_config), now, random.random())  # noqa: S311 - jitter, no secret
+        tell_lost_runs(context.instance, runs, verdicts)
+        for verdict in verdicts:
+            context.log.info(_line(verdict))
+        return _result(verdicts, memory)
+
+    return resume_interrupted_syncs
+
+
+def paces(sync_config: Config) -> Mapping[str, Pace]:
+    """Return how fast each carrier's resumes may follow each other; a carrier with problems has the default pace."""
+    found: dict[str, Pace] = {}
+    for name in sync_config.carrier_names:
+        try:
+            retry = sync_config.carrier(name).retry
+        except SimSyncError:
+            continue
+        found[name] = Pace(retry.base_seconds, retry.ceiling_seconds)
+    return found
+
+
+def _look(
+    instance: dg.DagsterInstance,
+    warehouse: Warehouse,
+    session: Session,
+    runs: Sequence[UnfinishedRun],
+    memory: Mapping[str, Asked],
+) -> Sight:
+    process = warehouse.sessions.notes(session.session_id).process
+    is_gone = session.owner is not None and owner_is_gone(instance, session.owner, process)
+    return Sight(
+        session=session,
+        live_runs=[run.run.run_id for run in runs if run.carrier == session.carrier and not run.is_lost],
+        gone_owners=frozenset({session.owner} if session.owner is not None and is_gone else ()),
+        asked=memory.get(session.carrier),
+    )
+
+
+def tell_lost_runs(instance: dg.DagsterInstance, runs: Sequence[UnfinishedRun], verdicts: Sequence[Verdict]) -> None:
+    """Report runs that nobody works on any more, so that the UI does not lie and they do not hold up the next run."""
+    replaced = {
+        verdict.session.owner
+        for verdict in verdicts
+        if isinstance(verdict, ResumeNow) and verdict.session.state is State.RUNNING
+    }
+    for unfinished in runs:
+        run = unfinished.run
+        if not (unfinished.is_lost or run.run_id in replaced):
+            continue
+        if run.status is dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, "sim_sync: the process of this run is gone")
+        else:
+            instance.report_run_failed(run, "sim_sync: the process of this run is gone; the sync goes on in a new run")
+
+
+def _line(verdict: Verdict) -> str:
+    carrier, session_id = verdict.session.carrier, verdict.session.session_id
+    match verdict:
+        case ResumeNow(session, _, why):
+            return f"{carrier}: session {session_id} goes on after page {session.pages_done}: {why}"
+        case LeaveAlone(_, why):
+            return f"{carrier}: session {session_id} is left alone: {why}"
+
+
+def _result(verdicts: Sequence[Verdict], memory: Mapping[str, Asked]) -> dg.SensorResult:
+    resumes = [verdict for verdict in verdicts if isinstance(verdict, ResumeNow)]
+    remembered = dict(memory) | {verdict.session.carrier: verdict.asked for verdict in resumes}
+    cursor = cursor_from_memory(remembered)
+    if not resumes:
+        return dg.SensorResult(skip_reason="; ".join(map(_line, verdicts)) or "no session is open", cursor=cursor)
+    return dg.SensorResult(run_requests=[_request(verdict) for verdict in resumes], cursor=cursor)
+
+
+def _request(verdict: ResumeNow) -> dg.RunRequest:
+    carrier = verdict.session.carrier
+    return dg.RunRequest(
+        run_key=verdict.run_key,
+        partition_key=carrier,
+        tags={CARRIER_TAG: carrier, SESSION_TAG: verdict.session.session_id},
+    )
+
+
+def memory_from_cursor(cursor: str | None) -> dict[str, Asked]:
+    """Return what the sensor remembers; what an earlier or later version wrote and this one cannot read is dropped."""
+    memory: dict[str, Asked] = {}
+    try:
+        carriers = json.loads(cursor or "{}").get("carriers", {})
+        for carrier, asked in carriers.items():
+            memory[carrier] = Asked(
+                session_id=str(asked["session_id"]),
+                fence=int(asked["fence"]),
+                pages_done=int(asked["pages_done"]),
+                attempt=int(asked["attempt"]),
+                asked_at=datetime.fromisoformat(asked["asked_at"]),
+            )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return memory
+    return memory
+
+
+def cursor_from_memory(memory: Mapping[str, Asked]) -> str:
+    """Return the sensor's memory as its cursor."""
+    carriers = {
+        carrier: asdict(asked) | {"asked_at": asked.asked_at.isoformat()} for carrier, asked in sorted(memory.items())
+    }
+    return json.dumps({"carriers": carriers})

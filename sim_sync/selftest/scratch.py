@@ -1,0 +1,37 @@
+"""Warehouses that exist for one trial: a SQLite file in a folder of their own, or a schema of its own in PostgreSQL."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse.scratch import create_schema, drop_schema
+
+
+@contextmanager
+def scratch_warehouse(server_url: str | None, folder: Path) -> Iterator[tuple[str, Warehouse]]:
+    """Yield the URL of an empty warehouse and the warehouse; it is gone afterwards.
+
+    `server_url` is a PostgreSQL database in which schemas may be created; None means SQLite.
+    """
+    name = f"sim_sync_selftest_{secrets.token_hex(4)}"
+    if server_url is None:
+        url = f"sqlite:///{folder / name}.db"
+        yield from _opened(url)
+        return
+    create_schema(server_url, name)
+    try:
+        separator = "&" if "?" in server_url else "?"
+        yield from _opened(f"{server_url}{separator}options={quote(f'-csearch_path={name}')}")
+    finally:
+        drop_schema(server_url, name)
+
+
+def _opened(url: str) -> Iterator[tuple[str, Warehouse]]:
+    warehouse = open_warehouse(url)
+    try:
+        yield url, warehouse
+    finally:
+        warehouse.close()

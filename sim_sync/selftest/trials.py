@@ -1,0 +1,279 @@
+"""The trials: kill at every commit point, kill at random times, freeze and wake; each against an undisturbed sync.
+
+Three things are asked of every trial: the outcome is the same, a kill costs at most one page fetched again, and a
+worker that was taken over wrote nothing.
+"""
+
+import random
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sim_sync.core.crash_points import CRASH_POINTS
+from sim_sync.core.errors import SimSyncError
+from sim_sync.core.session import State
+from sim_sync.selftest.scratch import scratch_warehouse
+from sim_sync.selftest.victims import CARRIER, LEASE_SECONDS, Scene, finish, freeze, wake, write_scene
+from sim_sync.simulator.control import RunningSimulator, running_simulator
+from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
+from sim_sync.simulator.options import MountOptions
+from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.content import exact_digests, outcome_digests
+
+_VENDOR = "twilio_super_sim"
+_KILLED = -9
+_STEP_SECONDS = 0.01
+_PATIENCE_SECONDS = 120.0
+
+
+class TrialFailed(SimSyncError):
+    """A trial came out otherwise than promised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The walk that a trial disturbs."""
+
+    sims: int
+    page_size: int
+    latency_ms: float = 0.0
+
+    @property
+    def pages(self) -> int:
+        """How many pages it has."""
+        return -(-self.sims // self.page_size)
+
+
+SMALL = Walk(sims=20, page_size=5)
+LARGE = Walk(sims=20_000, page_size=200, latency_ms=2)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of one kind of trial."""
+
+    name: str
+    trials: int = 0
+    kills: int = 0
+    pages_fetched_again: int = 0
+    frozen_and_woken: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One trial's scene, its carrier and its empty warehouse."""
+
+    scene: Scene
+    simulator: RunningSimulator
+    warehouse: Warehouse
+    walk: Walk
+
+    def outcome(self) -> Mapping[str, str]:
+        """Return the digests of what the tables hold, blind to ids and times."""
+        return outcome_digests(self.warehouse.engine)
+
+    def run(self, crash_at: str | None = None) -> int:
+        """Run a victim to its end, and return its exit code."""
+        with self.scene.victim(crash_at) as victim:
+            code, _, complaints = finish(victim)
+        if code not in {0, 3, _KILLED}:
+            raise TrialFailed(f"a sync process ended with exit code {code}: {complaints[-500:]}")
+        return code
+
+    def pages_fetched_again(self) -> int:
+        """Return how many page requests more than pages the carrier has answered."""
+        return sum(entry.is_list for entry in self.simulator.fetch_requests()) - self.walk.pages
+
+
+class Theatre:
+    """Sets up stages: one simulated carrier a walk, a fresh warehouse for every trial."""
+
+    def __init__(self, server_url: str | None) -> None:
+        self._server_url = server_url
+
+    @contextmanager
+    def carrier(self, walk: Walk) -> Iterator[RunningSimulator]:
+        """Run the simulated carrier of a walk."""
+        mount = MountOptions(vendor=_VENDOR, sims=walk.sims, latency_ms=walk.latency_ms)
+        with running_simulator(mount) as simulator:
+            yield simulator
+
+    @contextmanager
+    def stage(self, walk: Walk, simulator: RunningSimulator) -> Iterator[Stage]:
+        """Yield an empty warehouse with victims ready to sync the carrier into it."""
+        simulator.clear_requests()
+        with TemporaryDirectory(prefix="sim-sync-selftest-") as name:
+            folder = Path(name)
+            with scratch_warehouse(self._server_url, folder) as (url, warehouse):
+                scene = write_scene(
+                    folder,
+                    carrier_url=simulator.url,
+                    warehouse_url=url,
+                    credentials={key: SIMULATED_CREDENTIALS[key] for key in ("username", "password")},
+                    page_size=walk.page_size,
+                )
+                yield Stage(scene, simulator, warehouse, walk)
+
+    def undisturbed(self, walk: Walk, simulator: RunningSimulator) -> Mapping[str, str]:
+        """Return the outcome that every disturbed sync has to equal."""
+        with self.stage(walk, simulator) as stage:
+            if stage.run() != 0:
+                raise TrialFailed("an undisturbed sync did not complete")
+            return stage.outcome()
+
+
+def every_commit_point(walk: Walk) -> Sequence[str]:
+    """Return each moment of a walk at which a crash is armed: a point, and how often it has been passed by then."""
+    return [
+        f"{point}:{passed}"
+        for point in CRASH_POINTS
+        for passed in range(1, (walk.pages if point.startswith(("commit_page", "fetch_page")) else 1) + 1)
+    ]
+
+
+def kill_at_every_commit_point(theatre: Theatre, tell: Callable[[str], None], walk: Walk = SMALL) -> Tally:
+    """Kill a sync at each commit point in turn, resume it, and compare."""
+    tally = Tally("kill -9 at every commit point")
+    with theatre.carrier(walk) as simulator:
+        expected = theatre.undisturbed(walk, simulator)
+        for moment in every_commit_point(walk):
+            with theatre.stage(walk, simulator) as stage:
+                _kill_and_resume_at(stage, moment, tally, expected)
+            tell(f"killed at {moment}")
+    return tally
+
+
+def _kill_and_resume_at(stage: Stage, moment: str, tally: Tally, expected: Mapping[str, str]) -> None:
+    tally.trials += 1
+    if stage.run(crash_at=moment) != _KILLED:
+        tally.problems.append(f"{moment}: the process was not killed there")
+        return
+    tally.kills += 1
+    # What was completed already needs no resume; a sync after it would be another night.
+    latest = stage.warehouse.sessions.latest_sessions([CARRIER])
+    if not (latest and latest[0].state is State.COMPLETED) and stage.run() != 0:
+        tally.problems.append(f"{moment}: the resumed sync did not complete")
+    _compare(stage, moment, tally, expected, kills=1)
+
+
+def kill_at_random_times(
+    theatre: Theatre, tell: Callable[[str], None], kills: int, *, seed: int = 1, walk: Walk = LARGE
+) -> Tally:
+    """Kill syncs at random times until there were `kills`; each walk is killed again and again until it ends."""
+    tally = Tally("kill -9 at random times")
+    chance = random.Random(seed)  # noqa: S311 - reproducible, no secret
+    with theatre.carrier(walk) as simulator:
+        expected = theatre.undisturbed(walk, simulator)
+        while tally.kills < kills:
+            with theatre.stage(walk, simulator) as stage:
+                killed = 0
+                while _kill_somewhere(stage, chance, may_kill=tally.kills + killed < kills):
+                    killed += 1
+                tally.trials += 1
+                tally.kills += killed
+                _compare(stage, f"walk {tally.trials}", tally, expected, kills=killed)
+            tell(f"{tally.kills} kills")
+    return tally
+
+
+def _kill_somewhere(stage: Stage, chance: random.Random, *, may_kill: bool) -> bool:
+    """Start a sync and kill it some pages on, at any moment within a page; False if it came to its end."""
+    with stage.scene.victim() as victim:
+        if not may_kill:
+            finish(victim)
+            return False
+        _wait_for_pages(stage, victim, chance.randint(0, 12))
+        time.sleep(chance.random() * 0.02)
+        victim.kill()
+        code, _, complaints = finish(victim)
+        if code not in {0, _KILLED}:
+            raise TrialFailed(f"a sync process ended with exit code {code}: {complaints[-500:]}")
+        return code == _KILLED
+
+
+def _wait_for_pages(stage: Stage, victim: "subprocess.Popen[bytes]", pages: int) -> None:
+    """Wait until the victim has committed some pages, or has ended."""
+    start = _pages_done(stage)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while victim.poll() is None and _pages_done(stage) < start + pages:
+        if time.monotonic() > deadline:
+            raise TrialFailed(f"a sync did not commit {pages} pages in {_PATIENCE_SECONDS:.0f} s")
+        time.sleep(_STEP_SECONDS)
+
+
+def _pages_done(stage: Stage) -> int:
+    latest = stage.warehouse.sessions.latest_sessions([CARRIER])
+    return latest[0].pages_done if latest else 0
+
+
+def freeze_and_wake(
+    theatre: Theatre, tell: Callable[[str], None], times: int, *, seed: int = 1, walk: Walk = LARGE
+) -> Tally:
+    """Freeze a worker in the middle, let another finish its walk, wake it, and see that it writes nothing."""
+    tally = Tally("freeze (SIGSTOP), take over, wake")
+    chance = random.Random(seed)  # noqa: S311 - reproducible, no secret
+    with theatre.carrier(walk) as simulator:
+        expected = theatre.undisturbed(walk, simulator)
+        for number in range(1, times + 1):
+            with theatre.stage(walk, simulator) as stage:
+                _freeze_and_wake_once(stage, chance, tally, expected)
+            tell(f"{number} frozen and woken")
+    return tally
+
+
+def _freeze_and_wake_once(stage: Stage, chance: random.Random, tally: Tally, expected: Mapping[str, str]) -> None:
+    tally.trials += 1
+    trial = f"freeze {tally.trials}"
+    with stage.scene.victim() as sleeper:
+        _wait_for_pages(stage, sleeper, chance.randint(1, stage.walk.pages // 2))
+        _freeze_outside_of_a_transaction(stage, sleeper, chance)
+        frozen_after = _pages_done(stage)
+        _take_over(stage)
+        before = exact_digests(stage.warehouse.engine)
+        wake(sleeper)
+        code, told, complaints = finish(sleeper)
+        tally.frozen_and_woken += 1
+        if code == 0 or exact_digests(stage.warehouse.engine) != before:
+            tally.problems.append(f"{trial}: the woken worker wrote something (it told {told}, {complaints[-200:]})")
+    if frozen_after >= stage.walk.pages:
+        tally.problems.append(f"{trial}: the worker was frozen too late")
+    _compare(stage, trial, tally, expected, kills=1)
+
+
+def _freeze_outside_of_a_transaction(stage: Stage, sleeper: "subprocess.Popen[bytes]", chance: random.Random) -> None:
+    """Freeze the worker at a moment at which it does not hold the database's lock.
+
+    A process that is frozen inside of a transaction keeps SQLite's one write lock for ever, whoever wants to write; and
+    PostgreSQL ends such a transaction only after its time-out.
+    """
+    while sleeper.poll() is None:
+        freeze(sleeper)
+        if stage.warehouse.sessions.can_write_now():
+            return
+        wake(sleeper)
+        time.sleep(chance.random() * 0.01)
+
+
+def _take_over(stage: Stage) -> None:
+    """Run syncs until one completes: the first ones are refused while the sleeper's lease lasts."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while stage.run() != 0:
+        if time.monotonic() > deadline:
+            raise TrialFailed(f"nobody took over within {_PATIENCE_SECONDS:.0f} s; the lease is {LEASE_SECONDS} s")
+        time.sleep(0.2)
+
+
+def _compare(stage: Stage, trial: str, tally: Tally, expected: Mapping[str, str], *, kills: int) -> None:
+    found = stage.outcome()
+    different = [name for name, digest in expected.items() if found[name] != digest]
+    if different:
+        tally.problems.append(f"{trial}: other content in {', '.join(different)}")
+    again = stage.pages_fetched_again()
+    tally.pages_fetched_again += again
+    if not 0 <= again <= kills:
+        tally.problems.append(f"{trial}: {again} pages fetched again after {kills} kills")
