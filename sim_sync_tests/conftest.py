@@ -1,0 +1,74 @@
+"""Databases for all tests. The process that started the test run owns the PostgreSQL server and stops it at the end."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import settings
+
+from sim_sync.warehouse.engine import open_engine
+from sim_sync.warehouse.tables import metadata
+from sim_sync_tests.fakes.databases import fresh_postgres_database, start_postgres, stop_postgres
+
+# A slow machine is no failure: no example has a time limit.
+settings.register_profile("sim_sync", deadline=None)
+settings.load_profile("sim_sync")
+
+_postgres_folder = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the folder of the run's PostgreSQL server; it is started by the first test that asks for it."""
+    given = getattr(config, "workerinput", {}).get("postgres_folder")
+    # In the system's own folder for such things: the path of a socket must be short.
+    config.stash[_postgres_folder] = Path(given or tempfile.mkdtemp(prefix="sim-sync-pg-"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist which server to share."""
+    node.workerinput["postgres_folder"] = str(node.config.stash[_postgres_folder])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the server when the whole run is over, also after an interrupt."""
+    if not hasattr(config, "workerinput") and _postgres_folder in config.stash:
+        stop_postgres(config.stash[_postgres_folder])
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url(pytestconfig: pytest.Config) -> str:
+    """A real PostgreSQL server, one for all workers of the test run."""
+    return start_postgres(pytestconfig.stash[_postgres_folder])
+
+
+@pytest.fixture
+def postgres_url(postgres_server_url: str) -> Iterator[str]:
+    """An empty PostgreSQL database of its own."""
+    with fresh_postgres_database(postgres_server_url) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'warehouse.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def warehouse_url(request: pytest.FixtureRequest) -> str:
+    """Each database in turn, empty."""
+    name = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def engine(warehouse_url: str) -> Iterator[sa.Engine]:
+    """Each database in turn, with the tables created."""
+    engine = open_engine(warehouse_url)
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()

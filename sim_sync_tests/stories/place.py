@@ -1,0 +1,181 @@
+"""A folder in which a story happens: its own config, warehouse, Dagster home and simulated carrier."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+import yaml
+
+from sim_sync.core.session import Session
+from sim_sync.simulator.control import RunningSimulator
+from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
+from sim_sync.simulator.messages import TrueSim
+from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse.tables import metadata
+
+CARRIER = "acme-eu"
+PROJECT = Path(__file__).parents[2]
+#: Nothing in a story takes longer than this.
+PATIENCE_SECONDS = 120.0
+
+Found = TypeVar("Found")
+
+
+@dataclass
+class Place:
+    """Where a story happens."""
+
+    folder: Path
+    simulator: RunningSimulator
+    warehouse_url: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    extra_carriers: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        (self.folder / "dagster_home").mkdir(exist_ok=True)
+        (self.folder / "dagster_home" / "dagster.yaml").write_text(_dagster_yaml(), encoding="utf-8")
+        self.warehouse: Warehouse = open_warehouse(self.warehouse_url)
+        self.write_inventory([])
+        self.write_config()
+
+    # --- its files ---------------------------------------------------------------------------------------------
+
+    def write_config(self, **settings: Any) -> None:
+        """Write `carriers.yaml` anew, with some settings of the carrier changed."""
+        self.settings |= settings
+        carrier = {
+            "type": "twilio_super_sim",
+            "base_url": self.simulator.url,
+            "auth": {key: SIMULATED_CREDENTIALS[key] for key in ("username", "password")},
+            "page_size": 10,
+            "lease_seconds": 3,
+            "retry": {"base_seconds": 0.05, "ceiling_seconds": 0.2, "max_attempts": 4},
+            **self.settings,
+        }
+        config = {
+            "inventory": {
+                "type": "csv",
+                "path": "inventory.csv",
+                "columns": {"iccid": "ICCID", "carrier": "Carrier", "status": "State"},
+                "statuses": {"LIVE": "active"},
+            },
+            "carriers": {CARRIER: carrier, **self.extra_carriers},
+        }
+        (self.folder / "carriers.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    def write_inventory(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Write our own list: pairs of an ICCID and a state. It is never quite empty."""
+        with (self.folder / "inventory.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["ICCID", "Carrier", "State"])
+            writer.writerow(["89000000000000000000", "another-carrier", "LIVE"])
+            writer.writerows([iccid, CARRIER, state] for iccid, state in rows)
+
+    # --- its processes -----------------------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of every process of the story."""
+        return {
+            **os.environ,
+            "DAGSTER_HOME": str(self.folder / "dagster_home"),
+            "SIM_SYNC_CONFIG": str(self.folder / "carriers.yaml"),
+            "SIM_SYNC_WAREHOUSE_URL": self.warehouse_url,
+            "PYTHONPATH": str(PROJECT),
+        }
+
+    def sim_sync(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of `sim-sync` to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "sim_sync", *arguments],
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
+    @contextmanager
+    def process(self, *command: str, log: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run any command in the background, in a group of its own; all of it is gone at the end of the block."""
+        with (self.folder / log).open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                env=self.environment | environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            end_group(process)
+
+    # --- its tables --------------------------------------------------------------------------------------------
+
+    def session(self) -> Session | None:
+        """The carrier's open or else newest session."""
+        latest = self.warehouse.sessions.latest_sessions([CARRIER])
+        return latest[0] if latest else None
+
+    def rows(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
+        """Return some columns of a table, sorted."""
+        chosen = metadata.tables[table]
+        with self.warehouse.engine.connect() as connection:
+            query = sa.select(*(chosen.c[column] for column in columns))
+            return sorted((tuple(row) for row in connection.execute(query)), key=repr)
+
+    def true_sims(self) -> list[TrueSim]:
+        """Return what is true at the carrier."""
+        return list(self.simulator.fetch_sims())
+
+    def page_requests(self) -> int:
+        """Return how many list requests the carrier has seen."""
+        return sum(entry.is_list for entry in self.simulator.fetch_requests())
+
+    def wait_for(self, look: Callable[[], Found | None], what: str, *, seconds: float = PATIENCE_SECONDS) -> Found:
+        """Look again and again until something is there; the story fails where it never comes."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if (found := look()) is not None:
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"waited {seconds:.0f} s in vain for {what}; the session is {self.session()}")
+
+    def wait_for_pages(self, pages: int) -> Session:
+        """Wait until the carrier's session has committed so many pages."""
+
+        def far_enough() -> Session | None:
+            session = self.session()
+            return session if session is not None and session.pages_done >= pages else None
+
+        return self.wait_for(far_enough, f"{pages} committed pages")
+
+
+def end_group(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process that leads a group, and everything in its group."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, 9)
+    process.wait(PATIENCE_SECONDS)
+
+
+def _dagster_yaml() -> str:
+    """Return the project's `dagster.yaml` with its files in the story's own home."""
+    settings: Mapping[str, Any] = yaml.safe_load((PROJECT / "dagster.yaml").read_text(encoding="utf-8"))
+    own = {
+        name: value
+        for name, value in settings.items()
+        if name not in {"storage", "local_artifact_storage", "compute_logs"}
+    }
+    return yaml.safe_dump(own)
