@@ -1,7 +1,7 @@
 """How credentials are put on a request. Each way is an object that knows its secrets and shows none of them."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -14,5 +14,11 @@ class BasicAuth:
 
     def headers(self) -> Mapping[str, str]:
         """Return the `Authorization` header."""
-        pair = f"{self.username}:{self.password}".encode()
-        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+        return {"Authorization": f"Basic {self._encoded()}"}
+
+    def secrets(self) -> Sequence[str]:
+        """Return the forms in which the password travels."""
+        return [self.password, f"{self.username}:{self.password}"]
+
+    def _encoded(self) -> str:
+        return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()

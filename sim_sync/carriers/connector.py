@@ -1,6 +1,6 @@
 """What a connector is: one vendor's API described with the building blocks. Each lives in a small file of its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ from sim_sync.carriers.http import Authorizer
 from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.pagination import Pagination
 from sim_sync.carriers.records import RecordMap
-from sim_sync.carriers.settings import CarrierSettings, RateLimit
+from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +23,20 @@ class Totals:
 class Connector:
     """One vendor. Everything in here can be overridden in `carriers.yaml` where vendors change it.
 
-    `auth_keys` are the keys that `auth` must have, `identity_keys` those of them that are no secret and tell one
-    account from another. `version` grows when a change makes older cursors meaningless.
+    `base_url` is None where every account has a host of its own. `auth_model` is what `auth` must look like, a
+    `Credentials` or a union of them; `options_model` are the keys that only this connector knows. `version` grows when
+    a change makes older cursors meaningless.
     """
 
     type: str
     version: int = 1
-    base_url: str
+    base_url: str | None
     page_size: int
-    max_page_size: int
-    auth_keys: tuple[str, ...]
-    identity_keys: tuple[str, ...] = ()
+    max_page_size: int | None = None
+    auth_model: Any
+    options_model: type[Options] = Options
     rate_limit: RateLimit = field(default_factory=RateLimit)
-    build_auth: Callable[[Mapping[str, str]], Authorizer]
+    build_auth: Callable[[CarrierSettings], Authorizer]
     pagination: Callable[[CarrierSettings], Pagination]
     #: Returns the list of records in an answer, or raises `UnexpectedAnswer`.
     records: Callable[[Answer], list[Any]]

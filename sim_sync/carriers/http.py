@@ -5,7 +5,7 @@ It turns what can happen on a wire into our errors; what an answer means is the 
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -38,6 +38,9 @@ class Authorizer(Protocol):
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers that carry the credentials."""
+
+    def secrets(self) -> Sequence[str]:
+        """Return what must not be seen of them, in the forms in which it travels."""
 
 
 class HttpClient:

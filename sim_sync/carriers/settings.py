@@ -1,20 +1,23 @@
 """The settings of one account at a carrier, as `carriers.yaml` gives them. Vendors' limits move, so all are here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sim_sync.core.sims import StatusMeaning
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Settings(BaseModel):
+    """A part of the configuration: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class RateLimit(_Settings):
+class RateLimit(Settings):
     """How fast a carrier may be asked; None is no limit of ours."""
 
     requests_per_second: Annotated[float, Field(gt=0, le=10_000)] | None = None
@@ -24,14 +27,14 @@ class RateLimit(_Settings):
     shared_key: str | None = None
 
 
-class Timeouts(_Settings):
+class Timeouts(Settings):
     """How long one request may take to connect, and how long the carrier may be silent."""
 
     connect_seconds: Seconds = 5.0
     read_seconds: Seconds = 30.0
 
 
-class Retry(_Settings):
+class Retry(Settings):
     """How what passes by itself is ridden out: `min(base * 2**attempt, ceiling) + random() * base` between attempts."""
 
     base_seconds: Annotated[float, Field(gt=0, le=3600)] = 1.0
@@ -43,15 +46,35 @@ class Retry(_Settings):
     max_stalled_resumes: Annotated[int, Field(ge=1, le=1000)] = 5
 
 
-class CarrierSettings(_Settings):
-    """All that a connector gets to know about an account. `auth` holds secrets: it is never printed."""
+class Credentials(Settings):
+    """The keys of `auth`. What is secret is a `SecretStr`; everything else tells one account from another."""
+
+    def secrets(self) -> Sequence[str]:
+        """Return every secret value, for the redactor."""
+        return [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+
+    def identity(self) -> Mapping[str, str]:
+        """Return what names the account and is no secret."""
+        return {name: str(value) for name, value in self if value is not None and not isinstance(value, SecretStr)}
+
+
+class Options(Settings):
+    """Keys of a carrier that only its connector knows; most have none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierSettings:
+    """All that a connector gets to know about an account.
+
+    `auth` and `options` are of the connector's own models; `statuses` replaces or adds status words.
+    """
 
     name: str
     base_url: str
     page_size: int
-    auth: Mapping[str, str] = Field(repr=False)
-    options: Mapping[str, Any] = Field(default_factory=dict)
-    statuses: Mapping[str, StatusMeaning] = Field(default_factory=dict)
-    rate_limit: RateLimit = RateLimit()
-    timeouts: Timeouts = Timeouts()
-    retry: Retry = Retry()
+    auth: Any = field(repr=False)
+    options: Any = field(default_factory=Options)
+    statuses: Mapping[str, StatusMeaning] = field(default_factory=dict)
+    rate_limit: RateLimit = field(default_factory=RateLimit)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: Retry = field(default_factory=Retry)

@@ -33,12 +33,12 @@ class RestCarrier:
         self._pagination = connector.pagination(settings)
         words = connector.record_map.statuses.overridden_by(settings.statuses)
         self._record_map = replace(connector.record_map, statuses=words)
-        self._auth = connector.build_auth(settings.auth)
+        self._auth = connector.build_auth(settings)
         self._http = HttpClient(
             settings.name,
             settings.base_url,
             settings.timeouts,
-            Redactor([*settings.auth.values(), ":".join(settings.auth.values())]),
+            Redactor([*settings.auth.secrets(), *self._auth.secrets()]),
         )
         self._turnstile = Turnstile(settings.rate_limit, waiter)
         self._patience = Patience(settings.retry, waiter, chance=chance)
@@ -57,8 +57,8 @@ class RestCarrier:
             "version": self._connector.version,
             "base_url": settings.base_url,
             "page_size": settings.page_size,
-            "options": dict(settings.options),
-            "account": {key: settings.auth.get(key) for key in self._connector.identity_keys},
+            "options": settings.options.model_dump(mode="json"),
+            "account": settings.auth.identity(),
         }
         return hashlib.sha256(canonical_json(meaning).encode()).hexdigest()[:16]
 

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from pydantic import SecretStr
+
 from sim_sync.carriers.auth import BasicAuth
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.pagination import NextLinkInBody
 from sim_sync.carriers.records import RecordMap
-from sim_sync.carriers.settings import CarrierSettings
+from sim_sync.carriers.settings import CarrierSettings, Credentials
 from sim_sync.core.errors import UnexpectedAnswer
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
@@ -36,6 +38,13 @@ RECORDS = RecordMap(
 )
 
 
+class AccountAuth(Credentials):
+    """The account's SID (or an API key's), and its token (or secret)."""
+
+    username: str
+    password: SecretStr
+
+
 def list_sims(settings: CarrierSettings) -> NextLinkInBody:
     """Walk by `meta.next_page_url`; null is the end."""
     first = Ask(path="/v1/Sims", params={"PageSize": str(settings.page_size)})
@@ -55,9 +64,8 @@ CONNECTOR = Connector(
     base_url="https://supersim.twilio.com",
     page_size=1000,
     max_page_size=1000,
-    auth_keys=("username", "password"),
-    identity_keys=("username",),
-    build_auth=lambda auth: BasicAuth(auth["username"], auth["password"]),
+    auth_model=AccountAuth,
+    build_auth=lambda settings: BasicAuth(settings.auth.username, settings.auth.password.get_secret_value()),
     pagination=list_sims,
     records=records_of,
     record_map=RECORDS,
