@@ -28,11 +28,13 @@ def _version(*, version: Annotated[bool, typer.Option("--version", help="Print t
 
 
 @app.command()
-def check(*, as_json: Json = False) -> None:
+def check(
+    carriers: Annotated[list[str] | None, typer.Argument(metavar="[CARRIER]...")] = None, *, as_json: Json = False
+) -> None:
     """Check the config, the warehouse, our inventory, and one page of every carrier. Writes nothing."""
     from sim_sync.cli.check import check_everything
 
-    raise typer.Exit(check_everything(as_json=as_json))
+    raise typer.Exit(check_everything(carriers or [], as_json=as_json))
 
 
 @app.command()

@@ -30,8 +30,7 @@ def backfill_carriers(carriers: Sequence[str], *, every: bool, restart: bool, ma
     """Reconcile the named carriers (or all), and return the worst outcome."""
     config = load_config()
     names = _chosen(config, carriers, every=every)
-    for name in names:
-        config.carrier(name)  # whatever is wrong with any of them is told before the first one starts
+    config.require_sound(names)  # whatever is wrong with any of them is told before the first one starts
     if len(names) == 1:
         return _backfill_one(config, names[0], restart=restart, max_pages=max_pages)
     return _backfill_side_by_side(names, restart=restart, max_pages=max_pages)
@@ -49,10 +48,11 @@ def _chosen(config: Config, carriers: Sequence[str], *, every: bool) -> Sequence
 def _backfill_one(config: Config, carrier: str, *, restart: bool, max_pages: int | None) -> ExitCode:
     warehouse = open_warehouse(config.warehouse_url)
     _choose_dagster_home()
+    from sim_sync.definitions import reconcile_carrier
     from sim_sync.defs.launch import run_in_this_process
 
     with _progress_told(warehouse, carrier):
-        ended = run_in_this_process(carrier, restart=restart, max_pages=max_pages)
+        ended = run_in_this_process(reconcile_carrier, carrier, restart=restart, max_pages=max_pages)
     latest = warehouse.sessions.latest_sessions([carrier])
     session = latest[0] if latest else None
     if session is not None:

@@ -77,8 +77,8 @@ def _table(sessions: Sequence[Session], now: datetime) -> Table:
             "?" if percent is None else f"{percent:g}",
             f"{session.records_seen:,}",
             str(session.retries),
-            _duration(session.throttled_seconds),
-            "" if session.eta_at is None else _duration((session.eta_at - now).total_seconds()),
+            duration_text(session.throttled_seconds),
+            "" if session.eta_at is None else duration_text((session.eta_at - now).total_seconds()),
             _note(session, now),
         )
     return table
@@ -92,10 +92,10 @@ def progress_text(session: Session, now: datetime) -> str:
         f"page {session.pages_done}/{session.pages_expected or '?'}" + ("" if percent is None else f" ({percent:g} %)"),
         f"{session.records_seen:,} records",
         f"{session.retries} retries",
-        f"waited {_duration(session.throttled_seconds)}",
+        f"waited {duration_text(session.throttled_seconds)}",
     ]
     if session.eta_at is not None:
-        parts.append(f"ends in {_duration((session.eta_at - now).total_seconds())}")
+        parts.append(f"ends in {duration_text((session.eta_at - now).total_seconds())}")
     note = _note(session, now)
     return ", ".join(parts) + (f"; {note}" if note else "")
 
@@ -115,7 +115,8 @@ def _note(session: Session, now: datetime) -> str:
             return session.last_error or ""
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Return a duration as `m:ss` or `h:mm:ss`."""
     seconds = max(round(seconds), 0)
     hours, rest = divmod(seconds, 3600)
     minutes, seconds = divmod(rest, 60)

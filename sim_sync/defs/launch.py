@@ -1,6 +1,6 @@
 """Runs `reconcile_carrier` in the calling process: without a daemon, and in the Dagster instance all the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,24 +20,20 @@ class EndedRun:
     messages: Sequence[str]
 
 
-def run_in_this_process(carrier: str, *, restart: bool, max_pages: int | None) -> EndedRun:
-    """Execute the job for one carrier and return how it ended."""
+def run_in_this_process(
+    job: Callable[[], dg.JobDefinition], carrier: str, *, restart: bool, max_pages: int | None
+) -> EndedRun:
+    """Execute the job that `job` of `sim_sync.definitions` returns, for one carrier, and return how it ended."""
     tags = {PARTITION_TAG: carrier, CARRIER_TAG: carrier, PROCESS_TAG: process_text(this_process())}
     with dg.DagsterInstance.get() as instance:
         result = dg.execute_job(
-            _reconstructable_job(),
+            dg.reconstructable(job),
             instance=instance,
             run_config=_run_config(restart=restart, max_pages=max_pages),
             tags=tags,
             raise_on_error=False,
         )
         return EndedRun(result.run_id, result.success, [*_failures(result)])
-
-
-def _reconstructable_job() -> Any:
-    from sim_sync.definitions import reconcile_carrier
-
-    return dg.reconstructable(reconcile_carrier)
 
 
 def _run_config(*, restart: bool, max_pages: int | None) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""`sim-sync check`: the config, the warehouse, our inventory, and one page of every carrier. Writes nothing.
+
+What it finds is gathered in `sim_sync.cli.findings`; here it is printed and given its exit code.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from sim_sync.cli.exit_codes import ExitCode, worst_of
+from sim_sync.cli.findings import CarrierFindings, PlaceFindings, look_at_carriers, look_at_inventory, look_at_tables
+from sim_sync.cli.status import duration_text
+from sim_sync.config import load_config
+
+
+def check_everything(carriers: Sequence[str], *, as_json: bool) -> ExitCode:
+    """Check all that a sync needs, print what was found, and return the worst of it."""
+    config = load_config()
+    for name in carriers:
+        config.require_known(name)
+    names = carriers or config.carrier_names
+    config.require_sound(names)
+    places = [look_at_tables(config), look_at_inventory(config)]
+    found = look_at_carriers(config, names)
+    if as_json:
+        _print_json(str(config.path), places, found)
+    else:
+        _print_table(str(config.path), places, found)
+    return worst_of([item.exit_code for item in places] + [item.exit_code for item in found])
+
+
+def _print_json(path: str, places: Sequence[PlaceFindings], found: Sequence[CarrierFindings]) -> None:
+    document = {
+        "config": path,
+        **{place.name: _told(place) for place in places},
+        "carriers": [_told(carrier) for carrier in found],
+    }
+    print(json.dumps(document, indent=2))
+
+
+def _told(item: PlaceFindings | CarrierFindings) -> dict[str, object]:
+    return asdict(item) | {"exit_code": int(item.exit_code), "ok": item.exit_code is ExitCode.DONE}
+
+
+def _print_table(path: str, places: Sequence[PlaceFindings], found: Sequence[CarrierFindings]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"config     ok: {path}", markup=False)
+    for place in places:
+        console.print(f"{place.name:<10} {_word(place.exit_code)}: {place.told}", markup=False)
+    table = Table("carrier", "reachable", "signed in", "SIMs", "pages", "a walk takes", "what to know")
+    for carrier in found:
+        table.add_row(
+            carrier.carrier,
+            _yes_or_no(carrier.reachable),
+            _yes_or_no(carrier.authenticated),
+            "not told" if carrier.sims is None else f"{carrier.sims:,}",
+            "not known" if carrier.pages is None else f"{carrier.pages:,}",
+            "not known" if carrier.walk_seconds is None else duration_text(carrier.walk_seconds),
+            _notes(carrier),
+        )
+    console.print(table)
+    for carrier in found:
+        if carrier.problem is not None:
+            console.print(f"{carrier.carrier}: {carrier.problem}", markup=False)
+
+
+def _notes(carrier: CarrierFindings) -> str:
+    if carrier.problem is not None:
+        return "failed; see below"
+    notes = []
+    if carrier.empty_columns:
+        notes.append(f"stay empty: {', '.join(carrier.empty_columns)}")
+    if carrier.unknown_status_words:
+        notes.append(f"unknown status words: {', '.join(carrier.unknown_status_words)}")
+    if carrier.unreadable_records:
+        notes.append(f"{carrier.unreadable_records} unreadable records: {carrier.unreadable_reason}")
+    return "; ".join(notes) or "all well"
+
+
+def _word(code: ExitCode) -> str:
+    return "ok" if code is ExitCode.DONE else "FAILED"
+
+
+def _yes_or_no(value: bool | None) -> str:
+    return {True: "yes", False: "NO", None: "?"}[value]

@@ -1,0 +1,143 @@
+"""What `sim-sync check` finds out: about the warehouse, our inventory, and each carrier by one page. No printing."""
+
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from sim_sync.carriers.settings import Retry
+from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.config import CarrierConfig, Config
+from sim_sync.core.errors import AuthenticationFailed, CarrierError, InputError, ParkRequired, SimSyncError
+from sim_sync.core.pages import Page
+from sim_sync.core.progress import pages_for
+from sim_sync.core.sims import TRACKED_FIELDS, UNKNOWN_STATUS_FLAG, Sim
+from sim_sync.warehouse.health import look_at_warehouse
+from sim_sync.worker.stopping import Stop
+
+#: Carriers that are asked side by side.
+_AT_ONCE = 8
+#: A person waits for the answer: what a sync rides out for minutes is told at once.
+_RETRY = Retry(base_seconds=0.5, ceiling_seconds=1, max_attempts=2, park_after_seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFindings:
+    """The state of the warehouse or of our inventory, in one line."""
+
+    name: str
+    told: str
+    exit_code: ExitCode = ExitCode.DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierFindings:
+    """What one page tells about a carrier; None where it does not tell."""
+
+    carrier: str
+    reachable: bool | None = None
+    authenticated: bool | None = None
+    sims: int | None = None
+    pages: int | None = None
+    walk_seconds: float | None = None
+    empty_columns: Sequence[str] = ()
+    unknown_status_words: Sequence[str] = ()
+    unreadable_records: int = 0
+    unreadable_reason: str | None = None
+    problem: str | None = None
+    exit_code: ExitCode = ExitCode.DONE
+
+
+def look_at_tables(config: Config) -> PlaceFindings:
+    """Return how the warehouse is."""
+    try:
+        health = look_at_warehouse(config.warehouse_url)
+    except SimSyncError as error:
+        return PlaceFindings("warehouse", str(error), _code_of(error))
+    return PlaceFindings("warehouse", f"{health.url}, {health.schema}")
+
+
+def look_at_inventory(config: Config) -> PlaceFindings:
+    """Return how our list of SIMs is."""
+    try:
+        inventory = config.read_inventory()
+    except SimSyncError as error:
+        return PlaceFindings("inventory", str(error), _code_of(error))
+    if inventory is None:
+        return PlaceFindings("inventory", "none is configured, so there is nothing to compare the carriers with")
+    told = [f"{len(inventory.rows):,} SIMs"]
+    if inventory.findings:
+        first = inventory.findings[0]
+        told.append(f"{len(inventory.findings)} rows cannot be used, the first in line {first.line}: {first.reason}")
+    if inventory.unknown_status_words:
+        told.append(f"unknown status words: {', '.join(sorted(inventory.unknown_status_words))}")
+    if inventory.unknown_carriers:
+        told.append(f"carriers that are not configured: {', '.join(sorted(inventory.unknown_carriers))}")
+    return PlaceFindings("inventory", "; ".join(told))
+
+
+def look_at_carriers(config: Config, names: Sequence[str]) -> Sequence[CarrierFindings]:
+    """Fetch one page of each carrier, and return what it tells."""
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as threads:
+        return list(threads.map(lambda name: look_at_carrier(config.carrier(name)), names))
+
+
+def look_at_carrier(carrier: CarrierConfig) -> CarrierFindings:
+    """Fetch the carrier's first page, and return what it tells."""
+    impatient = replace(carrier, settings=replace(carrier.settings, retry=_RETRY))
+    source = impatient.build(Stop())
+    started = time.monotonic()
+    try:
+        page = source.fetch_page(source.first_cursor())
+    except SimSyncError as error:
+        return _failed(carrier.name, error)
+    return _told_by(carrier, page, time.monotonic() - started)
+
+
+def _failed(name: str, error: SimSyncError) -> CarrierFindings:
+    refused = isinstance(error, AuthenticationFailed)
+    return CarrierFindings(
+        carrier=name,
+        reachable=isinstance(error, CarrierError) if isinstance(error, CarrierError | ParkRequired) else None,
+        authenticated=False if refused else None,
+        problem=str(error),
+        exit_code=_code_of(error),
+    )
+
+
+def _told_by(carrier: CarrierConfig, page: Page, page_seconds: float) -> CarrierFindings:
+    sims = len(page.sims) if page.next_cursor is None and page.records_total is None else page.records_total
+    pages = 1 if page.next_cursor is None else page.pages_total
+    if pages is None:
+        pages = pages_for(sims, pages_done=1, records_seen=page.records)
+    rate = carrier.settings.rate_limit.requests_per_second
+    seconds_per_page = max(page_seconds, 0.0 if rate is None else 1 / rate)
+    return CarrierFindings(
+        carrier=carrier.name,
+        reachable=True,
+        authenticated=True,
+        sims=sims,
+        pages=pages,
+        walk_seconds=None if pages is None else round(pages * seconds_per_page, 1),
+        empty_columns=_empty_columns(page.sims),
+        unknown_status_words=_unknown_status_words(page.sims),
+        unreadable_records=len(page.rejected),
+        unreadable_reason=page.rejected[0].reason if page.rejected else None,
+    )
+
+
+def _empty_columns(sims: Sequence[Sim]) -> Sequence[str]:
+    """Return the tracked columns that no SIM of the page fills; an empty page says nothing about them."""
+    if not sims:
+        return ()
+    return [name for name in TRACKED_FIELDS if all(getattr(sim, name) is None for sim in sims)]
+
+
+def _unknown_status_words(sims: Sequence[Sim]) -> Sequence[str]:
+    unknown = (sim for sim in sims if UNKNOWN_STATUS_FLAG in json.loads(sim.quality_flags))
+    return sorted({sim.carrier_status or "" for sim in unknown})
+
+
+def _code_of(error: SimSyncError) -> ExitCode:
+    return ExitCode.USAGE if isinstance(error, InputError) else ExitCode.FAILED

@@ -1,0 +1,255 @@
+"""One carrier's part of `carriers.yaml`: checked against its connector, and turned into what a sync needs of it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, TypeAdapter
+
+from sim_sync.carriers.connector import Connector
+from sim_sync.carriers.registry import connectors
+from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry, Settings, Timeouts
+from sim_sync.carriers.source import RestCarrier
+from sim_sync.config.environment import Place, Resolved, key_text, resolve
+from sim_sync.config.problems import read_part
+from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.ports import Waiter
+from sim_sync.core.sims import StatusMeaning
+from sim_sync.core.sweep import SweepPolicy
+from sim_sync.core.sync import QuarantineLimit
+
+_SWEEP = SweepPolicy()
+_QUARANTINE = QuarantineLimit()
+#: A carrier's name is a partition key, part of session ids and of file names.
+CARRIER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+
+
+def _meaning(value: Any) -> Any:
+    """Take `active` for `{status: active}`."""
+    return {"status": value} if isinstance(value, str) else value
+
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Sweep(Settings):
+    """When SIMs that a walk did not see are held instead of marked."""
+
+    max_vanished_percent: Percent = _SWEEP.max_vanished_percent
+    min_vanished_count: Annotated[int, Field(ge=0)] = _SWEEP.min_vanished_count
+    total_tolerance_percent: Percent = _SWEEP.total_tolerance_percent
+
+
+class Quarantine(Settings):
+    """How many records may be unreadable."""
+
+    max_percent: Percent = _QUARANTINE.max_percent
+
+
+class RunBudget(Settings):
+    """How much one run may do before it lets the next go on; null is no limit."""
+
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    pages: Annotated[int, Field(ge=1)] | None = None
+
+
+class CarrierSection(Settings):
+    """The keys that every carrier may have; `options` and further keys are the connector's."""
+
+    type: str
+    base_url: str | None = None
+    allow_insecure: bool = False
+    page_size: Annotated[int, Field(ge=1)] | None = None
+    max_page_size: Annotated[int, Field(ge=1)] | None = None
+    statuses: Mapping[str, Annotated[StatusMeaning, BeforeValidator(_meaning)]] = Field(default_factory=dict)
+    rate_limit: RateLimit = RateLimit()
+    timeouts: Timeouts = Timeouts()
+    retry: Retry = Retry()
+    sweep: Sweep = Sweep()
+    quarantine: Quarantine = Quarantine()
+    run_budget: RunBudget = RunBudget()
+    max_session_age_hours: Annotated[float, Field(gt=0)] = 24.0
+    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
+
+
+_COMMON_KEYS = frozenset(CarrierSection.model_fields) | {"auth", "options"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierConfig:
+    """A carrier that can be synced: its connector, its account, and what its sessions are bound by."""
+
+    connector: Connector = field(repr=False)
+    settings: CarrierSettings
+    sweep: SweepPolicy
+    quarantine: QuarantineLimit
+    run_budget: RunBudget
+    max_session_age_hours: float
+    lease_seconds: float
+
+    @property
+    def name(self) -> str:
+        """The carrier's name, its partition key."""
+        return self.settings.name
+
+    @property
+    def retry(self) -> Retry:
+        """How what passes by itself is ridden out."""
+        return self.settings.retry
+
+    def build(self, waiter: Waiter) -> RestCarrier:
+        """Return the carrier, ready to be asked; its waits go through `waiter`."""
+        return RestCarrier(self.connector, self.settings, waiter)
+
+
+def parse_carrier(name: str, raw: Any, environ: Mapping[str, str], where: str) -> CarrierConfig:
+    """Return a carrier's configuration.
+
+    Raises:
+        ConfigError: with everything that is wrong with it.
+    """
+    at: Place = ("carriers", name)
+    if not isinstance(raw, Mapping):
+        raise ConfigError([Problem(where, key_text(at), "keys such as type, auth and base_url", "something else")])
+    return _Parser(name, at, resolve(raw, at, environ, where), where).carrier()
+
+
+class _Parser:
+    """Reads one carrier's section part by part, collecting what is wrong."""
+
+    def __init__(self, name: str, at: Place, part: Resolved, where: str) -> None:
+        self._name = name
+        self._at = at
+        self._part = part
+        self._where = where
+        self._problems = list(part.problems)
+
+    def carrier(self) -> CarrierConfig:
+        connector = self._connector()
+        section = self._section(connector)
+        auth = self._auth(connector)
+        options = self._options(connector)
+        base_url = self._base_url(connector, section)
+        page_size = self._page_size(connector, section)
+        if self._problems or connector is None or section is None:
+            raise ConfigError(self._problems)
+        settings = CarrierSettings(
+            name=self._name,
+            base_url=base_url,
+            page_size=page_size,
+            auth=auth,
+            options=options,
+            statuses=section.statuses,
+            rate_limit=section.rate_limit,
+            timeouts=section.timeouts,
+            retry=section.retry,
+        )
+        return CarrierConfig(
+            connector=connector,
+            settings=settings,
+            sweep=SweepPolicy(**section.sweep.model_dump()),
+            quarantine=QuarantineLimit(max_percent=section.quarantine.max_percent),
+            run_budget=section.run_budget,
+            max_session_age_hours=section.max_session_age_hours,
+            lease_seconds=section.lease_seconds,
+        )
+
+    def _connector(self) -> Connector | None:
+        known = connectors()
+        found = self._part.value.get("type")
+        connector = known.get(found) if isinstance(found, str) else None
+        if connector is None:
+            shown = "nothing" if found is None else repr(found)
+            self._complain("type", f"one of {', '.join(sorted(known))}", shown)
+        return connector
+
+    def _section(self, connector: Connector | None) -> CarrierSection | None:
+        value = {key: member for key, member in self._part.value.items() if key in CarrierSection.model_fields}
+        if connector is None:
+            value["type"] = ""  # complained about already
+        elif isinstance(value.get("rate_limit"), Mapping):
+            # The vendor's published limits hold where the file does not say otherwise.
+            value["rate_limit"] = connector.rate_limit.model_dump() | dict(value["rate_limit"])
+        elif "rate_limit" not in value:
+            value["rate_limit"] = connector.rate_limit
+        section: CarrierSection | None = self._read(CarrierSection.model_validate, value, self._at)
+        return section
+
+    def _auth(self, connector: Connector | None) -> Any:
+        if connector is None:
+            return None
+        adapter: TypeAdapter[Any] = TypeAdapter(connector.auth_model)
+        keys = getattr(connector.auth_model, "model_fields", {})
+        return self._read(
+            adapter.validate_python, self._part.value.get("auth") or {}, (*self._at, "auth"), known_keys=keys
+        )
+
+    def _options(self, connector: Connector | None) -> Any:
+        if connector is None:
+            return None
+        value = {key: member for key, member in self._part.value.items() if key not in _COMMON_KEYS}
+        nested = self._part.value.get("options") or {}
+        if not isinstance(nested, Mapping):
+            self._complain("options", "keys and values", "something else")
+            nested = {}
+        known = _COMMON_KEYS | set(connector.options_model.model_fields)
+        return self._read(connector.options_model.model_validate, dict(nested) | value, self._at, known_keys=known)
+
+    def _base_url(self, connector: Connector | None, section: CarrierSection | None) -> str:
+        if connector is None or section is None:
+            return ""
+        url = section.base_url or connector.base_url
+        if url is None:
+            self._complain("base_url", "the URL of your account's API host", "nothing")
+            return ""
+        if problem := _base_url_problem(url, allow_insecure=section.allow_insecure):
+            self._complain("base_url", problem, "a URL of another form" if "@" in url else repr(url))
+        return url.rstrip("/")
+
+    def _page_size(self, connector: Connector | None, section: CarrierSection | None) -> int:
+        if connector is None or section is None:
+            return 0
+        largest = section.max_page_size or connector.max_page_size
+        page_size = section.page_size or min(connector.page_size, largest or connector.page_size)
+        if largest is not None and page_size > largest:
+            self._complain(
+                "page_size",
+                f"at most {largest}, the largest page of {connector.type} (max_page_size overrides it)",
+                str(page_size),
+            )
+        return page_size
+
+    def _read(self, read: Any, value: Any, at: Place, *, known_keys: Any = ()) -> Any:
+        part = Resolved(value, self._part.from_variables)
+        found, problems = read_part(read, part, at, self._where, known_keys=known_keys)
+        self._problems.extend(problems)
+        return found
+
+    def _complain(self, key: str, expected: str, found: str) -> None:
+        self._problems.append(Problem(self._where, key_text((*self._at, key)), expected, found))
+
+
+def _base_url_problem(url: str, *, allow_insecure: bool) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "a URL such as https://api.example.com"
+    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment or parts.username is not None:
+        return "a URL such as https://api.example.com, without credentials, query or fragment"
+    if parts.scheme == "http" and not allow_insecure and not is_loopback(host):
+        return "https (http only for loopback, or with allow_insecure: true)"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name is this machine's own, by its form alone: nothing is resolved."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,194 @@
+"""The configuration as a whole. A carrier with problems of its own does not keep the others from being synced."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from sim_sync.config.carrier import CARRIER_NAME, CarrierConfig, parse_carrier
+from sim_sync.config.document import read_document
+from sim_sync.config.environment import Place, Resolved, key_text, resolve, variable_of
+from sim_sync.config.problems import read_part
+from sim_sync.config.sections import (
+    CsvInventory,
+    InventorySection,
+    Reconcile,
+    Schedule,
+    SqlInventory,
+    WarehouseSection,
+)
+from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.inventory import CsvInventorySettings, Inventory, parse_sheet, read_inventory
+
+CONFIG_VARIABLE = "SIM_SYNC_CONFIG"
+WAREHOUSE_VARIABLE = "SIM_SYNC_WAREHOUSE_URL"
+DEFAULT_PATH = Path("carriers.yaml")
+DEFAULT_WAREHOUSE_URL = "sqlite:///.sim_sync/warehouse.db"
+
+_SECTIONS = ("warehouse", "schedule", "inventory", "reconcile", "carriers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What `carriers.yaml` says. Its printed form holds no secret."""
+
+    path: Path
+    warehouse_url: str = field(repr=False)
+    schedule: Schedule
+    inventory: CsvInventory | SqlInventory | None = field(repr=False)
+    reconcile: Reconcile
+    _carriers: Mapping[str, Any] = field(repr=False)
+    _environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def carrier_names(self) -> Sequence[str]:
+        """The names of all carriers, in the order of the file."""
+        return tuple(self._carriers)
+
+    def carrier(self, name: str) -> CarrierConfig:
+        """Return one carrier's configuration.
+
+        Raises:
+            ConfigError: there is no such carrier, or its part has problems.
+        """
+        self.require_known(name)
+        return parse_carrier(name, self._carriers[name], self._environ, str(self.path))
+
+    def require_known(self, name: str) -> None:
+        """Raise `ConfigError` unless there is a carrier of that name."""
+        if name not in self._carriers:
+            expected = f"a carrier of {self.path}: {', '.join(self._carriers)}"
+            raise ConfigError([Problem("command line", "CARRIER", expected, repr(name))])
+
+    def require_sound(self, names: Sequence[str]) -> None:
+        """Raise `ConfigError` with all the problems of these carriers, unless they have none."""
+        problems: list[Problem] = []
+        for name in names:
+            try:
+                self.carrier(name)
+            except ConfigError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise ConfigError(problems)
+
+    def read_inventory(self, only: str | None = None) -> Inventory | None:
+        """Read our list of SIMs, all of it or one carrier's part; None where no list is configured.
+
+        Raises:
+            InventoryError: the list as a whole cannot be read.
+        """
+        match self.inventory:
+            case None:
+                return None
+            case CsvInventory() as csv:
+                settings = CsvInventorySettings(
+                    path=self.path.parent / csv.path,
+                    columns=csv.columns,
+                    statuses=csv.statuses,
+                    delimiter=csv.delimiter,
+                    encoding=csv.encoding,
+                )
+                return read_inventory(settings, self.carrier_names, only=only)
+            case SqlInventory() as sql:
+                return self._query_inventory(sql, only)
+
+    def _query_inventory(self, sql: SqlInventory, only: str | None) -> Inventory:
+        from sim_sync.warehouse.inventory_sql import open_sql
+
+        with open_sql(sql.url.get_secret_value(), sql.query) as sheet:
+            return parse_sheet(
+                sheet, columns=sql.columns, statuses=sql.statuses, carriers=self.carrier_names, only=only
+            )
+
+
+def load_config(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Config:
+    """Read the configuration: from `path`, or from where `SIM_SYNC_CONFIG` says, or from `./carriers.yaml`.
+
+    Raises:
+        ConfigError: something that concerns all carriers is wrong; then those of the carriers are listed too.
+    """
+    environ = os.environ if environ is None else environ
+    path = path or Path(environ.get(CONFIG_VARIABLE) or DEFAULT_PATH)
+    return _Reader(path, read_document(path), environ).config()
+
+
+class _Reader:
+    """Reads the file's sections, collecting what is wrong with them."""
+
+    def __init__(self, path: Path, document: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+        self._path = path
+        self._document = document
+        self._environ = environ
+        self._problems: list[Problem] = []
+
+    def config(self) -> Config:
+        self._refuse_unknown_sections()
+        warehouse_url = self._warehouse_url()
+        schedule = self._section("schedule", Schedule) or Schedule()
+        inventory = self._section("inventory", InventorySection) if "inventory" in self._document else None
+        reconcile = self._section("reconcile", Reconcile) or Reconcile()
+        config = Config(
+            path=self._path,
+            warehouse_url=warehouse_url,
+            schedule=schedule,
+            inventory=inventory,
+            reconcile=reconcile,
+            _carriers=self._carriers(),
+            _environ=self._environ,
+        )
+        if self._problems:
+            self._add_problems_of_carriers(config)
+            raise ConfigError(self._problems)
+        return config
+
+    def _refuse_unknown_sections(self) -> None:
+        for name in self._document:
+            if name not in _SECTIONS:
+                self._complain((name,), f"one of {', '.join(_SECTIONS)}", "an unknown key")
+
+    def _warehouse_url(self) -> str:
+        override = self._environ.get(WAREHOUSE_VARIABLE)
+        raw = self._document.get("warehouse")
+        url = raw.get("url") if isinstance(raw, Mapping) else None
+        if not override and variable_of(url) == WAREHOUSE_VARIABLE:
+            return DEFAULT_WAREHOUSE_URL
+        if override and isinstance(raw, Mapping) and set(raw) <= {"url"}:
+            return override
+        section: WarehouseSection | None = self._section("warehouse", WarehouseSection)
+        configured = section.url.get_secret_value() if section and section.url else None
+        return override or configured or DEFAULT_WAREHOUSE_URL
+
+    def _section(self, name: str, model: Any) -> Any:
+        raw = self._document.get(name)
+        if raw is None and name != "inventory":
+            return None
+        part: Resolved = resolve(raw, (name,), self._environ, str(self._path))
+        self._problems.extend(part.problems)
+        adapter: TypeAdapter[Any] = TypeAdapter(model)
+        keys = getattr(model, "model_fields", {})
+        found, problems = read_part(adapter.validate_python, part, (name,), str(self._path), known_keys=keys)
+        self._problems.extend(problems)
+        return found
+
+    def _carriers(self) -> Mapping[str, Any]:
+        raw = self._document.get("carriers")
+        if not isinstance(raw, Mapping) or not raw:
+            self._complain(("carriers",), "at least one carrier, by its name", "none")
+            return {}
+        for name in raw:
+            if not (isinstance(name, str) and len(name) <= 100 and CARRIER_NAME.fullmatch(name)):
+                expected = "a name of letters, digits, single dots, dashes and underscores, at most 100 of them"
+                self._complain(("carriers", str(name)), expected, repr(name))
+        return {str(name): value for name, value in raw.items()}
+
+    def _add_problems_of_carriers(self, config: Config) -> None:
+        try:
+            config.require_sound(config.carrier_names)
+        except ConfigError as error:
+            self._problems.extend(error.problems)
+
+    def _complain(self, place: Place, expected: str, found: str) -> None:
+        self._problems.append(Problem(str(self._path), key_text(place), expected, found))

@@ -1,0 +1,124 @@
+"""Turns what a model refuses into problems for people: where, which key, what was expected, what was found.
+
+A value is shown only where it cannot be a secret: nothing under `auth`, no part of a URL with a password, and nothing
+that came from the environment.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from sim_sync.config.environment import Place, Resolved, key_text
+from sim_sync.core.errors import Problem
+
+Read = TypeVar("Read")
+
+_EXPECTED = {
+    "missing": "a value",
+    "string_type": "text (put numbers in quotes)",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "model_type": "keys and values",
+    "dict_type": "keys and values",
+    "mapping_type": "keys and values",
+    "list_type": "a list",
+    "tuple_type": "a list",
+}
+_KINDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+}
+
+
+def read_part(
+    read: Callable[[Any], Read], part: Resolved, at: Place, where: str, *, known_keys: Collection[str] = ()
+) -> tuple[Read | None, list[Problem]]:
+    """Return what `read` makes of a part, or the problems that it has with it.
+
+    A value whose variable is missing was reported already, so what a model says about it is left out.
+    """
+    unset = {place for place in part.from_variables if _at(part.value, place[len(at) :]) is None}
+    try:
+        return read(part.value), []
+    except ValidationError as refused:
+        found = [_problem(error, part, at, where, known_keys) for error in refused.errors(include_url=False)]
+        return None, [
+            problem for place, problem in found if not any(place[: len(missing)] == missing for missing in unset)
+        ]
+
+
+def _problem(error: Any, part: Resolved, at: Place, where: str, known_keys: Collection[str]) -> tuple[Place, Problem]:
+    path = _without_tags(error["loc"], part.value)
+    place = (*at, *path)
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return place, _unknown_key(place, where, known_keys)
+    expected = _EXPECTED.get(kind) or _expected_text(error["msg"])
+    found = "nothing" if kind == "missing" else _shown(error["input"], place, part)
+    return place, Problem(where, key_text(place), expected, found)
+
+
+def _unknown_key(place: Place, where: str, known_keys: Collection[str]) -> Problem:
+    near = get_close_matches(str(place[-1]), known_keys, n=1)
+    expected = f"one of {', '.join(sorted(known_keys))}" if known_keys else "only known keys"
+    found = f"an unknown key{f'; did you mean {near[0]}?' if near else ''}"
+    return Problem(where, key_text(place), expected, found)
+
+
+def _expected_text(message: str) -> str:
+    for start in ("Input should be ", "Value error, "):
+        message = message.removeprefix(start)
+    return message[:1].lower() + message[1:]
+
+
+def _shown(value: Any, place: Place, part: Resolved) -> str:
+    name = next(
+        (part.from_variables[place[:end]] for end in range(len(place) + 1) if place[:end] in part.from_variables), None
+    )
+    if name is not None:
+        return f"the value of the environment variable {name}"
+    if isinstance(value, Mapping):
+        return "keys and values"
+    if value is None:
+        return "nothing"
+    may_be_secret = "auth" in place or (isinstance(value, str) and "@" in value)
+    if may_be_secret or isinstance(value, list):
+        return _KINDS.get(type(value), type(value).__name__)
+    return repr(value)
+
+
+def _without_tags(location: Sequence[str | int], value: Any) -> Place:
+    """Return the location without the names of union members that pydantic puts between the keys."""
+    path: list[str | int] = []
+    for number, step in enumerate(location):
+        is_last = number == len(location) - 1
+        if isinstance(value, Mapping):
+            if step in value:
+                value = value[step]
+            elif not is_last:
+                continue
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            continue
+        path.append(step)
+    return tuple(path)
+
+
+def _at(value: Any, path: Place) -> Any:
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value

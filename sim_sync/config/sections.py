@@ -1,0 +1,82 @@
+"""The sections of `carriers.yaml` that are not about one carrier, as models."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from sim_sync.carriers.settings import Settings
+from sim_sync.config.cron import parse_cron
+from sim_sync.core.sims import Lifecycle
+from sim_sync.inventory import OUR_COLUMNS
+from sim_sync.warehouse.kinds import COMPARABLE_FIELDS
+
+
+def _parse_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("a time zone such as Europe/Berlin or UTC") from None
+    return name
+
+
+def _parse_field(name: str) -> str:
+    if name not in COMPARABLE_FIELDS:
+        raise ValueError(f"one of {', '.join(COMPARABLE_FIELDS)}")
+    return name
+
+
+class WarehouseSection(Settings):
+    """Where the tables are."""
+
+    url: SecretStr | None = None
+
+
+class Schedule(Settings):
+    """When the nightly reconciliation runs."""
+
+    cron: Annotated[str, AfterValidator(parse_cron)] = "0 2 * * *"
+    timezone: Annotated[str, AfterValidator(_parse_timezone)] = "UTC"
+
+
+def _parse_our_column(name: str) -> str:
+    if name not in OUR_COLUMNS:
+        raise ValueError(f"one of {', '.join(OUR_COLUMNS)}")
+    return name
+
+
+_OurColumn: TypeAlias = Annotated[str, AfterValidator(_parse_our_column)]
+
+
+class _Inventory(Settings):
+    #: Our names to the list's; `iccid` must be among them.
+    columns: Mapping[_OurColumn, Annotated[str, Field(min_length=1)]]
+    statuses: Mapping[str, Lifecycle] = Field(default_factory=dict)
+
+
+class CsvInventory(_Inventory):
+    """Our list in a CSV file; `path` is relative to the config file."""
+
+    type: Literal["csv"]
+    path: Path
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: str = "utf-8-sig"
+
+
+class SqlInventory(_Inventory):
+    """Our list as the answer of a query."""
+
+    type: Literal["sql"]
+    url: SecretStr
+    query: Annotated[str, Field(min_length=1)]
+
+
+InventorySection: TypeAlias = Annotated[CsvInventory | SqlInventory, Field(discriminator="type")]
+
+
+class Reconcile(Settings):
+    """What is compared."""
+
+    fields: tuple[Annotated[str, AfterValidator(_parse_field)], ...] = ("status", "msisdn", "imsi", "rate_plan")

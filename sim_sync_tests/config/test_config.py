@@ -1,0 +1,149 @@
+from pathlib import Path
+
+import pytest
+
+from sim_sync.config import load_config
+from sim_sync.config.config import DEFAULT_WAREHOUSE_URL
+from sim_sync.core.errors import ConfigError
+from sim_sync_tests.config.conftest import CARRIER, Load
+
+SOUND = f"carriers:{CARRIER}"
+
+
+def problems(load: Load, text: str, **environ: str) -> list[str]:
+    """Return the problems of a config as `key: expected ..., found ...`."""
+
+    def load_all() -> None:
+        config = load(text, **environ)
+        config.require_sound(config.carrier_names)
+
+    with pytest.raises(ConfigError) as refused:
+        load_all()
+    return [f"{problem.key}: expected {problem.expected}, found {problem.found}" for problem in refused.value.problems]
+
+
+def test_a_config_of_one_carrier_is_enough(load: Load) -> None:
+    config = load(SOUND)
+    assert config.carrier_names == ("acme",)
+    assert config.warehouse_url == DEFAULT_WAREHOUSE_URL
+    assert (config.schedule.cron, config.schedule.timezone) == ("0 2 * * *", "UTC")
+    assert config.reconcile.fields == ("status", "msisdn", "imsi", "rate_plan")
+    assert config.inventory is None
+    assert config.read_inventory() is None
+
+
+def test_every_problem_of_the_whole_file_is_told_at_once(load: Load) -> None:
+    text = """
+warehose: {}
+schedule: {cron: every night, timezone: Middle/Earth}
+reconcile: {fields: [status, colour]}
+inventory: {type: csv, columns: {iccid: ICCID, colour: Farbe}, statuses: {LIVE: alive}}
+carriers:
+  acme: {type: twilio_super_sim, auth: {username: AC1, pasword: x}, page_size: many}
+  "bad name": {type: twilio_super_sim, auth: {username: AC1, password: x}}
+  other: {type: carrier_pigeon}
+"""
+    assert problems(load, text) == [
+        "warehose: expected one of warehouse, schedule, inventory, reconcile, carriers, found an unknown key",
+        (
+            'schedule.cron: expected a cron expression of five fields, such as "0 2 * * *" for every night at two, '
+            "found 'every night'"
+        ),
+        "schedule.timezone: expected a time zone such as Europe/Berlin or UTC, found 'Middle/Earth'",
+        (
+            "inventory.columns.colour: expected one of iccid, carrier, imsi, msisdn, imei, status, rate_plan, label, "
+            "found 'colour'"
+        ),
+        (
+            "inventory.statuses.LIVE: expected 'inventory', 'test_ready', 'activation_ready', 'active', 'suspended', "
+            "'deactivated', 'terminated', 'replaced' or 'unknown', found 'alive'"
+        ),
+        "inventory.path: expected a value, found nothing",
+        "reconcile.fields.1: expected one of status, msisdn, imsi, imei, rate_plan, label, found 'colour'",
+        (
+            "carriers.bad name: expected a name of letters, digits, single dots, dashes and underscores, "
+            "at most 100 of them, found 'bad name'"
+        ),
+        "carriers.acme.page_size: expected a whole number, found 'many'",
+        "carriers.acme.auth.password: expected a value, found nothing",
+        "carriers.acme.auth.pasword: expected one of password, username, found an unknown key; did you mean password?",
+        *(problem for problem in problems(load, "carriers:\n  other: {type: carrier_pigeon}")),
+    ]
+
+
+@pytest.mark.parametrize("text", ["carriers: {}", "carriers:", "carriers: [acme]", "schedule: {}"])
+def test_a_config_without_a_carrier_is_refused(load: Load, text: str) -> None:
+    assert "carriers: expected at least one carrier, by its name, found none" in problems(load, text)
+
+
+def test_a_carrier_with_problems_does_not_keep_the_others_from_being_used(load: Load) -> None:
+    config = load(SOUND + "\n  broken: {type: twilio_super_sim}\n")
+    assert config.carrier("acme").name == "acme"
+    with pytest.raises(ConfigError, match=r"carriers\.broken\.auth\.username"):
+        config.carrier("broken")
+
+
+def test_an_unknown_carrier_is_refused_with_the_known_ones(load: Load) -> None:
+    with pytest.raises(ConfigError, match=r"expected a carrier of .*: acme, found 'acne'"):
+        load(SOUND).carrier("acne")
+
+
+def test_the_environment_names_the_warehouse_before_the_file_does(load: Load) -> None:
+    text = "warehouse: {url: 'sqlite:///mine.db'}\n" + SOUND
+    assert load(text).warehouse_url == "sqlite:///mine.db"
+    assert load(text, SIM_SYNC_WAREHOUSE_URL="sqlite:///other.db").warehouse_url == "sqlite:///other.db"
+    empty = "warehouse:\n" + SOUND
+    assert load(empty, SIM_SYNC_WAREHOUSE_URL="sqlite:///other.db").warehouse_url == "sqlite:///other.db"
+
+
+def test_the_warehouse_variable_may_be_unset_but_any_other_may_not(load: Load) -> None:
+    assert load("warehouse: {url: {env: SIM_SYNC_WAREHOUSE_URL}}\n" + SOUND).warehouse_url == DEFAULT_WAREHOUSE_URL
+    assert problems(load, "warehouse: {url: {env: MY_DATABASE}}\n" + SOUND) == [
+        "warehouse.url: expected the environment variable MY_DATABASE to be set, found it is not set"
+    ]
+
+
+def test_the_file_is_found_by_the_environment_or_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "carriers.yaml").write_text(SOUND, encoding="utf-8")
+    assert load_config(environ={"SIM_SYNC_CONFIG": str(tmp_path / "carriers.yaml")}).carrier_names == ("acme",)
+    monkeypatch.chdir(tmp_path)
+    assert load_config(environ={}).carrier_names == ("acme",)
+
+
+def test_the_inventory_lies_beside_the_config(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "ours.csv").write_text("ICCID;State\n89883070000000000000;LIVE\n", encoding="utf-8")
+    text = (
+        "inventory: {type: csv, path: ours.csv, delimiter: ';', columns: {iccid: ICCID, status: State}, "
+        "statuses: {LIVE: active}}\n" + SOUND
+    )
+    inventory = load(text).read_inventory("acme")
+    assert inventory is not None
+    assert [(row.iccid, row.status) for row in inventory.rows] == [("89883070000000000000", "active")]
+
+
+def test_the_inventory_may_be_the_answer_of_a_query(load: Load, tmp_path: Path) -> None:
+    text = (
+        f"inventory: {{type: sql, url: 'sqlite:///{tmp_path / 'ours.db'}', "
+        "query: \"SELECT '89883070000000000000' AS iccid\", columns: {iccid: iccid}}\n" + SOUND
+    )
+    inventory = load(text).read_inventory()
+    assert inventory is not None
+    assert [row.iccid for row in inventory.rows] == ["89883070000000000000"]
+
+
+def test_the_shipped_config_is_sound() -> None:
+    config = load_config(Path(__file__).parents[2] / "carriers.yaml", environ={})
+    config.require_sound(config.carrier_names)
+    inventory = config.read_inventory()
+    assert inventory is not None
+    assert (len(inventory.rows), inventory.findings, inventory.unknown_status_words) == (20_004, [], {})
+
+
+def test_no_printed_form_of_a_config_shows_a_secret(load: Load) -> None:
+    config = load(SOUND, SIM_SYNC_WAREHOUSE_URL="postgresql://me:database-password@host/db")
+    carrier = config.carrier("acme")
+    shown = repr(config) + str(config) + repr(carrier) + repr(carrier.settings) + repr(carrier.settings.auth)
+    assert "a-token-that-nobody-sees" not in shown
+    assert "database-password" not in shown
