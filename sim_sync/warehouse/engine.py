@@ -3,77 +3,114 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError
 
-from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable
+from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.pages import canonical_json
+from sim_sync.warehouse.failures import told_as_ours
+from sim_sync.warehouse.tables import UtcDateTime
 
-#: How long a connection waits for another process's SQLite transaction, in milliseconds.
-BUSY_TIMEOUT_MS = 30_000
+_SQLITE = frozenset({"sqlite", "sqlite+pysqlite"})
+
+#: How long a connection waits for another process's SQLite transaction, in seconds.
+LOCK_SECONDS = 30.0
 #: How long to wait for a PostgreSQL server to take a connection, in seconds.
 CONNECT_TIMEOUT_SECONDS = 10
-
 #: After this long without a word inside of a transaction, PostgreSQL takes the worker for frozen and rolls it back.
 FROZEN_TRANSACTION_SECONDS = 30
+#: A server that vanished without a word is noticed by the system's probes, not by the next hour of silence.
+_PROBES = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+#: How often the switch of a new file to WAL mode is tried while other processes try the same.
+_WAL_ATTEMPTS = 50
+_EXPECTED_URL = "a SQLAlchemy URL such as sqlite:///warehouse.db or postgresql://user:password@host/database"
 
 
-def open_engine(url: str) -> sa.Engine:
+def open_engine(
+    url: str, *, lock_seconds: float = LOCK_SECONDS, frozen_seconds: float = FROZEN_TRANSACTION_SECONDS
+) -> sa.Engine:
     """Return an engine for a SQLAlchemy URL of SQLite or PostgreSQL; `postgresql://` means psycopg 3.
 
+    Args:
+        url: where the warehouse is.
+        lock_seconds: how long a SQLite connection waits for another one's transaction.
+        frozen_seconds: how long PostgreSQL bears silence inside of a transaction before it rolls it back.
+
     Raises:
-        ConfigError: the URL is of neither database, or cannot be read. Its text never contains the password.
+        ConfigError: the URL is of neither database, or cannot be used. Its text never contains the password.
     """
-    parsed = _parsed(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(parsed)
-    engine = sa.create_engine(
-        parsed.set(drivername="postgresql+psycopg"),
+    parsed = _warehouse_url(url)
+    if parsed.drivername in _SQLITE:
+        return _open_sqlite(parsed, lock_seconds)
+    return _open_postgresql(parsed, frozen_seconds)
+
+
+def parse_url(url: str) -> sa.URL:
+    """Return a URL in the one form in which its password is never shown.
+
+    Raises:
+        ValueError: it is no URL. The text is not repeated, for it may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("expected a SQLAlchemy URL") from None
+    if "password" not in parsed.query:
+        return parsed
+    # libpq takes it there too, but SQLAlchemy hides it only where it expects it.
+    password = str(parsed.query["password"])
+    return parsed.difference_update_query(["password"]).set(password=password)
+
+
+def _warehouse_url(url: str) -> sa.URL:
+    try:
+        parsed = parse_url(url)
+    except ValueError:
+        raise ConfigError([Problem("warehouse", "url", _EXPECTED_URL, "something that is no URL")]) from None
+    if parsed.drivername not in _SQLITE and parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigError([Problem("warehouse", "url", _EXPECTED_URL, parsed.drivername)])
+    return parsed
+
+
+def _open_postgresql(url: sa.URL, frozen_seconds: float) -> sa.Engine:
+    # A worker that freezes in the middle of a transaction would hold its session's row for ever: the server ends it.
+    frozen = f"-cidle_in_transaction_session_timeout={round(frozen_seconds * 1000)}"
+    return sa.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level="READ COMMITTED",
         json_serializer=canonical_json,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "sim_sync",
-            "options": " ".join([_session_options(), str(parsed.query.get("options", ""))]).strip(),
+            "options": " ".join([frozen, str(url.query.get("options", ""))]).strip(),
+            **_PROBES,
         },
     )
-    return engine.execution_options(isolation_level="READ COMMITTED")
 
 
-def _session_options() -> str:
-    # A worker that freezes in the middle of a transaction would hold its session's row for ever: the server ends it.
-    return f"-cidle_in_transaction_session_timeout={FROZEN_TRANSACTION_SECONDS}s"
-
-
-def _parsed(url: str) -> sa.URL:
-    expected = "a SQLAlchemy URL such as sqlite:///warehouse.db or postgresql://user:password@host/database"
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, NoSuchModuleError):
-        raise ConfigError([Problem("warehouse", "url", expected, "something that is no URL")]) from None
-    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise ConfigError([Problem("warehouse", "url", expected, parsed.drivername)])
-    return parsed
-
-
-def _open_sqlite(url: sa.URL) -> sa.Engine:
-    if url.database and url.database != ":memory:":
-        Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, json_serializer=canonical_json, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+def _open_sqlite(url: sa.URL, lock_seconds: float) -> sa.Engine:
+    if url.database and url.database != ":memory:" and not url.database.startswith("file:"):
+        _create_folder(Path(url.database).absolute().parent)
+    engine = sa.create_engine(url, json_serializer=canonical_json, connect_args={"timeout": lock_seconds})
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
         # The driver's own transaction handling starts them deferred; ours start in `_begin` below.
         connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _switch_to_wal(connection)
         # In WAL mode NORMAL survives any death of a process; a power cut may cost the last commits, never consistency.
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
+        connection.execute("PRAGMA synchronous=NORMAL")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -85,68 +122,99 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def _switch_to_wal(connection: Any) -> None:
+    for _ in range(_WAL_ATTEMPTS):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            # Another process makes this file at the same moment. The pragma does not wait for it; a transaction does.
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        else:
+            return
+    connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _create_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        expected = "a folder that can be created"
+        raise ConfigError([Problem("warehouse", str(folder), expected, str(problem.strerror))]) from None
+
+
 @contextmanager
 def transaction(engine: sa.Engine, doing: str) -> Iterator[sa.Connection]:
     """Open one writing transaction: committed at the end, rolled back on any error.
 
     Raises:
         WarehouseUnavailable: the database refused, vanished or was locked; `doing` says in what we were interrupted.
+        ConfigError: it will go on refusing until a person has put it right.
     """
-    with _told_as_unavailable(engine, doing), engine.begin() as connection:
+    with told_as_ours(engine, doing), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def reading(engine: sa.Engine, doing: str) -> Iterator[sa.Connection]:
-    """Open one transaction that only reads: one consistent view, and no lock that a writer waits for."""
-    reader = engine.execution_options(reads_only=True)
-    with _told_as_unavailable(engine, doing), reader.begin() as connection:
+    """Open one transaction that only reads: one consistent view, and no lock that a writer waits for.
+
+    Raises:
+        WarehouseUnavailable, ConfigError: as in `transaction`.
+    """
+    options: dict[str, Any] = {"reads_only": True}
+    if engine.dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with (
+        told_as_ours(engine, doing),
+        engine.connect() as connection,
+        connection.execution_options(**options).begin(),
+    ):
         yield connection
 
 
 def can_write_now(engine: sa.Engine) -> bool:
     """Return whether no other process is inside of a transaction that holds back writers of the same tables."""
-    if engine.dialect.name == "sqlite":
-        with engine.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            driver.execute("PRAGMA busy_timeout=0")
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-                driver.execute("ROLLBACK")
-            except sqlite3.OperationalError:
-                return False
-            else:
-                return True
-            finally:
-                driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    query = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-        "AND xact_start IS NOT NULL AND backend_type = 'client backend'"
-    )
-    with engine.connect() as connection:
-        return int(connection.execute(query).scalar_one()) == 0
+    with told_as_ours(engine, "asking whether somebody is writing"), engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            return _can_lock_sqlite(connection.connection.driver_connection)
+        return int(connection.execute(_OTHERS_WRITING).scalar_one()) == 0
 
 
-@contextmanager
-def _told_as_unavailable(engine: sa.Engine, doing: str) -> Iterator[None]:
+#: Locks of other connections on tables of this schema, of the kinds that writing takes: whatever else the server does
+#: is nobody's hindrance.
+_OTHERS_WRITING = sa.text(
+    "SELECT count(*) FROM pg_locks JOIN pg_class ON pg_class.oid = pg_locks.relation "
+    "JOIN pg_database ON pg_database.oid = pg_locks.database AND datname = current_database() "
+    "WHERE relnamespace = CAST(current_schema() AS regnamespace) AND pid <> pg_backend_pid() "
+    "AND mode IN ('RowShareLock', 'RowExclusiveLock')"
+)
+
+
+def _can_lock_sqlite(driver: Any) -> bool:
+    (patience_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    driver.execute("PRAGMA busy_timeout=0")
     try:
-        yield
-    except DBAPIError as error:
-        if not _passes_by_itself(error):
-            raise
-        where = engine.url.render_as_string(hide_password=True)
-        told = " ".join(str(error.orig).split())
-        raise WarehouseUnavailable(f"the warehouse {where} failed while {doing}: {told}") from None
-
-
-def _passes_by_itself(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
+        driver.execute("BEGIN IMMEDIATE")
+        driver.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return False
+    else:
         return True
-    return isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={patience_ms}")
 
 
-def utc_now(connection: sa.Connection) -> sa.ColumnElement[Any]:
+def utc_now(dialect_name: str) -> sa.ColumnElement[Any]:
     """Return the SQL expression of the warehouse's own wall clock, not frozen at the start of the transaction."""
-    if connection.dialect.name == "sqlite":
+    if dialect_name == "sqlite":
         return sa.func.strftime("%Y-%m-%d %H:%M:%f000", "now")
     return sa.func.clock_timestamp()
+
+
+def read_clock(connection: sa.Connection) -> datetime:
+    """Return the warehouse's own time: the only clock that leases are measured with."""
+    query = sa.select(sa.type_coerce(utc_now(connection.dialect.name), UtcDateTime()))
+    return connection.execute(query).scalar_one()

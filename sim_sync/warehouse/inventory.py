@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import InventoryError
 from sim_sync.warehouse.dialects import BulkInsert
-from sim_sync.warehouse.engine import transaction, utc_now
+from sim_sync.warehouse.engine import read_clock, transaction
 from sim_sync.warehouse.tables import UtcDateTime, inventory_sims
 from sim_sync.warehouse.temporary import analyzed, lock_comparison, temporary_table
 
@@ -110,7 +110,7 @@ def load_inventory(
         listed = _fill(connection, (row for row in rows if row.carrier == carrier))
         if not listed and not allow_empty:
             _refuse_emptying(connection, carrier)
-        time = now or connection.execute(sa.select(sa.type_coerce(utc_now(connection), UtcDateTime()))).scalar_one()
+        time = now or read_clock(connection)
         counts = _apply(connection, carrier, time)
         _listed.drop(connection)
     return counts

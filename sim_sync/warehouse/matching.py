@@ -14,6 +14,8 @@ from sim_sync.warehouse.temporary import analyzed, temporary_table
 there = temporary_table("sims_there", "iccid", "sim_id", key=("iccid",))
 #: Our ICCID, and the carrier's SIM that it is, with the ICCID under which the carrier has it.
 pairs = temporary_table("sim_pairs", "iccid", "sim_id", "their_iccid", key=("iccid",))
+# Who is left over is asked from both sides; without this, SQLite reads all pairs for each SIM of the carrier.
+sa.Index("ix_sim_pairs_their_iccid", pairs.c.their_iccid)
 
 _ours = inventory_sims.c
 _theirs = carrier_sims.c

@@ -5,6 +5,7 @@ Runs inside the transaction that `store` opened and fenced; nothing here commits
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -42,15 +43,18 @@ _INSERT_QUARANTINED = BulkInsert(
 def known_sims(connection: sa.Connection, carrier: str, sims: Sequence[Sim]) -> dict[str, KnownSim]:
     """Return what the warehouse holds of the SIMs of a page, by `sim_id`."""
     dialect = connection.dialect
-    json_columns = {"attributes", "quality_flags"}
-    columns = ", ".join(text_of_json(dialect, name) if name in json_columns else name for name in Sim._fields)
-    condition = is_one_of(dialect, "sim_id", "sim_ids")
-    statement = sa.text(
-        f"SELECT {columns}, last_changed_at FROM carrier_sims WHERE carrier = :carrier AND {condition}"
-    ).columns(*(_read_as(name) for name in (*Sim._fields, "last_changed_at")))
     parameters = {"carrier": carrier, "sim_ids": list_parameter(dialect, [sim.sim_id for sim in sims])}
-    rows = connection.execute(statement, parameters)
+    rows = connection.execute(_known_query(dialect.name), parameters)
     return {row[0]: KnownSim(Sim._make(row[:-1]), row[-1]) for row in rows}
+
+
+@cache
+def _known_query(dialect_name: str) -> sa.TextualSelect:
+    json_columns = {"attributes", "quality_flags"}
+    columns = ", ".join(text_of_json(dialect_name, name) if name in json_columns else name for name in Sim._fields)
+    condition = is_one_of(dialect_name, "sim_id", "sim_ids")
+    query = f"SELECT {columns}, last_changed_at FROM carrier_sims WHERE carrier = :carrier AND {condition}"
+    return sa.text(query).columns(*(_read_as(name) for name in (*Sim._fields, "last_changed_at")))
 
 
 def _read_as(name: str) -> sa.ColumnClause[object]:
@@ -75,17 +79,21 @@ def _note_seen(connection: sa.Connection, session: Session, sim_ids: Sequence[st
     if not sim_ids:
         return
     dialect = connection.dialect
-    statement = sa.text(
-        "UPDATE carrier_sims SET last_seen_session = :session_id, absent_since = NULL, vanished_at = NULL "
-        f"WHERE carrier = :carrier AND {is_one_of(dialect, 'sim_id', 'sim_ids')}"
-    )
     connection.execute(
-        statement,
+        _seen_statement(dialect.name),
         {
             "session_id": session.session_id,
             "carrier": session.carrier,
             "sim_ids": list_parameter(dialect, sim_ids),
         },
+    )
+
+
+@cache
+def _seen_statement(dialect_name: str) -> sa.TextClause:
+    return sa.text(
+        "UPDATE carrier_sims SET last_seen_session = :session_id, absent_since = NULL, vanished_at = NULL "
+        f"WHERE carrier = :carrier AND {is_one_of(dialect_name, 'sim_id', 'sim_ids')}"
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,9 +47,13 @@ def session_from_row(row: Mapping[Any, Any]) -> Session:
     return Session(**values)
 
 
+_SESSION_FIELDS = tuple(field.name for field in fields(Session))
+
+
 def row_from_session(session: Session) -> dict[str, Any]:
     """Return the row that holds a session."""
-    return asdict(session) | {"state": session.state.value, "sweep_state": session.sweep_state.value}
+    row = {name: getattr(session, name) for name in _SESSION_FIELDS}
+    return row | {"state": session.state.value, "sweep_state": session.sweep_state.value}
 
 
 def read_session(connection: sa.Connection, session_id: str, *, lock: bool = False) -> Session | None:
@@ -111,19 +116,23 @@ def read_working(connection: sa.Connection, claim: Claim, *, states: Collection[
     Raises:
         Fenced: the claim is lost.
     """
-    clock = sa.type_coerce(utc_now(connection), UtcDateTime()).label("warehouse_now")
-    query = (
-        sa.select(sync_sessions, session_internals, clock)
-        .join(session_internals, session_internals.c.session_id == sync_sessions.c.session_id)
-        .where(sync_sessions.c.session_id == claim.session_id)
-        .with_for_update(of=sync_sessions)
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_working_query(connection.dialect.name), {"b_session_id": claim.session_id}).one_or_none()
     if row is None:
         raise Fenced(f"carrier {claim.carrier}: session {claim.session_id} does not exist in this warehouse")
     session = session_from_row(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to read by column
     _refuse_lost_claim(session, claim, states)
     return Working(session, _notes_from_row(row._mapping), row.warehouse_now)  # noqa: SLF001 - as above
+
+
+@cache
+def _working_query(dialect_name: str) -> sa.Select[Any]:
+    clock = sa.type_coerce(utc_now(dialect_name), UtcDateTime()).label("warehouse_now")
+    return (
+        sa.select(sync_sessions, session_internals, clock)
+        .join(session_internals, session_internals.c.session_id == sync_sessions.c.session_id)
+        .where(sync_sessions.c.session_id == sa.bindparam("b_session_id"))
+        .with_for_update(of=sync_sessions)
+    )
 
 
 def _refuse_lost_claim(session: Session, claim: Claim, states: Collection[State]) -> None:
@@ -145,14 +154,19 @@ def insert_session(connection: sa.Connection, session: Session, notes: Notes) ->
     connection.execute(session_internals.insert().values(session_id=session.session_id, **asdict(notes)))
 
 
+_UPDATE_SESSION = sync_sessions.update().where(sync_sessions.c.session_id == sa.bindparam("b_session_id"))
+_UPDATE_NOTES = session_internals.update().where(session_internals.c.session_id == sa.bindparam("b_session_id"))
+_NOTE_CURSOR = sa.text(
+    "INSERT INTO walk_cursors (session_id, digest) VALUES (:session_id, :digest) "
+    "ON CONFLICT (session_id, digest) DO NOTHING"
+)
+
+
 def update_session(connection: sa.Connection, session: Session) -> None:
     """Write a session's row as a whole, under the lock that it was read with."""
     row = row_from_session(session)
     del row["session_id"]
-    connection.execute(
-        sync_sessions.update().where(sync_sessions.c.session_id == sa.bindparam("b_session_id")),
-        row | {"b_session_id": session.session_id},
-    )
+    connection.execute(_UPDATE_SESSION, row | {"b_session_id": session.session_id})
 
 
 def read_notes(connection: sa.Connection, session_id: str) -> Notes:
@@ -167,16 +181,12 @@ def _notes_from_row(row: Mapping[Any, Any]) -> Notes:
 
 def update_notes(connection: sa.Connection, session_id: str, **values: object) -> None:
     """Write some of a session's notes."""
-    connection.execute(session_internals.update().where(session_internals.c.session_id == session_id).values(**values))
+    connection.execute(_UPDATE_NOTES, values | {"b_session_id": session_id})
 
 
 def note_cursor(connection: sa.Connection, session_id: str, digest: str) -> bool:
     """Write down a cursor of this walk; False where the walk has used it before."""
-    statement = sa.text(
-        "INSERT INTO walk_cursors (session_id, digest) VALUES (:session_id, :digest) "
-        "ON CONFLICT (session_id, digest) DO NOTHING"
-    )
-    return connection.execute(statement, {"session_id": session_id, "digest": digest}).rowcount == 1
+    return connection.execute(_NOTE_CURSOR, {"session_id": session_id, "digest": digest}).rowcount == 1
 
 
 def forget_cursors(connection: sa.Connection, session_id: str) -> None:

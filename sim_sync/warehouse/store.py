@@ -23,10 +23,9 @@ from sim_sync.core.session import Claim, Event, Session, State, next_state
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse import pages, sessions, sweeping
 from sim_sync.warehouse.checkpoints import acknowledged_before, refuse_repeated_cursor, write_checkpoint
-from sim_sync.warehouse.engine import can_write_now, reading, transaction, utc_now
+from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
 from sim_sync.warehouse.openings import carry_out_decision
 from sim_sync.warehouse.sessions import Notes, noting_error
-from sim_sync.warehouse.tables import UtcDateTime
 
 
 class SqlSessionStore:
@@ -242,4 +241,4 @@ class SqlSessionStore:
     def _now(self, connection: sa.Connection) -> datetime:
         if self._clock is not None:
             return self._clock()
-        return connection.execute(sa.select(sa.type_coerce(utc_now(connection), UtcDateTime()))).scalar_one()
+        return read_clock(connection)

@@ -85,7 +85,8 @@ carrier_sims = sa.Table(
     _text("last_seen_session", nullable=False),
     _time("absent_since"),
     _time("vanished_at"),
-    sa.Index("ix_carrier_sims_carrier_iccid", "carrier", "iccid"),
+    # Not the carrier first: PostgreSQL would take it for the SIMs of a page while it has no statistics of a new table.
+    sa.Index("ix_carrier_sims_iccid_carrier", "iccid", "carrier"),
 )
 
 sim_changes = sa.Table(

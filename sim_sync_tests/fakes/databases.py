@@ -62,3 +62,13 @@ def _administering(url: str) -> Iterator[sa.Connection]:
     )
     with engine.connect() as connection:
         yield connection
+
+
+def take_postgres_down(folder: Path) -> None:
+    """Stop the server of a folder and keep its data; it ends every connection."""
+    get_server(folder, cleanup_mode=None).stop()
+
+
+def bring_postgres_up(folder: Path) -> None:
+    """Start the server of a folder again, on the data that it has."""
+    get_server(folder, cleanup_mode=None).ensure_postgres_running()

@@ -10,6 +10,7 @@ from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.crash_points import ArmedPoints
 from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_sim
 from sim_sync_tests.fakes.warehouse import InMemoryWarehouse
+from sim_sync_tests.warehouse.databases import SqlUnderTest
 from sim_sync_tests.warehouse.store_contract import SessionStoreContract, StoreUnderTest
 from sim_sync_tests.warehouse.store_under_test import TABLES, committed, night, opened
 
@@ -28,9 +29,12 @@ class InMemoryUnderTest:
         return self.store.rows(table)
 
 
-@pytest.fixture(params=["memory"])
-def under_test() -> StoreUnderTest:
-    return InMemoryUnderTest()
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def under_test(request: pytest.FixtureRequest) -> StoreUnderTest:
+    if request.param == "memory":
+        return InMemoryUnderTest()
+    name = {"sqlite": "sqlite_engine", "postgresql": "postgres_engine"}[request.param]
+    return SqlUnderTest(request.getfixturevalue(name))
 
 
 class TestSessionStore(SessionStoreContract):

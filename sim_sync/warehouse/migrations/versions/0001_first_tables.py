@@ -54,7 +54,7 @@ def _create_carrier_tables() -> None:
         _time("vanished_at"),
         sa.PrimaryKeyConstraint("carrier", "sim_id", name="pk_carrier_sims"),
     )
-    op.create_index("ix_carrier_sims_carrier_iccid", "carrier_sims", ["carrier", "iccid"])
+    op.create_index("ix_carrier_sims_iccid_carrier", "carrier_sims", ["iccid", "carrier"])
     op.create_table(
         "sim_changes",
         *(_text(name, nullable=False) for name in ("carrier", "sim_id", "session_id", "field")),

@@ -1,0 +1,113 @@
+"""What an error of the database means: it passes by itself, a person has to put the warehouse right, or it is our bug.
+
+No text that leaves this module holds a password.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable
+
+#: SQLite's primary result codes (https://www.sqlite.org/rescode.html) that pass: busy, locked, no memory, interrupted,
+#: input/output error, full, locking protocol.
+_SQLITE_PASSES = frozenset({5, 6, 7, 9, 10, 13, 15})
+#: Those that somebody has to do something about, and what was expected instead.
+_SQLITE_EXPECTED: Mapping[int, str] = {
+    3: "a file that this user may read and write",
+    8: "a file that this user may write, in a folder that it may write too",
+    11: "a SQLite database that is not damaged: restore it from a copy",
+    14: "a path at which a file can be opened",
+    23: "a file that this user may read and write",
+    26: "a SQLite database",
+}
+_TABLES = "the tables of this version of sim_sync; run `sim-sync check` to see which are there"
+_SQLITE_LACKS = ("no such table", "no such column", "has no column named")
+
+#: PostgreSQL's classes of errors (appendix "PostgreSQL Error Codes") that pass: connection, serialization and deadlock,
+#: disk or memory or connections used up, object in use, operator's intervention such as a restart, the system below.
+_POSTGRESQL_PASSES = ("08", "40", "53", "55", "57", "58")
+#: The server ended a transaction that was silent or slow for too long.
+_POSTGRESQL_TIMEOUTS = ("25P03", "25P04")
+_ACCESS = "a database that this user may use, with these credentials"
+_POSTGRESQL_EXPECTED: Mapping[str, str] = {
+    "28": _ACCESS,
+    "3D": "a database that exists",
+    "3F": "a schema that exists",
+    "25006": "a database that can be written, not a standby",
+    "42501": "a user that may create, read and write the tables",
+    "42P01": _TABLES,
+    "42703": _TABLES,
+}
+#: A refused connection comes without a code, so its English text has to do; in another language it is tried again.
+_REFUSALS: Mapping[str, str] = {
+    "password authentication failed": _ACCESS,
+    "no password supplied": _ACCESS,
+    "no pg_hba.conf entry": _ACCESS,
+    "permission denied for database": _ACCESS,
+    'FATAL:  role "': _ACCESS,
+    'FATAL:  database "': "a database that exists",
+}
+
+
+@contextmanager
+def told_as_ours(engine: sa.Engine, doing: str) -> Iterator[None]:
+    """Turn an error of the database into one of ours; a bug of ours stays what it is.
+
+    Raises:
+        WarehouseUnavailable: it passes by itself; `doing` says in what we were interrupted.
+        ConfigError: it does not, and a person has to put the warehouse right.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        told = " ".join(str(error.orig).split())
+        if passes_by_itself(error):
+            raise WarehouseUnavailable(f"the warehouse {shown_url(engine.url)} failed while {doing}: {told}") from None
+        if expected := _expected_instead(error):
+            problem = Problem("warehouse", shown_url(engine.url), expected, f"{told} (while {doing})")
+            raise ConfigError([problem]) from None
+        raise
+
+
+def shown_url(url: sa.URL) -> str:
+    """Return a URL for people: where the warehouse is, without any secret."""
+    place = {name: value for name, value in url.query.items() if name in {"host", "port", "mode", "uri"}}
+    return url.set(query=place).render_as_string(hide_password=True)
+
+
+def passes_by_itself(error: DBAPIError) -> bool:
+    """Return whether the same transaction may well succeed in a while. In doubt about a connection, it may."""
+    if error.connection_invalidated:
+        return True
+    if (code := _sqlite_code(error)) is not None:
+        return code in _SQLITE_PASSES
+    if (state := _sqlstate(error)) is not None:
+        return state.startswith(_POSTGRESQL_PASSES) or state in _POSTGRESQL_TIMEOUTS
+    is_connection = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+    return is_connection and _expected_instead(error) is None
+
+
+def _expected_instead(error: DBAPIError) -> str | None:
+    told = str(error.orig)
+    if (code := _sqlite_code(error)) is not None:
+        lacks = any(words in told for words in _SQLITE_LACKS)
+        return _TABLES if lacks else _SQLITE_EXPECTED.get(code)
+    if (state := _sqlstate(error)) is not None:
+        return _POSTGRESQL_EXPECTED.get(state) or _POSTGRESQL_EXPECTED.get(state[:2])
+    if not isinstance(error, sa.exc.OperationalError):
+        return None
+    return next((expected for words, expected in _REFUSALS.items() if words in told), None)
+
+
+def _sqlite_code(error: DBAPIError) -> int | None:
+    code: Any = getattr(error.orig, "sqlite_errorcode", None)
+    return None if code is None else int(code) & 0xFF
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    state: Any = getattr(error.orig, "sqlstate", None)
+    return None if state is None else str(state)

@@ -1,0 +1,113 @@
+"""One step: its own cost without the network, and what a table of millions adds to it."""
+
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+
+import sqlalchemy as sa
+
+from sim_sync.core.pages import Page
+from sim_sync.core.session import Session
+from sim_sync.core.sims import Sim
+from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse.engine import transaction
+from sim_sync.warehouse.tables import carrier_sims
+from sim_sync_tests.bench.figures import Figure
+from sim_sync_tests.bench.scene import databases
+from sim_sync_tests.fakes.fleet import CARRIER, a_request, a_sim
+
+_GOALS_MS = {"SQLite": 2.0, "PostgreSQL": 4.0}
+_SIMS_A_PAGE = 50
+
+
+def own_cost(pages: int) -> Iterator[Figure]:
+    """Measure a commit of 50 new SIMs, and of 50 known ones."""
+    with databases() as urls:
+        for name, url in urls.items():
+            warehouse = open_warehouse(url)
+            for night in ("new SIMs", "known SIMs"):
+                milliseconds = _commit_pages(warehouse, _pages(pages, start=0))
+                what = f"{name}: own cost of a step of {_SIMS_A_PAGE} {night}, median"
+                yield Figure(what, milliseconds, "ms", at_most=_GOALS_MS[name])
+            warehouse.close()
+
+
+def large_table(rows: int, pages: int) -> Iterator[Figure]:
+    """Measure a step in a table of 10,000 SIMs and in one of `rows`, known SIMs from all over the table."""
+    with databases() as urls:
+        for name, url in urls.items():
+            warehouse = open_warehouse(url)
+            costs = []
+            for size in (10_000, rows):
+                _fill(warehouse, size)
+                costs.append(_commit_pages(warehouse, _scattered_pages(pages, size)))
+            warehouse.close()
+            what = f"{name}: cost of a step at {rows:,} SIMs against 10,000"
+            yield Figure(what, costs[1] / costs[0], "x", at_most=1.2)
+
+
+def _pages(count: int, *, start: int) -> Iterator[list[Sim]]:
+    for page in range(count):
+        first = start + page * _SIMS_A_PAGE
+        yield [a_sim(number) for number in range(first, first + _SIMS_A_PAGE)]
+
+
+def _scattered_pages(count: int, size: int) -> Iterator[list[Sim]]:
+    step = max(size // count, _SIMS_A_PAGE)
+    for page in range(count):
+        first = page * step % (size - _SIMS_A_PAGE)
+        yield [a_sim(number) for number in range(first, first + _SIMS_A_PAGE)]
+
+
+def _commit_pages(warehouse: Warehouse, pages: Iterator[Sequence[Sim]]) -> float:
+    """Commit pages in one session and return the median of their milliseconds."""
+    session: Session = warehouse.sessions.open_session(a_request(restart=True)).session
+    milliseconds = []
+    for number, sims in enumerate(pages, start=1):
+        page = Page(sims=sims, next_cursor={"page": number}, records=len(sims))
+        assert session.cursor is not None
+        started = time.perf_counter()
+        session = warehouse.sessions.commit_page(session.claim, session.cursor, page)
+        milliseconds.append((time.perf_counter() - started) * 1000)
+    return statistics.median(milliseconds)
+
+
+def _fill(warehouse: Warehouse, size: int) -> None:
+    """Fill the table up to `size` SIMs of the numbers 0 to `size` - 1, in SQL."""
+    columns = [column.name for column in carrier_sims.columns]
+    sim = a_sim(0)
+    now = warehouse.sessions.now()
+    values = {
+        "carrier": sa.literal(CARRIER),
+        "status": sa.literal(sim.status),
+        "carrier_status": sa.literal(sim.carrier_status),
+        "pending": sa.false(),
+        "attributes": sa.literal({"endpoint": {"id": 7}}, carrier_sims.c.attributes.type),
+        "quality_flags": sa.literal([], carrier_sims.c.quality_flags.type),
+        "first_seen_at": sa.literal(now, carrier_sims.c.first_seen_at.type),
+        "last_changed_at": sa.literal(now, carrier_sims.c.last_changed_at.type),
+        "last_seen_session": sa.literal("filled"),
+    }
+    with transaction(warehouse.engine, "filling the table") as connection:
+        have = connection.execute(sa.select(sa.func.count()).select_from(carrier_sims)).scalar_one()
+        numbers = sa.select(sa.literal(have).label("n")).cte("numbers", recursive=True)
+        numbers = numbers.union_all(sa.select(numbers.c.n + 1).where(numbers.c.n + 1 < size))
+        for name, pattern in (("sim_id", "sim-{:04}"), ("iccid", "8988303{:012}"), ("imsi", "29501{:010}")):
+            values[name] = _numbered(connection, pattern, numbers.c.n)
+        values["iccid_raw"] = values["iccid"]
+        chosen = [values.get(name, sa.null()).label(name) for name in columns]
+        connection.execute(carrier_sims.insert().from_select(columns, sa.select(*chosen)))
+    with warehouse.engine.connect() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        connection.commit()
+
+
+def _numbered(connection: sa.Connection, pattern: str, number: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
+    head, _, digits = pattern.partition("{:")
+    width = int(digits.rstrip("}"))
+    text = sa.cast(number, sa.Text())
+    if connection.dialect.name == "sqlite":
+        padded = sa.func.printf(f"%0{width}d", number)
+    else:
+        padded = sa.func.lpad(text, sa.func.greatest(width, sa.func.length(text)), "0")
+    return sa.literal(head, sa.Text()) + sa.cast(padded, sa.Text())

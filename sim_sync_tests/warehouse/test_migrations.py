@@ -1,0 +1,204 @@
+"""Migrations: they make the tables that the program expects, wholly or not at all, whoever else is at it."""
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from sim_sync.core.errors import ConfigError
+from sim_sync.warehouse.engine import open_engine, reading, transaction
+from sim_sync.warehouse.migrate import VERSION_TABLE, SchemaState, migrate, schema_state
+from sim_sync.warehouse.tables import metadata, sync_sessions
+from sim_sync.warehouse.warehouse import open_warehouse
+from sim_sync_tests.fakes.clock import START
+from sim_sync_tests.fakes.crash_points import SimulatedCrash
+from sim_sync_tests.fakes.databases import fresh_postgres_database
+from sim_sync_tests.warehouse.databases import disposed
+
+NEWEST = "0001"
+VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
+
+
+@pytest.fixture
+def bare_engine(warehouse_url: str) -> Iterator[sa.Engine]:
+    """Each database in turn, without any table."""
+    with disposed(open_engine(warehouse_url)) as engine:
+        yield engine
+
+
+def test_the_migrated_schema_is_the_one_of_the_program(bare_engine: sa.Engine) -> None:
+    migrate(bare_engine)
+    with bare_engine.connect() as connection:
+        options = {
+            "compare_type": True,
+            "compare_server_default": True,
+            "include_name": lambda name, kind, _parents: kind != "table" or name != VERSION_TABLE,
+        }
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+
+
+def test_the_migrated_schema_is_described_as_the_program_would_create_it(bare_engine: sa.Engine) -> None:
+    """What the comparison above does not look at: names of constraints, conditions of indexes, defaults, key order."""
+    migrate(bare_engine)
+    migrated = _description(bare_engine)
+    with transaction(bare_engine, "starting anew") as connection:
+        metadata.drop_all(connection)
+        metadata.create_all(connection)
+    assert migrated == _description(bare_engine)
+    assert len(migrated) == len(metadata.tables)
+
+
+def _description(engine: sa.Engine) -> dict[str, Any]:
+    inspector = sa.inspect(engine)
+    return {
+        name: {
+            "columns": [(column | {"type": repr(column["type"])}) for column in inspector.get_columns(name)],
+            "key": inspector.get_pk_constraint(name),
+            "unique": sorted(inspector.get_unique_constraints(name), key=str),
+            "indexes": sorted((_plain(index) for index in inspector.get_indexes(name)), key=str),
+            "checks": inspector.get_check_constraints(name),
+        }
+        for name in sorted(metadata.tables)
+    }
+
+
+def _plain(index: Any) -> dict[str, Any]:
+    options = {name: str(value).strip("()") for name, value in index.get("dialect_options", {}).items()}
+    return {**index, "dialect_options": options}
+
+
+def test_a_second_open_session_is_refused_by_the_database_itself(engine: sa.Engine) -> None:
+    def insert(session_id: str, state: str) -> None:
+        given = {"session_id": session_id, "carrier": "acme", "state": state, "fence": 1, "config_hash": "c"}
+        times = {"started_at": START, "updated_at": START}
+        with engine.begin() as connection:
+            connection.execute(sync_sessions.insert().values(**given, **times, sweep_state="pending"))
+
+    insert("old-1", "completed")
+    insert("old-2", "superseded")
+    insert("first", "paused")
+    with pytest.raises(sa.exc.IntegrityError):
+        insert("second", "running")
+
+
+#: What a migration of an empty database creates: tables with their version's, and indexes.
+CREATED = len(metadata.tables) + 1 + sum(len(table.indexes) for table in metadata.tables.values())
+
+
+@pytest.mark.parametrize("cut_at", range(1, CREATED + 1))
+def test_a_migration_that_is_cut_short_leaves_nothing_and_can_be_done_again(sqlite_url: str, cut_at: int) -> None:
+    with disposed(open_engine(sqlite_url)) as engine:
+        _cut_short(engine, cut_at)
+
+
+def test_a_migration_in_postgresql_that_is_cut_short_leaves_nothing_and_can_be_done_again(postgres_url: str) -> None:
+    with disposed(open_engine(postgres_url)) as engine:
+        _cut_short(engine, CREATED)
+
+
+def _cut_short(engine: sa.Engine, cut_at: int) -> None:
+    created: list[str] = []
+
+    def die_in_the_middle(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.lstrip().upper().startswith("CREATE"):
+            created.append(statement)
+            if len(created) == cut_at:
+                raise SimulatedCrash(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", die_in_the_middle)
+    with pytest.raises(SimulatedCrash):
+        migrate(engine)
+    assert sa.inspect(engine).get_table_names() == []
+    migrate(engine)
+    assert set(sa.inspect(engine).get_table_names()) == {*metadata.tables, VERSION_TABLE}
+    assert len(created) == cut_at + CREATED
+
+
+def test_a_migration_whose_record_fails_leaves_nothing(bare_engine: sa.Engine) -> None:
+    def refuse_the_record(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.startswith(f"INSERT INTO {VERSION_TABLE}"):
+            raise SimulatedCrash(statement)
+
+    sa.event.listen(bare_engine, "before_cursor_execute", refuse_the_record)
+    with pytest.raises(SimulatedCrash):
+        migrate(bare_engine)
+    assert sa.inspect(bare_engine).get_table_names() == []
+
+
+def test_a_newer_schema_is_refused_and_left_alone(bare_engine: sa.Engine) -> None:
+    migrate(bare_engine)
+    with bare_engine.begin() as connection:
+        connection.execute(VERSION.update().values(version_num="9999"))
+    with pytest.raises(ConfigError) as refused:
+        migrate(bare_engine)
+    assert f"a schema of version {NEWEST} or older; upgrade sim_sync" in str(refused.value)
+    assert "found version 9999" in str(refused.value)
+    with bare_engine.connect() as connection:
+        assert connection.execute(sa.select(VERSION.c.version_num)).scalar_one() == "9999"
+
+
+def test_the_state_of_a_schema_is_told_without_changing_it(bare_engine: sa.Engine) -> None:
+    with reading(bare_engine, "looking") as connection:
+        assert schema_state(connection, bare_engine) is SchemaState.MISSING
+    assert sa.inspect(bare_engine).get_table_names() == []
+    migrate(bare_engine)
+    with reading(bare_engine, "looking") as connection:
+        assert schema_state(connection, bare_engine) is SchemaState.CURRENT
+
+
+def test_an_up_to_date_warehouse_opens_while_somebody_writes(engine: sa.Engine) -> None:
+    url = engine.url.render_as_string(hide_password=False)
+    with transaction(engine, "writing for long") as writer:
+        writer.execute(metadata.tables["session_internals"].insert().values(session_id="s", lease_seconds=1))
+        with disposed(open_engine(url, lock_seconds=0)) as another:
+            migrate(another)
+
+
+def test_an_up_to_date_warehouse_is_only_read(bare_engine: sa.Engine) -> None:
+    migrate(bare_engine)
+    statements: list[str] = []
+    sa.event.listen(
+        bare_engine, "before_cursor_execute", lambda _c, _u, statement, *_rest: statements.append(statement)
+    )
+    migrate(bare_engine)
+    written = ("INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "BEGIN IMMEDIATE")
+    assert statements
+    assert [statement for statement in statements if statement.lstrip().upper().startswith(written)] == []
+
+
+def _open_at_the_same_moment(urls: Sequence[str], gate: Any, answers: Any) -> None:
+    for url in urls:
+        gate.wait()
+        try:
+            open_warehouse(url).close()
+            answers.put("opened")
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            answers.put(repr(error))
+
+
+def _all_at_once(urls: Sequence[str]) -> list[str]:
+    context = multiprocessing.get_context("spawn")
+    gate, answers = context.Barrier(4), context.Queue()
+    processes = [context.Process(target=_open_at_the_same_moment, args=(urls, gate, answers)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    told = [answers.get(timeout=60) for _ in urls for _ in processes]
+    for process in processes:
+        process.join()
+    return told
+
+
+def test_processes_that_make_a_new_file_at_once_all_find_it_ready(tmp_path: Path) -> None:
+    assert set(_all_at_once([f"sqlite:///{tmp_path}/{number}.db" for number in range(40)])) == {"opened"}
+
+
+def test_processes_that_fill_an_empty_database_at_once_all_find_it_ready(postgres_server_url: str) -> None:
+    with ExitStack() as databases:
+        urls = [databases.enter_context(fresh_postgres_database(postgres_server_url)) for _ in range(3)]
+        assert set(_all_at_once(urls)) == {"opened"}
