@@ -3,7 +3,7 @@
 Runs inside the transaction of its caller. Errors of the driver come as SQLAlchemy's, as from every other statement.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 
 def copy_rows(
-    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
 ) -> str:
     """Put rows, tuples in the order of `columns`, beside a table, and return the name of the table they are in.
 

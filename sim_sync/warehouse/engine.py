@@ -188,8 +188,8 @@ def can_write_now(engine: sa.Engine) -> bool:
 _OTHERS_WRITING = sa.text(
     "SELECT count(*) FROM pg_locks JOIN pg_class ON pg_class.oid = pg_locks.relation "
     "JOIN pg_database ON pg_database.oid = pg_locks.database AND datname = current_database() "
-    "WHERE relnamespace = CAST(current_schema() AS regnamespace) AND pid <> pg_backend_pid() "
-    "AND mode IN ('RowShareLock', 'RowExclusiveLock')"
+    "JOIN pg_namespace ON pg_namespace.oid = relnamespace AND nspname = current_schema() "
+    "WHERE pid <> pg_backend_pid() AND mode IN ('RowShareLock', 'RowExclusiveLock')"
 )
 
 

@@ -59,7 +59,7 @@ def _insert_new(connection: sa.Connection, request: OpenRequest, now: datetime) 
         cursor=request.first_cursor,
         fence=1,
         config_hash=request.config_hash,
-        records_expected=sessions.sims_seen_last_time(connection, request.carrier),
+        records_expected=sessions.expected_sims(connection, request.carrier),
         owner=request.owner,
         lease_expires_at=now + timedelta(seconds=request.lease_seconds),
         started_at=now,

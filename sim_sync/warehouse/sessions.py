@@ -12,7 +12,7 @@ from sim_sync.core.errors import Fenced
 from sim_sync.core.opening import Process
 from sim_sync.core.session import FINAL_STATES, Claim, Session, State, SweepState
 from sim_sync.warehouse.engine import utc_now
-from sim_sync.warehouse.tables import UtcDateTime, session_internals, sync_sessions, walk_cursors
+from sim_sync.warehouse.tables import UtcDateTime, inventory_sims, session_internals, sync_sessions, walk_cursors
 
 _OPEN = sync_sessions.c.state.not_in([state.value for state in FINAL_STATES])
 
@@ -194,8 +194,18 @@ def forget_cursors(connection: sa.Connection, session_id: str) -> None:
     connection.execute(walk_cursors.delete().where(walk_cursors.c.session_id == session_id))
 
 
-def sims_seen_last_time(connection: sa.Connection, carrier: str) -> int | None:
-    """Return how many SIMs the carrier's last completed session saw, as an expectation for the next."""
+def expected_sims(connection: sa.Connection, carrier: str) -> int | None:
+    """Return how many SIMs a walk may expect before the carrier says so: as many as last time, or as our list has."""
+    return _sims_seen_last_time(connection, carrier) or _sims_on_our_list(connection, carrier) or None
+
+
+def _sims_on_our_list(connection: sa.Connection, carrier: str) -> int:
+    ours = inventory_sims.c
+    query = sa.select(sa.func.count()).where(ours.carrier == carrier, ours.removed_at.is_(None))
+    return connection.execute(query).scalar_one()
+
+
+def _sims_seen_last_time(connection: sa.Connection, carrier: str) -> int | None:
     query = (
         sa.select(session_internals.c.sims_seen)
         .join(sync_sessions, sync_sessions.c.session_id == session_internals.c.session_id)

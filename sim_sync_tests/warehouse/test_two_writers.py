@@ -151,9 +151,7 @@ def test_the_sensor_and_a_person_never_both_get_the_session(engine: sa.Engine, o
             first = stores[0].open_session(a_request("dead", carrier=carrier)).session
             gate = threading.Barrier(2)
 
-            def ask(
-                place: int, gate: threading.Barrier = gate, carrier: str = carrier
-            ) -> Opened:
+            def ask(place: int, gate: threading.Barrier = gate, carrier: str = carrier) -> Opened:
                 owner, trigger = wishes[place]
                 gate.wait(30)
                 return stores[place].open_session(a_request(owner, trigger, carrier=carrier, gone_owners=["dead"]))
@@ -231,7 +229,9 @@ def test_processes_that_take_over_and_commit_at_once_leave_the_page_of_one_of_th
     told = _together(_rush, [(url_of(engine), claims, owner) for owner in owners], len(claims))
     labels = {row["carrier"]: row["label"] for row in rows_of(engine, "carrier_sims")}
     for claim in claims:
-        written = [(owner, fence) for carrier, owner, fence, how in told if (carrier, how) == (claim.carrier, "committed")]
+        written = [
+            (owner, fence) for carrier, owner, fence, how in told if (carrier, how) == (claim.carrier, "committed")
+        ]
         session = store.session(claim.session_id)
         # Whoever committed held the fence at that moment; a page for a place that was passed is refused too.
         assert [labels[claim.carrier]] == [owner for owner, _ in written]

@@ -1,0 +1,140 @@
+"""Many rows at once: a page is the same in the tables whatever its size, and whatever characters it holds."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sim_sync.core.errors import WarehouseUnavailable
+from sim_sync.core.pages import Page, canonical_json
+from sim_sync.core.sims import Sim
+from sim_sync.warehouse.copying import copy_rows
+from sim_sync.warehouse.engine import transaction
+from sim_sync.warehouse.tables import carrier_sims
+from sim_sync_tests.fakes.fleet import a_request, a_sim
+from sim_sync_tests.warehouse.databases import SqlUnderTest, empty_tables, rows_of
+
+#: Characters that mean something to one way or another of sending rows.
+NASTY = [
+    "\t",
+    "\n",
+    "\r",
+    "\\",
+    "\\N",
+    "\\.",
+    "'",
+    '"',
+    "{}",
+    "{a,b}",
+    "NULL",
+    "",
+    " ",
+    "é",
+    "\U0001f4f6",
+    ",",
+    ";",
+    "\x1f",
+]
+STORABLE = st.characters(exclude_characters="\x00", exclude_categories=["Cs"])
+#: More than PostgreSQL takes as arrays, so that it takes them by COPY.
+MANY = 450
+
+
+def commit(engine: sa.Engine, sims: list[Sim], page_size: int) -> list[dict[str, Any]]:
+    """Commit SIMs page by page into empty tables and return the rows, blind to ids of sessions and times of writing."""
+    empty_tables(engine)
+    store = SqlUnderTest(engine).store
+    session = store.open_session(a_request()).session
+    for start in range(0, len(sims), page_size):
+        assert session.cursor is not None
+        part = sims[start : start + page_size]
+        session = store.commit_page(session.claim, session.cursor, Page(part, {"page": start + 1}, len(part)))
+    hidden = {"last_seen_session", "first_seen_at", "last_changed_at"}
+    rows = [{name: row[name] for name in row if name not in hidden} for row in rows_of(engine, "carrier_sims")]
+    return sorted(rows, key=lambda row: str(row["sim_id"]))
+
+
+def nasty_fleet(count: int) -> list[Sim]:
+    sims = []
+    for number in range(count):
+        text = NASTY[number % len(NASTY)] + str(number) + NASTY[(number * 7) % len(NASTY)]
+        attributes = canonical_json({"text": text, "n": 89883070000123456789, "none": None, "list": [text, True, 0.5]})
+        sims.append(
+            a_sim(
+                number,
+                label=text,
+                attributes=attributes,
+                quality_flags='["iccid_check_digit"]' if number % 3 else "[]",
+                pending=number % 2 == 0,
+                activated_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=number),
+                imsi=None if number % 5 == 0 else str(number),
+            )
+        )
+    return sims
+
+
+def test_a_large_page_stores_what_small_ones_do(engine: sa.Engine) -> None:
+    sims = nasty_fleet(MANY)
+    large = commit(engine, sims, MANY)
+    assert large == commit(engine, sims, 10)
+    assert [(row["label"], row["attributes"], row["activated_at"], row["pending"], row["imsi"]) for row in large] == [
+        (sim.label, json.loads(sim.attributes), sim.activated_at, sim.pending, sim.imsi)
+        for sim in sorted(sims, key=lambda sim: sim.sim_id)
+    ]
+
+
+def test_a_known_large_page_is_read_back_as_it_was_sent_so_that_nothing_counts_as_changed(engine: sa.Engine) -> None:
+    empty_tables(engine)
+    store = SqlUnderTest(engine).store
+    sims = nasty_fleet(MANY)
+    for night in range(2):
+        session = store.open_session(a_request(restart=night > 0)).session
+        session = store.commit_page(session.claim, {"page": 0}, Page(sims, {"page": 1}, len(sims)))
+        assert (session.records_added, session.records_changed) == ((MANY, 0) if night == 0 else (0, 0))
+
+
+def test_two_large_pages_on_one_connection_do_not_mix(engine: sa.Engine) -> None:
+    sims = nasty_fleet(2 * MANY)
+    assert len(commit(engine, sims, MANY)) == 2 * MANY
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    labels=st.lists(st.text(alphabet=st.characters(exclude_characters="\x00", exclude_categories=["Cs"])), min_size=1)
+)
+def test_any_text_comes_back_as_it_was(engine: sa.Engine, labels: list[str]) -> None:
+    sims = [a_sim(number, label=labels[number % len(labels)]) for number in range(MANY)]
+    assert [row["label"] for row in commit(engine, sims, MANY)] == [sim.label for sim in sims]
+
+
+def test_a_connection_that_is_cut_during_a_copy_is_told_as_an_unavailable_warehouse(postgres_engine: sa.Engine) -> None:
+    rows = [(sim.sim_id,) for sim in nasty_fleet(MANY)]
+    with (
+        pytest.raises(WarehouseUnavailable, match="while copying"),
+        transaction(postgres_engine, "copying") as connection,
+    ):
+        copy_rows(connection, carrier_sims, ["sim_id"], _cut_in_the_middle(rows, postgres_engine))
+    with postgres_engine.connect() as connection:
+        assert connection.execute(sa.select(sa.literal(1))).scalar_one() == 1
+
+
+def _cut_in_the_middle(rows: list[tuple[str]], engine: sa.Engine) -> Any:
+    """Yield rows, and cut the connection that copies them before the last ones."""
+    yield from rows[:100]
+    with psycopg.connect(_conninfo(engine), autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "AND datname = current_database() AND query LIKE 'COPY%'"
+        )
+    for row in rows[100:]:
+        # Enough to be sent: a broken connection is noticed by the one who writes to it.
+        yield (row[0] * 2000,)
+
+
+def _conninfo(engine: sa.Engine) -> str:
+    return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
