@@ -183,20 +183,31 @@ class _Parser:
             return None
         adapter: TypeAdapter[Any] = TypeAdapter(connector.auth_model)
         keys = getattr(connector.auth_model, "model_fields", {})
-        return self._read(
-            adapter.validate_python, self._part.value.get("auth") or {}, (*self._at, "auth"), known_keys=keys
-        )
+        value = self._part.value.get("auth") or {}
+        if isinstance(value, Mapping):
+            options = self._options_under_auth(connector)
+            value = {key: member for key, member in value.items() if key not in options}
+        return self._read(adapter.validate_python, value, (*self._at, "auth"), known_keys=keys)
 
     def _options(self, connector: Connector | None) -> Any:
         if connector is None:
             return None
-        value = {key: member for key, member in self._part.value.items() if key not in _COMMON_KEYS}
         nested = self._part.value.get("options") or {}
         if not isinstance(nested, Mapping):
             self._complain("options", "keys and values", "something else")
             nested = {}
+        own = {key: member for key, member in self._part.value.items() if key not in _COMMON_KEYS}
+        value = self._options_under_auth(connector) | dict(nested) | own
         known = _COMMON_KEYS | set(connector.options_model.model_fields)
-        return self._read(connector.options_model.model_validate, dict(nested) | value, self._at, known_keys=known)
+        return self._read(connector.options_model.model_validate, value, self._at, known_keys=known)
+
+    def _options_under_auth(self, connector: Connector) -> dict[str, Any]:
+        """Return options that stand under `auth`: people put an account's name beside its credentials."""
+        auth = self._part.value.get("auth")
+        if not isinstance(auth, Mapping):
+            return {}
+        theirs = set(connector.options_model.model_fields) - set(getattr(connector.auth_model, "model_fields", {}))
+        return {key: member for key, member in auth.items() if key in theirs}
 
     def _base_url(self, connector: Connector | None, section: CarrierSection | None) -> str:
         if connector is None or section is None:

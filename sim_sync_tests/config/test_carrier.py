@@ -190,3 +190,19 @@ def test_the_session_hash_changes_with_what_gives_cursors_their_meaning_and_with
     }
     assert len(different) == 3
     assert same not in different
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"account": "0000123-00001"},
+        {"options": "{account: 0000123-00001}"},
+        {"auth": "{client_id: a, client_secret: bbbb, username: c, password: dddd, account: 0000123-00001}"},
+    ],
+)
+def test_an_option_of_the_connector_may_stand_beside_the_common_keys_or_the_credentials(
+    load: Load, keys: dict[str, str]
+) -> None:
+    auth = {"auth": "{client_id: a, client_secret: bbbb, username: c, password: dddd}"}
+    carrier = load(text_of(**({"type": "thingspace"} | auth | keys))).carrier("acme")
+    assert carrier.settings.options.account == "0000123-00001"

@@ -1,3 +1,4 @@
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,7 @@ def test_the_inventory_lies_beside_the_config(load: Load, tmp_path: Path) -> Non
 
 
 def test_the_inventory_may_be_the_answer_of_a_query(load: Load, tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "ours.db").execute("CREATE TABLE sims (iccid TEXT)").connection.close()
     text = (
         f"inventory: {{type: sql, url: 'sqlite:///{tmp_path / 'ours.db'}', "
         "query: \"SELECT '89883070000000000000' AS iccid\", columns: {iccid: iccid}}\n" + SOUND
