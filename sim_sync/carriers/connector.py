@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-from sim_sync.carriers.http import Authorizer
+from sim_sync.carriers.auth import Authorizer
+from sim_sync.carriers.dialect import Dialect
 from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.pagination import Pagination
 from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit
+
+#: A class of options; inside of `Connector`, the word `type` is its field.
+OptionsModel: TypeAlias = type[Options]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Connector:
     page_size: int
     max_page_size: int | None = None
     auth_model: Any
-    options_model: type[Options] = Options
+    options_model: OptionsModel = Options
     rate_limit: RateLimit = field(default_factory=RateLimit)
     build_auth: Callable[[CarrierSettings], Authorizer]
     pagination: Callable[[CarrierSettings], Pagination]
@@ -42,5 +46,13 @@ class Connector:
     records: Callable[[Answer], list[Any]]
     record_map: RecordMap
     totals: Callable[[Answer], Totals] = lambda _answer: Totals()
+    #: How it says "slower", "quota gone", "log in again" and "this is an error" where that is not HTTP's way.
+    dialect: Dialect = field(default_factory=Dialect)
     #: Statuses that mean "this cursor is no longer taken", on any page but the first.
     cursor_rejected_statuses: frozenset[int] = frozenset({400, 404, 410})
+    #: Returns the connector that the account's own settings describe: `rest` is nothing without them.
+    described_by: Callable[[CarrierSettings], "Connector"] | None = None
+
+    def for_account(self, settings: CarrierSettings) -> "Connector":
+        """Return the connector as this account needs it: itself, for all but those that settings describe."""
+        return self if self.described_by is None else self.described_by(settings)

@@ -1,50 +1,113 @@
 """The only module that opens a connection to a carrier. Every wait in it is bounded, and no request leaves its origin.
 
-It turns what can happen on a wire into our errors; what an answer means is the connector's.
+It turns what can happen on a wire into our errors; what an answer means is told by `verdict`.
 """
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
-from urllib.parse import urljoin, urlsplit, urlunsplit
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
 
 import httpx2
 
 from sim_sync import __version__
 from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.origins import origin_of, path_within
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Timeouts
-from sim_sync.core.errors import (
-    AuthenticationFailed,
-    CarrierUnavailable,
-    ForeignOrigin,
-    Throttled,
-    UnexpectedAnswer,
-)
+from sim_sync.core.errors import AuthenticationFailed, CarrierUnavailable, ForeignOrigin, SimSyncError, UnexpectedAnswer
 
 #: No carrier's page is near this size; a larger one is refused instead of filling the memory.
 MAX_BODY_BYTES = 64 * 1024 * 1024
-#: A body that drips in may take this many times the read timeout as a whole.
-_WHOLE_BODY_FACTOR = 10
+#: An answer that drips in may take this many times the read timeout as a whole.
+_WHOLE_ANSWER_FACTOR = 10
 _SHOWN_OF_A_BODY = 200
+#: Successes that have no body by their definition (RFC 9110, 15.3.5 and 15.3.6).
+_EMPTY_STATUSES = frozenset({204, 205})
+#: The encodings that are asked for. Others, and one inside of another, would unpack without a bound.
+_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
+
+# The client's own lines tell whole URLs, queries included.
+for _name in ("httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
-class Authorizer(Protocol):
-    """Puts credentials on a request."""
+class _CutOff(Exception):
+    """A request took longer than any may; its connection was cut."""
 
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers that carry the credentials."""
 
-    def secrets(self) -> Sequence[str]:
-        """Return what must not be seen of them, in the forms in which it travels."""
+class _Line:
+    """One thread's connection, which another thread can cut: the client's own timeouts start anew with every byte."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.client = httpx2.Client(
+            timeout=httpx2.Timeout(timeouts.read_seconds, connect=timeouts.connect_seconds),
+            limits=httpx2.Limits(max_connections=1),
+            verify=_ssl_context(),
+            headers={
+                "User-Agent": f"sim_sync/{__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+            },
+            follow_redirects=False,
+            trust_env=False,  # a proxy or .netrc of the environment must not see the credentials
+        )
+        self._stream: Any = None
+
+    def note(self, event: str, found: Mapping[str, Any]) -> None:
+        """Remember the connection that the client has just made (its `trace` extension)."""
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            self._stream = found["return_value"]
+
+    @contextmanager
+    def cut_off_after(self, seconds: float) -> Iterator[None]:
+        """Cut the connection when what is done in here takes longer, and raise `_CutOff`."""
+        is_late = threading.Event()
+
+        def cut() -> None:
+            is_late.set()
+            raw = self._stream.get_extra_info("socket") if self._stream else None
+            if raw is not None:
+                with suppress(OSError):
+                    raw.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(seconds, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except httpx2.TransportError:
+            if is_late.is_set():
+                raise _CutOff from None
+            raise
+        finally:
+            timer.cancel()
+
+
+class _Lines(threading.local):
+    """The line of the thread that asks for it, made at its first request."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+        self._line: _Line | None = None
+
+    @property
+    def own(self) -> _Line:
+        if self._line is None:
+            self._line = _Line(self._timeouts)
+        return self._line
 
 
 class HttpClient:
-    """One carrier's connection. `base_url` is the only origin it ever talks to."""
+    """One carrier's connection. `base_url` is the only origin it ever talks to. Threads may share it.
+
+    A whole answer may take `answer_seconds`; ten read timeouts, where nothing else is said.
+    """
 
     def __init__(
         self,
@@ -53,22 +116,14 @@ class HttpClient:
         timeouts: Timeouts,
         redactor: Redactor,
         *,
-        monotonic: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        answer_seconds: float | None = None,
     ) -> None:
         self._carrier = carrier
         self._base_url = base_url.rstrip("/")
         self._origin = origin_of(base_url)
         self._redactor = redactor
-        self._monotonic = monotonic
-        self._now = now
-        self._body_seconds = timeouts.read_seconds * _WHOLE_BODY_FACTOR
-        self._client = httpx2.Client(
-            timeout=httpx2.Timeout(timeouts.read_seconds, connect=timeouts.connect_seconds),
-            headers={"User-Agent": f"sim_sync/{__version__}", "Accept": "application/json"},
-            follow_redirects=False,
-            trust_env=False,  # a proxy or .netrc of the environment must not see the credentials
-        )
+        self._answer_seconds = answer_seconds or timeouts.read_seconds * _WHOLE_ANSWER_FACTOR
+        self._lines = _Lines(timeouts)
 
     def fetch(self, ask: Ask, credentials: Mapping[str, str]) -> Answer:
         """Send one request and return its answer, whatever its status.
@@ -77,142 +132,128 @@ class HttpClient:
             CarrierUnavailable: no answer, or not a whole one.
             ForeignOrigin: the answer is a redirect to another origin; nothing was sent there.
             UnexpectedAnswer: the answer is larger than any page, or a redirect.
+            AuthenticationFailed: the credentials cannot be written into a header.
         """
-        url = self._base_url + ask.path
-        if origin_of(url) != self._origin:
-            raise ForeignOrigin(f"{self._doing(ask)}: {ask.path!r} leads away from {self._origin}")
+        url = self._url_of(ask)
+        self._check_credentials(ask, credentials)
         try:
-            with self._client.stream(
+            status, headers, raw = self._exchange(ask, url, credentials)
+        except httpx2.LocalProtocolError:  # its text quotes headers
+            told: SimSyncError = UnexpectedAnswer(f"{self.doing(ask)}: the request could not be written as HTTP")
+        except httpx2.InvalidURL:  # its text quotes the URL
+            told = UnexpectedAnswer(f"{self.doing(ask)}: this is no URL that can be asked")
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            told = CarrierUnavailable(f"{self.doing(ask)}: {self._readable(_told(error))}")
+        except _CutOff:
+            told = CarrierUnavailable(f"{self.doing(ask)}: the answer was not whole after {self._answer_seconds:.0f} s")
+        else:
+            return Answer(status=status, headers=headers, body=self._parse(ask, status, raw))
+        raise told  # out here, so that the client's error, which knows the request, is not even its context
+
+    def _exchange(self, ask: Ask, url: str, credentials: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
+        line = self._lines.own
+        with (
+            line.cut_off_after(self._answer_seconds),
+            line.client.stream(
                 ask.method,
                 url,
                 params=dict(ask.params) or None,
                 headers={**ask.headers, **credentials},
                 json=ask.body,
                 data=None if ask.form is None else dict(ask.form),
-            ) as response:
-                raw = self._read(response, ask)
-                status, headers = response.status_code, {k.lower(): v for k, v in response.headers.items()}
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
-            raise CarrierUnavailable(self._redactor(f"{self._doing(ask)}: {_told(error)}")) from None
-        if 300 <= status < 400:
-            self._refuse_redirect(ask, status, headers.get("location", ""))
-        return Answer(status=status, headers=headers, body=self._parse(ask, status, raw))
-
-    def raise_for_status(self, ask: Ask, answer: Answer) -> None:
-        """Turn an answer that is no success into our error: wait and retry, or stop this carrier.
-
-        Raises:
-            Throttled, CarrierUnavailable: 429, 5xx, with what `Retry-After` asks for.
-            AuthenticationFailed: 401 or 403.
-            UnexpectedAnswer: any other status that is not 2xx.
-        """
-        status = answer.status
-        if 200 <= status < 300:
-            return
-        told = f"{self._doing(ask)}: HTTP {status}{self._shown(answer.body)}"
-        retry_after = retry_after_seconds(answer.headers, self._now())
-        if status == 429:
-            raise Throttled(told, retry_after_seconds=retry_after)
-        if status >= 500 or status == 408:
-            raise CarrierUnavailable(told, retry_after_seconds=retry_after)
-        if status in {401, 403}:
-            raise AuthenticationFailed(
-                f"{told}; the carrier refused the credentials: check `auth` of {self._carrier} in carriers.yaml"
-            )
-        raise UnexpectedAnswer(f"{told}; expected a page of SIMs: check `base_url` and the account of {self._carrier}")
+                extensions={"trace": line.note},
+            ) as response,
+        ):
+            # A carrier's state between requests is the cursor, and nothing else.
+            line.client.cookies.clear()
+            status, headers = response.status_code, {k.lower(): v for k, v in response.headers.items()}
+            if 300 <= status < 400:
+                self._refuse_redirect(ask, status, headers.get("location", ""))
+            return status, headers, self._read(response, ask)
 
     def path_of(self, ask: Ask, url: str) -> str:
         """Return path and query of a URL that the carrier supplied, relative to `base_url`.
 
         Raises:
             ForeignOrigin: it leads to another origin than the configured one; no request goes there.
+            UnexpectedAnswer: it is no URL, or leads out of the path that `base_url` has.
         """
-        absolute = urljoin(self._base_url + ask.path, url)
-        if origin_of(absolute) != self._origin:
-            raise ForeignOrigin(
-                f"{self._doing(ask)}: the carrier's link leads to {origin_of(absolute)}, but only {self._origin} is "
-                "configured; no request and no credentials were sent there"
-            )
-        parts = urlsplit(absolute)
-        path = urlunsplit(("", "", parts.path, parts.query, ""))
-        base_path = urlsplit(self._base_url).path
-        return path.removeprefix(base_path) if path.startswith(f"{base_path}/") else path
+        return path_within(self._base_url, ask.path, url, doing=self.doing(ask))
+
+    def doing(self, ask: Ask) -> str:
+        """Return what is being done, for a message: carrier, method and address without the query."""
+        return f"carrier {self._carrier}: {ask.method} {self._base_url}{self._readable(ask.path.partition('?')[0])}"
+
+    def told(self, ask: Ask, answer: Answer) -> str:
+        """Return what was done and what came, for a message: `doing`, the status and the start of the body."""
+        return f"{self.doing(ask)}: HTTP {answer.status}{self._shown(answer.body)}"
+
+    def _url_of(self, ask: Ask) -> str:
+        url = self._base_url + ask.path
+        if not ask.path.startswith("/") or origin_of(url) != self._origin:
+            raise ForeignOrigin(f"{self.doing(ask)}: the path leads away from {self._origin}")
+        return url
+
+    def _check_credentials(self, ask: Ask, credentials: Mapping[str, str]) -> None:
+        """Refuse what no header can carry: a secret read from a file with its line end, for example."""
+        for name, value in credentials.items():
+            if not value.isascii() or not value.isprintable() or value != value.strip():
+                raise AuthenticationFailed(
+                    f"{self.doing(ask)}: the credentials for the header {name} have a space or line end around them, "
+                    f"or characters that no header can carry: check `auth` of {self._carrier} in carriers.yaml"
+                )
 
     def _read(self, response: httpx2.Response, ask: Ask) -> bytes:
-        deadline = self._monotonic() + self._body_seconds
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        if encoding not in _ENCODINGS:
+            raise UnexpectedAnswer(f"{self.doing(ask)}: the answer's encoding is {encoding!r}; asked for was gzip")
         chunks, size = [], 0
         for chunk in response.iter_bytes():
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_BODY_BYTES:
-                raise UnexpectedAnswer(f"{self._doing(ask)}: the answer is larger than {MAX_BODY_BYTES:,} bytes")
-            if self._monotonic() > deadline:
-                raise CarrierUnavailable(
-                    f"{self._doing(ask)}: the answer was not whole after {self._body_seconds:.0f} s"
-                )
+                raise UnexpectedAnswer(f"{self.doing(ask)}: the answer is larger than {MAX_BODY_BYTES:,} bytes")
         return b"".join(chunks)
 
     def _parse(self, ask: Ask, status: int, raw: bytes) -> Any:
         if not raw:
+            if 200 <= status < 300 and status not in _EMPTY_STATUSES:
+                raise CarrierUnavailable(f"{self.doing(ask)}: HTTP {status}, but the answer is empty; expected JSON")
             return None
         try:
             # Python's own parser: a 20-digit number stays a whole number. NaN is no JSON.
             return json.loads(raw, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            if not 200 <= status < 300:  # an error page of a gateway
-                return raw[:_SHOWN_OF_A_BODY].decode("utf-8", errors="replace")
-            raise CarrierUnavailable(
-                f"{self._doing(ask)}: HTTP {status}, but the answer is no whole JSON ({type(error).__name__} in "
-                f"{len(raw):,} bytes)"
-            ) from None
+            kind = type(error).__name__
+        if not 200 <= status < 300:  # an error page of a gateway
+            return raw.decode("utf-8", errors="replace")
+        raise CarrierUnavailable(
+            f"{self.doing(ask)}: HTTP {status}, but the answer is no whole JSON ({kind} in {len(raw):,} bytes)"
+        )
 
     def _refuse_redirect(self, ask: Ask, status: int, location: str) -> None:
         self.path_of(ask, location)
         raise UnexpectedAnswer(
-            f"{self._doing(ask)}: HTTP {status}, a redirect to {self._redactor(location.partition('?')[0])!r}; "
-            f"expected a page: check `base_url` of {self._carrier}"
+            f"{self.doing(ask)}: HTTP {status}, a redirect to {self._readable(location.partition('?')[0])!r}; "
+            f"expected an answer: check `base_url` of {self._carrier}"
         )
-
-    def _doing(self, ask: Ask) -> str:
-        return f"carrier {self._carrier}: {ask.method} {self._base_url}{self._redactor(ask.path.partition('?')[0])}"
 
     def _shown(self, body: Any) -> str:
         if body is None:
             return ""
-        text = body if isinstance(body, str) else json.dumps(body, default=str)
-        return f" ({self._redactor(' '.join(text.split()))[:_SHOWN_OF_A_BODY]})"
+        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+        # Secrets go before anything is cut off: half of one is a secret, too.
+        start = " ".join(self._redactor(text).split())[:_SHOWN_OF_A_BODY]
+        return f" ({self._readable(start)})"
+
+    def _readable(self, text: str) -> str:
+        """Return a text of the carrier's as a message may hold it: no secrets, and nothing that no database takes."""
+        return "".join(char if char.isprintable() or char.isspace() else "\ufffd" for char in self._redactor(text))
 
 
-def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL, the way they are compared."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    default = {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port or default}"
-
-
-def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return what the header `Retry-After` asks for (RFC 9110, 10.2.3): seconds, or a date on the carrier's clock."""
-    text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    if text.replace(".", "", 1).isdigit():
-        return float(text)
-    try:
-        due = _http_date(text)
-    except (TypeError, ValueError):
-        return None
-    with suppress(KeyError, TypeError, ValueError):  # without the carrier's clock, ours has to do
-        now = _http_date(headers["date"])
-    return max((due - now).total_seconds(), 0.0)
-
-
-def _http_date(text: str) -> datetime:
-    found = parsedate_to_datetime(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 def _told(error: Exception) -> str:

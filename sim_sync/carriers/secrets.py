@@ -1,7 +1,9 @@
 """Keeps secrets out of what is printed, logged or stored: known values by value, others by their key."""
 
 import base64
+import json
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -21,24 +23,40 @@ class Redactor:
     """Replaces every configured secret, in any form in which it may come back, by `[hidden]`."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._lock = threading.Lock()
         self._forms: list[str] = []
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
         """Hide one more value from now on: a token that was just issued, for example."""
-        if len(secret) < _SHORTEST:
-            return
-        encoded = base64.b64encode(secret.encode()).decode()
-        forms = {secret, quote(secret, safe=""), quote_plus(secret), encoded, encoded.rstrip("=")}
-        # The longest first: one form may be a part of another.
-        self._forms = sorted({*self._forms, *forms}, key=len, reverse=True)
+        forms = {form for text in (secret, secret.strip()) if len(text) >= _SHORTEST for form in _forms_of(text)}
+        with self._lock:
+            # The longest first: one form may be a part of another.
+            self._forms = sorted({*self._forms, *forms}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets."""
         for form in self._forms:
             text = text.replace(form, HIDDEN)
         return text
+
+
+def _forms_of(secret: str) -> set[str]:
+    """Return a secret as it stands in texts, URLs, HTTP Basic, JSON and Python's quotes."""
+    # A variable of the environment may hold bytes that are no UTF-8: Python keeps them as lone surrogates.
+    raw = secret.encode("utf-8", "surrogateescape")
+    encoded = base64.b64encode(raw).decode()
+    return {
+        secret,
+        quote(raw, safe=""),
+        quote_plus(raw),
+        encoded,
+        encoded.rstrip("="),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+    }
 
 
 def without_secrets(value: Any) -> Any:

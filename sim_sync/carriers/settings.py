@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -49,13 +49,24 @@ class Retry(Settings):
 class Credentials(Settings):
     """The keys of `auth`. What is secret is a `SecretStr`; everything else tells one account from another."""
 
+    #: Keys that say where to log in.
+    PLACES: ClassVar[frozenset[str]] = frozenset({"token_url"})
+
     def secrets(self) -> Sequence[str]:
         """Return every secret value, for the redactor."""
         return [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
 
+    def keys_to_check(self) -> Sequence[str]:
+        """Return the keys that may be wrong where a login is refused, in the order of the model."""
+        return [name for name, value in self if value is not None and name not in {*self.PLACES, "type"}]
+
     def identity(self) -> Mapping[str, str]:
-        """Return what names the account and is no secret."""
-        return {name: str(value) for name, value in self if value is not None and not isinstance(value, SecretStr)}
+        """Return what names the account and is no secret; where a login is sent names no account."""
+        return {
+            name: str(value)
+            for name, value in self
+            if value is not None and not isinstance(value, SecretStr) and name not in self.PLACES
+        }
 
 
 class Options(Settings):

@@ -2,19 +2,27 @@
 
 import hashlib
 import random
+import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
 
 from sim_sync.carriers.connector import Connector
+from sim_sync.carriers.desk import CarrierDesk
 from sim_sync.carriers.http import HttpClient
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.retry import Patience
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import CarrierSettings
 from sim_sync.carriers.throttle import Turnstile
-from sim_sync.core.errors import CursorRejected, UnexpectedAnswer
+from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedAnswer
 from sim_sync.core.pages import Cursor, Page, canonical_json
 from sim_sync.core.ports import Waiter
+
+Found = TypeVar("Found")
 
 
 class RestCarrier:
@@ -27,20 +35,37 @@ class RestCarrier:
         waiter: Waiter,
         *,
         chance: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        connector = connector.for_account(settings)
         self._connector = connector
         self._settings = settings
         self._pagination = connector.pagination(settings)
         words = connector.record_map.statuses.overridden_by(settings.statuses)
         self._record_map = replace(connector.record_map, statuses=words)
         self._auth = connector.build_auth(settings)
-        self._http = HttpClient(
-            settings.name,
-            settings.base_url,
-            settings.timeouts,
-            Redactor([*settings.auth.secrets(), *self._auth.secrets()]),
+        redactor = Redactor([*settings.auth.secrets(), *self._auth.secrets()])
+
+        def client_for(base_url: str) -> HttpClient:
+            return HttpClient(settings.name, base_url, settings.timeouts, redactor)
+
+        self._http = client_for(settings.base_url)
+        self._desk = CarrierDesk(
+            self._http,
+            client_for,
+            Turnstile(
+                settings.rate_limit,
+                waiter,
+                carrier=settings.name,
+                park_after_seconds=settings.retry.park_after_seconds,
+                monotonic=monotonic,
+            ),
+            connector.dialect,
+            redactor,
+            auth_keys=", ".join(settings.auth.keys_to_check()) or "the keys",
+            now=now,
         )
-        self._turnstile = Turnstile(settings.rate_limit, waiter)
         self._patience = Patience(settings.retry, waiter, chance=chance)
 
     @property
@@ -50,7 +75,10 @@ class RestCarrier:
 
     @property
     def config_hash(self) -> str:
-        """A digest of what gives this carrier's cursors their meaning: connector, account, page size; no secret."""
+        """A digest of what gives this carrier's cursors their meaning: connector, account, page size; no secret.
+
+        A rotated password, other limits, retries or status words leave it as it is.
+        """
         settings = self._settings
         meaning = {
             "type": self._connector.type,
@@ -68,13 +96,32 @@ class RestCarrier:
 
     def fetch_page(self, cursor: Cursor) -> Page:
         """Fetch one page, riding out what passes by itself; see `CarrierSource`."""
-        ask = self._pagination.ask(cursor)
+        ask = self._in_own_words(f"carrier {self.name}: asking for a page", lambda: self._pagination.ask(cursor))
+        self._desk.take_held_seconds()
         answer, effort = self._patience.ride_out(lambda: self._fetch(ask, cursor))
+        throttled_seconds = effort.throttled_seconds + self._desk.take_held_seconds()
+        page = self._in_own_words(
+            f"{self._http.doing(ask)}: reading the answer", lambda: self._read(ask, answer, cursor)
+        )
+        return replace(page, effort=replace(effort, throttled_seconds=throttled_seconds))
+
+    def _fetch(self, ask: Ask, cursor: Cursor) -> Answer:
+        answer, trouble = self._in_own_words(
+            f"{self._http.doing(ask)}: sending", lambda: self._desk.ask(ask, self._auth)
+        )
+        if trouble is None:
+            return answer
+        was_cursor = isinstance(trouble, UnexpectedAnswer) and cursor != self.first_cursor()
+        if was_cursor and answer.status in self._connector.cursor_rejected_statuses:
+            raise CursorRejected(f"the carrier no longer takes its own cursor: {trouble}")
+        raise trouble
+
+    def _read(self, ask: Ask, answer: Answer, cursor: Cursor) -> Page:
         try:
             records = self._connector.records(answer)
             next_cursor = self._pagination.next_cursor(cursor, answer, lambda url: self._http.path_of(ask, url))
         except UnexpectedAnswer as error:
-            raise UnexpectedAnswer(f"carrier {self.name}: {ask}: {error}") from None
+            raise UnexpectedAnswer(f"{self._http.doing(ask)}: {error}") from None
         sims, rejected = self._record_map.read_page(records)
         totals = self._connector.totals(answer)
         return Page(
@@ -84,17 +131,18 @@ class RestCarrier:
             rejected=rejected,
             records_total=totals.records,
             pages_total=totals.pages,
-            effort=effort,
         )
 
-    def _fetch(self, ask: Ask, cursor: Cursor) -> Answer:
-        self._turnstile.pass_through()
-        answer = self._http.fetch(ask, self._auth.headers())
-        is_first = cursor == self.first_cursor()
+    def _in_own_words(self, doing: str, act: Callable[[], Found]) -> Found:
+        """Say in our own words what went wrong in a connector's code: its error may quote records or credentials."""
         try:
-            self._http.raise_for_status(ask, answer)
-        except UnexpectedAnswer as error:
-            if answer.status in self._connector.cursor_rejected_statuses and not is_first:
-                raise CursorRejected(f"the carrier no longer takes its own cursor: {error}") from None
+            return act()
+        except SimSyncError:
             raise
-        return answer
+        except Exception as error:  # noqa: BLE001 - raised below, in our own words
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            told = (
+                f"{doing}: the connector {self._connector.type!r} did not expect this "
+                f"({type(error).__name__} in {place.name}, line {place.lineno} of {Path(place.filename).name})"
+            )
+        raise UnexpectedAnswer(told)  # out here, so that the other error is not even its context

@@ -1,10 +1,22 @@
 import json
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stdnum import imei, luhn
+from stdnum.iso7064 import mod_97_10
 
-from sim_sync.core.identifiers import NotAnIdentifier, identifier_text, luhn_is_valid, normal_iccid
+from sim_sync.core.identifiers import (
+    NotAnIdentifier,
+    identifier_text,
+    luhn_is_valid,
+    normal_eid,
+    normal_iccid,
+    normal_imei,
+    normal_imsi,
+    normal_msisdn,
+)
 
 iccids = st.text("0123456789", min_size=18, max_size=22)
 
@@ -122,3 +134,113 @@ def test_a_json_number_keeps_all_its_digits(number: int) -> None:
 def test_what_has_lost_digits_or_is_no_value_is_refused(value: object, found: str) -> None:
     with pytest.raises(NotAnIdentifier, match=f"found {found}"):
         identifier_text(value)
+
+
+class TestOtherIdentifiers:
+    @pytest.mark.parametrize(
+        ("raw", "normal", "flag"),
+        [
+            pytest.param("901405100000018", "901405100000018", None, id="1NCE"),
+            pytest.param("90140510000001", "90140510000001", None, id="14 digits"),
+            pytest.param(" 901-405 100.000018", "901405100000018", None, id="with marks"),
+            pytest.param("123456789876543", "123456789876543", None, id="Hologram, a network that does not exist"),
+            pytest.param("310410999999999999", "310410999999999999", "imsi_length", id="Telnyx, 18 digits"),
+            pytest.param("unknown", "unknown", "imsi_malformed", id="a word"),
+        ],
+    )
+    def test_an_imsi_has_14_or_15_digits(self, raw: str, normal: str, flag: str | None) -> None:
+        assert normal_imsi(raw) == (normal, flag)
+
+    @pytest.mark.parametrize(
+        ("raw", "normal", "flag"),
+        [
+            pytest.param("106516771852751", "106516771852751", None, id="Telnyx"),
+            pytest.param("990013907835573", "990013907835573", "imei_check_digit", id="Verizon"),
+            pytest.param("9575200740240801", "9575200740240801", None, id="Hologram, an IMEISV"),
+            pytest.param("0000000000000018", "0000000000000018", None, id="1NCE, an IMEISV"),
+            pytest.param("35-209900-176148-1", "352099001761481", None, id="as printed on a box"),
+            pytest.param("35209900176148", "35209900176148", None, id="without a check digit"),
+            pytest.param("3520990", "3520990", "imei_length", id="too short"),
+            pytest.param("A000002215F46B", "A000002215F46B", "imei_malformed", id="a MEID"),
+        ],
+    )
+    def test_an_imei_has_14_to_16_digits_and_only_15_have_a_check_digit(
+        self, raw: str, normal: str, flag: str | None
+    ) -> None:
+        assert normal_imei(raw) == (normal, flag)
+
+    @pytest.mark.parametrize(
+        ("raw", "normal", "flag"),
+        [
+            pytest.param("89049032123451234512345678901235", "89049032123451234512345678901235", None, id="GSMA"),
+            pytest.param(
+                "89049011803455664400046832584675", "89049011803455664400046832584675", "eid_check_digits", id="emnify"
+            ),
+            pytest.param(
+                "8904 9032 1234 5123 4512 3456 7890 1235", "89049032123451234512345678901235", None, id="in groups"
+            ),
+            pytest.param("8904903212345", "8904903212345", "eid_length", id="too short"),
+            pytest.param("none", "none", "eid_malformed", id="a word"),
+        ],
+    )
+    def test_an_eid_has_32_digits_and_leaves_1_when_divided_by_97(
+        self, raw: str, normal: str, flag: str | None
+    ) -> None:
+        assert normal_eid(raw) == (normal, flag)
+
+    @pytest.mark.parametrize(
+        ("raw", "normal", "flag"),
+        [
+            pytest.param("+13109976224", "+13109976224", None, id="Telnyx"),
+            pytest.param("882285100000018", "+882285100000018", None, id="1NCE, without a plus sign"),
+            pytest.param("+49 151 23456789", "+4915123456789", None, id="with spaces"),
+            pytest.param("+49 (0)151-23456789", "+4915123456789", None, id="with a trunk prefix"),
+            pytest.param("004915123456789", "+4915123456789", None, id="with an international prefix"),
+            pytest.param("49-151-23456789", "+4915123456789", None, id="with dashes"),
+            pytest.param("015123456789", "015123456789", "msisdn_national", id="national, of no known country"),
+            pytest.param("+4912", "+4912", "msisdn_length", id="too short"),
+            pytest.param("+8822851000000181", "+8822851000000181", "msisdn_length", id="16 digits"),
+            pytest.param("n/a", "n/a", "msisdn_malformed", id="a word"),
+        ],
+    )
+    def test_an_msisdn_is_brought_to_e164(self, raw: str, normal: str, flag: str | None) -> None:
+        assert normal_msisdn(raw) == (normal, flag)
+
+    @pytest.mark.parametrize(
+        ("raw", "normal"),
+        [("6505550100", "+16505550100"), ("16505550100", "+16505550100"), ("(650) 555-0100", "+16505550100")],
+    )
+    def test_a_national_number_is_read_in_the_carriers_country(self, raw: str, normal: str) -> None:
+        assert normal_msisdn(raw, "US") == (normal, None)
+        assert normal_msisdn("+4915123456789", "US") == ("+4915123456789", None)
+
+    @given(st.text(max_size=24) | st.from_regex(r"\+?[0-9 ()./-]{1,24}", fullmatch=True))
+    def test_a_normal_form_is_its_own_normal_form_and_loses_no_digit_but_prefixes(self, raw: str) -> None:
+        for normal_form in (normal_imsi, normal_imei, normal_eid, normal_msisdn):
+            found = normal_form(raw.strip() or "0").normal
+            assert normal_form(found).normal == found
+
+    @given(st.text("0123456789", min_size=1, max_size=33))
+    def test_check_digits_agree_with_python_stdnum(self, digits: str) -> None:
+        assert luhn_is_valid(digits) is luhn.is_valid(digits)
+        if len(digits) == 32:
+            assert (normal_eid(digits).flag is None) is mod_97_10.is_valid(digits)
+
+    @given(st.from_regex(r"[0-9]{32}", fullmatch=True))
+    def test_the_check_of_an_eid_agrees_with_python_stdnum(self, digits: str) -> None:
+        assert (normal_eid(digits).flag is None) is mod_97_10.is_valid(digits)
+
+    @given(st.from_regex(r"[0-9]{14,16}", fullmatch=True))
+    def test_the_check_of_an_imei_agrees_with_python_stdnum(self, digits: str) -> None:
+        assert (normal_imei(digits).flag is None) is imei.is_valid(digits)
+
+    @given(st.sampled_from(["US", "DE", "JP", "BR", "GB", "FR"]))
+    def test_an_msisdn_agrees_with_phonenumbers(self, region: str) -> None:
+        number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+        assert number is not None
+        written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        for style in (phonenumbers.PhoneNumberFormat.INTERNATIONAL, phonenumbers.PhoneNumberFormat.E164):
+            assert normal_msisdn(phonenumbers.format_number(number, style)) == (written, None)
+        assert normal_msisdn(written.removeprefix("+")) == (written, None)
+        national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+        assert normal_msisdn(national, region) == (written, None)

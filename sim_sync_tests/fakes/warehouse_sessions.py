@@ -55,7 +55,7 @@ def _insert_new(tables: Tables, request: OpenRequest, now: datetime) -> Session:
         cursor=request.first_cursor,
         fence=1,
         config_hash=request.config_hash,
-        records_expected=None if previous is None else tables.internals[previous.session_id].sims_seen,
+        records_expected=None if previous is None else tables.internals[previous.session_id].sims_seen or None,
         owner=request.owner,
         lease_expires_at=later(now, request.lease_seconds),
         started_at=now,

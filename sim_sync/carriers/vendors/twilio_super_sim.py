@@ -1,16 +1,13 @@
 """Twilio Super SIM: `GET /v1/Sims` (Twilio's OpenAPI file `twilio_supersim_v1.json`). Lists no IMSI, MSISDN or plan."""
 
-from typing import Any
-
 from pydantic import SecretStr
 
 from sim_sync.carriers.auth import BasicAuth
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Ask
 from sim_sync.carriers.pagination import NextLinkInBody
-from sim_sync.carriers.records import RecordMap
+from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials
-from sim_sync.core.errors import UnexpectedAnswer
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
 STATUSES = StatusWords(
@@ -45,18 +42,15 @@ class AccountAuth(Credentials):
     password: SecretStr
 
 
+def account_auth(settings: CarrierSettings) -> BasicAuth:
+    """Send them as HTTP Basic."""
+    return BasicAuth(settings.auth.username, settings.auth.password.get_secret_value())
+
+
 def list_sims(settings: CarrierSettings) -> NextLinkInBody:
     """Walk by `meta.next_page_url`; null is the end."""
     first = Ask(path="/v1/Sims", params={"PageSize": str(settings.page_size)})
     return NextLinkInBody(first, "meta.next_page_url")
-
-
-def records_of(answer: Answer) -> list[Any]:
-    """Return the records under `sims`."""
-    found = answer.body.get("sims") if isinstance(answer.body, dict) else None
-    if not isinstance(found, list):
-        raise UnexpectedAnswer("expected a list under 'sims', found none: is `base_url` that of a Super SIM API?")
-    return found
 
 
 CONNECTOR = Connector(
@@ -65,8 +59,8 @@ CONNECTOR = Connector(
     page_size=1000,
     max_page_size=1000,
     auth_model=AccountAuth,
-    build_auth=lambda settings: BasicAuth(settings.auth.username, settings.auth.password.get_secret_value()),
+    build_auth=account_auth,
     pagination=list_sims,
-    records=records_of,
+    records=list_at("sims"),
     record_map=RECORDS,
 )

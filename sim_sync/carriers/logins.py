@@ -1,0 +1,176 @@
+"""How a login looks on the wire: OAuth2 client credentials, a JSON login, and logins that build on each other.
+
+Each is a `Login` for `tokens.TokenAuth`. None of them keeps anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from sim_sync.carriers.auth import Desk, basic_header
+from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.paths import lookup_of
+from sim_sync.carriers.tokens import Grant, Login
+from sim_sync.core.errors import InternalError, UnexpectedAnswer
+
+
+class ClientAuth(Enum):
+    """How an OAuth2 client tells who it is (RFC 6749, 2.3.1), and in what its request is written."""
+
+    #: `grant_type`, `client_id` and `client_secret` in a form: KORE.
+    FORM = "form"
+    #: HTTP Basic, and `grant_type` in a form, as the RFC prefers it: ThingSpace.
+    BASIC_FORM = "basic_form"
+    #: HTTP Basic, and `grant_type` in a JSON body: 1NCE.
+    BASIC_JSON = "basic_json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentials:
+    """OAuth2 client credentials (RFC 6749, 4.4). `token_url` is a path on `base_url` or a URL of its own."""
+
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    client_auth: ClientAuth = ClientAuth.FORM
+    #: More fields of the request: `scope`, `audience`.
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def log_in(self, desk: Desk, carried: Mapping[str, str]) -> Grant:
+        """Ask for an access token."""
+        fields = {"grant_type": "client_credentials", **self.extra}
+        headers: Mapping[str, str] = {}
+        if self.client_auth is ClientAuth.FORM:
+            fields |= {"client_id": self.client_id, "client_secret": self.client_secret}
+        else:
+            headers = basic_header(self.client_id, self.client_secret)
+        if self.client_auth is ClientAuth.BASIC_JSON:
+            ask = Ask(method="POST", path=self.token_url, body=fields)
+        else:
+            ask = Ask(method="POST", path=self.token_url, form=fields)
+        return _bearer_grant(desk, desk.log_in(ask, headers))
+
+    def refresh(self, desk: Desk, refresh_token: str) -> Grant:
+        """Refuse: this flow has no refresh tokens (RFC 6749, 4.4.3)."""
+        raise InternalError("client credentials have no refresh token")
+
+    def secrets(self) -> Sequence[str]:
+        """Return the client's secret, alone and as HTTP Basic sends it."""
+        return [self.client_secret, f"{self.client_id}:{self.client_secret}"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonLogin:
+    """POST a JSON body to a path, and put values of the JSON answer on headers.
+
+    `headers` are templates over the answer: `{"Authorization": "Bearer {auth_token}"}` puts the answer's member
+    `auth_token` there; `tokens` gives each name in a template its JMESPath path in the answer. `expires_in` and
+    `refresh_token` are such paths too. `idle_seconds` is a session's life without a request.
+    """
+
+    path: str
+    body: Mapping[str, Any] = field(repr=False)
+    #: The values of `body` that must not be seen.
+    hidden: Sequence[str] = field(repr=False)
+    tokens: Mapping[str, str]
+    headers: Mapping[str, str]
+    expires_in: str | None = None
+    #: A life that the vendor documents but the answer does not tell.
+    lasts_seconds: float | None = None
+    idle_seconds: float | None = None
+    refresh_token: str | None = None
+    #: Where a refresh token is exchanged, and as which member of a JSON body.
+    refresh_path: str | None = None
+    refresh_member: str = "refresh_token"
+
+    def log_in(self, desk: Desk, carried: Mapping[str, str]) -> Grant:
+        """Log in with the credentials."""
+        return self._grant(desk, desk.log_in(Ask(method="POST", path=self.path, body=dict(self.body)), carried))
+
+    def refresh(self, desk: Desk, refresh_token: str) -> Grant:
+        """Exchange a refresh token at `refresh_path`."""
+        if self.refresh_path is None:
+            raise InternalError("a login with refresh tokens needs a refresh_path")
+        body = {self.refresh_member: refresh_token}
+        return self._grant(desk, desk.log_in(Ask(method="POST", path=self.refresh_path, body=body)))
+
+    def secrets(self) -> Sequence[str]:
+        """Return the hidden values of the body."""
+        return list(self.hidden)
+
+    def _grant(self, desk: Desk, answer: Answer) -> Grant:
+        found = {name: _secret_at(desk, answer, path) for name, path in self.tokens.items()}
+        expires_in = None if self.expires_in is None else _seconds_at(answer, self.expires_in)
+        refresh_token = None if self.refresh_token is None else _secret_at(desk, answer, self.refresh_token)
+        return Grant(
+            headers={name: template.format_map(found) for name, template in self.headers.items()},
+            expires_in_seconds=expires_in if expires_in is not None else self.lasts_seconds,
+            idle_seconds=self.idle_seconds,
+            refresh_token=refresh_token,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoginChain:
+    """Logins in their order, each sent with the headers of those before it; every request carries all of them.
+
+    All are done anew together: a login never goes out with an older token, so that a refusal of it is about its own
+    credentials and not about a token that ran out on the way (ThingSpace locks an account after five bad logins).
+    """
+
+    logins: Sequence[Login]
+
+    def log_in(self, desk: Desk, carried: Mapping[str, str]) -> Grant:
+        """Do one login after the other."""
+        headers = carried
+        grants = []
+        for login in self.logins:
+            grant = login.log_in(desk, headers)
+            headers = {**headers, **grant.headers}
+            grants.append(grant)
+        return Grant(
+            headers=headers,
+            expires_in_seconds=_shortest([grant.expires_in_seconds for grant in grants]),
+            idle_seconds=_shortest([grant.idle_seconds for grant in grants]),
+        )
+
+    def refresh(self, desk: Desk, refresh_token: str) -> Grant:
+        """Refuse: a chain's grants carry no refresh token."""
+        raise InternalError("a chain of logins has no refresh token")
+
+    def secrets(self) -> Sequence[str]:
+        """Return the secrets of all."""
+        return [secret for login in self.logins for secret in login.secrets()]
+
+
+def _bearer_grant(desk: Desk, answer: Answer) -> Grant:
+    token = _secret_at(desk, answer, "access_token")
+    return Grant(headers={"Authorization": f"Bearer {token}"}, expires_in_seconds=_seconds_at(answer, "expires_in"))
+
+
+def _secret_at(desk: Desk, answer: Answer, path: str) -> str:
+    """Return a token of a login's answer, hidden from now on. The answer's values are never shown."""
+    found = lookup_of(path)(answer.body)
+    if not isinstance(found, str) or not found:
+        raise UnexpectedAnswer(f"expected a text at {path!r} in the answer to the login, found {_kind(found)}")
+    desk.hide(found)
+    return found
+
+
+def _seconds_at(answer: Answer, path: str) -> float | None:
+    """Return a life in seconds, where the answer tells one: a number, or a number in a text."""
+    found = lookup_of(path)(answer.body)
+    try:
+        seconds = float(found)
+    except (TypeError, ValueError):
+        return None
+    return seconds if 0 < seconds < float("inf") else None
+
+
+def _shortest(lives: Sequence[float | None]) -> float | None:
+    return min((life for life in lives if life is not None), default=None)
+
+
+def _kind(found: Any) -> str:
+    return "nothing" if found is None else "an empty text" if found == "" else f"a {type(found).__name__}"

@@ -1,0 +1,45 @@
+"""The carrier hands out an opaque cursor, in the body or in a response header, that goes into the next request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.pagination.places import Place, ToBody, ToQuery, position
+from sim_sync.carriers.pagination.rule import PathOf
+from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.pages import Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class CursorInAnswer:
+    """The next cursor stands at `found_in` and goes to `sent_to`; where it is absent, null or empty the list ends.
+
+    Where the carrier also says whether there is more, `more` decides, and a cursor that is then missing is an error.
+    """
+
+    first: Ask
+    found_in: Place
+    sent_to: ToQuery | ToBody
+    more: Callable[[Answer], bool] | None = None
+
+    def first_cursor(self) -> Cursor:
+        """Return the empty cursor."""
+        return {}
+
+    def ask(self, cursor: Cursor) -> Ask:
+        """Return the first request, with the cursor from the second page on."""
+        return self.sent_to.put(self.first, cursor["after"]) if cursor else self.first
+
+    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+        """Return the cursor that the carrier handed out."""
+        if self.more is not None and not self.more(answer):
+            return None
+        after = position(self.found_in.find(answer), self.found_in)
+        if after is not None:
+            return {"after": after}
+        if self.more is None:
+            return None
+        raise UnexpectedAnswer(
+            f"the carrier says that there is more, but {self.found_in} is empty: the list cannot be followed. "
+            "Nothing is lost; try again later, and ask the carrier if it stays so"
+        )

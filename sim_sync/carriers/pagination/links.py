@@ -1,0 +1,116 @@
+"""The carrier hands out the URL of the next page, in the body or in a `Link` header. Its path and query are kept."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.pagination.rule import PathOf
+from sim_sync.carriers.paths import is_plain, lookup_of
+from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.pages import Cursor
+
+_TARGET = re.compile(r"\s*,*\s*<([^>]*)>")
+_PARAMETER = re.compile(r'\s*;\s*([^\s=;,"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?')
+
+
+def ask_by_link(first: Ask, cursor: Cursor) -> Ask:
+    """Return the first request, or the one that the carrier's link asks for: the link carries all its parameters."""
+    if not cursor:
+        return first
+    return Ask(method=first.method, path=str(cursor["next"]), headers=first.headers, body=first.body)
+
+
+@dataclass(frozen=True, slots=True)
+class NextLinkInBody:
+    """The body holds the URL of the next page; null is the end (Twilio, KORE).
+
+    An answer without the link's key is refused, because it may be an answer that lost it, or a path with a slip of the
+    pen. With `absent_after_first` that is said of the first page only: once a link was followed, its absence is the
+    end. With `absent_is_end` it always is.
+    """
+
+    first: Ask
+    link: str
+    absent_after_first: bool = False
+    absent_is_end: bool = False
+
+    def first_cursor(self) -> Cursor:
+        """Return the empty cursor."""
+        return {}
+
+    def ask(self, cursor: Cursor) -> Ask:
+        """Return the first request, or the one that the carrier's link asks for."""
+        return ask_by_link(self.first, cursor)
+
+    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+        """Return the link's path and query as the next cursor."""
+        url = lookup_of(self.link)(answer.body)
+        if url is None:
+            self._refuse_absent(cursor, answer)
+            return None
+        if not isinstance(url, str) or not url:
+            raise UnexpectedAnswer(f"expected a URL or null in {self.link}, found {type(url).__name__}")
+        return {"next": path_of(url)}
+
+    def _refuse_absent(self, cursor: Cursor, answer: Answer) -> None:
+        """Tell null from nothing, where the path is one of plain keys."""
+        if self.absent_is_end or (self.absent_after_first and cursor) or not is_plain(self.link):
+            return
+        holder, _, key = self.link.rpartition(".")
+        found: Any = lookup_of(holder)(answer.body) if holder else answer.body
+        if not isinstance(found, Mapping) or key not in found:
+            raise UnexpectedAnswer(
+                f"expected {self.link} in the answer, null on the last page; found none: without it the end of the "
+                "list cannot be told"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class NextLinkInHeader:
+    """A `Link` header with `rel="next"` (RFC 8288) leads on; without one the list ends."""
+
+    first: Ask
+    header: str = "Link"
+
+    def first_cursor(self) -> Cursor:
+        """Return the empty cursor."""
+        return {}
+
+    def ask(self, cursor: Cursor) -> Ask:
+        """Return the first request, or the one that the carrier's link asks for."""
+        return ask_by_link(self.first, cursor)
+
+    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+        """Return the link's path and query as the next cursor."""
+        url = next_link(answer.headers.get(self.header.lower(), ""))
+        return None if url is None else {"next": path_of(url)}
+
+
+def next_link(header: str) -> str | None:
+    """Return the target of `rel="next"` in a `Link` header, or None where it has none.
+
+    Raises:
+        UnexpectedAnswer: the header is no list of links, so the end of the list cannot be told.
+    """
+    for target, relations in _links(header):
+        if "next" in relations.lower().split():
+            return target
+    return None
+
+
+def _links(header: str) -> Iterator[tuple[str, str]]:
+    """Yield each link's target and relations. A target may contain commas, so nothing is split at them."""
+    at = 0
+    while header[at:].strip(" \t,"):
+        found = _TARGET.match(header, at)
+        if found is None:
+            raise UnexpectedAnswer('expected links like <url>; rel="next" (RFC 8288) in the header Link, found no such')
+        at = found.end()
+        relations = ""
+        while parameter := _PARAMETER.match(header, at):
+            at = parameter.end()
+            if parameter[1].lower() == "rel" and not relations:
+                relations = parameter[2] or parameter[3] or ""
+        yield found[1], relations

@@ -1,0 +1,31 @@
+"""Tells whether a carrier gave the same page again: one that ignores the parameter of the position would never end."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.pages import Cursor, canonical_json
+
+
+def page_digest(records: Sequence[Any]) -> str:
+    """Return 16 hex digits that name what a page holds."""
+    return hashlib.sha256(canonical_json(records).encode()).hexdigest()[:16]
+
+
+def is_repeated(cursor: Cursor, digest: str) -> bool:
+    """Return whether the page before held the same."""
+    return cursor.get("held") == digest
+
+
+def refuse_repeated(cursor: Cursor, digest: str, parameter: str) -> None:
+    """Refuse a page that is the one before.
+
+    Raises:
+        UnexpectedAnswer: it is, so the carrier does not look at the parameter.
+    """
+    if is_repeated(cursor, digest):
+        raise UnexpectedAnswer(
+            f"the carrier gave the same page twice, as if it did not look at the parameter {parameter!r}: check how "
+            "the carrier's documentation calls it; without a total the list would never end"
+        )

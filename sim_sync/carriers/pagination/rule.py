@@ -1,0 +1,30 @@
+"""What a pagination rule is."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.core.pages import Cursor
+
+#: Turns a URL that the carrier supplied into path and query, or refuses it (`HttpClient.path_of`).
+PathOf: TypeAlias = Callable[[str], str]
+#: Returns the list of records in an answer, or raises `UnexpectedAnswer`.
+RecordsOf: TypeAlias = Callable[[Answer], list[Any]]
+
+
+class Pagination(Protocol):
+    """One way to walk a list. The empty cursor `{}` is the first page of every walk."""
+
+    def first_cursor(self) -> Cursor:
+        """Return the cursor of the first page."""
+
+    def ask(self, cursor: Cursor) -> Ask:
+        """Return the request for the page at a cursor."""
+
+    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+        """Return where the walk goes on after an answer, or None at the carrier's own end signal.
+
+        Raises:
+            UnexpectedAnswer: the answer does not say whether, or where, the list goes on.
+            ForeignOrigin: it leads to another origin.
+        """

@@ -1,0 +1,10 @@
+"""From a carrier's record to SIMs: which field is which, what is kept beside them, and what makes a record no SIM.
+
+One odd value never stops a walk: it becomes a quality flag, and a record without an id is rejected with its reason.
+"""
+
+from sim_sync.carriers.records.listed import array_in_body, list_at
+from sim_sync.carriers.records.record_map import OUR_FIELDS, Field, RecordMap
+from sim_sync.carriers.records.times import parse_time
+
+__all__ = ["OUR_FIELDS", "Field", "RecordMap", "array_in_body", "list_at", "parse_time"]

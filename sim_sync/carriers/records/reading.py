@@ -1,0 +1,158 @@
+"""One record on its way to a SIM: the values it told, and the flags it earned."""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sim_sync.carriers.records.status import StatusReader
+from sim_sync.carriers.records.stored import attributes_text, json_text, storable
+from sim_sync.core.identifiers import (
+    Identifier,
+    NotAnIdentifier,
+    identifier_text,
+    luhn_is_valid,
+    normal_eid,
+    normal_iccid,
+    normal_imei,
+    normal_imsi,
+    normal_msisdn,
+)
+from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Sim
+
+_NO_FLAGS = "[]"
+
+
+class Reading:
+    """The values of one record by our names. `told` may lack those that the carrier does not have."""
+
+    __slots__ = ("_as_sent", "_flags", "_told")
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self._told = told
+        self._flags: list[str] = []
+        self._as_sent: dict[str, str] = {}
+
+    def sim(
+        self,
+        record: Mapping[str, Any],
+        left_out: Collection[str],
+        statuses: StatusReader,
+        time: Callable[[Any], datetime],
+        msisdn_region: str | None,
+    ) -> Sim:
+        """Return the SIM.
+
+        Raises:
+            NotAnIdentifier: the record has no id.
+        """
+        told = self._told
+        iccid_raw, iccid = self._iccid()
+        sim_id = self._sim_id(iccid_raw, iccid)
+        status = statuses.read(told.get("status"))
+        if not status.is_known:
+            self._flags.append(UNKNOWN_STATUS_FLAG)
+        msisdn = told.get("msisdn")
+        return Sim(
+            sim_id=sim_id,
+            iccid=iccid,
+            iccid_raw=iccid_raw,
+            imsi=self._identifier("imsi", normal_imsi),
+            msisdn=None if msisdn is None else self._msisdn(msisdn_region),
+            imei=self._identifier("imei", normal_imei),
+            eid=self._identifier("eid", normal_eid),
+            status=status.status,
+            carrier_status=status.word,
+            pending=status.pending or told.get("pending") is True,
+            rate_plan=self._text("rate_plan"),
+            ip_address=self._text("ip_address"),
+            label=self._text("label"),
+            account=self._text("account"),
+            activated_at=self._time("activated_at", time),
+            carrier_updated_at=self._time("carrier_updated_at", time),
+            attributes=attributes_text(record, left_out, self._as_sent),
+            quality_flags=json_text(sorted(self._flags)) if self._flags else _NO_FLAGS,
+        )
+
+    def _sim_id(self, iccid_raw: str | None, iccid: str | None) -> str:
+        if "sim_id" not in self._told:
+            return iccid or self._raw_iccid_as_id(iccid_raw)
+        sim_id = identifier_text(self._told["sim_id"])
+        if sim_id is None:
+            raise NotAnIdentifier("expected an id in `sim_id`, found none")
+        return storable(sim_id)
+
+    def _raw_iccid_as_id(self, iccid_raw: str | None) -> str:
+        if iccid_raw is None or identifier_text(self._told.get("iccid")) is None:
+            raise NotAnIdentifier("expected an ICCID, which is the id here, found none")
+        return iccid_raw
+
+    def _iccid(self) -> tuple[str | None, str | None]:
+        """Return the ICCID as its main field says it, and in normal form, with its check digit where both are told."""
+        raw = self._iccid_text("iccid")
+        with_luhn = self._iccid_text("iccid_with_luhn") if "iccid_with_luhn" in self._told else None
+        if raw is None and with_luhn is None:
+            self._flags.append("iccid_missing")
+            return None, None
+        iccid = _normal_or_none(with_luhn) or _normal_or_none(raw)
+        if iccid is None:
+            self._flags.append("iccid_malformed")
+        elif len(iccid) >= 19 and not luhn_is_valid(iccid):
+            self._flags.append("iccid_check_digit")
+        return raw or with_luhn, iccid
+
+    def _iccid_text(self, name: str) -> str | None:
+        value = self._told.get(name)
+        try:
+            text = identifier_text(value)
+        except NotAnIdentifier:  # a float, for example: it is shown, and no normal form is made of it
+            text = json_text(value)
+        return None if text is None else storable(text)
+
+    def _identifier(self, name: str, normal_form: Callable[[str], Identifier]) -> str | None:
+        value = self._told.get(name)
+        if value is None:
+            return None
+        try:
+            text = identifier_text(value)
+        except NotAnIdentifier:
+            self._flags.append(f"{name}_malformed")
+            self._as_sent[name] = storable(json_text(value))
+            return None
+        if text is None:
+            return None
+        found = normal_form(storable(text))
+        if found.flag is not None:
+            self._flags.append(found.flag)
+        # A plus sign that is put before the same digits says nothing new.
+        if found.normal.removeprefix("+") != text.removeprefix("+"):
+            self._as_sent[name] = storable(text)
+        return found.normal
+
+    def _msisdn(self, region: str | None) -> str | None:
+        return self._identifier("msisdn", lambda text: normal_msisdn(text, region))
+
+    def _text(self, name: str) -> str | None:
+        value = self._told.get(name)
+        if value is None or value == "":
+            return None
+        return storable(value if isinstance(value, str) else json_text(value))
+
+    def _time(self, name: str, parse: Callable[[Any], datetime]) -> datetime | None:
+        value = self._told.get(name)
+        if value is None or value == "":
+            return None
+        try:
+            return parse(value)
+        except (ValueError, TypeError, OverflowError, OSError):
+            self._flags.append("bad_time")
+            self._as_sent[name] = storable(json_text(value))
+            return None
+
+
+def _normal_or_none(raw: str | None) -> str | None:
+    if raw is None:
+        return None
+    try:
+        return normal_iccid(raw)
+    except NotAnIdentifier:
+        return None

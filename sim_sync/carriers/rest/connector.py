@@ -1,0 +1,130 @@
+"""The type `rest`: its keys in `carriers.yaml`, and the connector that they describe."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from sim_sync.carriers.connector import Connector, Totals
+from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.pagination import Pagination, RecordsOf
+from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, list_at
+from sim_sync.carriers.rest.credentials import DeclaredAuth, declared_auth
+from sim_sync.carriers.rest.places import HeaderName, Path, place_of
+from sim_sync.carriers.rest.styles import PageNumberStyle, Style
+from sim_sync.carriers.settings import CarrierSettings, Options, Settings
+from sim_sync.carriers.totals import totals_at
+from sim_sync.core.errors import InternalError
+from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
+
+#: Without `statuses`, a carrier whose words are our own is understood.
+_OUR_WORDS = StatusWords({word.value: StatusMeaning(word) for word in Lifecycle})
+
+
+def _as_text(value: Any) -> Any:
+    """Take `true` and `5` for the text that goes into a query."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else value
+
+
+def _field_name(name: str) -> str:
+    if name not in OUR_FIELDS:
+        raise ValueError(f"a field of a SIM: {', '.join(OUR_FIELDS)}")
+    return name
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+FieldName = Annotated[str, AfterValidator(_field_name)]
+
+
+class ListCall(Settings):
+    """The call that lists the SIMs. `records` is the path to the list; without it the answer is the list itself."""
+
+    path: Annotated[str, Field(pattern=r"^/[^?#]*$")]
+    method: Literal["GET", "POST"] = "GET"
+    records: Path | None = None
+    params: Mapping[str, Text] = Field(default_factory=dict)
+    headers: Mapping[HeaderName, Text] = Field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    pagination: Style
+
+    @model_validator(mode="after")
+    def _has_a_body_only_in_a_post(self) -> Any:
+        sends_body = self.body is not None or getattr(self.pagination, "to_body", None) is not None
+        if sends_body and self.method != "POST":
+            raise ValueError("method: POST, because a body is sent (body, or to_body of the pagination)")
+        return self
+
+    def ask(self) -> Ask:
+        """Return the request without the pagination's part of it."""
+        body = self.body if self.method == "GET" else dict(self.body or {})
+        return Ask(path=self.path, method=self.method, params=self.params, headers=self.headers, body=body)
+
+    def records_of(self) -> RecordsOf:
+        """Return what finds the list in an answer."""
+        return array_in_body if self.records is None else list_at(self.records)
+
+
+class Declaration(Options):
+    """What is declared of the API: the list call, and where each field of a SIM stands in a record."""
+
+    list: ListCall
+    fields: Mapping[FieldName, Path]
+    #: The country in which MSISDNs without `+` are dialled (ISO 3166), if it is a national carrier.
+    msisdn_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+
+    @model_validator(mode="after")
+    def _has_an_id(self) -> Any:
+        if not {"sim_id", "iccid"} & set(self.fields):
+            raise ValueError("sim_id or iccid among `fields`: without an id a record is no SIM")
+        return self
+
+
+def describe(settings: CarrierSettings) -> Connector:
+    """Return the connector that an account's keys describe."""
+    declared: Declaration = settings.options
+    call = declared.list
+    return replace(
+        CONNECTOR,
+        described_by=None,
+        pagination=_pagination,
+        records=call.records_of(),
+        totals=_totals(call.pagination),
+        record_map=RecordMap(fields=declared.fields, statuses=_OUR_WORDS, msisdn_region=declared.msisdn_region),
+    )
+
+
+def _pagination(settings: CarrierSettings) -> Pagination:
+    call: ListCall = settings.options.list
+    return call.pagination.rule(call.ask(), call.records_of(), settings.page_size)
+
+
+def _totals(style: Style) -> Any:
+    pages = place_of(style.total_pages) if isinstance(style, PageNumberStyle) else None
+    return totals_at(records=place_of(style.total), pages=pages)
+
+
+def _undescribed(_answer: Answer) -> NoReturn:
+    raise InternalError("the connector 'rest' was asked before its account described it; please report this as a bug")
+
+
+def _no_totals(_answer: Answer) -> Totals:
+    return Totals()
+
+
+CONNECTOR = Connector(
+    type="rest",
+    base_url=None,
+    #: Sent only where the pagination names a parameter for it.
+    page_size=100,
+    auth_model=DeclaredAuth,
+    options_model=Declaration,
+    build_auth=declared_auth,
+    pagination=_pagination,
+    records=_undescribed,
+    totals=_no_totals,
+    record_map=RecordMap(fields={"sim_id": "id"}, statuses=_OUR_WORDS),
+    described_by=describe,
+)

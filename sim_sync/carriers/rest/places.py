@@ -1,0 +1,58 @@
+"""How `carriers.yaml` says where something stands: a JMESPath in the body, or `{header: NAME}`."""
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.pagination import InBody, InHeader, Place
+from sim_sync.carriers.pagination.places import flag
+from sim_sync.carriers.paths import BadPath, lookup_of
+from sim_sync.carriers.settings import Settings
+
+
+def _path(text: str) -> str:
+    try:
+        lookup_of(text)
+    except BadPath as bad:
+        raise ValueError(f"a JMESPath expression such as meta.total ({bad})") from None
+    return text
+
+
+#: A JMESPath expression that compiles.
+Path = Annotated[str, Field(min_length=1), AfterValidator(_path)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+
+
+class HeaderPlace(Settings):
+    """A response header."""
+
+    header: HeaderName
+
+
+def _kind(value: Any) -> str:
+    return "header" if isinstance(value, (dict, HeaderPlace)) else "path"
+
+
+#: A path, or a header.
+DeclaredPlace: TypeAlias = Annotated[
+    Annotated[Path, Tag("path")] | Annotated[HeaderPlace, Tag("header")], Discriminator(_kind)
+]
+
+
+def place_of(declared: str | HeaderPlace | None) -> Place | None:
+    """Return the place that is declared."""
+    if declared is None:
+        return None
+    return InHeader(declared.header) if isinstance(declared, HeaderPlace) else InBody(declared)
+
+
+class FlagThere:
+    """Says whether a flag is set; where it does not stand, it is not."""
+
+    def __init__(self, path: str) -> None:
+        self._place = InBody(path)
+
+    def __call__(self, answer: Answer) -> bool:
+        """Return whether the answer sets it."""
+        return flag(self._place, answer) is True

@@ -1,0 +1,150 @@
+"""Where the state of a rate limit is kept: in memory, or in a file that several processes of one host share.
+
+A process that dies leaves no lock behind: the operating system takes back those of SQLite and of `filelock`.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from filelock import FileLock, Timeout
+
+from sim_sync.carriers.pacing import Traffic
+from sim_sync.core.errors import ConfigError, Problem, TransientError
+
+#: Names the folder of sim_sync's own files; `.sim_sync` in the current folder without it.
+STATE_DIR_VARIABLE = "SIM_SYNC_STATE_DIR"
+#: A change of the state takes well under a millisecond; so long a wait for the file means that the disk hangs.
+_BUSY_SECONDS = 5.0
+
+Outcome = TypeVar("Outcome")
+#: A pure rule: from the state to the next state and what is to be told about it.
+Change = Callable[[Traffic], tuple[Traffic, Outcome]]
+
+
+class TrafficStore(Protocol):
+    """Keeps the state of one limit. Changes happen one after the other."""
+
+    def change(self, rule: Change[Outcome]) -> Outcome:
+        """Replace the state by what the rule makes of it."""
+
+    def take_slot(self, slots: int) -> Callable[[], None] | None:
+        """Take one of so many places for a request on its way; return how to give it back, or None if all are taken."""
+
+
+class OwnTraffic:
+    """The state of a limit that is this process's own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._traffic = Traffic()
+        self._in_flight = 0
+
+    def change(self, rule: Change[Outcome]) -> Outcome:
+        """See `TrafficStore`."""
+        with self._lock:
+            self._traffic, outcome = rule(self._traffic)
+            return outcome
+
+    def take_slot(self, slots: int) -> Callable[[], None] | None:
+        """See `TrafficStore`."""
+        with self._lock:
+            if self._in_flight >= slots:
+                return None
+            self._in_flight += 1
+            return self._give_back
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._in_flight -= 1
+
+
+class SharedTraffic:
+    """The state of a limit in one SQLite file, and a lock file for every request on its way.
+
+    The files are named by a hash: a shared key may be a credential's name.
+    """
+
+    def __init__(self, folder: Path, shared_key: str) -> None:
+        self._folder = folder
+        self._name = hashlib.sha256(shared_key.encode()).hexdigest()[:32]
+        self._path = folder / f"{self._name}.sqlite"
+
+    def change(self, rule: Change[Outcome]) -> Outcome:
+        """See `TrafficStore`.
+
+        Raises:
+            ConfigError: the folder cannot be made or written.
+            TransientError: the file cannot be written now.
+        """
+        self._make_folder()
+        try:
+            with closing(self._connect()) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                before = _read(connection)
+                traffic, outcome = rule(before)
+                if traffic != before:
+                    _write(connection, traffic)
+                connection.execute("COMMIT")
+                return outcome
+        except sqlite3.Error as error:
+            if not isinstance(error, sqlite3.OperationalError):  # no database (any more): a power cut, a stray file
+                self._path.unlink(missing_ok=True)
+            raise TransientError(f"the shared rate limit in {self._path} cannot be kept: {error}") from None
+
+    def take_slot(self, slots: int) -> Callable[[], None] | None:
+        """See `TrafficStore`."""
+        self._make_folder()
+        for number in range(slots):
+            # A lock of the operating system, never a marker file: it ends with the process that holds it.
+            lock = FileLock(self._folder / f"{self._name}.{number}.lock", thread_local=False, fallback_to_soft=False)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            except OSError as error:
+                raise TransientError(f"the lock file {lock.lock_file} cannot be used: {error.strerror}") from None
+            return lock.release
+        return None
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+        # After a power cut the limit starts afresh, and that is right: nothing has been sent for a while.
+        connection.execute("PRAGMA synchronous=OFF")
+        return connection
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            expected = "a folder that can be written, for limits that processes share"
+            found = f"{self._folder}: {error.strerror}"
+            raise ConfigError([Problem("environment", STATE_DIR_VARIABLE, expected, found)]) from None
+
+
+def limits_folder() -> Path:
+    """Return the folder of the limits that processes share."""
+    return Path(os.environ.get(STATE_DIR_VARIABLE) or ".sim_sync") / "limits"
+
+
+def _read(connection: sqlite3.Connection) -> Traffic:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS traffic (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL)"
+    )
+    row = connection.execute("SELECT state FROM traffic").fetchone()
+    if row is None:
+        return Traffic()
+    try:
+        return Traffic.from_json(json.loads(row[0]))
+    except (KeyError, TypeError, ValueError):  # another version of sim_sync wrote it
+        return Traffic()
+
+
+def _write(connection: sqlite3.Connection, traffic: Traffic) -> None:
+    connection.execute("INSERT OR REPLACE INTO traffic (id, state) VALUES (1, ?)", (json.dumps(traffic.as_json()),))

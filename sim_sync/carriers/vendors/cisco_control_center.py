@@ -1,0 +1,108 @@
+"""Cisco IoT Control Center (Jasper): `GET /rws/api/v1/devices`, sorted by time of modification.
+
+Each operator has its own host. The list has the ICCID, the status and the two plans, and no id of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretStr
+
+from sim_sync.carriers.auth import BasicAuth
+from sim_sync.carriers.connector import Connector
+from sim_sync.carriers.dialect import Dialect, Throttling, body_says
+from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.pagination import InBody, PageNumber
+from sim_sync.carriers.pagination.windows import Windows
+from sim_sync.carriers.records import RecordMap, list_at
+from sim_sync.carriers.settings import CarrierSettings, Credentials, Options, RateLimit
+from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
+
+#: There is no word for a suspended SIM; operators add words of their own.
+STATUSES = StatusWords(
+    {
+        "INVENTORY": StatusMeaning(Lifecycle.INVENTORY),
+        "TEST_READY": StatusMeaning(Lifecycle.TEST_READY),
+        "ACTIVATION_READY": StatusMeaning(Lifecycle.ACTIVATION_READY),
+        "ACTIVATED": StatusMeaning(Lifecycle.ACTIVE),
+        "DEACTIVATED": StatusMeaning(Lifecycle.DEACTIVATED),
+        "RETIRED": StatusMeaning(Lifecycle.TERMINATED),
+        "PURGED": StatusMeaning(Lifecycle.TERMINATED),
+        "REPLACED": StatusMeaning(Lifecycle.REPLACED),
+    }
+)
+
+devices = list_at("devices")
+
+
+class ApiUser(Credentials):
+    """A user of the operator's portal, and the API key that the portal shows for it."""
+
+    username: str
+    api_key: SecretStr
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+class WalkOptions(Options):
+    """`since` is when the account's first SIM was last modified at the earliest; later is fewer requests."""
+
+    since: Annotated[datetime, AfterValidator(_in_utc)] = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def list_devices(settings: CarrierSettings, now: Callable[[], datetime] = _now) -> Windows:
+    """Walk windows of at most a year from `since` to now, each by page number up to `lastPage`."""
+    pages = PageNumber(
+        base=Ask(path="/rws/api/v1/devices"),
+        records=devices,
+        page_param="pageNumber",
+        size_param="pageSize",
+        page_size=settings.page_size,
+        last_page=InBody("lastPage"),
+        total=InBody("totalCount"),  # not every operator tells it
+    )
+    return Windows(
+        pages=pages,
+        put=_with_window,
+        since=settings.options.since,
+        started=now(),
+        now=now,
+        longest=timedelta(days=365),
+    )
+
+
+def _with_window(ask: Ask, since: str, till: str) -> Ask:
+    return replace(ask, params={"modifiedSince": since, "modifiedTill": till, **ask.params})
+
+
+CONNECTOR = Connector(
+    type="cisco_control_center",
+    base_url=None,
+    page_size=50,
+    max_page_size=50,
+    rate_limit=RateLimit(requests_per_second=5, max_in_flight=1),
+    auth_model=ApiUser,
+    options_model=WalkOptions,
+    build_auth=lambda settings: BasicAuth(settings.auth.username, settings.auth.api_key.get_secret_value()),
+    pagination=list_devices,
+    records=devices,
+    record_map=RecordMap(
+        fields={"iccid": "iccid", "status": "status", "rate_plan": "ratePlan"},
+        statuses=STATUSES,
+    ),
+    # "License has exceeded the rate limit for API calls", whatever the status.
+    dialect=Dialect(
+        throttling=Throttling(
+            statuses=frozenset({429, 503, 504}),  # what the vendor's own sample takes for it
+            told=body_says("to_string(errorCode) == '400101'"),
+        )
+    ),
+)

@@ -1,0 +1,114 @@
+"""Hologram: `GET /api/1/devices` (hologram.io/references/http). One device holds several SIMs, as links."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import SecretStr
+
+from sim_sync.carriers.auth import BasicAuth
+from sim_sync.carriers.connector import Connector
+from sim_sync.carriers.dialect import Dialect, ErrorInBody, Throttling, body_says
+from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.pagination import CursorInAnswer, InBody, ToQuery
+from sim_sync.carriers.pagination.places import flag
+from sim_sync.carriers.records import RecordMap, list_at
+from sim_sync.carriers.settings import CarrierSettings, Credentials
+from sim_sync.core.identifiers import NotAnIdentifier
+from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
+
+#: Longer words, as `PAUSED-PENDING-USER`, mean what their listed beginning means.
+STATUSES = StatusWords(
+    {
+        "INACTIVE": StatusMeaning(Lifecycle.INVENTORY),
+        "INACTIVE-PENDING": StatusMeaning(Lifecycle.INVENTORY, pending=True),
+        "LIVE": StatusMeaning(Lifecycle.ACTIVE),
+        "LIVE-PENDING": StatusMeaning(Lifecycle.ACTIVE, pending=True),
+        "PAUSED": StatusMeaning(Lifecycle.SUSPENDED),
+        "PAUSED-PENDING": StatusMeaning(Lifecycle.SUSPENDED, pending=True),
+        "DEAD": StatusMeaning(Lifecycle.TERMINATED),
+        "DEAD-PENDING": StatusMeaning(Lifecycle.TERMINATED, pending=True),
+    }
+)
+
+_CONTINUES = InBody("continues")
+
+
+class ApiKey(Credentials):
+    """An API key of the account."""
+
+    api_key: SecretStr
+
+
+def list_sims(settings: CarrierSettings) -> CursorInAnswer:
+    """Walk by `lastid`. The last page has no `continues`; devices that are added during the walk are not in it."""
+    return CursorInAnswer(
+        Ask(path="/api/1/devices", params={"limit": str(settings.page_size)}),
+        found_in=InBody("lastid"),
+        sent_to=ToQuery("startafter"),
+        more=_continues,
+    )
+
+
+def _continues(answer: Answer) -> bool:
+    return flag(_CONTINUES, answer) is True
+
+
+def sims_of(device: Any) -> Sequence[Mapping[str, Any]]:
+    """Return one record a cellular link, each with its device beside it.
+
+    Raises:
+        NotAnIdentifier: the record does not say which links it has.
+    """
+    links = device.get("links") if isinstance(device, dict) else None
+    cellular = links.get("cellular", []) if isinstance(links, dict) else None
+    if not isinstance(cellular, list) or not all(isinstance(link, dict) for link in cellular):
+        raise NotAnIdentifier("expected a device with its SIMs under links.cellular, found none")
+    itself = {key: value for key, value in device.items() if key != "links"}
+    return [{**link, "device": itself} for link in cellular]
+
+
+def _imei(record: Mapping[str, Any]) -> Any:
+    device = record["device"]
+    return device.get("imei") or device.get("imei_sv")
+
+
+def _plan(record: Mapping[str, Any]) -> Any:
+    """Return the plan's name; some answers have the name alone."""
+    plan = record.get("plan")
+    return plan.get("name") or plan.get("id") if isinstance(plan, dict) else plan
+
+
+CONNECTOR = Connector(
+    type="hologram",
+    base_url="https://dashboard.hologram.io",
+    page_size=500,
+    auth_model=ApiKey,
+    build_auth=lambda settings: BasicAuth("apikey", settings.auth.api_key.get_secret_value()),
+    pagination=list_sims,
+    records=list_at("data"),
+    record_map=RecordMap(
+        fields={
+            "sim_id": "id",
+            "iccid": "sim",
+            "imsi": "imsi",
+            "msisdn": "msisdn",
+            "imei": _imei,
+            "eid": "eid",
+            "status": "state",
+            "rate_plan": _plan,
+            "label": "device.name",
+            "account": "device.orgid",
+            "activated_at": "whenclaimed",
+        },
+        statuses=STATUSES,
+        split=sims_of,
+        status_by_prefix=True,
+    ),
+    dialect=Dialect(
+        # "Refrain for 5-10 seconds": neither a number nor a header tells more.
+        throttling=Throttling(
+            told=body_says("success == `false` && contains(to_string(error), 'rate limit')"), default_wait_seconds=10
+        ),
+        error_in_body=ErrorInBody(sign=body_says("success == `false`")),
+    ),
+)

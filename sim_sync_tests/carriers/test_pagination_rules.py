@@ -1,0 +1,290 @@
+"""Single rules: what ends a list, what does not, and which answers are refused because they do not say."""
+
+import re
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+
+from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.pagination import (
+    CursorInAnswer,
+    InBody,
+    InHeader,
+    Keyset,
+    NextLinkInBody,
+    NextLinkInHeader,
+    Offset,
+    PageNumber,
+    ToBody,
+    ToQuery,
+)
+from sim_sync.carriers.pagination.links import next_link
+from sim_sync.core.errors import ForeignOrigin, UnexpectedAnswer
+from sim_sync.core.pages import Cursor
+from sim_sync_tests.carriers.listings import BASE, answer, items, path_of
+
+
+def refuse(url: str) -> str:
+    raise ForeignOrigin(f"{url} leads away")
+
+
+def following(rule: Any, cursor: Cursor, found: Answer) -> Cursor | None:
+    after: Cursor | None = rule.next_cursor(cursor, found, path_of)
+    return after
+
+
+class TestNextLinks:
+    IN_BODY = NextLinkInBody(BASE, "meta.next_page_url")
+
+    def test_null_is_the_end(self) -> None:
+        assert following(self.IN_BODY, {}, answer({"items": [1], "meta": {"next_page_url": None}})) is None
+
+    @pytest.mark.parametrize("body", [{}, {"meta": {}}, {"meta": None}, [], None, "a gateway's text"])
+    def test_an_answer_without_the_key_is_not_the_end(self, body: Any) -> None:
+        with pytest.raises(
+            UnexpectedAnswer, match=r"expected meta\.next_page_url in the answer, null on the last page"
+        ):
+            following(self.IN_BODY, {}, answer(body))
+
+    @pytest.mark.parametrize("link", ["", 7, True, {}, ["https://carrier.example/2"]])
+    def test_what_is_no_url_is_not_the_end(self, link: Any) -> None:
+        with pytest.raises(UnexpectedAnswer, match="expected a URL or null"):
+            following(self.IN_BODY, {}, answer({"meta": {"next_page_url": link}}))
+
+    def test_a_link_to_another_origin_is_refused_before_it_becomes_a_cursor(self) -> None:
+        in_body = answer({"meta": {"next_page_url": "https://evil.example/"}})
+        with pytest.raises(ForeignOrigin):
+            self.IN_BODY.next_cursor({}, in_body, refuse)
+        with pytest.raises(ForeignOrigin):
+            NextLinkInHeader(BASE).next_cursor({}, answer([], Link='<https://evil.example/>; rel="next"'), refuse)
+
+    def test_a_cursor_holds_no_origin(self) -> None:
+        found = answer({"meta": {"next_page_url": "https://carrier.example/v1/items?PageToken=x"}})
+        assert following(self.IN_BODY, {}, found) == {"next": "/v1/items?PageToken=x"}
+
+    def test_a_key_that_vanishes_after_a_link_was_followed_may_be_declared_the_end(self) -> None:
+        rule = NextLinkInBody(BASE, "next", absent_after_first=True)
+        assert following(rule, {"next": "/2"}, answer({"items": []})) is None
+        with pytest.raises(UnexpectedAnswer):
+            following(rule, {}, answer({"items": []}))
+        assert following(NextLinkInBody(BASE, "next", absent_is_end=True), {}, answer({"items": []})) is None
+
+    def test_a_link_may_stand_at_an_expression(self) -> None:
+        rule = NextLinkInBody(BASE, "links[?rel=='next'].href | [0]")
+        links = [{"rel": "self", "href": "/a"}, {"rel": "next", "href": "https://carrier.example/v1/items?p=2"}]
+        assert following(rule, {}, answer({"links": links})) == {"next": "/v1/items?p=2"}
+        assert following(rule, {}, answer({"links": links[:1]})) is None
+
+    def test_a_post_follows_a_link_with_the_same_body(self) -> None:
+        rule = NextLinkInBody(Ask(path="/v1/items", method="POST", body={"all": True}), "next")
+        assert rule.ask({"next": "/v1/items?p=2"}) == Ask(path="/v1/items?p=2", method="POST", body={"all": True})
+
+    @pytest.mark.parametrize(
+        ("header", "target"),
+        [
+            ("", None),
+            ('<https://a.example/2>; rel="next"', "https://a.example/2"),
+            ("</2>; rel=next", "/2"),
+            ('</1>; rel="prev", </3>; rel="next"', "/3"),
+            ('</3>;rel="next";title="a, <b>; rel=\\"prev\\""', "/3"),
+            ('</3?a=1,2;3>; title="x"; rel="last NEXT"', "/3?a=1,2;3"),
+            ('</3>; REL="next"', "/3"),
+            ('</1>; rel="first"; rel="next"', None),
+            ("</1>; rel=first, </9>; rel=last", None),
+            ('</2>; crossorigin; rel="next"', "/2"),
+            (' , </2>; rel="next" , ', "/2"),
+        ],
+    )
+    def test_a_link_header_is_read_as_rfc_8288_writes_it(self, header: str, target: str | None) -> None:
+        assert next_link(header) == target
+
+    @pytest.mark.parametrize("header", ["https://a.example/2", '<https://a.example/2; rel="next"', "next"])
+    def test_a_header_that_is_no_list_of_links_is_not_the_end(self, header: str) -> None:
+        with pytest.raises(UnexpectedAnswer, match="RFC 8288"):
+            next_link(header)
+
+
+def numbered(**where: Any) -> PageNumber:
+    return PageNumber(base=BASE, records=items, page_param="page", size_param="per_page", page_size=2, **where)
+
+
+class TestPageNumber:
+    def test_the_first_request_asks_for_the_first_page(self) -> None:
+        assert numbered().ask({}).params == {"page": "1", "per_page": "2"}
+        assert numbered(first_page=0).ask({}).params["page"] == "0"
+
+    def test_without_a_declared_parameter_no_size_is_sent(self) -> None:
+        rule = PageNumber(base=BASE, records=items, page_param="page", page_size=2)
+        assert rule.ask({}).params == {"page": "1"}
+
+    def test_an_empty_page_before_the_last_is_passed_over(self) -> None:
+        rule = numbered(total_pages=InBody("pages"))
+        assert following(rule, {"page": 2}, answer({"items": [], "pages": 4})) == {"page": 3, "pages": 4}
+
+    def test_a_short_page_is_not_the_end(self) -> None:
+        assert following(numbered(), {}, answer({"items": [1]})) == {"page": 2, "size": 1, "held": ANY}
+
+    def test_a_carrier_that_ignores_the_page_number_is_refused_before_it_goes_on_for_ever(self) -> None:
+        cursor = following(numbered(), {}, answer({"items": [1, 2]}))
+        assert cursor is not None
+        with pytest.raises(UnexpectedAnswer, match="same page twice, as if it did not look at the parameter 'page'"):
+            following(numbered(), cursor, answer({"items": [1, 2]}))
+
+    def test_an_empty_list_is_one_page(self) -> None:
+        for pages in (0, 1):
+            rule = numbered(total_pages=InBody("pages"))
+            assert following(rule, {}, answer({"items": [], "pages": pages})) is None
+        assert following(numbered(total=InBody("total")), {}, answer({"items": [], "total": 0})) is None
+
+    def test_a_carrier_that_gives_fewer_rows_than_asked_for_is_walked_to_its_total(self) -> None:
+        # 5 rows by one a page: by the size that was asked for, page 3 would seem to be the last.
+        rule = numbered(total=InBody("total"))
+        cursor: Cursor = {}
+        for page in range(2, 6):
+            after = following(rule, cursor, answer({"items": [page], "total": 5}))
+            assert after == {"page": page, "size": 1, "total": 5}
+            cursor = after
+        assert following(rule, cursor, answer({"items": [6], "total": 5})) is None
+
+    @pytest.mark.parametrize("place", ["total_pages", "total", "last_page"])
+    def test_an_answer_that_does_not_say_where_the_list_ends_is_refused(self, place: str) -> None:
+        rule = numbered(**{place: InHeader("X-End")})
+        with pytest.raises(UnexpectedAnswer, match="expected the response header X-End to say where the list ends"):
+            following(rule, {}, answer({"items": []}))
+
+    @pytest.mark.parametrize("said", ["many", "-1", -1, True, 1.5, [1]])
+    def test_a_total_that_is_no_number_is_refused(self, said: Any) -> None:
+        with pytest.raises(UnexpectedAnswer, match="expected a whole number in 'pages' of the answer"):
+            following(numbered(total_pages=InBody("pages")), {}, answer({"items": [], "pages": said}))
+
+    @pytest.mark.parametrize(("said", "ends"), [(True, True), ("true", True), (False, False), ("False", False)])
+    def test_a_flag_may_be_text(self, said: Any, ends: bool) -> None:
+        found = following(numbered(last_page=InBody("last")), {}, answer({"items": [], "last": said}))
+        assert (found is None) is ends
+
+    def test_a_flag_that_is_none_is_refused(self) -> None:
+        with pytest.raises(UnexpectedAnswer, match="expected true or false in 'last' of the answer, found int"):
+            following(numbered(last_page=InBody("last")), {}, answer({"items": [], "last": 1}))
+
+    def test_a_total_that_fell_leads_back_by_the_pages_that_hold_so_many_rows(self) -> None:
+        rule = numbered(total=InBody("total"))
+        found = answer({"items": [1, 2], "total": 17})
+        assert following(rule, {"page": 6, "total": 20}, found) == {"page": 4, "total": 17, "back": 1}
+
+    def test_it_never_leads_back_before_the_first_page(self) -> None:
+        rule = numbered(total=InBody("total"))
+        found = answer({"items": [1, 2], "total": 20})
+        assert following(rule, {"page": 3, "total": 50}, found) == {"page": 1, "total": 20, "back": 1}
+
+    def test_rows_that_left_before_the_last_page_are_looked_for_too(self) -> None:
+        rule = numbered(total_pages=InBody("pages"), total=InBody("total"))
+        found = answer({"items": [], "total": 4, "pages": 2})
+        assert following(rule, {"page": 3, "total": 5}, found) == {"page": 2, "total": 4, "back": 1}
+
+    def test_where_only_pages_are_told_a_fall_of_pages_leads_back_by_one_more(self) -> None:
+        rule = numbered(total_pages=InBody("pages"))
+        found = answer({"items": [1, 2], "pages": 8})
+        assert following(rule, {"page": 6, "pages": 10}, found) == {"page": 3, "pages": 8, "back": 1}
+
+    def test_a_total_that_goes_up_and_down_for_ever_does_not_hold_the_walk_for_ever(self) -> None:
+        rule = numbered(total=InBody("total"))
+        cursor: Cursor | None = {}
+        used: list[Cursor] = []
+        while cursor is not None and len(used) < 5000:
+            assert cursor not in used
+            used.append(cursor)
+            # 40 rows, and a search index that has not made up its mind about one more.
+            cursor = following(rule, cursor, answer({"items": [1, 2], "total": 40 + len(used) % 2}))
+        assert cursor is None
+
+
+class TestOffset:
+    RULE = Offset(base=BASE, records=items, offset_param="offset", limit_param="limit", page_size=2, total=InBody("n"))
+
+    def test_the_first_request_begins_at_nought(self) -> None:
+        assert self.RULE.ask({}).params == {"offset": "0", "limit": "2"}
+
+    def test_the_next_rows_begin_after_those_that_came(self) -> None:
+        assert following(self.RULE, {}, answer({"items": [1], "n": 9})) == {"offset": 1, "total": 9}
+
+    def test_an_empty_page_within_the_total_is_passed_over(self) -> None:
+        assert following(self.RULE, {"offset": 4}, answer({"items": [], "n": 9})) == {"offset": 6, "total": 9}
+
+    def test_a_total_that_fell_leads_back_by_as_many_rows(self) -> None:
+        found = answer({"items": [1, 2], "n": 17})
+        assert following(self.RULE, {"offset": 10, "total": 20}, found) == {"offset": 7, "total": 17, "back": 1}
+
+    def test_a_carrier_that_ignores_the_offset_is_refused_before_it_goes_on_for_ever(self) -> None:
+        rule = Offset(base=BASE, records=items, offset_param="skip")
+        cursor = following(rule, {}, answer({"items": [1, 2]}))
+        assert cursor is not None
+        with pytest.raises(UnexpectedAnswer, match="same page twice, as if it did not look at the parameter 'skip'"):
+            following(rule, cursor, answer({"items": [1, 2]}))
+
+    def test_a_missing_total_is_refused(self) -> None:
+        with pytest.raises(UnexpectedAnswer, match="expected 'n' of the answer to say where the list ends"):
+            following(self.RULE, {}, answer({"items": []}))
+
+
+class TestCursorInAnswer:
+    RULE = CursorInAnswer(BASE, InHeader("X-Next-Key"), ToQuery("key"))
+
+    def test_the_first_request_has_no_cursor(self) -> None:
+        assert self.RULE.ask({}) == BASE
+        assert self.RULE.ask({"after": "a&b"}).params == {"key": "a&b"}
+
+    def test_an_empty_page_with_a_cursor_is_not_the_end(self) -> None:
+        assert following(self.RULE, {}, answer([], X_Next_Key="k2")) == {"after": "k2"}
+
+    def test_no_cursor_is_the_end_whatever_the_page_holds(self) -> None:
+        assert following(self.RULE, {}, answer([1, 2])) is None
+        assert following(self.RULE, {}, answer([1, 2], X_Next_Key="")) is None
+
+    def test_more_without_a_cursor_is_refused(self) -> None:
+        rule = CursorInAnswer(BASE, InBody("lastid"), ToQuery("startafter"), more=lambda found: found.body["more"])
+        assert following(rule, {}, answer({"more": False, "lastid": 5})) is None
+        with pytest.raises(UnexpectedAnswer, match="says that there is more, but 'lastid' of the answer is empty"):
+            following(rule, {}, answer({"more": True, "lastid": None}))
+
+    def test_a_number_stays_whole(self) -> None:
+        rule = CursorInAnswer(BASE, InBody("lastid"), ToBody("after"))
+        cursor = following(rule, {}, answer({"lastid": 89883070000123456789}))
+        assert cursor == {"after": 89883070000123456789}
+        assert rule.ask(cursor).body == {"after": 89883070000123456789}
+
+    def test_a_number_that_lost_digits_is_refused(self) -> None:
+        rule = CursorInAnswer(BASE, InBody("lastid"), ToQuery("after"))
+        with pytest.raises(
+            UnexpectedAnswer, match="expected text or a whole number in 'lastid' of the answer, found float"
+        ):
+            following(rule, {}, answer({"lastid": 8.9e19}))
+
+
+class TestKeyset:
+    RULE = Keyset(
+        first=Ask(path="/list", method="POST", body={"size": 2}),
+        records=items,
+        key=lambda record: record.get("id"),
+        key_name="the id",
+        sent_to=ToBody("largestSeen"),
+        more=lambda found: found.body["more"],
+    )
+
+    def test_the_key_of_the_last_record_leads_on(self) -> None:
+        cursor = following(self.RULE, {}, answer({"items": [{"id": 3}, {"id": 9}], "more": True}))
+        assert cursor == {"after": 9}
+        assert self.RULE.ask(cursor).body == {"size": 2, "largestSeen": 9}
+        assert self.RULE.ask({}).body == {"size": 2}
+
+    def test_an_empty_page_with_more_behind_it_is_never_the_end(self) -> None:
+        with pytest.raises(
+            UnexpectedAnswer, match=re.escape("there is more, but its page is empty: without a last record")
+        ):
+            following(self.RULE, {}, answer({"items": [], "more": True}))
+
+    def test_a_last_record_without_the_key_is_refused_with_what_to_do(self) -> None:
+        with pytest.raises(
+            UnexpectedAnswer, match=r"expected the id in the last record to go on from, found none.*Check that"
+        ):
+            following(self.RULE, {}, answer({"items": [{}], "more": True}))

@@ -1,0 +1,190 @@
+"""A list by time of modification, walked window by window, while its SIMs are modified and time passes."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.pagination.windows import OVERLAP, Windows
+from sim_sync.carriers.settings import CarrierSettings
+from sim_sync.carriers.vendors.cisco_control_center import WalkOptions, list_devices
+from sim_sync.core.pages import Cursor, cursor_digest
+from sim_sync_tests.carriers.listings import answer, path_of, stored
+from sim_sync_tests.fakes.clock import START, SettableClock
+
+SINCE = datetime(2024, 1, 1, tzinfo=UTC)
+SIZE = 3
+
+
+class Fleet:
+    """Devices by the time of their last modification. `totals` says whether the operator tells `totalCount`."""
+
+    def __init__(self, modified: dict[str, datetime], *, totals: bool = True) -> None:
+        self.modified = dict(modified)
+        self.asks: list[Ask] = []
+        self._totals = totals
+
+    def give(self, ask: Ask) -> dict[str, object]:
+        """Return a page of the devices in the window, those modified last at its end."""
+        self.asks.append(ask)
+        since, till = (datetime.fromisoformat(ask.params[name]) for name in ("modifiedSince", "modifiedTill"))
+        assert till - since <= timedelta(days=365)
+        found = sorted((at, name) for name, at in self.modified.items() if since <= at <= till)
+        page, size = int(ask.params["pageNumber"]), int(ask.params["pageSize"])
+        shown = found[(page - 1) * size : page * size]
+        told = {"totalCount": len(found)} if self._totals else {}
+        return {"devices": [{"iccid": name} for _, name in shown], "lastPage": page * size >= len(found), **told}
+
+
+def rule(clock: SettableClock, since: datetime = SINCE) -> Windows:
+    settings = CarrierSettings(
+        name="jasper", base_url="https://operator.example", page_size=SIZE, auth=None, options=WalkOptions(since=since)
+    )
+    return list_devices(settings, clock.now)
+
+
+def walk(
+    fleet: Fleet,
+    clock: SettableClock,
+    *,
+    before: Callable[[int], None] = lambda _request: None,
+    since: datetime = SINCE,
+) -> list[str]:
+    """Return the devices of every page, walked by a new rule at each step."""
+    cursor: Cursor = {}
+    used = {cursor_digest(cursor)}
+    seen: list[str] = []
+    for request in range(300):
+        before(request)
+        here = rule(clock, since)
+        found = answer(fleet.give(here.ask(cursor)))
+        seen += [device["iccid"] for device in found.body["devices"]]
+        following = here.next_cursor(cursor, found, path_of)
+        if following is None:
+            return seen
+        assert cursor_digest(following) not in used
+        used.add(cursor_digest(following))
+        cursor = stored(following)
+    pytest.fail("the walk does not end")
+
+
+def some(count: int, *, days: int = 700) -> dict[str, datetime]:
+    """Return devices that were modified from `SINCE` on, spread evenly."""
+    return {f"89{number:018}": SINCE + timedelta(days=days) * number / count for number in range(count)}
+
+
+def test_the_first_request_is_as_the_vendor_shows_it() -> None:
+    ask = rule(SettableClock()).ask({})
+    assert (ask.method, ask.path) == ("GET", "/rws/api/v1/devices")
+    assert dict(ask.params) == {
+        "modifiedSince": "2024-01-01T00:00:00+00:00",
+        "modifiedTill": "2024-12-31T00:00:00+00:00",
+        "pageSize": "3",
+        "pageNumber": "1",
+    }
+
+
+def test_windows_of_at_most_a_year_lead_from_since_to_now_without_a_gap() -> None:
+    fleet = Fleet({})
+    walk(fleet, SettableClock())
+    windows = [
+        tuple(datetime.fromisoformat(ask.params[name]) for name in ("modifiedSince", "modifiedTill"))
+        for ask in fleet.asks
+    ]
+    assert windows[0][0] == SINCE
+    assert windows[-1][1] == START
+    assert all(later[0] == earlier[1] - OVERLAP for earlier, later in pairwise(windows))
+    assert len(windows) == 3
+
+
+@given(count=st.integers(0, 40), totals=st.booleans())
+def test_a_fleet_that_stands_still_takes_one_request_a_page_and_window(count: int, totals: bool) -> None:
+    devices = some(count)
+    fleet = Fleet(devices, totals=totals)
+    assert walk(fleet, SettableClock()) == list(devices)
+    windows = {ask.params["modifiedSince"] for ask in fleet.asks}
+    in_window = [
+        sum(
+            datetime.fromisoformat(ask.params["modifiedSince"])
+            <= at
+            <= datetime.fromisoformat(ask.params["modifiedTill"])
+            for at in devices.values()
+        )
+        for ask in fleet.asks
+        if ask.params["pageNumber"] == "1"
+    ]
+    assert len(windows) == len(in_window)
+    assert len(fleet.asks) == sum(max(1, -(-count // SIZE)) for count in in_window)
+
+
+def test_the_second_that_has_begun_belongs_to_the_last_window() -> None:
+    clock = SettableClock(START + timedelta(milliseconds=700))
+    assert walk(Fleet({"8900": START + timedelta(milliseconds=500)}), clock) == ["8900"]
+
+
+def test_an_account_without_a_year_of_history_is_one_window_whose_end_stays_where_it_was() -> None:
+    clock = SettableClock()
+    since = START - timedelta(days=10)
+    fleet = Fleet({f"89{number}": since + timedelta(days=1, seconds=number) for number in range(8)})
+
+    def before(_request: int) -> None:
+        clock.advance(1)
+
+    walk(fleet, clock, before=before, since=since)
+    # The first request of a process begins its walk; what is committed then holds the end of its window.
+    assert [ask.params["modifiedTill"] for ask in fleet.asks] == ["2026-03-02T02:00:01+00:00"] * 3
+
+
+def test_a_long_walk_ends_with_a_window_for_what_was_modified_during_it() -> None:
+    clock = SettableClock()
+    devices = some(30)
+    fleet = Fleet(devices)
+
+    def before(request: int) -> None:
+        clock.advance(600)
+        if request == 5:
+            fleet.modified["8999"] = clock.now()  # a new SIM
+
+    assert "8999" in walk(fleet, clock, before=before)
+    last, before_it = (
+        ask.params for ask in reversed([ask for ask in fleet.asks if ask.params["pageNumber"] == "1"][-2:])
+    )
+    began, ended = (datetime.fromisoformat(before_it[name]) for name in ("modifiedSince", "modifiedTill"))
+    assert ended - began < timedelta(days=365)
+    assert datetime.fromisoformat(last["modifiedSince"]) == ended - OVERLAP
+
+
+@given(
+    count=st.integers(1, 30),
+    changes=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 29)), max_size=12),
+    pace_seconds=st.sampled_from([0.2, 5, 45, 600]),
+)
+def test_a_walk_sees_every_sim_though_sims_are_modified_during_it(
+    count: int, changes: list[tuple[int, int]], pace_seconds: float
+) -> None:
+    clock = SettableClock()
+    devices = some(count, days=790)  # the last of them stand in the window that reaches the present
+    fleet = Fleet(devices)
+    names = list(devices)
+
+    def before(request: int) -> None:
+        clock.advance(pace_seconds)
+        for at, which in changes:
+            if at == request:
+                fleet.modified[names[which % count]] = clock.now()
+        clock.advance(1.5)
+
+    seen = walk(fleet, clock, before=before)
+    # A SIM that is modified twice may run before the walk to its end; all others are seen.
+    twice = {names[which % count] for _, which in changes if [w % count for _, w in changes].count(which % count) > 1}
+    assert set(seen) >= set(names) - twice
+
+
+def test_a_start_in_the_future_is_an_empty_window_and_the_end() -> None:
+    fleet = Fleet({})
+    assert walk(fleet, SettableClock(), since=START + timedelta(days=1)) == []
+    assert len(fleet.asks) == 1

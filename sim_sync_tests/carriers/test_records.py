@@ -1,0 +1,271 @@
+"""What a record may bring, and what becomes of it: identifiers in every form, odd values, secrets, no SIM at all."""
+
+import json
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim_sync.carriers.records import RecordMap, parse_time
+from sim_sync.core.diff import diff_page
+from sim_sync.core.sims import Lifecycle, Sim, StatusMeaning, StatusWords
+from sim_sync_tests.carriers.walking import iccid
+from sim_sync_tests.fakes.clock import START
+
+WORDS = StatusWords({"on": StatusMeaning(Lifecycle.ACTIVE), "off": StatusMeaning(Lifecycle.SUSPENDED)})
+MAP = RecordMap(
+    fields={
+        "sim_id": "id",
+        "iccid": "iccid",
+        "imsi": "imsi",
+        "msisdn": "msisdn",
+        "imei": "device.imei",
+        "eid": "eid",
+        "status": "state",
+        "label": "name",
+        "activated_at": "since",
+    },
+    statuses=WORDS,
+    ignored=frozenset({"url"}),
+)
+KEYED_BY_ICCID = RecordMap(fields={"iccid": "iccid", "status": "state"}, statuses=WORDS)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def read(**record: Any) -> Sim:
+    return MAP.read({"id": "s1", "iccid": iccid(1), **record})
+
+
+def flags(sim: Sim) -> list[str]:
+    found: list[str] = json.loads(sim.quality_flags)
+    return found
+
+
+def attributes(sim: Sim) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(sim.attributes)
+    return found
+
+
+class TestIdentifiers:
+    @pytest.mark.parametrize(
+        ("value", "normal", "raw"),
+        [
+            ("89883070000123456789", "89883070000123456789", "89883070000123456789"),
+            (89883070000123456789, "89883070000123456789", "89883070000123456789"),
+            ("8944 4765 0000 8878 576F", "8944476500008878576", "8944 4765 0000 8878 576F"),
+            ("8988303000008013931", "8988303000008013931", "8988303000008013931"),
+        ],
+    )
+    def test_an_iccid_survives_every_form_in_which_it_is_sent(self, value: Any, normal: str, raw: str) -> None:
+        sim = MAP.read(json.loads(json.dumps({"id": 1, "iccid": value})))
+        assert (sim.iccid, sim.iccid_raw) == (normal, raw)
+
+    @pytest.mark.parametrize("value", [8.988307e19, True, ["89"], {"iccid": "89"}])
+    def test_what_has_lost_digits_is_no_iccid_but_is_shown(self, value: Any) -> None:
+        sim = read(iccid=value)
+        assert (sim.iccid, flags(sim)) == (None, ["iccid_malformed"])
+        assert sim.iccid_raw == json.dumps(value, separators=(",", ":"))
+
+    def test_a_wrong_check_digit_is_a_flag(self) -> None:
+        assert flags(read(iccid="89883030001234567890")) == ["iccid_check_digit"]
+        assert flags(read(iccid=iccid(7))) == []
+
+    def test_a_record_may_have_no_iccid_where_it_has_another_id(self) -> None:
+        for value in (None, "", "  "):
+            sim = read(iccid=value)
+            assert (sim.iccid, sim.iccid_raw, flags(sim)) == (None, None, ["iccid_missing"])
+
+    def test_what_was_sent_is_kept_where_the_normal_form_differs(self) -> None:
+        sim = read(msisdn="+49 151 23456789", imsi="901405-100000018", device={"imei": "35-209900-176148-1"})
+        assert (sim.msisdn, sim.imsi, sim.imei) == ("+4915123456789", "901405100000018", "352099001761481")
+        assert attributes(sim)["as_sent"] == {
+            "msisdn": "+49 151 23456789",
+            "imsi": "901405-100000018",
+            "imei": "35-209900-176148-1",
+        }
+
+    def test_a_plus_sign_that_is_put_before_the_same_digits_is_no_difference(self) -> None:
+        sim = read(msisdn="882285100000018")
+        assert (sim.msisdn, sim.attributes) == ("+882285100000018", "{}")
+
+    def test_odd_identifiers_are_kept_and_flagged(self) -> None:
+        sim = read(imsi="310410999999999999", msisdn="0151", eid="89049011803455664400046832584675")
+        assert (sim.imsi, sim.msisdn, sim.eid) == ("310410999999999999", "0151", "89049011803455664400046832584675")
+        assert flags(sim) == ["eid_check_digits", "imsi_length", "msisdn_national"]
+
+    def test_an_identifier_that_is_a_structure_is_flagged_and_kept_beside(self) -> None:
+        sim = read(imsi=[1, 2])
+        assert (sim.imsi, flags(sim)) == (None, ["imsi_malformed"])
+        assert attributes(sim)["as_sent"] == {"imsi": "[1,2]"}
+
+    @given(st.integers(10**17, 10**20 - 1))
+    def test_a_json_number_keeps_all_its_digits(self, number: int) -> None:
+        sim = MAP.read(json.loads(f'{{"id": {number}, "iccid": {number}, "imsi": {number}}}'))
+        assert {sim.sim_id, sim.iccid, sim.imsi} == {str(number)}
+
+    def test_an_imei_with_leading_zeros_keeps_them(self) -> None:
+        assert read(device={"imei": "004999010640000"}).imei == "004999010640000"
+
+
+class TestIds:
+    def test_without_an_id_of_its_own_the_normal_iccid_is_the_id(self) -> None:
+        assert KEYED_BY_ICCID.read({"iccid": "8944 4765 0000 8878 576F"}).sim_id == "8944476500008878576"
+
+    def test_an_odd_iccid_is_still_an_id(self) -> None:
+        sim = KEYED_BY_ICCID.read({"iccid": "8944A"})
+        assert (sim.sim_id, sim.iccid, flags(sim)) == ("8944A", None, ["iccid_malformed"])
+
+    @pytest.mark.parametrize("value", [None, "", 8.9e19, False, {}])
+    def test_an_iccid_that_is_none_is_no_id(self, value: Any) -> None:
+        sims, rejected = KEYED_BY_ICCID.read_page([{"iccid": value, "state": "on"}])
+        assert sims == []
+        assert len(rejected) == 1
+
+    @pytest.mark.parametrize(
+        ("record", "reason"),
+        [
+            ({}, "expected an id in `sim_id`, found none"),
+            ({"id": None}, "expected an id in `sim_id`, found none"),
+            ({"id": " "}, "expected an id in `sim_id`, found none"),
+            ({"id": 1.5}, "expected text or a whole number, found float"),
+            ({"id": {"a": 1}}, "expected text or a whole number, found dict"),
+            (None, "expected an object, found NoneType"),
+            ("id=7", "expected an object, found str"),
+            (7, "expected an object, found int"),
+            ([{"id": "7"}], "expected an object, found list"),
+        ],
+    )
+    def test_what_cannot_be_a_sim_is_put_aside_with_its_reason_and_place(self, record: Any, reason: str) -> None:
+        sims, rejected = MAP.read_page([{"id": "a"}, record, {"id": "b"}])
+        assert [sim.sim_id for sim in sims] == ["a", "b"]
+        assert [(one.position, one.reason) for one in rejected] == [(1, reason)]
+        assert json.loads(rejected[0].payload) == record
+
+    def test_a_map_without_an_id_is_refused_when_it_is_made(self) -> None:
+        with pytest.raises(ValueError, match="a record needs an id"):
+            RecordMap(fields={"status": "state"}, statuses=WORDS)
+        with pytest.raises(ValueError, match="no such fields of a SIM: icc, state"):
+            RecordMap(fields={"sim_id": "id", "state": "state", "icc": "x"}, statuses=WORDS)
+
+    def test_a_connector_that_trips_over_a_record_puts_it_aside(self) -> None:
+        tripping = RecordMap(fields={"sim_id": "id", "label": lambda record: record["name"].upper()}, statuses=WORDS)
+        sims, rejected = tripping.read_page([{"id": 1, "name": "a"}, {"id": 2, "name": 7}, {"id": 3}])
+        assert [sim.label for sim in sims] == ["A"]
+        assert [one.reason for one in rejected] == [
+            "expected a record as the carrier documents it, found another shape (AttributeError)",
+            "expected a record as the carrier documents it, found another shape (KeyError)",
+        ]
+
+
+class TestOtherValues:
+    @pytest.mark.parametrize(
+        ("value", "word", "status", "flag"),
+        [
+            ("on", "on", "active", []),
+            ("ON", "ON", "active", []),
+            ("asleep", "asleep", "unknown", ["unknown_status"]),
+            ("", None, "unknown", []),
+            (None, None, "unknown", []),
+            (3, "3", "unknown", ["unknown_status"]),
+            (True, "true", "unknown", ["unknown_status"]),
+            ({"on": 1}, '{"on":1}', "unknown", ["unknown_status"]),
+        ],
+    )
+    def test_an_unlisted_word_is_unknown_counted_and_kept(
+        self, value: Any, word: str | None, status: str, flag: list[str]
+    ) -> None:
+        sim = read(state=value)
+        assert (sim.carrier_status, sim.status, flags(sim)) == (word, status, flag)
+
+    def test_words_may_be_given_anew(self) -> None:
+        words = WORDS.overridden_by({"asleep": StatusMeaning(Lifecycle.SUSPENDED, pending=True)})
+        sim = replace(MAP, statuses=words).read({"id": 1, "state": "asleep"})
+        assert (sim.status, sim.pending) == ("suspended", True)
+
+    def test_a_time_that_is_none_is_flagged_and_kept_beside(self) -> None:
+        sim = read(since="the other day")
+        assert (sim.activated_at, flags(sim)) == (None, ["bad_time"])
+        assert attributes(sim)["as_sent"] == {"activated_at": '"the other day"'}
+
+    @pytest.mark.parametrize(
+        ("value", "time"),
+        [
+            ("2019-07-30T20:00:00Z", datetime(2019, 7, 30, 20, tzinfo=UTC)),
+            ("2018-03-09T07:59:09.000+0000", datetime(2018, 3, 9, 7, 59, 9, tzinfo=UTC)),
+            ("2014-04-01T20:00:00-04:00", datetime(2014, 4, 2, tzinfo=UTC)),
+            ("2018-02-02 22:25:27", datetime(2018, 2, 2, 22, 25, 27, tzinfo=UTC)),
+            (1537953993, datetime(2018, 9, 26, 9, 26, 33, tzinfo=UTC)),
+            (1537953993105, datetime(2018, 9, 26, 9, 26, 33, 105000, tzinfo=UTC)),
+            ("1537953993", datetime(2018, 9, 26, 9, 26, 33, tzinfo=UTC)),
+            (1537953993.5, datetime(2018, 9, 26, 9, 26, 33, 500000, tzinfo=UTC)),
+        ],
+    )
+    def test_times_are_read_in_all_the_vendors_forms(self, value: Any, time: datetime) -> None:
+        assert parse_time(value) == time
+
+    @pytest.mark.parametrize("value", [True, [], "0000-00-00 00:00:00", "yesterday", 1e300, 10**30])
+    def test_what_is_no_time_is_refused(self, value: Any) -> None:
+        with pytest.raises((ValueError, OverflowError, OSError)):
+            parse_time(value)
+
+    def test_everything_else_is_kept_in_attributes(self) -> None:
+        sim = read(name="a", url="https://a", plan={"id": 7}, tags=["x"])
+        assert attributes(sim) == {"plan": {"id": 7}, "tags": ["x"]}
+
+    def test_a_text_that_is_a_structure_is_kept_as_json(self) -> None:
+        assert read(name={"de": "Zähler"}).label == '{"de":"Zähler"}'
+
+    def test_the_later_record_of_a_sim_that_stands_twice_in_a_page_counts(self) -> None:
+        sims, _ = MAP.read_page([{"id": "a", "state": "on"}, {"id": "a", "state": "off"}])
+        diff = diff_page(sims, {}, START)
+        assert [(upsert.sim.sim_id, upsert.sim.status) for upsert in diff.upserts] == [("a", "suspended")]
+
+
+class TestSecrets:
+    SECRETS: ClassVar = {
+        "pin": "1111",
+        "puk": "22222222",
+        "pin1": "3333",
+        "puk_2": "44444444",
+        "arcClientPeerPrivateKey": "private",
+        "pin_puk_codes": {"pin": "5555"},
+        "password": "pass",
+        "deep": [{"er": {"puk": "66666666", "kept": "kept"}}],
+    }
+
+    def test_none_of_them_is_stored_at_any_depth(self) -> None:
+        sims, rejected = MAP.read_page([{"id": "a", **self.SECRETS}, dict(self.SECRETS), [self.SECRETS]])
+        for text in (sims[0].attributes, rejected[0].payload, rejected[1].payload):
+            assert "kept" in text
+            assert not [
+                secret for secret in ("1111", "222", "333", "444", "private", "555", "pass", "666") if secret in text
+            ]
+
+
+@given(st.lists(json_values | st.dictionaries(st.sampled_from([*MAP.fields, "id", "state"]), json_values), max_size=6))
+def test_no_page_of_whatever_json_raises_and_every_sim_can_be_stored(records: list[Any]) -> None:
+    sims, rejected = MAP.read_page(json.loads(json.dumps(records)))
+    assert len(sims) + len(rejected) == len(records)
+    database = sqlite3.connect(":memory:")
+    for sim in sims:
+        database.execute(f"SELECT {', '.join('?' * len(sim))}", [str(value) for value in sim])
+        json.loads(sim.attributes)
+        assert sim.status in set(Lifecycle)
+    for one in rejected:
+        database.execute("SELECT ?", [one.payload])
+    database.close()
+
+
+def test_nul_and_lone_surrogates_become_what_every_database_can_hold() -> None:
+    sim = MAP.read(json.loads('{"id": "a\\u0000", "name": "\\ud800", "x": "\\u0000"}'))
+    assert (sim.sim_id, sim.label) == ("a\ufffd", "?")
+    assert "\x00" not in sim.attributes

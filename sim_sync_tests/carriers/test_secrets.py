@@ -1,0 +1,121 @@
+"""Known secrets are hidden in every form in which they may come back; unknown ones are known by their key."""
+
+import base64
+import json
+import threading
+from urllib.parse import quote, quote_plus, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim_sync.carriers.secrets import HIDDEN, Redactor, is_secret_key, without_secrets
+
+secrets = st.text(min_size=4, max_size=60).filter(lambda text: len(text.strip()) >= 4)
+
+
+@given(secrets, st.text(max_size=20), st.text(max_size=20))
+def test_a_secret_is_hidden_in_whatever_form_it_comes_back(secret: str, before: str, after: str) -> None:
+    redactor = Redactor([secret])
+    encoded = base64.b64encode(secret.encode()).decode()
+    forms = [secret, quote(secret, safe=""), quote_plus(secret), urlencode({"q": secret})[2:], encoded]
+    forms += [json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]]
+    for form in forms:
+        assert redactor(form) == HIDDEN
+        assert HIDDEN in redactor(f"{before}{form}{after}")
+
+
+def test_the_pair_of_http_basic_is_hidden() -> None:
+    encoded = base64.b64encode(b"user:s3cret").decode()
+    assert redacted(["s3cret", "user:s3cret"], f"Authorization: Basic {encoded}") == f"Authorization: Basic {HIDDEN}"
+
+
+def test_a_longer_secret_is_hidden_whole_where_it_holds_a_shorter_one() -> None:
+    assert redacted(["s3cret", "s3cret-and-more"], "x s3cret-and-more y s3cret") == f"x {HIDDEN} y {HIDDEN}"
+
+
+def test_a_secret_that_was_read_with_its_line_end_is_hidden_without_it_too() -> None:
+    assert redacted(["s3cret\n"], "token s3cret") == f"token {HIDDEN}"
+
+
+def test_a_secret_that_is_no_text_is_hidden_too() -> None:
+    assert redacted(["s3cret\udcff"], "token s3cret\udcff and s3cret%FF") == f"token {HIDDEN} and {HIDDEN}"
+
+
+def test_words_are_not_hidden_because_a_secret_is_short() -> None:
+    assert redacted(["a", "", "abc"], "abc and a cab") == "abc and a cab"
+
+
+def test_a_token_that_was_just_issued_is_hidden_from_then_on() -> None:
+    redactor = Redactor()
+    assert redactor("fresh-token") == "fresh-token"
+    redactor.add("fresh-token")
+    assert redactor("fresh-token") == HIDDEN
+
+
+def test_no_secret_is_lost_when_many_threads_add_theirs() -> None:
+    redactor = Redactor()
+    together = threading.Barrier(8)
+
+    def add(number: int) -> None:
+        together.wait(timeout=30)
+        for n in range(50):
+            redactor.add(f"secret-{number}-{n}-end")
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(redactor(f"secret-{number}-{n}-end") == HIDDEN for number in range(8) for n in range(50))
+
+
+def test_a_redactor_shows_nothing_of_what_it_hides() -> None:
+    assert "s3cret" not in repr(Redactor(["s3cret"]))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "pin",
+        "pin1",
+        "PUK",
+        "puk_2",
+        "pin_puk_codes",
+        "password",
+        "clientSecret",
+        "arcClientPeerPrivateKey",
+        "apiKey",
+        "X-Api-Key",
+        "authKey",
+        "token",
+        "access_token",
+        "sessionToken",
+        "Authorization",
+        "credentials",
+        "ki",
+        "opc",
+    ],
+)
+def test_a_key_that_names_a_secret_is_known(key: str) -> None:
+    assert is_secret_key(key)
+
+
+@pytest.mark.parametrize(
+    "key", ["iccid", "pinned", "status", "shipping", "imsi", "kind", "operator", "topic", "tokens_used", "opcode"]
+)
+def test_other_keys_are_none(key: str) -> None:
+    assert not is_secret_key(key)
+
+
+def test_secrets_are_taken_out_of_a_record_at_any_depth() -> None:
+    record = {
+        "iccid": "89",
+        "pin": "1234",
+        "profiles": [{"id": 1, "arcClientPeerPrivateKey": "k", "deep": {"puk2": 1}}],
+    }
+    assert without_secrets(record) == {"iccid": "89", "profiles": [{"id": 1, "deep": {}}]}
+
+
+def redacted(secrets: list[str], text: str) -> str:
+    return Redactor(secrets)(text)

@@ -1,0 +1,212 @@
+"""A limit that several processes share: one file, locks that die with their process, and no trace of the key."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sim_sync.carriers.pacing import Turn, held, next_turn
+from sim_sync.carriers.settings import RateLimit
+from sim_sync.carriers.shared_limits import SharedTraffic
+from sim_sync.carriers.throttle import Turnstile
+from sim_sync.core.errors import ConfigError, StopRequested, TransientError
+from sim_sync_tests.fakes.moving_time import MovingTime
+
+KEY = "the-account-of-everybody"
+
+_REQUESTS = """
+import sys, time
+from sim_sync.carriers.settings import RateLimit
+from sim_sync.carriers.throttle import Turnstile
+
+class Waiter:
+    def wait(self, seconds):
+        time.sleep(seconds)
+
+limit = RateLimit(requests_per_second=float(sys.argv[2]), max_in_flight=int(sys.argv[3]), shared_key=sys.argv[1])
+turnstile = Turnstile(limit, Waiter(), carrier="acme", park_after_seconds=300)
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(int(sys.argv[4])):
+    with turnstile.admitted() as admission:
+        print(admission.admitted_at, flush=True)
+        if sys.argv[5:]:
+            sys.stdin.readline()
+"""
+
+
+@contextmanager
+def requests(
+    folder: Path, *, rate: float, in_flight: int, count: int, stay: bool = False
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that sends requests as soon as it is told; `stay`: it keeps each until it is told again."""
+    arguments = [KEY, str(rate), str(in_flight), str(count), *(["stay"] if stay else [])]
+    with subprocess.Popen(
+        [sys.executable, "-c", _REQUESTS, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "SIM_SYNC_STATE_DIR": str(folder)},
+    ) as process:
+        try:
+            assert line(process) == "ready"
+            yield process
+        finally:
+            process.kill()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def turnstile(folder: Path, time: MovingTime, limit: RateLimit) -> Turnstile:
+    store = SharedTraffic(folder / "limits", KEY)
+    return Turnstile(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic, store=store)
+
+
+def test_three_processes_together_keep_the_limit(tmp_path: Path) -> None:
+    with (
+        requests(tmp_path, rate=40, in_flight=3, count=20) as one,
+        requests(tmp_path, rate=40, in_flight=3, count=20) as two,
+        requests(tmp_path, rate=40, in_flight=3, count=20) as three,
+    ):
+        for process in (one, two, three):
+            tell(process)
+        times = sorted(float(line(process)) for _ in range(20) for process in (one, two, three))
+    assert max(sum(1 for time in times if start <= time < start + 1) for start in times) <= 40
+    assert len(times) == 60
+
+
+def test_a_killed_process_gives_back_its_place(tmp_path: Path) -> None:
+    limit = RateLimit(max_in_flight=1, shared_key=KEY)
+    with requests(tmp_path, rate=1000, in_flight=1, count=2, stay=True) as process:
+        tell(process)
+        line(process)  # it has taken the only place
+        blocked = turnstile(tmp_path, MovingTime(stop_at_wait=20), limit)
+        with pytest.raises(StopRequested), blocked.admitted():
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=30)
+        time = MovingTime()
+        with turnstile(tmp_path, time, limit).admitted():
+            assert time.waits == []
+
+
+def test_a_hold_is_heard_by_every_process(tmp_path: Path) -> None:
+    time = MovingTime()
+    limit = RateLimit(shared_key=KEY)
+    turnstile(tmp_path, time, limit).hold(30)
+    with turnstile(tmp_path, time, limit).admitted() as admission:
+        assert admission.admitted_at == 1030.0
+
+
+def test_the_pace_is_halved_for_every_process(tmp_path: Path) -> None:
+    time = MovingTime()
+    limit = RateLimit(requests_per_second=10, shared_key=KEY)
+    one, other = turnstile(tmp_path, time, limit), turnstile(tmp_path, time, limit)
+    with one.admitted() as admission:
+        pass
+    one.slow_down(admission)
+    times = []
+    for _ in range(5):
+        with other.admitted() as admission:
+            times.append(admission.admitted_at)
+    assert 3 / (times[-1] - times[1]) <= 5
+
+
+def test_places_are_shared_between_threads_of_a_process_too(tmp_path: Path) -> None:
+    store = SharedTraffic(tmp_path, KEY)
+    first, second = store.take_slot(2), store.take_slot(2)
+    assert first is not None
+    assert second is not None
+    assert store.take_slot(2) is None
+    first()
+    third = store.take_slot(2)
+    assert third is not None
+    second()
+    third()
+
+
+def test_a_place_may_be_given_back_by_another_thread(tmp_path: Path) -> None:
+    store = SharedTraffic(tmp_path, KEY)
+    give_back = store.take_slot(1)
+    assert give_back is not None
+    thread = threading.Thread(target=give_back)
+    thread.start()
+    thread.join()
+    assert store.take_slot(1) is not None
+
+
+def test_the_key_stands_in_no_name_and_in_no_file(tmp_path: Path) -> None:
+    store = SharedTraffic(tmp_path, KEY)
+    store.change(lambda traffic: (held(traffic, 1000.0, seconds=5), None))
+    give_back = store.take_slot(1)
+    assert give_back is not None
+    give_back()
+    files = list(tmp_path.iterdir())
+    assert files
+    for file in files:
+        assert KEY not in file.name
+        assert KEY.encode() not in file.read_bytes()
+
+
+def test_a_file_that_is_no_database_any_more_is_replaced(tmp_path: Path) -> None:
+    store = SharedTraffic(tmp_path, KEY)
+    store.change(lambda traffic: (traffic, None))
+    (file,) = tmp_path.glob("*.sqlite")
+    file.write_bytes(b"what a power cut left" * 100)
+    with pytest.raises(TransientError, match="cannot be kept"):
+        store.change(lambda traffic: (traffic, None))
+    assert store.change(lambda traffic: next_turn(traffic, RateLimit(), 1.0)) == Turn()
+
+
+def test_a_state_of_another_version_starts_afresh(tmp_path: Path) -> None:
+    store = SharedTraffic(tmp_path, KEY)
+    store.change(lambda traffic: (traffic, None))
+    (file,) = tmp_path.glob("*.sqlite")
+    connection = sqlite3.connect(file)
+    connection.execute('UPDATE traffic SET state = \'{"of": "old"}\'')
+    connection.commit()
+    connection.close()
+    assert store.change(lambda traffic: next_turn(traffic, RateLimit(), 1.0)) == Turn()
+
+
+def test_a_rule_that_fails_changes_nothing_and_locks_nothing(tmp_path: Path) -> None:
+    store = SharedTraffic(tmp_path, KEY)
+    store.change(lambda traffic: (held(traffic, 1000.0, seconds=5), None))
+
+    with pytest.raises(ZeroDivisionError):
+        store.change(lambda traffic: (traffic, 1 // 0))
+    assert store.change(lambda traffic: (traffic, traffic.held_until)) == 1005.0
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_its_variable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="SIM_SYNC_STATE_DIR: expected a folder that can be written"):
+        SharedTraffic(tmp_path / "file" / "limits", KEY).change(lambda traffic: (traffic, None))
+
+
+def test_the_folder_is_the_one_that_the_environment_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIM_SYNC_STATE_DIR", str(tmp_path / "state"))
+    time = MovingTime()
+    limit = RateLimit(shared_key=KEY)
+    with Turnstile(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic).admitted():
+        assert sorted(file.suffix for file in (tmp_path / "state" / "limits").iterdir()) == [".lock", ".sqlite"]
+    monkeypatch.delenv("SIM_SYNC_STATE_DIR")
+    monkeypatch.chdir(tmp_path)
+    with Turnstile(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic).admitted():
+        assert (tmp_path / ".sim_sync" / "limits").is_dir()
