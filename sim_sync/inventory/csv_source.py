@@ -3,7 +3,6 @@
 What the cells mean is in `parsing`.
 """
 
-import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -119,7 +118,8 @@ def _as_text(settings: CsvInventorySettings) -> dict[str, Any]:
 
 def _refuse_unknown_encoding(settings: CsvInventorySettings) -> None:
     try:
-        codecs.lookup(settings.encoding)
+        # Python knows encodings of other things than text too, such as base64; those refuse a text.
+        _ = "".encode(settings.encoding)
     except LookupError:
         raise InventoryError(
             f"the inventory's `encoding` is {settings.encoding!r}: expected utf-8, cp1252 or another that Python knows"

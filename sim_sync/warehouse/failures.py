@@ -25,6 +25,7 @@ _SQLITE_EXPECTED: Mapping[int, str] = {
     26: "a SQLite database",
 }
 _TABLES = "the tables of this version of sim_sync; run `sim-sync check` to see which are there"
+_OWN_TABLES = "a database in which no other program has tables of the same names"
 _SQLITE_LACKS = ("no such table", "no such column", "has no column named")
 
 #: PostgreSQL's classes of errors (appendix "PostgreSQL Error Codes") that pass: connection, serialization and deadlock,
@@ -40,6 +41,7 @@ _POSTGRESQL_EXPECTED: Mapping[str, str] = {
     "25006": "a database that can be written, not a standby",
     "42501": "a user that may create, read and write the tables",
     "42P01": _TABLES,
+    "42P07": _OWN_TABLES,
     "42703": _TABLES,
 }
 #: A refused connection comes without a code, so its English text has to do; in another language it is tried again.
@@ -94,6 +96,8 @@ def passes_by_itself(error: DBAPIError) -> bool:
 def _expected_instead(error: DBAPIError) -> str | None:
     told = str(error.orig)
     if (code := _sqlite_code(error)) is not None:
+        if told.endswith("already exists"):
+            return _OWN_TABLES
         lacks = any(words in told for words in _SQLITE_LACKS)
         return _TABLES if lacks else _SQLITE_EXPECTED.get(code)
     if (state := _sqlstate(error)) is not None:

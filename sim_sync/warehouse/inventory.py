@@ -162,7 +162,9 @@ def _apply(connection: sa.Connection, carrier: str, now: datetime) -> LoadCounts
         ~sa.exists().where(same)
     )
     columns = ["carrier", "iccid", *_TOLD, "loaded_at"]
-    inserted = connection.execute(inventory_sims.insert().from_select(columns, new)).rowcount
+    insert = inventory_sims.insert().from_select(columns, new)
+    # psycopg forgets the count of an INSERT unless SQLAlchemy is told to keep it.
+    inserted = connection.execute(insert.execution_options(preserve_rowcount=True)).rowcount
     gone = sa.and_(_ours.carrier == carrier, is_there, ~sa.exists().where(_listed.c.iccid == _ours.iccid))
     removed = connection.execute(update.where(gone).values(removed_at=now)).rowcount
 

@@ -16,6 +16,8 @@ there = temporary_table("sims_there", "iccid", "sim_id", key=("iccid",))
 pairs = temporary_table("sim_pairs", "iccid", "sim_id", "their_iccid", key=("iccid",))
 # Who is left over is asked from both sides; without this, SQLite reads all pairs for each SIM of the carrier.
 sa.Index("ix_sim_pairs_their_iccid", pairs.c.their_iccid)
+_our_left = temporary_table("our_left_over", "stem", "digits", "iccid", "sim_id", key=("stem", "digits"))
+_their_left = temporary_table("their_left_over", "stem", "digits", "iccid", "sim_id", key=("stem", "digits"))
 
 _ours = inventory_sims.c
 _theirs = carrier_sims.c
@@ -74,34 +76,34 @@ def _pair_same_form(connection: sa.Connection, carrier: str) -> None:
 
 
 def _pair_other_form(connection: sa.Connection, carrier: str) -> None:
-    our_left = _left_over(
-        sa.select(_ours.iccid, sa.null().label("sim_id")).where(
-            ours_of(carrier), ~sa.exists().where(pairs.c.iccid == _ours.iccid)
-        )
+    our_left = sa.select(_ours.iccid, sa.null().label("sim_id")).where(
+        ours_of(carrier), ~sa.exists().where(pairs.c.iccid == _ours.iccid)
     )
-    their_left = _left_over(
-        sa.select(there.c.iccid, there.c.sim_id).where(~sa.exists().where(pairs.c.their_iccid == there.c.iccid))
+    their_left = sa.select(there.c.iccid, there.c.sim_id).where(
+        ~sa.exists().where(pairs.c.their_iccid == there.c.iccid)
     )
+    # Tables, not subqueries: PostgreSQL has to know how many are left to join them in a good way.
+    _fill_left_over(connection, _our_left, our_left)
+    _fill_left_over(connection, _their_left, their_left)
     # 19 digits here and 20 there, or the other way round.
-    other_form = sa.and_(our_left.c.stem == their_left.c.stem, our_left.c.digits + their_left.c.digits == 39)
-    found = sa.select(our_left.c.iccid, their_left.c.sim_id, their_left.c.iccid.label("their_iccid")).where(other_form)
-    connection.execute(pairs.insert().from_select(["iccid", "sim_id", "their_iccid"], found))
+    other_form = sa.and_(_our_left.c.stem == _their_left.c.stem, _our_left.c.digits != _their_left.c.digits)
+    found = sa.select(_our_left.c.iccid, _their_left.c.sim_id, _their_left.c.iccid.label("their_iccid"))
+    connection.execute(pairs.insert().from_select(["iccid", "sim_id", "their_iccid"], found.where(other_form)))
+    _our_left.drop(connection)
+    _their_left.drop(connection)
 
 
-def _left_over(unmatched: sa.Select[tuple[str, str]]) -> sa.Subquery:
-    """Return the stems of unmatched ICCIDs, each with the only ICCID of 19 or of 20 digits that has it."""
+def _fill_left_over(connection: sa.Connection, table: sa.Table, unmatched: sa.Select[tuple[str, str]]) -> None:
+    """Create a table of the stems of unmatched ICCIDs, each with the only ICCID of 19 or of 20 digits that has it."""
     rows = unmatched.subquery()
     stem = sa.func.substr(rows.c.iccid, 1, _STEM_DIGITS)
     digits = sa.func.length(rows.c.iccid)
-    return (
-        sa.select(
-            stem.label("stem"),
-            digits.label("digits"),
-            sa.func.min(rows.c.iccid).label("iccid"),
-            sa.func.min(rows.c.sim_id).label("sim_id"),
-        )
+    alone = (
+        sa.select(stem, sa.cast(digits, sa.Text()), sa.func.min(rows.c.iccid), sa.func.min(rows.c.sim_id))
         .where(digits.in_([_STEM_DIGITS, _STEM_DIGITS + 1]))
         .group_by(stem, digits)
         .having(sa.func.count() == 1)
-        .subquery()
     )
+    table.create(connection)
+    connection.execute(table.insert().from_select(["stem", "digits", "iccid", "sim_id"], alone))
+    analyzed(connection, table)

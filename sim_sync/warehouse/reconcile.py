@@ -125,4 +125,6 @@ def _insert_new(connection: sa.Connection, carrier: str, kind: Kind, since_now: 
         found.c.kind == kind.value, ~sa.exists().where(known)
     )
     columns = ["carrier", "kind", "field", "iccid", "ours", "theirs", "severity", *since_now]
-    return connection.execute(sim_discrepancies.insert().from_select(columns, new)).rowcount
+    insert = sim_discrepancies.insert().from_select(columns, new)
+    # psycopg forgets the count of an INSERT unless SQLAlchemy is told to keep it.
+    return connection.execute(insert.execution_options(preserve_rowcount=True)).rowcount

@@ -9,6 +9,8 @@ from sim_sync.config import CarrierConfig
 from sim_sync.core.opening import Opened, OpenRequest, Trigger
 from sim_sync.core.ports import SessionStore
 from sim_sync.core.session import Session, State
+from sim_sync.worker.crash import armed_crash_point
+from sim_sync.worker.marked_carrier import MarkedCarrier
 from sim_sync.worker.patience import PatientStore
 from sim_sync.worker.processes import this_process
 from sim_sync.worker.stopping import Stop, stopped_by_signals
@@ -64,7 +66,7 @@ def walk_carrier(
     with stopped_by_signals(stop):
         return work_on(
             session,
-            carrier.build(stop),
+            MarkedCarrier(carrier.build(stop), armed_crash_point()),
             store,
             limits=limits,
             stop=stop,

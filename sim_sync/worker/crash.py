@@ -34,7 +34,7 @@ def armed_crash_point(environ: Mapping[str, str] = os.environ) -> CrashPoint:
 
 def _parse(armed: str) -> tuple[str, int]:
     name, _, count = armed.rpartition(":")
-    if name not in CRASH_POINTS or not count.isdigit() or int(count) < 1:
+    if name not in CRASH_POINTS or not count.isdecimal() or int(count) < 1:
         expected = f"POINT:COUNT, with POINT one of {', '.join(CRASH_POINTS)}"
         raise ConfigError([Problem("environment", VARIABLE, expected, armed)])
     return name, int(count)

@@ -43,6 +43,8 @@ def _renew(store: SessionStore, claim: Claim, stop: Stop) -> None:
     except TransientError as error:
         # The step in hand meets the same trouble and decides; the lease has two more chances.
         _log.warning("the lease on carrier %s could not be renewed: %s", claim.carrier, error)
+    except Exception:  # noqa: BLE001 - a keeper that dies of it would leave the next two chances unused
+        _log.exception("the lease on carrier %s could not be renewed", claim.carrier)
     else:
         if session.state is State.PAUSED:
             stop.request(StopReason.PAUSED)

@@ -32,14 +32,21 @@ Answer = TypeVar("Answer")
 
 
 class PatientStore:
-    """A `SessionStore` that asks another one again while the warehouse is unavailable."""
+    """A `SessionStore` that asks another one again while the warehouse is unavailable, `attempts` times at most."""
 
-    def __init__(self, store: SessionStore, waiter: Waiter, *, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        store: SessionStore,
+        waiter: Waiter,
+        *,
+        attempts: int = _ATTEMPTS,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._store = store
         self._chance = chance
         self._retrying = Retrying(
             retry=retry_if_exception_type(WarehouseUnavailable),
-            stop=stop_after_attempt(_ATTEMPTS),
+            stop=stop_after_attempt(attempts),
             wait=self._wait_seconds,
             sleep=waiter.wait,
             before_sleep=_warn,

@@ -3,21 +3,31 @@
 import os
 import socket
 from functools import cache
+from pathlib import Path
 
 import psutil
 
 from sim_sync.core.opening import Process
 
+#: Linux gives every boot a name; elsewhere its time has to do.
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+#: Two readings of the same moment may differ by this much: the clock is being put right meanwhile.
+_SLACK_SECONDS = 5.0
+
 
 def this_process() -> Process:
     """Return the process that asks."""
-    return Process(this_host(), os.getpid(), _started(psutil.Process()))
+    return Process(this_host(), os.getpid(), f"{_started(psutil.Process()):.2f}")
 
 
 @cache
 def this_host() -> str:
     """Return a name for this host and its boot: after a reboot, no earlier process is taken for a living one."""
-    return f"{socket.gethostname()}#{int(psutil.boot_time())}"
+    try:
+        boot = _BOOT_ID.read_text().strip()
+    except OSError:
+        boot = f"{psutil.boot_time():.0f}"
+    return f"{socket.gethostname()}#{boot}"
 
 
 def is_known_dead(process: Process | None) -> bool:
@@ -32,17 +42,23 @@ def is_known_dead(process: Process | None) -> bool:
         return True
     try:
         running = psutil.Process(process.pid)
-        return _started(running) != process.started or running.status() == psutil.STATUS_ZOMBIE
+        return _differ(process.started, str(_started(running))) or running.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:
         return False
 
 
-def _differ(boot: str, boot_here: str) -> bool:
-    # The kernel derives the boot time from two clocks, so it may move by a second.
-    return abs(int(boot or 0) - int(boot_here or 0)) > 5
+def _differ(told: str, found: str) -> bool:
+    try:
+        return abs(float(told) - float(found)) > _SLACK_SECONDS
+    except ValueError:
+        return told != found
 
 
-def _started(process: psutil.Process) -> str:
-    return f"{process.create_time():.2f}"
+def _started(process: psutil.Process) -> float:
+    """Return when a process started, in seconds after the boot.
+
+    The time of day would not do: it moves when the clock is put right, and a living process would be taken for another.
+    """
+    return process.create_time() - psutil.boot_time()

@@ -1,9 +1,10 @@
 """How a running sync is asked to stop, and how every wait of it hears that at once."""
 
+import queue
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from sim_sync.core.errors import StopRequested
@@ -16,7 +17,9 @@ class Stop:
     """A request to stop, raised by a signal, by the lease keeper or by a person; the first reason counts."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        # Not an Event: a signal is handled inside of the very wait that it is to end, where the lock of an Event may be
+        # taken. This queue is the one thing of the standard library that may be filled from there.
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._reason: StopReason | None = None
         self._error: BaseException | None = None
         #: The signal that asked, if one did.
@@ -36,12 +39,14 @@ class Stop:
         """Ask to stop; every wait in progress ends now."""
         if self._reason is None:
             self._reason, self._error = reason, error
-        self._event.set()
+        self._calls.put(None)
 
     def wait(self, seconds: float) -> None:
         """Wait, as a `Waiter` does: return after `seconds`, or raise `StopRequested` when asked to stop."""
-        if self._event.wait(max(seconds, 0.0)):
-            raise StopRequested(f"a wait of {seconds:.0f} s was cut short: {(self._reason or '')}")
+        with suppress(queue.Empty):
+            self._calls.get(timeout=max(seconds, 0.0))
+            self._calls.put(None)  # for every other wait, and the next
+            raise StopRequested(f"a wait of {seconds:.0f} s was cut short: {self._reason}")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from sim_sync.core.errors import (
     StopRequested,
     TransientError,
 )
-from sim_sync.core.ports import CarrierSource, SessionStore
+from sim_sync.core.ports import CarrierSource, SessionStore, Waiter
 from sim_sync.core.session import Event, Session
 from sim_sync.core.sync import QuarantineLimit, StepRules, StopReason, walk
 from sim_sync.worker.lease import kept_lease
@@ -22,7 +22,12 @@ from sim_sync.worker.stopping import Stop
 
 _log = logging.getLogger("sim_sync.worker")
 
+#: The last word of a run that was told to end is tried for 3.5 seconds: whoever ends it does not wait long.
+_LAST_ATTEMPTS = 4
+
 _EVENT_OF_STOP = {
+    StopReason.PARKED: Event.WAIT_TOO_LONG,
+    StopReason.FAILED: Event.GAVE_UP,
     StopReason.PAUSED: Event.PAUSED_BY_OPERATOR,
     StopReason.SHUTDOWN: Event.STOPPED_BY_MACHINE,
     StopReason.PAGE_BUDGET: Event.STOPPED_BY_MACHINE,
@@ -59,48 +64,62 @@ def work_on(
     on_checkpoint: Callable[[Session], None],
     was_terminated: Callable[[], bool] = lambda: False,
     monotonic: Callable[[], float] = time.monotonic,
+    last_waiter: Waiter | None = None,
 ) -> Outcome:
     """Walk a claimed session and leave it in the state that says what happened.
 
     `was_terminated` is asked after a signal: True if a person ended the run (a pause), False for a deploy.
+    `last_waiter` waits between the attempts to leave the session; unlike all other waits, no stop cuts these short.
 
     Returns normally for everything that a session has a word for. An error that it has no word for (a bug, a database
-    that stays away) leaves the session interrupted, and is raised.
+    that stays away) leaves the session interrupted, and is raised; if even that cannot be written, its lease runs out.
     """
-    patient = PatientStore(store, stop)
     rules = StepRules(
         should_stop=_stop_question(limits, stop, monotonic),
         on_checkpoint=on_checkpoint,
         quarantine=limits.quarantine,
     )
+    last_words = PatientStore(store, last_waiter or Stop(), attempts=_LAST_ATTEMPTS)
     try:
         with kept_lease(store, session.claim, lease_seconds=limits.lease_seconds, stop=stop):
-            reason = walk(session, carrier, patient, rules)
-    except StopRequested:
-        reason = stop.reason
-    except Fenced as lost:
-        return Outcome(store.session(session.session_id), StopReason.FENCED, lost)
-    except ParkRequired as wait:
-        parked = store.release(session.claim, Event.WAIT_TOO_LONG, error=str(wait), wait_seconds=wait.wait_seconds)
-        return Outcome(parked, StopReason.PARKED, wait)
-    except CarrierError as error:
-        return Outcome(store.release(session.claim, Event.GAVE_UP, error=str(error)), StopReason.FAILED, error)
-    except BaseException as error:
-        _release_after(error, session, store)
+            reason, error = _walk(session, carrier, PatientStore(store, stop), rules, stop)
+        if reason is StopReason.SHUTDOWN and was_terminated():
+            reason = StopReason.PAUSED
+    except BaseException as unnamed:
+        _release_after(unnamed, session, last_words)
         raise
+    return _leave(session, reason, error, last_words)
+
+
+def _walk(
+    session: Session, carrier: CarrierSource, store: SessionStore, rules: StepRules, stop: Stop
+) -> tuple[StopReason | None, SimSyncError | None]:
+    """Walk, and return why the walk stopped (None: it is at its end) with the error behind that, if there is one."""
+    try:
+        reason = walk(session, carrier, store, rules)
+    except StopRequested:
+        reason = stop.reason or StopReason.SHUTDOWN
+    except Fenced as lost:
+        return StopReason.FENCED, lost
+    except ParkRequired as wait:
+        return StopReason.PARKED, wait
+    except CarrierError as error:
+        return StopReason.FAILED, error
     reason = reason or stop.reason  # a stop that arrived with the last page: closing is the next run's
-    if reason is None:
-        return Outcome(store.session(session.session_id), None)
-    if reason is StopReason.SHUTDOWN and was_terminated():
-        reason = StopReason.PAUSED
-    return _stopped(session, reason, store, stop)
+    lost_elsewhere = stop.error if reason is StopReason.FENCED else None
+    return reason, lost_elsewhere if isinstance(lost_elsewhere, SimSyncError) else None
 
 
-def _stopped(session: Session, reason: StopReason, store: SessionStore, stop: Stop) -> Outcome:
-    if reason is StopReason.FENCED:
-        error = stop.error if isinstance(stop.error, SimSyncError) else None
+def _leave(session: Session, reason: StopReason | None, error: SimSyncError | None, store: SessionStore) -> Outcome:
+    if reason is None or reason is StopReason.FENCED:  # there is closing left to do, or the session is another one's
         return Outcome(store.session(session.session_id), reason, error)
-    return Outcome(store.release(session.claim, _EVENT_OF_STOP[reason], error=None), reason)
+    told = None if error is None else str(error)
+    wait_seconds = error.wait_seconds if isinstance(error, ParkRequired) else None
+    try:
+        left = store.release(session.claim, _EVENT_OF_STOP[reason], error=told, wait_seconds=wait_seconds)
+    except TransientError as unavailable:
+        raise unavailable from error
+    return Outcome(left, reason, error)
 
 
 def _stop_question(
@@ -128,6 +147,6 @@ def _release_after(error: BaseException, session: Session, store: SessionStore) 
     """Leave a word in the session before the error goes on; if even that fails, the lease runs out by itself."""
     told = str(error) if isinstance(error, SimSyncError) else f"{type(error).__name__}: {error}"
     try:
-        store.release(session.claim, Event.STOPPED_BY_MACHINE, error=told or type(error).__name__)
-    except TransientError as unavailable:
-        _log.warning("carrier %s: the session could not be released: %s", session.carrier, unavailable)
+        store.release(session.claim, Event.STOPPED_BY_MACHINE, error=told)
+    except SimSyncError as refused:
+        _log.warning("carrier %s: the session could not be released: %s", session.carrier, refused)

@@ -38,6 +38,11 @@ class ProgressRules:
         session = committed(under_test, opened(under_test), page_to(1))
         assert (session.records_expected, session.pages_expected) == (7, 4)
 
+    def test_a_walk_that_saw_nothing_is_no_expectation(self, under_test: StoreUnderTest) -> None:
+        night(under_test, [])
+        under_test.clock.advance(1)
+        assert opened(under_test).records_expected is None
+
     def test_without_any_total_nothing_is_expected(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test)
         under_test.clock.advance(10)

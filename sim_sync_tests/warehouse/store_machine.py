@@ -93,6 +93,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def both(self, ask: Callable[[StoreUnderTest, str], Any]) -> Any:
         """Ask both stores, and return the answer (or the error) that they agree on."""
+        self.clock.advance(1)  # no two things happen at the same moment
         before = self._everything(self.real, "real")
         told, real = self._answer(ask, self.told, "told"), self._answer(ask, self.real, "real")
         self._learn_ids()
@@ -163,6 +164,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def run_opens(
         self,
+        *,
         carrier: str,
         owner: str,
         trigger: Trigger,
@@ -203,13 +205,19 @@ class StoreMachine(RuleBasedStateMachine):
         """A run that nothing happens to: it opens, walks some pages, and closes if these were all."""
         everybody = set(OWNERS)
         worker = self.run_opens(
-            carrier, owner, Trigger.OPERATOR, everybody, restart=False, config="config-1", crash_at=None
+            carrier=carrier,
+            owner=owner,
+            trigger=Trigger.OPERATOR,
+            gone=everybody,
+            restart=False,
+            config="config-1",
+            crash_at=None,
         )
         if not isinstance(worker, Worker):
             return multiple()
         for number, sims in enumerate(pages, start=1):
             is_last = ends and number == len(pages)
-            self.worker_commits(worker, sims, is_last=is_last, is_bad=False, total=None, crash_at=None)
+            self.worker_commits(worker=worker, sims=sims, is_last=is_last, is_bad=False, total=None, crash_at=None)
         if worker.cursor is None:
             self.worker_closes(worker, crash_at=None)
         return worker
@@ -223,7 +231,7 @@ class StoreMachine(RuleBasedStateMachine):
         crash_at=_sometimes("commit_page"),
     )
     def worker_commits(
-        self, worker: Worker, sims: list[Any], is_last: bool, is_bad: bool, total: int | None, crash_at: str | None
+        self, *, worker: Worker, sims: list[Any], is_last: bool, is_bad: bool, total: int | None, crash_at: str | None
     ) -> None:
         if worker.cursor is None:
             return

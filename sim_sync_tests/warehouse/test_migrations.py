@@ -143,6 +143,14 @@ def test_a_newer_schema_is_refused_and_left_alone(bare_engine: sa.Engine) -> Non
         assert connection.execute(sa.select(VERSION.c.version_num)).scalar_one() == "9999"
 
 
+def test_another_programs_table_of_the_same_name_is_told_and_left_alone(bare_engine: sa.Engine) -> None:
+    with bare_engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE inventory_sims (theirs int)")
+    with pytest.raises(ConfigError, match="a database in which no other program has tables of the same names"):
+        migrate(bare_engine)
+    assert sa.inspect(bare_engine).get_table_names() == ["inventory_sims"]
+
+
 def test_the_state_of_a_schema_is_told_without_changing_it(bare_engine: sa.Engine) -> None:
     with reading(bare_engine, "looking") as connection:
         assert schema_state(connection, bare_engine) is SchemaState.MISSING

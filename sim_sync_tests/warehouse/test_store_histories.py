@@ -16,13 +16,18 @@ def live_through(engine: sa.Engine, histories: int) -> None:
         empty_tables(engine)
         return SqlUnderTest(engine, clock)
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: StoreMachine(start),
+    class Histories(StoreMachine):
+        def __init__(self) -> None:
+            super().__init__(start)
+
+    run_state_machine_as_test(
+        Histories,
         settings=settings(
             max_examples=histories,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
         ),
     )
 

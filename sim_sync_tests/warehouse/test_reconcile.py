@@ -1,0 +1,247 @@
+"""The comparison, case by case: which SIM is which, what differs, how bad it is, and what is refused."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from sim_sync.core.errors import InputError
+from sim_sync.core.sims import Lifecycle, Sim
+from sim_sync.inventory import InventorySim
+from sim_sync.warehouse.content import exact_digests
+from sim_sync.warehouse.inventory import load_inventory
+from sim_sync.warehouse.kinds import COMPARABLE_FIELDS
+from sim_sync.warehouse.reconcile import reconcile
+from sim_sync_tests.fakes.clock import START
+from sim_sync_tests.fakes.fleet import CARRIER, a_page
+from sim_sync_tests.warehouse.databases import SqlUnderTest, rows_of
+from sim_sync_tests.warehouse.store_under_test import committed, night, opened
+
+STEM = "8988303000008013931"
+
+
+def theirs(iccid: str | None = STEM, sim_id: str | None = None, **fields: Any) -> Sim:
+    return Sim(sim_id=sim_id or f"id-{iccid}", iccid=iccid, iccid_raw=iccid, status="active")._replace(**fields)
+
+
+def ours(iccid: str = STEM, carrier: str = CARRIER, **fields: Any) -> InventorySim:
+    return InventorySim(carrier, iccid, iccid, status="active")._replace(**fields)
+
+
+def compared(
+    engine: sa.Engine,
+    listed: Sequence[InventorySim],
+    fleet: Sequence[Sim],
+    fields: Sequence[str] = COMPARABLE_FIELDS,
+) -> Mapping[tuple[str, str, str], tuple[str | None, str | None, str]]:
+    """Load, walk and compare, and return what is open: kind, field and ICCID to ours, theirs and severity."""
+    under_test = SqlUnderTest(engine)
+    load_inventory(engine, CARRIER, listed, allow_empty=True, now=under_test.clock.now())
+    night(under_test, fleet)
+    reconcile(engine, CARRIER, fields)
+    return {
+        (row["kind"], row["field"], row["iccid"]): (row["ours"], row["theirs"], row["severity"])
+        for row in sorted(rows_of(engine, "sim_discrepancies"), key=lambda row: str(row["iccid"]))
+        if row["resolved_at"] is None
+    }
+
+
+@pytest.mark.parametrize(
+    ("our_form", "their_form"), [(STEM, STEM), (STEM + "1", STEM + "1"), (STEM, STEM + "1"), (STEM + "1", STEM)]
+)
+def test_a_sim_is_the_same_with_or_without_its_check_digit(engine: sa.Engine, our_form: str, their_form: str) -> None:
+    assert compared(engine, [ours(our_form)], [theirs(their_form)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("our_forms", "their_forms"),
+    [
+        ([STEM], [STEM + "1", STEM + "2"]),
+        ([STEM + "1", STEM + "2"], [STEM]),
+        ([STEM + "1"], [STEM + "2"]),
+        ([STEM[:18]], [STEM]),
+        ([STEM + "12"], [STEM + "1"]),
+    ],
+)
+def test_nothing_is_matched_by_guess(engine: sa.Engine, our_forms: list[str], their_forms: list[str]) -> None:
+    found = compared(engine, [ours(iccid) for iccid in our_forms], [theirs(iccid) for iccid in their_forms])
+    assert {key[::2] for key in found} == {
+        *(("missing_at_carrier", iccid) for iccid in our_forms),
+        *(("unknown_to_us", iccid) for iccid in their_forms),
+    }
+
+
+def test_a_whole_fleet_may_be_listed_in_the_other_form(engine: sa.Engine) -> None:
+    stems = [f"8988303{number:012d}" for number in range(3_000)]
+    found = compared(engine, [ours(stem) for stem in stems[:2_990]], [theirs(f"{stem}7") for stem in stems[10:]])
+    assert {kind: [key[2] for key in found if key[0] == kind] for kind in ("missing_at_carrier", "unknown_to_us")} == {
+        "missing_at_carrier": stems[:10],
+        "unknown_to_us": [f"{stem}7" for stem in stems[2_990:]],
+    }
+    assert len(found) == 20
+
+
+def test_the_same_form_goes_before_the_other_one(engine: sa.Engine) -> None:
+    found = compared(engine, [ours(STEM), ours(STEM + "1")], [theirs(STEM + "1")])
+    assert list(found) == [("missing_at_carrier", "", STEM)]
+
+
+def test_two_sims_of_the_carrier_with_one_iccid_are_compared_once_by_the_one_that_changed_last(
+    engine: sa.Engine,
+) -> None:
+    under_test = SqlUnderTest(engine)
+    night(under_test, [theirs(sim_id="a", label="old")])
+    night(under_test, [theirs(sim_id="a", label="old"), theirs(sim_id="b", label="new")])
+    load_inventory(engine, CARRIER, [ours(label="ours")], now=under_test.clock.now())
+    reconcile(engine, CARRIER, ["label"])
+    (row,) = rows_of(engine, "sim_discrepancies")
+    assert (row["kind"], row["theirs"]) == ("mismatch", "new")
+
+
+def test_a_sim_of_the_carrier_without_an_iccid_is_unknown_by_its_id(engine: sa.Engine) -> None:
+    assert compared(engine, [ours()], [theirs(), theirs(None, sim_id="42")]) == {
+        ("unknown_to_us", "", "sim_id:42"): (None, "active", "high")
+    }
+
+
+@pytest.mark.parametrize("field", [name for name in COMPARABLE_FIELDS if name != "status"])
+@pytest.mark.parametrize(("mine", "told"), [("x", None), (None, "x"), ("x", ""), ("", "x"), (None, None), ("x", "x")])
+def test_a_field_differs_only_where_both_sides_tell_it(
+    engine: sa.Engine, field: str, mine: str | None, told: str | None
+) -> None:
+    assert compared(engine, [ours(**dict[str, Any]({field: mine}))], [theirs(**{field: told})]) == {}
+
+
+@pytest.mark.parametrize("field", COMPARABLE_FIELDS)
+def test_a_field_that_differs_is_found_with_both_values(engine: sa.Engine, field: str) -> None:
+    found = compared(engine, [ours(**{field: "suspended"})], [theirs(**{field: "inventory"})])
+    assert {key: value[:2] for key, value in found.items()} == {("mismatch", field, STEM): ("suspended", "inventory")}
+
+
+def test_a_field_that_is_not_asked_for_is_not_compared(engine: sa.Engine) -> None:
+    assert compared(engine, [ours(imsi="1", label="a")], [theirs(imsi="2", label="b")], fields=["label"]).keys() == {
+        ("mismatch", "label", STEM)
+    }
+    assert compared(engine, [ours(imsi="1", label="a")], [theirs(imsi="2", label="b")], fields=[]) == {}
+
+
+@pytest.mark.parametrize("form", ["+491512345", "00491512345", "49 151 2345", "49-151/2345", "+49 (151) 23.45"])
+def test_a_phone_number_is_compared_by_its_digits(engine: sa.Engine, form: str) -> None:
+    assert compared(engine, [ours(msisdn=form)], [theirs(msisdn="491512345")]) == {}
+    assert len(compared(engine, [ours(msisdn=form)], [theirs(msisdn="491512346")])) == 1
+
+
+def test_a_status_in_flight_that_nobody_can_name_is_not_told(engine: sa.Engine) -> None:
+    assert compared(engine, [ours()], [theirs(status="unknown", pending=True)]) == {}
+    assert len(compared(engine, [ours()], [theirs(status="unknown")])) == 1
+
+
+_SEVERITIES = [
+    ("missing_at_carrier", "active", None, "high"),
+    ("missing_at_carrier", "terminated", None, "low"),
+    ("missing_at_carrier", "suspended", None, "medium"),
+    ("missing_at_carrier", None, None, "medium"),
+    ("unknown_to_us", None, "active", "high"),
+    ("unknown_to_us", None, "inventory", "low"),
+    ("unknown_to_us", None, "replaced", "low"),
+    ("unknown_to_us", None, "suspended", "medium"),
+    ("mismatch", "active", "terminated", "high"),
+    ("mismatch", "deactivated", "active", "high"),
+    ("mismatch", "active", "suspended", "medium"),
+    ("mismatch", "unknown", "active", "low"),
+    ("mismatch", "active", "unknown", "low"),
+]
+
+
+@pytest.mark.parametrize(("kind", "mine", "told", "severity"), _SEVERITIES)
+def test_a_discrepancy_is_as_bad_as_what_it_costs(
+    engine: sa.Engine, kind: str, mine: str | None, told: str | None, severity: str
+) -> None:
+    listed = [] if kind == "unknown_to_us" else [ours(status=mine)]
+    fleet = [] if kind == "missing_at_carrier" else [theirs(status=told)]
+    ((key, found),) = compared(engine, listed, fleet).items()
+    assert (key[0], found[2]) == (kind, severity)
+
+
+@pytest.mark.parametrize("status", [status.value for status in Lifecycle if status is not Lifecycle.ACTIVE])
+def test_a_mismatch_that_the_carrier_is_about_to_end_can_wait(engine: sa.Engine, status: str) -> None:
+    found = compared(engine, [ours()], [theirs(status=status, pending=True)])
+    assert {value[2] for value in found.values()} <= {"low"}
+    assert bool(found) == (status != "unknown")
+
+
+def test_a_sim_that_is_missed_once_is_not_missing_yet_and_one_that_has_vanished_is(engine: sa.Engine) -> None:
+    assert compared(engine, [ours()], [theirs(), theirs(STEM[:-1] + "9")], fields=[]).keys() == {
+        ("unknown_to_us", "", STEM[:-1] + "9")
+    }
+    other = [theirs(STEM[:-1] + "9")]
+    under_test = SqlUnderTest(engine)
+    under_test.clock.advance(10_000)
+    night(under_test, other)
+    reconcile(engine, CARRIER, [])
+    assert _open(engine) == [("unknown_to_us", STEM[:-1] + "9")]
+    night(under_test, other)
+    reconcile(engine, CARRIER, [])
+    assert _open(engine) == [("missing_at_carrier", STEM), ("unknown_to_us", STEM[:-1] + "9")]
+    night(under_test, [theirs(), *other])
+    reconcile(engine, CARRIER, [])
+    assert _open(engine) == [("unknown_to_us", STEM[:-1] + "9")]
+
+
+def _open(engine: sa.Engine) -> list[tuple[str, str]]:
+    rows = rows_of(engine, "sim_discrepancies")
+    return sorted((row["kind"], row["iccid"]) for row in rows if row["resolved_at"] is None)
+
+
+def test_carriers_are_compared_each_for_itself(engine: sa.Engine) -> None:
+    under_test = SqlUnderTest(engine)
+    load_inventory(engine, "other", [ours(carrier="other")], now=START)
+    session = opened(under_test, carrier="other")
+    session = committed(under_test, session, a_page([theirs(STEM + "5")]))
+    before = exact_digests(engine)["inventory_sims"]
+    night(under_test, [theirs()])
+    counts = reconcile(engine, CARRIER, COMPARABLE_FIELDS)
+    assert {row["carrier"] for row in rows_of(engine, "sim_discrepancies")} == {CARRIER}
+    assert counts.by_kind()["unknown_to_us"]["open"] == 1
+    assert exact_digests(engine)["inventory_sims"] == before
+
+
+def test_a_carrier_that_was_never_walked_to_its_end_is_not_compared(engine: sa.Engine) -> None:
+    under_test = SqlUnderTest(engine)
+    load_inventory(engine, CARRIER, [ours()], now=START)
+    committed(under_test, opened(under_test), a_page([theirs()], {"page": 1}))
+    before = exact_digests(engine)
+    with pytest.raises(InputError, match=r"never walked to its end.*run `sim-sync backfill acme` first"):
+        reconcile(engine, CARRIER, COMPARABLE_FIELDS)
+    assert exact_digests(engine) == before
+
+
+def test_a_field_that_nobody_has_is_refused(engine: sa.Engine) -> None:
+    with pytest.raises(InputError, match="cannot compare colour, eid: expected some of status, msisdn, imsi, imei"):
+        reconcile(engine, CARRIER, ["status", "colour", "eid"])
+
+
+def test_a_list_that_changes_by_day_is_compared_as_of_its_loading(engine: sa.Engine) -> None:
+    under_test = SqlUnderTest(engine)
+    night(under_test, [theirs()])
+    loaded_at = under_test.clock.advance(600)
+    load_inventory(engine, CARRIER, [ours(label="a")], now=loaded_at)
+    assert reconcile(engine, CARRIER, ["label"]).as_of == loaded_at
+    removed_at = under_test.clock.advance(600)
+    load_inventory(engine, CARRIER, [], allow_empty=True, now=removed_at)
+    counts = reconcile(engine, CARRIER, ["label"])
+    assert (counts.as_of, counts.by_kind()["unknown_to_us"]["opened"]) == (removed_at, 1)
+
+
+def test_a_comparison_as_of_an_older_time_corrects_and_does_not_count_again(engine: sa.Engine) -> None:
+    under_test = SqlUnderTest(engine)
+    load_inventory(engine, CARRIER, [ours(label="a")], now=START)
+    night(under_test, [theirs(label="b")])
+    now = under_test.clock.now()
+    reconcile(engine, CARRIER, ["label"], as_of=now)
+    load_inventory(engine, CARRIER, [ours(label="c")], now=START)
+    reconcile(engine, CARRIER, ["label"], as_of=now - timedelta(hours=1))
+    (row,) = rows_of(engine, "sim_discrepancies")
+    assert (row["ours"], row["times_seen"], row["first_seen_at"], row["last_seen_at"]) == ("c", 1, now, now)

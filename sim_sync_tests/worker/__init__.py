@@ -1,0 +1,1 @@
+"""The tests of one run's share of a session."""

@@ -1,0 +1,73 @@
+"""A `SessionStore` that another one stands behind, and that fails, or tells the test, where the test wants it."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import ParamSpec, TypeVar
+
+from sim_sync.core.opening import Opened, OpenRequest
+from sim_sync.core.pages import Cursor, Page
+from sim_sync.core.ports import SessionStore
+from sim_sync.core.session import Claim, Event, Session
+from sim_sync.core.sweep import SweepPolicy
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+class FaultyStore:
+    """Passes every call on, unless there is a fault left for its name: that is raised instead, one a call.
+
+    `on_call` hears of every call by its name, before it is made; `calls` are the names so far.
+    """
+
+    def __init__(self, store: SessionStore, *, on_call: Callable[[str], object] = lambda _name: None) -> None:
+        self._store = store
+        self._on_call = on_call
+        self._faults: dict[str, list[BaseException]] = {}
+        self.calls: list[str] = []
+
+    def fail(self, method: str, *faults: BaseException) -> None:
+        """Let the next calls of a method fail, in this order."""
+        self._faults.setdefault(method, []).extend(faults)
+
+    def open_session(self, request: OpenRequest) -> Opened:
+        return self._pass_on(self._store.open_session, request)
+
+    def commit_page(self, claim: Claim, expected_cursor: Cursor, page: Page) -> Session:
+        return self._pass_on(self._store.commit_page, claim, expected_cursor, page)
+
+    def commit_walk_restart(self, claim: Claim, first_cursor: Cursor, reason: str) -> Session:
+        return self._pass_on(self._store.commit_walk_restart, claim, first_cursor, reason)
+
+    def renew_lease(self, claim: Claim) -> Session:
+        return self._pass_on(self._store.renew_lease, claim)
+
+    def release(
+        self, claim: Claim, event: Event, *, error: str | None = None, wait_seconds: float | None = None
+    ) -> Session:
+        return self._pass_on(self._store.release, claim, event, error=error, wait_seconds=wait_seconds)
+
+    def close_session(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> Session:
+        return self._pass_on(self._store.close_session, claim, policy, config_hash)
+
+    def session(self, session_id: str) -> Session:
+        return self._pass_on(self._store.session, session_id)
+
+    def open_session_of(self, carrier: str) -> Session | None:
+        return self._pass_on(self._store.open_session_of, carrier)
+
+    def latest_sessions(self, carriers: Sequence[str]) -> Sequence[Session]:
+        return self._pass_on(self._store.latest_sessions, carriers)
+
+    def now(self) -> datetime:
+        return self._pass_on(self._store.now)
+
+    def _pass_on(
+        self, method: Callable[Arguments, Answer], *arguments: Arguments.args, **options: Arguments.kwargs
+    ) -> Answer:
+        name = method.__name__
+        self.calls.append(name)
+        self._on_call(name)
+        if faults := self._faults.get(name):
+            raise faults.pop(0)
+        return method(*arguments, **options)
