@@ -1,4 +1,4 @@
-"""URLs that `carriers.yaml` gives beside `base_url`: where a login is sent."""
+"""URLs in `carriers.yaml`: where a login is sent, and what is this machine's own."""
 
 from ipaddress import ip_address
 from typing import Annotated
@@ -18,12 +18,13 @@ def _login_url(text: str) -> str:
         host, parts = "", urlsplit("")
     if not host or parts.username is not None or parts.scheme not in {"http", "https"}:
         raise ValueError("a path on base_url, or a URL such as https://login.example.com/token")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("https, because credentials are sent there (http only for loopback)")
     return text
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host name is this machine's own, by its form alone: nothing is resolved."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -3,24 +3,50 @@
 Exit codes: 0 done, 1 failed, 2 usage or config, 3 not finished yet.
 """
 
+import os
 import sys
+from collections.abc import Sequence
 
 from sim_sync.core.errors import InputError, SimSyncError
 
 
-def main() -> None:
-    """Run the command line, and turn every error that we raise on purpose into one message and its exit code."""
-    from sim_sync.cli.app import app
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line, and turn every error that we raise on purpose into one message and its exit code.
 
+    Args:
+        arguments: what stands after `sim-sync`; by default those of this process.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
     try:
-        app()
+        _run(arguments)
     except InputError as error:
-        _say(error)
+        _complain(error)
         sys.exit(2)
     except SimSyncError as error:
-        _say(error)
+        _complain(error)
+        sys.exit(1)
+    except BrokenPipeError:
+        _leave_closed_pipe()
         sys.exit(1)
 
 
-def _say(error: SimSyncError) -> None:
+def _run(arguments: Sequence[str] | None) -> None:
+    from sim_sync.cli.app import app
+
+    try:
+        app(None if arguments is None else list(arguments))
+    finally:
+        sys.stdout.flush()
+
+
+def _complain(error: SimSyncError) -> None:
+    sys.stdout.flush()  # where both go to one place, they keep their order
     sys.stderr.write(f"sim-sync: {error}\n")
+
+
+def _leave_closed_pipe() -> None:
+    """Let the interpreter end without a word about output that nobody reads any more: `sim-sync ... | head -1`."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

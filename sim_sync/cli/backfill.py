@@ -16,7 +16,7 @@ from pathlib import Path
 from sim_sync.cli.exit_codes import ExitCode, exit_code_of, worst_of
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
-from sim_sync.core.errors import ConfigError, Problem, SimSyncError
+from sim_sync.core.errors import ConfigError, InputError, Problem, SimSyncError
 from sim_sync.core.session import Session, State
 from sim_sync.warehouse import Warehouse, open_warehouse
 
@@ -112,12 +112,30 @@ def _signals_passed_on(running: dict[str, "subprocess.Popen[bytes]"]) -> Iterato
 
 
 def _choose_dagster_home() -> None:
-    """Point Dagster at a home that lasts: the one in the environment, this folder if it is one, or one of our own."""
-    if os.environ.get("DAGSTER_HOME"):
+    """Point Dagster at a home that lasts: the one in the environment, this folder if it is one, or one of our own.
+
+    Raises:
+        InputError: the one in the environment cannot be used.
+    """
+    if given := os.environ.get("DAGSTER_HOME"):
+        _require_home(Path(given))
         return
-    home = Path.cwd() if Path("dagster.yaml").exists() else Path(".sim_sync/dagster_home").absolute()
-    home.mkdir(parents=True, exist_ok=True)
+    home = Path.cwd()
+    if not (home / "dagster.yaml").exists():
+        home = home / ".sim_sync" / "dagster_home"
+        home.mkdir(parents=True, exist_ok=True)
+        settings = home / "dagster.yaml"
+        if not settings.exists():
+            settings.write_text("telemetry: {enabled: false}\n", encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
+
+
+def _require_home(home: Path) -> None:
+    if not (home.is_absolute() and home.is_dir() and os.access(home, os.W_OK)):
+        raise InputError(
+            f"DAGSTER_HOME is {home}, but Dagster needs the absolute path of a folder that this user may write; "
+            "set it to one, or unset it"
+        )
 
 
 @contextmanager
@@ -133,7 +151,7 @@ def _progress_told(warehouse: Warehouse, carrier: str) -> Iterator[None]:
                 continue
             try:
                 session = warehouse.sessions.open_session_of(carrier)
-                if session is not None:
+                if session is not None and session.state is State.RUNNING:
                     _say(progress_text(session, warehouse.sessions.now()))
             except SimSyncError as error:
                 _complain(str(error))

@@ -7,12 +7,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.console import Console
-from rich.table import Table
-
 from sim_sync.cli.exit_codes import ExitCode, worst_of
 from sim_sync.cli.findings import CarrierFindings, PlaceFindings, look_at_carriers, look_at_inventory, look_at_tables
 from sim_sync.cli.status import duration_text
+from sim_sync.cli.tables import narrow_table, print_lines, print_table
 from sim_sync.config import load_config
 
 
@@ -46,11 +44,9 @@ def _told(item: PlaceFindings | CarrierFindings) -> dict[str, object]:
 
 
 def _print_table(path: str, places: Sequence[PlaceFindings], found: Sequence[CarrierFindings]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"config     ok: {path}", markup=False)
-    for place in places:
-        console.print(f"{place.name:<10} {_word(place.exit_code)}: {place.told}", markup=False)
-    table = Table("carrier", "reachable", "signed in", "SIMs", "pages", "a walk takes", "what to know")
+    print_lines([f"config     ok: {path}"])
+    print_lines(f"{place.name:<10} {_word(place.exit_code)}: {place.told}" for place in places)
+    table = narrow_table("carrier", "reachable", "signed in", "SIMs", "pages", "a walk takes", foldable={"carrier"})
     for carrier in found:
         table.add_row(
             carrier.carrier,
@@ -59,17 +55,14 @@ def _print_table(path: str, places: Sequence[PlaceFindings], found: Sequence[Car
             "not told" if carrier.sims is None else f"{carrier.sims:,}",
             "not known" if carrier.pages is None else f"{carrier.pages:,}",
             "not known" if carrier.walk_seconds is None else duration_text(carrier.walk_seconds),
-            _notes(carrier),
         )
-    console.print(table)
-    for carrier in found:
-        if carrier.problem is not None:
-            console.print(f"{carrier.carrier}: {carrier.problem}", markup=False)
+    print_table(table)
+    print_lines(f"{carrier.carrier}: {_notes(carrier)}" for carrier in found)
 
 
 def _notes(carrier: CarrierFindings) -> str:
     if carrier.problem is not None:
-        return "failed; see below"
+        return carrier.problem
     notes = []
     if carrier.empty_columns:
         notes.append(f"stay empty: {', '.join(carrier.empty_columns)}")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,13 +11,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.cli.guard import guarded
 from sim_sync.cli.place import SIMULATED_CARRIER, SIMULATED_SIMS, locked, require_project_folder
 from sim_sync.config import Config, load_config
-from sim_sync.core.errors import SimSyncError
+from sim_sync.core.errors import InputError, SimSyncError
 from sim_sync.simulator.control import running_simulator
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.options import LOOPBACK, MountOptions
 
-_END_SECONDS = 30.0
+#: Dagster recommends another command of its own for the same thing, at every start.
+_QUIET = "ignore:Function `dev_command`"
 
 
 def run_dev(root: Path, *, port: int) -> ExitCode:
@@ -24,13 +27,32 @@ def run_dev(root: Path, *, port: int) -> ExitCode:
     require_project_folder(root)
     config = load_config()
     with locked(root), ExitStack() as stack:
+        _require_free(port, "the UI", "take another one: `sim-sync dev --port N`")
         simulator_port = _simulator_port(config)
         if simulator_port is not None:
+            _require_free(simulator_port, "the simulated carrier", "name another URL in SIM_SYNC_SIMULATOR_URL")
             simulator = stack.enter_context(running_simulator(MountOptions(sims=SIMULATED_SIMS), port=simulator_port))
             _say(f"simulated carrier {SIMULATED_CARRIER} at {simulator.url}, {SIMULATED_SIMS:,} SIMs")
-        _say(f"Dagster UI at http://127.0.0.1:{port}; Ctrl-C ends everything, and the next `make dev` goes on")
-        dagster = stack.enter_context(_dagster(root, port))
-        return ExitCode.DONE if dagster.wait() == 0 else ExitCode.FAILED
+        _say(f"Dagster UI at http://{LOOPBACK}:{port}; Ctrl-C ends everything, and the next `make dev` goes on")
+        return _until_told_to_end(stack.enter_context(_dagster(root, port)))
+
+
+def _until_told_to_end(dagster: "subprocess.Popen[bytes]") -> ExitCode:
+    asked: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        asked.append(number)
+        # Ctrl-C in a terminal reaches the whole group by itself; SIGTERM reaches this process alone.
+        if number == signal.SIGTERM and dagster.poll() is None:
+            dagster.terminate()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        code = dagster.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return ExitCode.DONE if code == 0 or asked else ExitCode.FAILED
 
 
 def _simulator_port(config: Config) -> int | None:
@@ -41,30 +63,28 @@ def _simulator_port(config: Config) -> int | None:
         base_url = urlsplit(config.carrier(SIMULATED_CARRIER).settings.base_url)
     except SimSyncError:
         return None
-    return base_url.port if base_url.hostname in {"127.0.0.1", "localhost"} else None
+    return base_url.port if base_url.hostname in {LOOPBACK, "localhost"} else None
+
+
+def _require_free(port: int, whose: str, otherwise: str) -> None:
+    """Raise `InputError` where somebody listens on the port already: what needs it would say so much less clearly."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise InputError(
+                f"{LOOPBACK}:{port}, the port of {whose}, cannot be taken ({error.strerror}); end what listens there, "
+                f"or {otherwise}"
+            ) from None
 
 
 @contextmanager
 def _dagster(root: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run `dagster dev`, and pass on to it what we are told by signals, so that it ends its runs well."""
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-W", _QUIET, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", LOOPBACK]
     environment = {**os.environ, "DAGSTER_HOME": os.environ.get("DAGSTER_HOME") or str(root)}
-    process = subprocess.Popen(command, cwd=root, env=environment)
-
-    def pass_on(number: int, _frame: object) -> None:
-        # Ctrl-C in a terminal reaches the whole group by itself.
-        if number == signal.SIGTERM and process.poll() is None:
-            process.send_signal(number)
-
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with guarded([*command, "-p", str(port)], cwd=root, env=environment) as process:
         yield process
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if process.poll() is None:
-            process.terminate()
-            process.wait(_END_SECONDS)
 
 
 def _say(line: str) -> None:

@@ -5,12 +5,11 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import groupby
 from typing import Literal
 
-from rich.console import Console
-from rich.table import Table
-
 from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.cli.tables import narrow_table, print_lines, print_table
 from sim_sync.config import load_config
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.warehouse import open_warehouse
@@ -51,27 +50,27 @@ def _print_csv(rows: Iterator[DiscrepancyRow]) -> None:
 
 
 def _print_table(rows: Iterator[DiscrepancyRow]) -> None:
-    table = Table("carrier", "ICCID", "kind", "field", "ours", "theirs", "severity", "since", "seen", "resolved")
     count = 0
-    for row in rows:
-        count += 1
-        if count <= _SHOWN_IN_TABLE:
-            table.add_row(
-                row.carrier,
-                row.iccid,
-                row.kind,
-                row.field,
-                row.ours,
-                row.theirs,
-                row.severity,
-                f"{row.first_seen_at:%Y-%m-%d %H:%M}",
-                str(row.times_seen),
-                "" if row.resolved_at is None else f"{row.resolved_at:%Y-%m-%d %H:%M}",
-            )
-    console = Console()
-    console.print(table)
+    for carrier, of_carrier in groupby(rows, key=lambda row: row.carrier):
+        table = narrow_table(
+            "ICCID", "what", "ours", "theirs", "severity", "since", foldable={"ours", "theirs", "since"}
+        )
+        for row in of_carrier:
+            count += 1
+            if count <= _SHOWN_IN_TABLE:
+                what = f"{row.kind}: {row.field}" if row.field else row.kind
+                table.add_row(row.iccid, what, row.ours, row.theirs, row.severity, _since(row))
+        if table.row_count:
+            print_lines([f"{carrier}:"])
+            print_table(table)
     rest = f"; the table shows {_SHOWN_IN_TABLE}, --format csv shows all" if count > _SHOWN_IN_TABLE else ""
-    console.print(f"{count:,} discrepancies{rest}", highlight=False)
+    noun = "discrepancy" if count == 1 else "discrepancies"
+    print_lines([f"{count:,} {noun}{rest}"])
+
+
+def _since(row: DiscrepancyRow) -> str:
+    since = f"{row.first_seen_at:%Y-%m-%d}"
+    return since if row.resolved_at is None else f"{since} until {row.resolved_at:%Y-%m-%d}"
 
 
 def _plain(value: object) -> object:

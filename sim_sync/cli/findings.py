@@ -11,6 +11,7 @@ from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.config import CarrierConfig, Config
 from sim_sync.core.errors import AuthenticationFailed, CarrierError, InputError, ParkRequired, SimSyncError
 from sim_sync.core.pages import Page
+from sim_sync.core.ports import CarrierSource
 from sim_sync.core.progress import pages_for
 from sim_sync.core.sims import TRACKED_FIELDS, UNKNOWN_STATUS_FLAG, Sim
 from sim_sync.warehouse.health import look_at_warehouse
@@ -18,6 +19,8 @@ from sim_sync.worker.stopping import Stop
 
 #: Carriers that are asked side by side.
 _AT_ONCE = 8
+#: Pages without a record that are passed over, at most: a walk of Cisco's begins with a window a year.
+_EMPTY_PAGES = 40
 #: A person waits for the answer: what a sync rides out for minutes is told at once.
 _RETRY = Retry(base_seconds=0.5, ceiling_seconds=1, max_attempts=2, park_after_seconds=5)
 
@@ -84,15 +87,27 @@ def look_at_carriers(config: Config, names: Sequence[str]) -> Sequence[CarrierFi
 
 
 def look_at_carrier(carrier: CarrierConfig) -> CarrierFindings:
-    """Fetch the carrier's first page, and return what it tells."""
+    """Fetch the carrier's first page with a record on it, and return what it tells."""
     impatient = replace(carrier, settings=replace(carrier.settings, retry=_RETRY))
     source = impatient.build(Stop())
-    started = time.monotonic()
     try:
-        page = source.fetch_page(source.first_cursor())
+        page, page_seconds = _first_telling_page(source)
     except SimSyncError as error:
         return _failed(carrier.name, error)
-    return _told_by(carrier, page, time.monotonic() - started)
+    return _told_by(carrier, page, page_seconds)
+
+
+def _first_telling_page(source: CarrierSource) -> tuple[Page, float]:
+    """Return the first page with a record and the seconds that it took: some lists begin with years without a SIM."""
+    cursor = source.first_cursor()
+    for _ in range(_EMPTY_PAGES):
+        started = time.monotonic()
+        page = source.fetch_page(cursor)
+        page_seconds = time.monotonic() - started
+        if page.records or page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+    return page, page_seconds
 
 
 def _failed(name: str, error: SimSyncError) -> CarrierFindings:

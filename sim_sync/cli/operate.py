@@ -27,7 +27,8 @@ def resume_carrier(carrier: str) -> ExitCode:
     if session.state in {State.PAUSED, State.FAILED, State.PARKED}:
         session = warehouse.sessions.move_by_operator(carrier, Event.RELEASED_BY_OPERATOR)
     _say(session, warehouse)
-    sys.stdout.write(f"the sensor goes on with it; without a running Dagster: sim-sync backfill {carrier}\n")
+    if session.state is State.INTERRUPTED:
+        sys.stdout.write(f"the sensor goes on with it; without a running Dagster: sim-sync backfill {carrier}\n")
     return ExitCode.DONE
 
 

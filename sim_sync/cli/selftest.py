@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.selftest.ending import ended_like_ctrl_c
 from sim_sync.selftest.trials import (
     Tally,
     Theatre,
@@ -21,11 +22,12 @@ def run_selftest(*, url: str | None, kills: int, freezes: int) -> ExitCode:
     """Run all trials against a scratch warehouse, print a table and one verdict line."""
     theatre = Theatre(url)
     started = time.monotonic()
-    tallies = [
-        kill_at_every_commit_point(theatre, _tell),
-        kill_at_random_times(theatre, _tell, kills),
-        freeze_and_wake(theatre, _tell, freezes),
-    ]
+    with ended_like_ctrl_c():
+        tallies = [
+            kill_at_every_commit_point(theatre, _tell),
+            kill_at_random_times(theatre, _tell, kills),
+            freeze_and_wake(theatre, _tell, freezes),
+        ]
     _print(tallies)
     problems = [problem for tally in tallies for problem in tally.problems]
     for problem in problems:
@@ -37,9 +39,12 @@ def run_selftest(*, url: str | None, kills: int, freezes: int) -> ExitCode:
 
 
 def _print(tallies: Sequence[Tally]) -> None:
-    table = Table("trial", "walks", "kills", "pages fetched again", "frozen and woken", "problems")
+    table = Table("trial", "walks", "kills", "in a transaction", "pages fetched again", "frozen and woken", "problems")
     for tally in tallies:
-        numbers = (tally.trials, tally.kills, tally.pages_fetched_again, tally.frozen_and_woken, len(tally.problems))
+        numbers = (
+            *(tally.trials, tally.kills, tally.kills_in_transactions),
+            *(tally.pages_fetched_again, tally.frozen_and_woken, len(tally.problems)),
+        )
         table.add_row(tally.name, *map(str, numbers))
     Console().print(table)
 

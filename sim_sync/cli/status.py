@@ -3,16 +3,16 @@
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.cli.tables import narrow_table, print_lines, print_table
 from sim_sync.config import Config, load_config
 from sim_sync.core import progress
+from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.session import Session, State
 from sim_sync.warehouse import Warehouse, open_warehouse
 
@@ -21,14 +21,19 @@ _WATCH_EVERY_SECONDS = 2.0
 
 def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
     """Print the newest session of each carrier (or of one), once or again and again."""
+    if watch and as_json:
+        raise ConfigError([Problem("command line", "--json", "either --watch or --json: it is one document", "both")])
     config = load_config()
     names = _names(config, carrier)
     warehouse = open_warehouse(config.warehouse_url)
-    while True:
+    if not watch:
         _show(warehouse, names, as_json=as_json)
-        if not watch:
-            return ExitCode.DONE
-        time.sleep(_WATCH_EVERY_SECONDS)
+        return ExitCode.DONE
+    with suppress(KeyboardInterrupt):  # the way to end it
+        while True:
+            _show(warehouse, names, as_json=False)
+            time.sleep(_WATCH_EVERY_SECONDS)
+    return ExitCode.DONE
 
 
 def _names(config: Config, carrier: str | None) -> Sequence[str]:
@@ -44,11 +49,9 @@ def _show(warehouse: Warehouse, names: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([status_object(session, now) for session in sessions], indent=2))
         return
-    console = Console()
-    console.print(_table(sessions, now))
+    _print_sessions(sessions, now)
     silent = [name for name in names if name not in {session.carrier for session in sessions}]
-    for name in silent:
-        console.print(f"{name}: never synced; `sim-sync backfill {name}` starts it", highlight=False)
+    print_lines(f"{name}: never synced; `sim-sync backfill {name}` starts it" for name in silent)
 
 
 def status_object(session: Session, now: datetime) -> dict[str, Any]:
@@ -66,8 +69,12 @@ def _percent(session: Session) -> float | None:
     return progress.percent(session.pages_done, session.pages_expected, finished=finished)
 
 
-def _table(sessions: Sequence[Session], now: datetime) -> Table:
-    table = Table("carrier", "state", "pages", "%", "SIM records", "retries", "waited", "ends in", "note")
+def _print_sessions(sessions: Sequence[Session], now: datetime) -> None:
+    if not sessions:
+        return
+    table = narrow_table(
+        "carrier", "state", "pages", "%", "records", "retries", "waited", "ends in", foldable={"carrier"}
+    )
     for session in sessions:
         percent = _percent(session)
         table.add_row(
@@ -79,9 +86,11 @@ def _table(sessions: Sequence[Session], now: datetime) -> Table:
             str(session.retries),
             duration_text(session.throttled_seconds),
             "" if session.eta_at is None else duration_text((session.eta_at - now).total_seconds()),
-            _note(session, now),
         )
-    return table
+    print_table(table)
+    # Under the table and not in it: these are sentences, and the last error is a long one.
+    notes = {session.carrier: _note(session, now) for session in sessions}
+    print_lines(f"{carrier}: {note}" for carrier, note in notes.items() if note)
 
 
 def progress_text(session: Session, now: datetime) -> str:

@@ -3,16 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.registry import connectors
+from sim_sync.carriers.registry import connector_problems, connectors
 from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry, Settings, Timeouts
 from sim_sync.carriers.source import RestCarrier
+from sim_sync.carriers.urls import is_loopback
 from sim_sync.config.environment import Place, Resolved, key_text, resolve
 from sim_sync.config.problems import read_part
 from sim_sync.core.errors import ConfigError, Problem
@@ -162,7 +162,7 @@ class _Parser:
         found = self._part.value.get("type")
         connector = known.get(found) if isinstance(found, str) else None
         if connector is None:
-            shown = "nothing" if found is None else repr(found)
+            shown = "nothing" if found is None else connector_problems().get(str(found), repr(found))
             self._complain("type", f"one of {', '.join(sorted(known))}", shown)
         return connector
 
@@ -254,13 +254,3 @@ def _base_url_problem(url: str, *, allow_insecure: bool) -> str | None:
     if parts.scheme == "http" and not allow_insecure and not is_loopback(host):
         return "https (http only for loopback, or with allow_insecure: true)"
     return None
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name is this machine's own, by its form alone: nothing is resolved."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

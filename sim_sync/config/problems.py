@@ -62,7 +62,8 @@ def _problem(error: Any, part: Resolved, at: Place, where: str, known_keys: Coll
     place = (*at, *path)
     kind = error["type"]
     if kind == "extra_forbidden":
-        return place, _unknown_key(place, where, known_keys)
+        is_nested = len(path) > 1
+        return place, _unknown_key(place, where, () if is_nested else known_keys)
     expected = _EXPECTED.get(kind) or _expected_text(error["msg"])
     found = "nothing" if kind == "missing" else _shown(error["input"], place, part)
     return place, Problem(where, key_text(place), expected, found)

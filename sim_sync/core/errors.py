@@ -25,10 +25,16 @@ SimSyncError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 class SimSyncError(Exception):
     """The root of all errors that sim_sync raises on purpose. Its text is meant for people."""
+
+    def told_at(self, where: str) -> Self:
+        """Put the place where it happened before the text, and return the same error."""
+        self.args = (f"{where}: {self}", *self.args[1:])
+        return self
 
 
 class TransientError(SimSyncError):

@@ -135,7 +135,8 @@ def _without_marks(raw: str) -> str:
 def _parsed_msisdn(raw: str, region: str | None) -> Identifier:
     import phonenumbers
 
-    text = f"+{raw[2:]}" if raw.startswith("00") else raw
+    plain = _digits_of(raw) or raw
+    text = f"+{plain[2:]}" if plain.startswith("00") else raw
     if region is None and not text.startswith("+"):
         digits = _digits_of(text)
         if digits is None:

@@ -118,13 +118,16 @@ def _must_wait(session: Session, request: OpenRequest, lost_owner: str | None, n
 
 
 def _decide_resuming(session: Session, request: OpenRequest, lost_owner: str | None) -> Decision:
-    asked_by_machine = request.trigger is Trigger.SENSOR
-    if asked_by_machine and session.stalled_resumes >= request.max_stalled_resumes:
+    used_up = session.stalled_resumes >= request.max_stalled_resumes
+    if used_up and request.trigger is Trigger.SENSOR:
         return GiveUp(
             f"gave up after {session.stalled_resumes} resumes in a row without one committed page; "
             f"the last error was: {session.last_error or lost_owner or 'none'}"
         )
-    return Resume(lost_owner, counts_as_stalled=asked_by_machine)
+    # An op's retry of the same run is no resume; and whoever tries again what was given up begins to count anew.
+    is_retry = session.state is State.RUNNING and lost_owner is None
+    begins_anew = used_up or session.state is State.FAILED
+    return Resume(lost_owner, counts_as_stalled=not (is_retry or begins_anew))
 
 
 def owner_loss(session: Session, gone_owners: Collection[str], now: datetime) -> str | None:

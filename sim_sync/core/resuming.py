@@ -23,19 +23,26 @@ class Asked:
     attempt: int
     asked_at: datetime
 
+    @property
+    def run_key(self) -> str:
+        """A key that is new for every takeover and every attempt: run keys are remembered for ever."""
+        return f"{self.session_id}:{self.fence}:{self.attempt}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What the sensor sees of one carrier.
 
     `live_runs` are the ids of its unfinished runs that are not known to be dead; `gone_owners` are owners known to be
-    over; `asked` is what was asked last.
+    over; `asked` is what was asked last. `terminated_run` is the run that a person ended although the session was to go
+    on with it: its owner, or the run that was asked for last.
     """
 
     session: Session
     live_runs: Collection[str] = ()
     gone_owners: Collection[str] = ()
     asked: Asked | None = None
+    terminated_run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +63,20 @@ class ResumeNow:
 
     @property
     def run_key(self) -> str:
-        """A key that is new for every takeover and every attempt: run keys are remembered for ever."""
-        return f"{self.asked.session_id}:{self.asked.fence}:{self.asked.attempt}"
+        """The key of the run that is asked for."""
+        return self.asked.run_key
+
+
+@dataclass(frozen=True, slots=True)
+class PauseNow:
+    """A person ended the run that was to go on with the session: that is a pause, and a new run would defy it.
+
+    `asked` goes into the sensor's memory: once somebody has resumed the session, that run says nothing any more.
+    """
+
+    session: Session
+    asked: Asked
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +87,7 @@ class LeaveAlone:
     why: str
 
 
-Verdict = ResumeNow | LeaveAlone
+Verdict = ResumeNow | PauseNow | LeaveAlone
 
 
 def decide_resumes(
@@ -84,14 +103,17 @@ def decide_resume(sight: Sight, pace: Pace, now: datetime, chance: float) -> Ver
     why = _why_resumable(sight, now)
     if why is None:
         return LeaveAlone(session, _why_not(session))
+    attempt = _next_attempt(sight)
+    asked = Asked(session.session_id, session.fence, session.pages_done, attempt, now)
+    if sight.terminated_run is not None:
+        return PauseNow(session, asked, f"a person terminated run {sight.terminated_run}")
     waiting_runs = [run for run in sight.live_runs if run != session.owner or session.state is not State.RUNNING]
     if waiting_runs:
         return LeaveAlone(session, f"run {waiting_runs[0]} is on its way to it")
-    attempt = _next_attempt(sight)
     due = _due(sight, pace, attempt, chance)
     if due is not None and now < due:
         return LeaveAlone(session, f"{why}; the next resume is due at {due:%H:%M:%S} UTC")
-    return ResumeNow(session, Asked(session.session_id, session.fence, session.pages_done, attempt, now), why)
+    return ResumeNow(session, asked, why)
 
 
 def _why_resumable(sight: Sight, now: datetime) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sim_sync.core.errors import CursorRejected, TooManyQuarantined
+from sim_sync.core.errors import CarrierError, CursorRejected, ParkRequired, TooManyQuarantined
 from sim_sync.core.pages import Cursor
 from sim_sync.core.ports import CarrierSource, SessionStore
 from sim_sync.core.session import Session, State
@@ -81,7 +81,10 @@ def walk(session: Session, carrier: CarrierSource, store: SessionStore, rules: S
 
 
 def _step(session: Session, cursor: Cursor, carrier: CarrierSource, store: SessionStore) -> Session:
-    page = carrier.fetch_page(cursor)
+    try:
+        page = carrier.fetch_page(cursor)
+    except (CarrierError, ParkRequired) as error:
+        raise error.told_at(f"page {session.pages_done + 1}")  # noqa: B904 - the same error, with its place
     return store.commit_page(session.claim, cursor, page)
 
 

@@ -1,11 +1,13 @@
 """Runs `reconcile_carrier` in the calling process: without a daemon, and in the Dagster instance all the same."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
+from sim_sync.core.errors import InputError
 from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, PROCESS_TAG
 from sim_sync.defs.runs import process_text
 from sim_sync.worker.processes import this_process
@@ -23,9 +25,13 @@ class EndedRun:
 def run_in_this_process(
     job: Callable[[], dg.JobDefinition], carrier: str, *, restart: bool, max_pages: int | None
 ) -> EndedRun:
-    """Execute the job that `job` of `sim_sync.definitions` returns, for one carrier, and return how it ended."""
+    """Execute the job that `job` of `sim_sync.definitions` returns, for one carrier, and return how it ended.
+
+    Raises:
+        InputError: the Dagster instance of `DAGSTER_HOME` cannot be used.
+    """
     tags = {PARTITION_TAG: carrier, CARRIER_TAG: carrier, PROCESS_TAG: process_text(this_process())}
-    with dg.DagsterInstance.get() as instance:
+    with _instance() as instance:
         result = dg.execute_job(
             dg.reconstructable(job),
             instance=instance,
@@ -34,6 +40,14 @@ def run_in_this_process(
             raise_on_error=False,
         )
         return EndedRun(result.run_id, result.success, [*_failures(result)])
+
+
+def _instance() -> dg.DagsterInstance:
+    try:
+        return dg.DagsterInstance.get()
+    except dg.DagsterError as error:
+        told = " ".join(str(error).split())
+        raise InputError(f"the Dagster instance in {os.environ.get('DAGSTER_HOME')} cannot be used: {told}") from None
 
 
 def _run_config(*, restart: bool, max_pages: int | None) -> dict[str, Any]:

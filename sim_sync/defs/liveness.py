@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -19,9 +19,13 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_HAS_A_PROCESS = {dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING}
-#: A run introduces itself in its first op; one that has not by then died on its way there.
+#: A run introduces itself in its first op; one that has not by then died on its way there. If it comes to life after
+#: all, Dagster does not let it start any more.
 _INTRODUCED_WITHIN = timedelta(seconds=30)
+
+
+#: In the queue behind other runs; or told to end, which Dagster itself sees to.
+_MAY_WAIT_LONG = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.CANCELING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +38,39 @@ class UnfinishedRun:
 
 
 def unfinished_runs(instance: dg.DagsterInstance, now: datetime) -> Sequence[UnfinishedRun]:
-    """Return the unfinished runs that work, or will work, on a carrier."""
+    """Return the unfinished runs that work, or will work, on a carrier. `now` is the time of the host of Dagster."""
     records = instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
     found = []
     for record in records:
         run = record.dagster_run
         carrier = run.tags.get(CARRIER_TAG) or run.tags.get(PARTITION_TAG)
         if carrier is not None:
-            found.append(UnfinishedRun(run, carrier, _is_lost(record, now)))
+            found.append(UnfinishedRun(run, carrier, _is_lost(instance, record, now)))
     return found
 
 
-def _is_lost(record: dg.RunRecord, now: datetime) -> bool:
+def _is_lost(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
     run = record.dagster_run
-    if run.status not in _HAS_A_PROCESS:
-        return False
-    process = process_from_text(run.tags.get(PROCESS_TAG))
+    process = own_process(instance, run)
     if process is not None:
         return is_known_dead(process)
-    started = datetime.fromtimestamp(record.start_time or now.timestamp(), tz=now.tzinfo)
-    return run.status is dg.DagsterRunStatus.STARTED and now - started > _INTRODUCED_WITHIN
+    if run.status in _MAY_WAIT_LONG:
+        return False
+    since = record.update_timestamp if record.start_time is None else datetime.fromtimestamp(record.start_time, tz=UTC)
+    return now - since.replace(tzinfo=UTC) > _INTRODUCED_WITHIN
+
+
+def own_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Process | None:
+    """Return the process that a run has introduced itself with; None where it has not yet.
+
+    A retry gets its parent's tags, the dead parent's process among them.
+    """
+    text = run.tags.get(PROCESS_TAG)
+    if text is not None and run.parent_run_id is not None:
+        parent = instance.get_run_by_id(run.parent_run_id)
+        if parent is not None and parent.tags.get(PROCESS_TAG) == text:
+            return None
+    return process_from_text(text)
 
 
 def owner_is_gone(instance: dg.DagsterInstance, owner: str, process: Process | None) -> bool:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import dagster as dg
 
 from sim_sync.config import CarrierConfig, Config
-from sim_sync.core.opening import Opened
+from sim_sync.core.opening import Opened, Trigger
 from sim_sync.core.session import Session, State, SweepState
 from sim_sync.core.sync import StopReason
 from sim_sync.defs.dry_run import walk_dry
 from sim_sync.defs.liveness import gone_owners
+from sim_sync.defs.partitions import SESSION_TAG
 from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata
 from sim_sync.defs.runs import introduce_run, tag_session, trigger_of, was_terminated
 from sim_sync.defs.telling import RunInterrupted, failure, told_to_dagster
@@ -64,6 +65,8 @@ def open_session(
         if config.dry_run:
             walk_dry(context, carrier, warehouse, max_pages=config.max_pages)
             return
+        if _is_over_already(context, warehouse):
+            return
         opened = _open(context, carrier, warehouse, restart=config.restart)
         if opened.refusal is not None:
             _tell_refusal(context, opened)
@@ -72,6 +75,20 @@ def open_session(
         tag_session(context, session.session_id)
         context.log.info(_opening_line(session))
     yield dg.Output(WorkOrder(session.session_id, session.fence, config.max_pages))
+
+
+def _is_over_already(context: dg.OpExecutionContext, warehouse: Warehouse) -> bool:
+    """Return whether the session that the sensor sent this run for was finished by another run meanwhile.
+
+    Dagster's own retry of a dead run and the sensor's run may both be on their way: the later one must not walk anew.
+    """
+    session_id = context.run.tags.get(SESSION_TAG)
+    if session_id is None or trigger_of(context) is not Trigger.SENSOR:
+        return False
+    session = warehouse.sessions.session(session_id)
+    if not session.is_open:
+        context.log.info(f"{session.carrier}: session {session_id} is {session.state.value} by now: nothing to resume")
+    return not session.is_open
 
 
 def _open(context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse, *, restart: bool) -> Opened:
@@ -122,8 +139,8 @@ def sync_pages(
                 session,
                 stop=stop,
                 max_pages=order.max_pages,
-                on_checkpoint=CheckpointReporter(lambda checkpoint: _report(context, checkpoint)),
-                was_terminated=lambda: was_terminated(context),
+                on_checkpoint=CheckpointReporter(lambda checkpoint: _report_and_listen(context, checkpoint, stop)),
+                was_terminated=lambda: was_terminated(context.instance, context.run_id),
             )
             _report(context, outcome.session)
             _tell_outcome(context, outcome, stop)
@@ -159,6 +176,13 @@ def _report(context: dg.OpExecutionContext, session: Session) -> None:
     context.log_event(_observation(session))
 
 
+def _report_and_listen(context: dg.OpExecutionContext, session: Session, stop: Stop) -> None:
+    """Report a checkpoint, and hear of a *Terminate* that could not be sent: its code server was another one."""
+    _report(context, session)
+    if was_terminated(context.instance, context.run_id):
+        stop.request(StopReason.PAUSED)
+
+
 def _observation(session: Session) -> dg.AssetObservation:
     return dg.AssetObservation(CARRIER_SIMS, partition=session.carrier, metadata=session_metadata(session))
 
@@ -176,8 +200,8 @@ def _tell_outcome(context: dg.OpExecutionContext, outcome: Outcome, stop: Stop) 
             context.log.warning(f"{session.carrier}: parked until {session.not_before}: {error}")
         case _:
             context.log.warning(f"{session.carrier}: {session.state.value}: {outcome.stopped_by.value}")
-    if stop.signal_number is not None:
-        # Interrupted is not success: the session is safe, and the run ends as canceled.
+    if stop.signal_number is not None or was_terminated(context.instance, context.run_id):
+        # Interrupted is not success: the session is safe, and the run ends as canceled; as failed, where nobody asked.
         raise RunInterrupted(f"{session.carrier}: {session.state.value} after page {session.pages_done}")
 
 

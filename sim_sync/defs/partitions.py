@@ -11,6 +11,8 @@ SESSION_TAG = "sim_sync/session"
 PROCESS_TAG = "sim_sync/process"
 #: Set by Dagster itself on every run of one partition.
 PARTITION_TAG = "dagster/partition"
+#: Set by Dagster itself on every run that a sensor or schedule asked for with a key.
+RUN_KEY_TAG = "dagster/run_key"
 
 
 def carrier_partitions(carrier_names: Sequence[str]) -> dg.StaticPartitionsDefinition:

@@ -28,6 +28,12 @@ class WarehouseResource(dg.ConfigurableResource[Warehouse]):
         return opened_warehouse(load_config().warehouse_url)
 
 
+def config_and_warehouse() -> tuple[Config, Warehouse]:
+    """Return both, the configuration read anew."""
+    config = load_config()
+    return config, opened_warehouse(config.warehouse_url)
+
+
 @cache
 def opened_warehouse(url: str) -> Warehouse:
     """Open a warehouse once in a process: the sensor asks for it every few seconds."""

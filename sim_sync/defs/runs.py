@@ -9,12 +9,21 @@ from sim_sync.core.opening import Process, Trigger
 from sim_sync.defs.partitions import CARRIER_TAG, PROCESS_TAG, SESSION_TAG
 from sim_sync.worker.processes import this_process
 
+_RETRY_NUMBER_TAG = "dagster/retry_number"
+#: What Dagster's run monitoring writes when it ends a run.
+_BY_RUN_MONITORING = "exceeding maximum runtime"
+
 Context: TypeAlias = dg.OpExecutionContext | dg.AssetExecutionContext
 
 
 def trigger_of(context: Context) -> Trigger:
-    """Return who started the run, from the tags that Dagster's automation puts on it."""
+    """Return who started the run, from the tags that Dagster's automation puts on it.
+
+    A run that a person executes again gets the tags of the first; only an automatic retry has a number.
+    """
     tags = context.run.tags
+    if context.run.parent_run_id is not None and _RETRY_NUMBER_TAG not in tags:
+        return Trigger.OPERATOR
     if "dagster/sensor_name" in tags:
         return Trigger.SENSOR
     if "dagster/schedule_name" in tags:
@@ -26,18 +35,22 @@ def introduce_run(context: Context) -> None:
     """Tag the run with its carrier and its process, so that the sensor can tell when the process is gone."""
     wanted = {CARRIER_TAG: context.partition_key, PROCESS_TAG: process_text(this_process())}
     if any(context.run.tags.get(name) != value for name, value in wanted.items()):
-        context.instance.add_run_tags(context.run_id, wanted)
+        context.instance.add_run_tags(context.run.run_id, wanted)
 
 
 def tag_session(context: Context, session_id: str) -> None:
     """Tag the run with the session it works on."""
-    context.instance.add_run_tags(context.run_id, {SESSION_TAG: session_id})
+    context.instance.add_run_tags(context.run.run_id, {SESSION_TAG: session_id})
 
 
-def was_terminated(context: Context) -> bool:
-    """Return whether a person ended the run (*Terminate*); a deploy's SIGTERM leaves its status alone."""
-    run = context.instance.get_run_by_id(context.run_id)
-    return run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
+def was_terminated(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Return whether a person ended the run (*Terminate*, in the queue too).
+
+    A deploy's SIGTERM leaves no such event, and the end of a run that has outlived `max_runtime_seconds` says so.
+    """
+    requests = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_CANCELING).records
+    told = [request.event_log_entry.message for request in requests]
+    return bool(told) and not any(_BY_RUN_MONITORING in message for message in told)
 
 
 def process_text(process: Process) -> str:

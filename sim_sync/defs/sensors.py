@@ -6,50 +6,61 @@ is in the warehouse: the cursor only remembers what was asked for.
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from sim_sync.config import Config
 from sim_sync.core.errors import SimSyncError
-from sim_sync.core.resuming import Asked, LeaveAlone, Pace, ResumeNow, Sight, Verdict, decide_resumes
-from sim_sync.core.session import Session, State
+from sim_sync.core.resuming import Asked, LeaveAlone, Pace, PauseNow, ResumeNow, Sight, Verdict, decide_resumes
+from sim_sync.core.session import Event, Session, State
 from sim_sync.defs.jobs import AssetJob
 from sim_sync.defs.liveness import UnfinishedRun, owner_is_gone, unfinished_runs
-from sim_sync.defs.partitions import CARRIER_TAG, SESSION_TAG
+from sim_sync.defs.partitions import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG
+from sim_sync.defs.runs import was_terminated
 from sim_sync.warehouse import Warehouse
 
 #: How often the sensor looks. With the start of a run (seconds), a dead sync goes on well within a minute.
 LOOK_EVERY_SECONDS = 10
 
 
-def build_resume_interrupted_syncs(job: AssetJob, carrier_names: Sequence[str]) -> dg.SensorDefinition:
-    """Build the sensor, on by default: a fresh `dagster dev` resumes by itself."""
+def build_resume_interrupted_syncs(
+    job: AssetJob, carrier_names: Sequence[str], open_eyes: Callable[[], tuple[Config, Warehouse]]
+) -> dg.SensorDefinition:
+    """Build the sensor, on by default: a fresh `dagster dev` resumes by itself.
+
+    `open_eyes` returns what it looks with. These are no resources of Dagster: one that cannot be opened is a reason to
+    skip, and would be a failed tick.
+    """
 
     @dg.sensor(job=job, minimum_interval_seconds=LOOK_EVERY_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING)
-    def resume_interrupted_syncs(
-        context: dg.SensorEvaluationContext,
-        sync_config: dg.ResourceParam[Config],
-        warehouse: dg.ResourceParam[Warehouse],
-    ) -> dg.SensorResult | dg.SkipReason:
+    def resume_interrupted_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         """Resumes every sync that died, was stopped by a deploy, ran out of its budget, or was parked and is due."""
         try:
-            now = warehouse.sessions.now()
-            sessions = [session for session in warehouse.sessions.latest_sessions(carrier_names) if session.is_open]
+            return _look_and_act(context, carrier_names, *open_eyes())
         except SimSyncError as error:
             return dg.SkipReason(f"cannot look: {error}")
-        runs = unfinished_runs(context.instance, now)
-        memory = memory_from_cursor(context.cursor)
-        sights = [_look(context.instance, warehouse, session, runs, memory) for session in sessions]
-        verdicts = decide_resumes(sights, paces(sync_config), now, random.random())  # noqa: S311 - jitter, no secret
-        tell_lost_runs(context.instance, runs, verdicts)
-        for verdict in verdicts:
-            context.log.info(_line(verdict))
-        return _result(verdicts, memory)
 
     return resume_interrupted_syncs
+
+
+def _look_and_act(
+    context: dg.SensorEvaluationContext, carrier_names: Sequence[str], sync_config: Config, warehouse: Warehouse
+) -> dg.SensorResult:
+    now = warehouse.sessions.now()
+    sessions = [session for session in warehouse.sessions.latest_sessions(carrier_names) if session.is_open]
+    runs = unfinished_runs(context.instance, datetime.now(UTC))
+    memory = memory_from_cursor(context.cursor)
+    sights = [_look(context.instance, warehouse, session, runs, memory) for session in sessions]
+    verdicts = decide_resumes(sights, paces(sync_config), now, random.random())  # noqa: S311 - jitter, no secret
+    tell_lost_runs(context.instance, runs, verdicts)
+    for verdict in verdicts:
+        if isinstance(verdict, PauseNow):
+            warehouse.sessions.move_by_operator(verdict.session.carrier, Event.PAUSED_BY_OPERATOR)
+        context.log.info(_line(verdict))
+    return _result(verdicts, memory)
 
 
 def paces(sync_config: Config) -> Mapping[str, Pace]:
@@ -73,12 +84,22 @@ def _look(
 ) -> Sight:
     process = warehouse.sessions.notes(session.session_id).process
     is_gone = session.owner is not None and owner_is_gone(instance, session.owner, process)
+    asked = memory.get(session.carrier)
     return Sight(
         session=session,
         live_runs=[run.run.run_id for run in runs if run.carrier == session.carrier and not run.is_lost],
         gone_owners=frozenset({session.owner} if session.owner is not None and is_gone else ()),
-        asked=memory.get(session.carrier),
+        asked=asked,
+        terminated_run=_terminated_run(instance, session, asked),
     )
+
+
+def _terminated_run(instance: dg.DagsterInstance, session: Session, asked: Asked | None) -> str | None:
+    """Return the run that the session was to go on with, where a person ended it before it could say so itself."""
+    run_ids = [session.owner] if session.state is State.RUNNING and session.owner is not None else []
+    if asked is not None and (asked.session_id, asked.fence) == (session.session_id, session.fence):
+        run_ids += [run.run_id for run in instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: asked.run_key}))]
+    return next((run_id for run_id in run_ids if was_terminated(instance, run_id)), None)
 
 
 def tell_lost_runs(instance: dg.DagsterInstance, runs: Sequence[UnfinishedRun], verdicts: Sequence[Verdict]) -> None:
@@ -103,13 +124,16 @@ def _line(verdict: Verdict) -> str:
     match verdict:
         case ResumeNow(session, _, why):
             return f"{carrier}: session {session_id} goes on after page {session.pages_done}: {why}"
+        case PauseNow(_, _, why):
+            return f"{carrier}: session {session_id} is paused: {why}; `sim-sync resume {carrier}` lets it go on"
         case LeaveAlone(_, why):
             return f"{carrier}: session {session_id} is left alone: {why}"
 
 
 def _result(verdicts: Sequence[Verdict], memory: Mapping[str, Asked]) -> dg.SensorResult:
     resumes = [verdict for verdict in verdicts if isinstance(verdict, ResumeNow)]
-    remembered = dict(memory) | {verdict.session.carrier: verdict.asked for verdict in resumes}
+    new = {verdict.session.carrier: verdict.asked for verdict in verdicts if not isinstance(verdict, LeaveAlone)}
+    remembered = dict(memory) | new
     cursor = cursor_from_memory(remembered)
     if not resumes:
         return dg.SensorResult(skip_reason="; ".join(map(_line, verdicts)) or "no session is open", cursor=cursor)

@@ -6,12 +6,12 @@ a failed read is not an empty list; a single row that cannot be used is a findin
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
 from sim_sync.core.errors import InventoryError
-from sim_sync.core.identifiers import NotAnIdentifier, normal_iccid
+from sim_sync.core.identifiers import Identifier, NotAnIdentifier, normal_iccid, normal_imei, normal_imsi
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 from sim_sync.inventory.rows import OUR_COLUMNS, Finding, Inventory, InventorySim, Sheet
@@ -180,9 +180,9 @@ class _Parser:
             carrier=carrier,
             iccid=iccid,
             iccid_raw=iccid if iccid_raw is None or iccid_raw == iccid else iccid_raw,
-            imsi=self._cell(cells, "imsi"),
+            imsi=_normal(normal_imsi, self._cell(cells, "imsi")),
             msisdn=self._cell(cells, "msisdn"),
-            imei=self._cell(cells, "imei"),
+            imei=_normal(normal_imei, self._cell(cells, "imei")),
             status=self._status(self._cell(cells, "status")),
             rate_plan=self._shared_text(self._cell(cells, "rate_plan")),
             label=self._cell(cells, "label"),
@@ -246,6 +246,11 @@ def _parse_iccid(raw: str | None) -> str:
         return normal_iccid(raw)
     except NotAnIdentifier as reason:
         raise _UnusableRow(f"ICCID {raw!r}: {reason}") from None
+
+
+def _normal(form: Callable[[str], Identifier], text: str | None) -> str | None:
+    """Return an identifier in the form in which the carrier's are stored: they are compared as text."""
+    return None if text is None else form(text).normal
 
 
 def _quoted(names: Sequence[str]) -> str:

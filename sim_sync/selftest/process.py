@@ -1,11 +1,13 @@
 """The victim: `python -m sim_sync.selftest.process CARRIER` syncs one carrier in this process, without Dagster.
 
-Prints one JSON line about the session it leaves. Exit code 0: completed; 3: not finished.
+Prints one JSON line about the session it leaves. Exit code 0: completed by this process; 3: not; 1: an error.
 """
 
 import json
 import os
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from sim_sync.config import load_config
 from sim_sync.core.session import State
@@ -19,15 +21,27 @@ def main(carrier_name: str) -> int:
     """Sync the carrier, and return the exit code."""
     config = load_config()
     warehouse = open_warehouse(config.warehouse_url, at=armed_crash_point())
+    owner = f"selftest-{os.getpid()}"
     session = sync_once(
         config.carrier(carrier_name),
         warehouse.sessions,
-        owner=f"selftest-{os.getpid()}",
+        owner=owner,
         gone_owners=dead_owners(warehouse, carrier_name),
     )
     told = {"state": session.state.value, "fence": session.fence, "pages_done": session.pages_done}
     print(json.dumps(told), flush=True)
-    return 0 if session.state is State.COMPLETED else 3
+    return 0 if session.state is State.COMPLETED and session.owner == owner else 3
+
+
+def be_victim(environment: Mapping[str, str], carrier_name: str, folder: Path) -> None:
+    """Do the same in a process that was forked for it: with an environment and with output files of its own."""
+    os.environ.clear()
+    os.environ.update(environment)
+    for descriptor, name in ((1, "told"), (2, "complaints")):
+        file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(file, descriptor)
+        os.close(file)
+    sys.exit(main(carrier_name))
 
 
 def dead_owners(warehouse: Warehouse, carrier: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.scratch import create_schema, drop_schema
 
@@ -15,7 +16,13 @@ def scratch_warehouse(server_url: str | None, folder: Path) -> Iterator[tuple[st
     """Yield the URL of an empty warehouse and the warehouse; it is gone afterwards.
 
     `server_url` is a PostgreSQL database in which schemas may be created; None means SQLite.
+
+    Raises:
+        ConfigError: `server_url` is of another database.
     """
+    if server_url is not None and not server_url.startswith("postgresql"):
+        expected = "the URL of a PostgreSQL database, or none for SQLite"
+        raise ConfigError([Problem("command line", "--url", expected, server_url.partition(":")[0])])
     name = f"sim_sync_selftest_{secrets.token_hex(4)}"
     if server_url is None:
         url = f"sqlite:///{folder / name}.db"

@@ -5,7 +5,6 @@ worker that was taken over wrote nothing.
 """
 
 import random
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,10 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sim_sync.core.crash_points import CRASH_POINTS
-from sim_sync.core.errors import SimSyncError
 from sim_sync.core.session import State
 from sim_sync.selftest.scratch import scratch_warehouse
-from sim_sync.selftest.victims import CARRIER, LEASE_SECONDS, Scene, finish, freeze, wake, write_scene
+from sim_sync.selftest.victims import CARRIER, LEASE_SECONDS, Scene, TrialFailed, Victim, write_scene
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.options import MountOptions
@@ -26,12 +24,10 @@ from sim_sync.warehouse.content import exact_digests, outcome_digests
 
 _VENDOR = "twilio_super_sim"
 _KILLED = -9
+#: The ends of the names of those crash points that are not inside of a transaction.
+_OUTSIDE_OF_TRANSACTIONS = (":fetched", ":committed")
 _STEP_SECONDS = 0.01
 _PATIENCE_SECONDS = 120.0
-
-
-class TrialFailed(SimSyncError):
-    """A trial came out otherwise than promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class Walk:
 
 
 SMALL = Walk(sims=20, page_size=5)
-LARGE = Walk(sims=20_000, page_size=200, latency_ms=2)
+LARGE = Walk(sims=6_000, page_size=100, latency_ms=2)
 
 
 @dataclass(slots=True)
@@ -59,6 +55,8 @@ class Tally:
     name: str
     trials: int = 0
     kills: int = 0
+    #: How many of the kills hit a process inside of a transaction.
+    kills_in_transactions: int = 0
     pages_fetched_again: int = 0
     frozen_and_woken: int = 0
     problems: list[str] = field(default_factory=list)
@@ -80,14 +78,23 @@ class Stage:
     def run(self, crash_at: str | None = None) -> int:
         """Run a victim to its end, and return its exit code."""
         with self.scene.victim(crash_at) as victim:
-            code, _, complaints = finish(victim)
-        if code not in {0, 3, _KILLED}:
-            raise TrialFailed(f"a sync process ended with exit code {code}: {complaints[-500:]}")
-        return code
+            return finished(victim)
 
     def pages_fetched_again(self) -> int:
         """Return how many page requests more than pages the carrier has answered."""
         return sum(entry.is_list for entry in self.simulator.fetch_requests()) - self.walk.pages
+
+
+def finished(victim: Victim) -> int:
+    """Wait for a victim's end, and return its exit code.
+
+    Raises:
+        TrialFailed: it ended neither by itself nor by a kill.
+    """
+    ended = victim.finish()
+    if ended.code not in {0, 3, _KILLED}:
+        raise TrialFailed(f"a sync process ended with exit code {ended.code}: {ended.complaints[-500:]}")
+    return ended.code
 
 
 class Theatre:
@@ -154,9 +161,9 @@ def _kill_and_resume_at(stage: Stage, moment: str, tally: Tally, expected: Mappi
         tally.problems.append(f"{moment}: the process was not killed there")
         return
     tally.kills += 1
+    tally.kills_in_transactions += not moment.rpartition(":")[0].endswith(_OUTSIDE_OF_TRANSACTIONS)
     # What was completed already needs no resume; a sync after it would be another night.
-    latest = stage.warehouse.sessions.latest_sessions([CARRIER])
-    if not (latest and latest[0].state is State.COMPLETED) and stage.run() != 0:
+    if not _is_completed(stage) and stage.run() != 0:
         tally.problems.append(f"{moment}: the resumed sync did not complete")
     _compare(stage, moment, tally, expected, kills=1)
 
@@ -171,36 +178,41 @@ def kill_at_random_times(
         expected = theatre.undisturbed(walk, simulator)
         while tally.kills < kills:
             with theatre.stage(walk, simulator) as stage:
-                killed = 0
-                while _kill_somewhere(stage, chance, may_kill=tally.kills + killed < kills):
-                    killed += 1
+                before = tally.kills
+                while tally.kills < kills and _kill_somewhere(stage, chance, tally):
+                    pass
                 tally.trials += 1
-                tally.kills += killed
-                _compare(stage, f"walk {tally.trials}", tally, expected, kills=killed)
+                if not _is_completed(stage) and stage.run() != 0:
+                    tally.problems.append(f"walk {tally.trials}: the resumed sync did not complete")
+                _compare(stage, f"walk {tally.trials}", tally, expected, kills=tally.kills - before)
             tell(f"{tally.kills} kills")
     return tally
 
 
-def _kill_somewhere(stage: Stage, chance: random.Random, *, may_kill: bool) -> bool:
-    """Start a sync and kill it some pages on, at any moment within a page; False if it came to its end."""
+def _kill_somewhere(stage: Stage, chance: random.Random, tally: Tally) -> bool:
+    """Start a sync and kill it some pages on, inside of a transaction or of a fetch; False if it came to its end."""
     with stage.scene.victim() as victim:
-        if not may_kill:
-            finish(victim)
-            return False
         _wait_for_pages(stage, victim, chance.randint(0, 12))
         time.sleep(chance.random() * 0.02)
+        in_transaction = _freeze_where(stage, victim, chance, in_transaction=chance.random() < 0.5)
         victim.kill()
-        code, _, complaints = finish(victim)
-        if code not in {0, _KILLED}:
-            raise TrialFailed(f"a sync process ended with exit code {code}: {complaints[-500:]}")
-        return code == _KILLED
+        if finished(victim) != _KILLED:
+            return False
+    tally.kills += 1
+    tally.kills_in_transactions += in_transaction
+    return True
 
 
-def _wait_for_pages(stage: Stage, victim: "subprocess.Popen[bytes]", pages: int) -> None:
+def _is_completed(stage: Stage) -> bool:
+    latest = stage.warehouse.sessions.latest_sessions([CARRIER])
+    return bool(latest) and latest[0].state is State.COMPLETED
+
+
+def _wait_for_pages(stage: Stage, victim: Victim, pages: int) -> None:
     """Wait until the victim has committed some pages, or has ended."""
     start = _pages_done(stage)
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while victim.poll() is None and _pages_done(stage) < start + pages:
+    while not victim.has_ended and _pages_done(stage) < start + pages:
         if time.monotonic() > deadline:
             raise TrialFailed(f"a sync did not commit {pages} pages in {_PATIENCE_SECONDS:.0f} s")
         time.sleep(_STEP_SECONDS)
@@ -231,32 +243,31 @@ def _freeze_and_wake_once(stage: Stage, chance: random.Random, tally: Tally, exp
     trial = f"freeze {tally.trials}"
     with stage.scene.victim() as sleeper:
         _wait_for_pages(stage, sleeper, chance.randint(1, stage.walk.pages // 2))
-        _freeze_outside_of_a_transaction(stage, sleeper, chance)
+        # A process that is frozen inside of a transaction keeps SQLite's one write lock for ever, whoever wants to
+        # write; and PostgreSQL ends such a transaction only after its time-out.
+        _freeze_where(stage, sleeper, chance, in_transaction=False)
         frozen_after = _pages_done(stage)
         _take_over(stage)
         before = exact_digests(stage.warehouse.engine)
-        wake(sleeper)
-        code, told, complaints = finish(sleeper)
+        sleeper.wake()
+        ended = sleeper.finish()
         tally.frozen_and_woken += 1
-        if code == 0 or exact_digests(stage.warehouse.engine) != before:
-            tally.problems.append(f"{trial}: the woken worker wrote something (it told {told}, {complaints[-200:]})")
+        if ended.code != 3 or exact_digests(stage.warehouse.engine) != before:
+            tally.problems.append(f"{trial}: the woken worker wrote something ({ended})")
     if frozen_after >= stage.walk.pages:
         tally.problems.append(f"{trial}: the worker was frozen too late")
     _compare(stage, trial, tally, expected, kills=1)
 
 
-def _freeze_outside_of_a_transaction(stage: Stage, sleeper: "subprocess.Popen[bytes]", chance: random.Random) -> None:
-    """Freeze the worker at a moment at which it does not hold the database's lock.
-
-    A process that is frozen inside of a transaction keeps SQLite's one write lock for ever, whoever wants to write; and
-    PostgreSQL ends such a transaction only after its time-out.
-    """
-    while sleeper.poll() is None:
-        freeze(sleeper)
-        if stage.warehouse.sessions.can_write_now():
-            return
-        wake(sleeper)
+def _freeze_where(stage: Stage, victim: Victim, chance: random.Random, *, in_transaction: bool) -> bool:
+    """Freeze a worker again and again until it is inside (or outside) of a transaction; return whether it is inside."""
+    while not victim.has_ended:
+        victim.freeze()
+        if stage.warehouse.sessions.can_write_now() is not in_transaction:
+            return in_transaction
+        victim.wake()
         time.sleep(chance.random() * 0.01)
+    return False
 
 
 def _take_over(stage: Stage) -> None:

@@ -24,6 +24,9 @@ MAX_FLEET_SIZE = 10**9
 
 _NEVER_ACTIVATED = frozenset({Lifecycle.INVENTORY, Lifecycle.TEST_READY, Lifecycle.ACTIVATION_READY})
 _STATUS_SLOTS = 1024
+# Where second profiles and their IMSIs begin: beyond every SIM, and before the ICCIDs that no carrier has.
+_SECOND_PROFILES = 10**10
+_SECOND_IMSIS = 5 * 10**9
 _FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)
 _DAY_TEXTS = tuple(f"{_FIRST_DAY + timedelta(days=day):%Y-%m-%d}" for day in range(1024 + 64 + 1024))
 _TIME_TEXTS = tuple(f"T{minute // 60:02}:{minute % 60:02}:{minute * 37 % 60:02}Z" for minute in range(1440))
@@ -51,6 +54,21 @@ class SimulatedSim:
     activated_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def created_text(self) -> str:
+        """Return when it was created, in ISO 8601 with seconds and Z."""
+        return _iso_text(self.created_at)
+
+    @property
+    def activated_text(self) -> str | None:
+        """Return when it was activated, if it was."""
+        return None if self.activated_at is None else _iso_text(self.activated_at)
+
+    @property
+    def updated_text(self) -> str:
+        """Return when it was last changed at the carrier."""
+        return _iso_text(self.updated_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +102,7 @@ class Blueprint:
         self._imsi_order = Permutation.seeded(10**10, "imsi", seed)
         self._msisdn_order = Permutation.seeded(10**9, "msisdn", seed)
         self._device_order = Permutation.seeded(10**12, "device", seed)
+        self._other_ids: dict[tuple[str, str], str] = {}
 
     def fingerprint(self, index: int) -> int:
         """Return the SIM's own 64-bit number, from which vendors make their ids; no two SIMs share one."""
@@ -110,9 +129,43 @@ class Blueprint:
         """Return the ICCID number `number` of this carrier that no SIM of a fleet ever has."""
         return self.iccid(10**11 - 1 - number)
 
+    def second_iccid(self, index: int) -> str:
+        """Return the ICCID of a second profile on the SIM; no SIM has it as its first."""
+        return self.iccid(_SECOND_PROFILES + index)
+
+    def imsi(self, index: int) -> str:
+        """Return 15 digits: the network's prefix and the SIM's number."""
+        return f"{self.profile.imsi_prefix}{self._imsi_order.image(index):010}"
+
+    def second_imsi(self, index: int) -> str:
+        """Return the IMSI of a second profile on the SIM; no SIM has it as its first."""
+        return self.imsi(_SECOND_IMSIS + index)
+
+    def msisdn(self, index: int) -> str:
+        """Return the SIM's number in international form, with its plus sign."""
+        return f"{self.profile.msisdn_prefix}{self._msisdn_order.image(index):09}"
+
+    def imei(self, index: int) -> str:
+        """Return the 15 digits of the IMEI of the SIM's device."""
+        payload = 35 * 10**12 + self._device_order.image(index)
+        return f"{payload}{luhn_check_digit(payload)}"
+
+    def eid(self, index: int) -> str:
+        """Return the 32 digits of the SIM's EID."""
+        payload = 89049032 * 10**22 + self._device_order.image(index)
+        return f"{payload}{mod_97_check_digits(payload):02}"
+
     def status(self, chance: int) -> Lifecycle:
         """Return the SIM's place in the lifecycle."""
         return self._status_slots[chance % _STATUS_SLOTS]
+
+    def is_activated(self, chance: int) -> bool:
+        """Return whether the SIM was ever activated."""
+        return self.status(chance) not in _NEVER_ACTIVATED
+
+    def ip_address(self, index: int, chance: int) -> str | None:
+        """Return the SIM's address, once it was activated."""
+        return f"10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}" if self.is_activated(chance) else None
 
     def rate_plan(self, chance: int) -> str:
         """Return the name of the SIM's rate plan."""
@@ -137,20 +190,19 @@ class Blueprint:
     def sim(self, index: int) -> SimulatedSim:
         """Return the whole SIM."""
         chance = self.fingerprint(index)
-        status = self.status(chance)
-        activated = status not in _NEVER_ACTIVATED
+        activated = self.is_activated(chance)
         return SimulatedSim(
             index=index,
             iccid=self.iccid(index),
-            imsi=f"{self.profile.imsi_prefix}{self._imsi_order.image(index):010}",
-            msisdn=f"{self.profile.msisdn_prefix}{self._msisdn_order.image(index):09}",
-            imei=self._imei(index),
-            eid=self._eid(index),
-            status=status.value,
+            imsi=self.imsi(index),
+            msisdn=self.msisdn(index),
+            imei=self.imei(index),
+            eid=self.eid(index),
+            status=self.status(chance).value,
             vendor_status=None,
             rate_plan=self.rate_plan(chance),
             label=self.label(index, chance),
-            ip_address=f"10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}" if activated else None,
+            ip_address=self.ip_address(index, chance),
             activated_at=datetime.fromisoformat(self.activated_text(chance)) if activated else None,
             created_at=datetime.fromisoformat(self.created_text(chance)),
             updated_at=datetime.fromisoformat(self.updated_text(chance)),
@@ -158,15 +210,11 @@ class Blueprint:
 
     def other_id(self, prefix: str, name: str) -> str:
         """Return a stable 34-character id for a thing of this carrier that is no SIM, such as a plan or an account."""
-        return f"{prefix}{seeded_number(prefix, self.seed, name) >> 128:032x}"
-
-    def _imei(self, index: int) -> str:
-        payload = 35 * 10**12 + self._device_order.image(index)
-        return f"{payload}{luhn_check_digit(payload)}"
-
-    def _eid(self, index: int) -> str:
-        payload = 89049032 * 10**22 + self._device_order.image(index)
-        return f"{payload}{mod_97_check_digits(payload):02}"
+        key = (prefix, name)
+        found = self._other_ids.get(key)
+        if found is None:
+            found = self._other_ids[key] = f"{prefix}{seeded_number(prefix, self.seed, name) >> 128:032x}"
+        return found
 
 
 def _status_slots(weights: Sequence[tuple[Lifecycle, int]]) -> tuple[Lifecycle, ...]:
@@ -174,3 +222,7 @@ def _status_slots(weights: Sequence[tuple[Lifecycle, int]]) -> tuple[Lifecycle, 
     total = sum(weight for _, weight in weights)
     slots = [word for word, weight in weights for _ in range(weight * _STATUS_SLOTS // total)]
     return (*[weights[0][0]] * (_STATUS_SLOTS - len(slots)), *slots)
+
+
+def _iso_text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

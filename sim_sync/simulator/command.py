@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -117,6 +118,10 @@ def _single_mount(arguments: argparse.Namespace) -> MountOptions:
         seed=arguments.seed,
         latency_ms=arguments.latency_ms,
         credentials=_credentials(arguments),
+        options=_vendor_options(arguments),
+        requests_per_second=arguments.requests_per_second,
+        burst=arguments.burst,
+        max_in_flight=arguments.max_in_flight,
     )
 
 
@@ -128,6 +133,19 @@ def _credentials(arguments: argparse.Namespace) -> Mapping[str, str]:
         if not equals:
             raise InputError("--credential: expected KEY=VALUE, found no equals sign")
         given[key] = value
+    return given
+
+
+def _vendor_options(arguments: argparse.Namespace) -> Mapping[str, Any]:
+    given: dict[str, Any] = {}
+    for text in arguments.option:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError("--option: expected KEY=VALUE, found no equals sign")
+        try:
+            given[key] = json.loads(value)
+        except json.JSONDecodeError:
+            given[key] = value
     return given
 
 
@@ -155,6 +173,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--username", help="instead of the simulated default")
     parser.add_argument("--password", help="instead of the simulated default")
     parser.add_argument("--credential", action="append", default=[], metavar="KEY=VALUE", help="any other credential")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the vendor; the value is JSON"
+    )
+    parser.add_argument("--requests-per-second", type=float, help="more list requests than that are answered with 429")
+    parser.add_argument("--burst", type=int, help="how many list requests may come at once")
+    parser.add_argument("--max-in-flight", type=int, help="list requests beyond so many at work are answered with 429")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="how long every answer takes at least")
     parser.add_argument(
         "--mount",

@@ -102,7 +102,7 @@ class ControlApi:
 
     def _arm(self, call: _Call) -> Answer:
         order = call.parsed(messages.ARM_REQUEST)
-        return _answer(messages.ARMED_FAULT, self._mount(call).faults.arm(order.fault, order.trigger))
+        return _answer(messages.ARMED_FAULT, self._mount(call).arm(order.fault, order.trigger))
 
     def _disarm(self, call: _Call) -> Answer:
         fault_id = call.number("id", 0) or None

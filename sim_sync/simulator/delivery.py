@@ -5,10 +5,9 @@ import struct
 import threading
 import time
 from email.utils import formatdate
-from http import HTTPStatus
 
-from sim_sync.simulator.faults import ConnectionReset, Fault, SlowStart, Stall, TruncatedBody
-from sim_sync.simulator.vendor import Answer
+from sim_sync.simulator.faults import ConnectionReset, Fault, SlowDrip, SlowStart, Stall, TruncatedBody
+from sim_sync.simulator.vendor import Answer, phrase_of
 
 _POLL_SECONDS = 0.02
 
@@ -34,11 +33,22 @@ class Line:
             case TruncatedBody():
                 self._connection.sendall(_first_half(answer))
                 return False
+            case SlowDrip(seconds=seconds, pieces=pieces):
+                return self._drip(answer, seconds, pieces)
             case SlowStart(seconds=seconds) if not self._hold(seconds):
                 return False
             case _:
                 self._connection.sendall(_head(answer) + answer.body)
                 return True
+
+    def _drip(self, answer: Answer, seconds: float, pieces: int) -> bool:
+        self._connection.sendall(_head(answer))
+        size = -(-len(answer.body) // pieces) or 1
+        for start in range(0, len(answer.body), size):
+            if not self._hold(seconds / pieces):
+                return False
+            self._connection.sendall(answer.body[start : start + size])
+        return True
 
     def _hold(self, seconds: float) -> bool:
         """Wait, and return whether the client is still there and the server still wanted."""
@@ -63,7 +73,7 @@ class Line:
 
 def _head(answer: Answer) -> bytes:
     lines = [
-        f"HTTP/1.1 {answer.status} {_phrase(answer.status)}",
+        f"HTTP/1.1 {answer.status} {phrase_of(answer.status)}",
         f"Date: {formatdate(usegmt=True)}",
         f"Content-Type: {answer.content_type}",
         f"Content-Length: {len(answer.body)}",
@@ -74,10 +84,3 @@ def _head(answer: Answer) -> bytes:
 
 def _first_half(answer: Answer) -> bytes:
     return _head(answer) + answer.body[: len(answer.body) // 2]
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"

@@ -8,6 +8,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from sim_sync.simulator.fleet import FleetEdit
+
 #: No wait of a simulator is longer than this, whatever a fault asks for.
 MAX_HOLD_SECONDS = 600.0
 
@@ -104,15 +106,107 @@ class ForeignLink:
     origin: str = "http://127.0.0.1:9"
 
 
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class WrongTotal:
+    """The page tells `records` SIMs and `pages` pages too many (or, below 0, too few); what it lists is right."""
+
+    kind: Literal["wrong_total"] = "wrong_total"
+    records: int = 1
+    pages: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ErrorInSuccess:
+    """The answer is 200 and its body says that it failed, or that the client asks too often."""
+
+    kind: Literal["error_in_success"] = "error_in_success"
+    reason: Literal["failure", "rate_limit"] = "failure"
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Throttled:
+    """The client asks too often: 429 in the vendor's own dialect, which may or may not tell how long to wait.
+
+    `quota_gone`: what was allowed for the month is used up, where the vendor has such a thing.
+    """
+
+    kind: Literal["throttled"] = "throttled"
+    wait_seconds: Annotated[int, Field(ge=0)] = 1
+    quota_gone: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class TokenExpiry:
+    """All tokens issued so far stop being good, this request's too; new ones are issued as always.
+
+    `which` is `access` or `session` where a vendor has both.
+    """
+
+    kind: Literal["token_expiry"] = "token_expiry"
+    which: Literal["all", "access", "session"] = "all"
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class CursorExpiry:
+    """All cursors handed out so far are refused with this status, this request's too; later ones are good."""
+
+    kind: Literal["cursor_expiry"] = "cursor_expiry"
+    status: Literal[400, 404, 410] = 400
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class FleetChange:
+    """The fleet changes between two pages: right before this request is answered, or right after."""
+
+    kind: Literal["fleet_change"] = "fleet_change"
+    edit: FleetEdit
+    when: Literal["before", "after"] = "before"
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Redirect:
+    """The answer sends the client to the same path of another origin, where no credentials may go."""
+
+    kind: Literal["redirect"] = "redirect"
+    origin: str = "http://127.0.0.1:9"
+    status: Literal[301, 302, 303, 307, 308] = 302
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class SlowDrip:
+    """The answer is right, but its body comes in `pieces`, spread evenly over `seconds`."""
+
+    kind: Literal["slow_drip"] = "slow_drip"
+    seconds: HoldSeconds
+    pieces: Annotated[int, Field(ge=2, le=1000)] = 10
+
+
 #: Faults in what a page says; a vendor carries them out, because only it knows its pages.
-PageFault: TypeAlias = MalformedRecord | EarlyEnd | RepeatedLink | ForeignLink
+PageFault: TypeAlias = MalformedRecord | EarlyEnd | RepeatedLink | ForeignLink | WrongTotal | ErrorInSuccess
+#: Faults in what the carrier remembers: they happen to it before or after it answers.
+StateFault: TypeAlias = TokenExpiry | CursorExpiry | FleetChange
+#: Faults that take the place of the vendor's answer.
+AnswerFault: TypeAlias = ErrorStatus | Throttled | MalformedJson | Redirect
 #: Faults in how an answer is sent; they are the same for all vendors.
-DeliveryFault: TypeAlias = ConnectionReset | Stall | SlowStart | TruncatedBody
+DeliveryFault: TypeAlias = ConnectionReset | Stall | SlowStart | SlowDrip | TruncatedBody
 #: Every fault, told apart in JSON by its `kind`.
 Fault: TypeAlias = Annotated[
-    ErrorStatus | MalformedJson | PageFault | DeliveryFault,
+    AnswerFault | PageFault | StateFault | DeliveryFault,
     Field(discriminator="kind"),
 ]
+
+#: The faults that not every vendor can have, by kind: a vendor names those that it has.
+VENDOR_FAULTS = frozenset(
+    {
+        "early_end",
+        "repeated_link",
+        "foreign_link",
+        "wrong_total",
+        "error_in_success",
+        "token_expiry",
+        "cursor_expiry",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
 from sim_sync.simulator.blueprint import MAX_FLEET_SIZE, Blueprint, SimulatedSim
+from sim_sync.simulator.sim_view import BlueprintSim, SimView
 
 #: The fields that an edit may set. Each may become null, except `status`.
 CHANGEABLE_FIELDS = (
@@ -30,8 +31,8 @@ CHANGEABLE_FIELDS = (
     "ip_address",
 )
 
-# Edits carry no clock: edit number n happened n seconds after this moment, which is after all that a blueprint tells.
-_FIRST_EDIT = datetime(2026, 1, 1, tzinfo=UTC)
+#: Edits carry no clock: edit number n happened n seconds after this moment.
+FIRST_EDIT = datetime(2026, 1, 1, tzinfo=UTC)
 _SCAN_SIZE = 64
 _STRICT = ConfigDict(extra="forbid")
 
@@ -71,6 +72,9 @@ class Fleet:
         self._removed: list[int] = []
         self._changed: dict[int, SimulatedSim] = {}
         self._revision = 0
+        # Which edit changed a SIM last, and which edits added SIMs from which index on.
+        self._change_revisions: dict[int, int] = {}
+        self._additions: list[tuple[int, int]] = []
 
     @property
     def end(self) -> int:
@@ -97,6 +101,12 @@ class Fleet:
         """Return a SIM as it is now, or as it was when it was removed."""
         with self._lock:
             return self._changed.get(index) or self.blueprint.sim(index)
+
+    def views(self, indices: Sequence[int]) -> list[SimView]:
+        """Return SIMs as vendors read them, in the order of the indices."""
+        changed = self.changed_among(indices)
+        blueprint = self.blueprint
+        return [changed.get(index) or BlueprintSim(blueprint, index) for index in indices]
 
     def changed_among(self, indices: Iterable[int]) -> Mapping[int, SimulatedSim]:
         """Return those of the SIMs that are no longer what the blueprint says."""
@@ -162,6 +172,19 @@ class Fleet:
                 candidates.append(original)
             return next(filter(self.is_live, sorted(candidates)), None)
 
+    def modifications(self) -> list[tuple[int, int]]:
+        """Return what edits touched, as (edit number, index), in the order of the edits: SIMs changed last or added."""
+        with self._lock:
+            ends = [*(start for start, _ in self._additions[1:]), self._end]
+            added = [
+                (revision, index)
+                for (start, revision), end in zip(self._additions, ends, strict=False)
+                for index in range(start, end)
+                if index not in self._change_revisions
+            ]
+            changed = [(revision, index) for index, revision in self._change_revisions.items()]
+            return sorted(added + changed)
+
     def edit(self, edit: FleetEdit) -> range:
         """Apply an edit wholly or not at all, and return the indices of the SIMs it added.
 
@@ -172,12 +195,15 @@ class Fleet:
         with self._lock:
             self._check(edit)
             self._revision += 1
-            moment = _FIRST_EDIT + timedelta(seconds=self._revision)
+            moment = moment_of_revision(self._revision)
             added = range(self._end, self._end + edit.add)
             self._end += edit.add
+            if edit.add:
+                self._additions.append((added.start, self._revision))
             for change in edit.change:
                 for index in change.indices:
                     self._changed[index] = _changed_sim(self.sim(index), change.fields, moment)
+                    self._change_revisions[index] = self._revision
             if edit.remove or edit.restore:
                 self._removed = sorted((set(self._removed) - set(edit.restore)) | set(edit.remove))
             return added
@@ -208,6 +234,11 @@ class Fleet:
         run = range(place, len(self._removed))
         after = bisect_right(run, self._live_before_removed(place), key=self._live_before_removed)
         return self._removed[place + after - 1] + 1
+
+
+def moment_of_revision(revision: int) -> datetime:
+    """Return when an edit happened: a second after the one before, and after all that a blueprint tells."""
+    return FIRST_EDIT + timedelta(seconds=revision)
 
 
 def _check_fields(fields: Mapping[str, str | None]) -> None:

@@ -17,7 +17,11 @@ CONTROL_PREFIX = "/_simulator"
 
 @dataclass(frozen=True, slots=True)
 class MountState:
-    """One simulated carrier: `size` SIMs at the start, `live` now, `end` the index that the next added one gets."""
+    """One simulated carrier: `size` SIMs at the start, `live` now, `end` the index that the next added one gets.
+
+    `peak_in_flight` counts all requests, `peak_list_requests_per_second` the list requests in any one second, and
+    `rate_limited` those that were refused because they came too often.
+    """
 
     name: str
     vendor: str
@@ -31,6 +35,9 @@ class MountState:
     list_requests: int
     in_flight: int
     latency_ms: float
+    peak_in_flight: int = 0
+    peak_list_requests_per_second: int = 0
+    rate_limited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +51,16 @@ class SimulatorState:
 
 @dataclass(frozen=True, slots=True)
 class TrueSim:
-    """What is true of a SIM: the neutral record, and under which id and status word its vendor lists it."""
+    """What is true of a SIM: the neutral record, and how its vendor lists it.
+
+    `listed` has what the vendor's list tells of it, by the columns of `carrier_sims`, as written there; a column that
+    the list does not have is left out, one that is null for this SIM is None.
+    """
 
     sim_id: str
     carrier_status: str
     sim: SimulatedSim
+    listed: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

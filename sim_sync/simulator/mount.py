@@ -1,29 +1,45 @@
 """One simulated carrier of the process: a vendor over a fleet, its faults, its latency and its counters."""
 
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from email.utils import formatdate
 from math import ceil
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import TypeAdapter, ValidationError
 
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
 from sim_sync.simulator.blueprint import Blueprint
-from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
+from sim_sync.simulator.credentials import simulated_credentials
 from sim_sync.simulator.fault_board import FaultBoard
 from sim_sync.simulator.faults import (
+    VENDOR_FAULTS,
+    ArmedFault,
+    CursorExpiry,
     EarlyEnd,
+    ErrorInSuccess,
     ErrorStatus,
     Fault,
+    FleetChange,
     ForeignLink,
     MalformedJson,
     MalformedRecord,
+    Redirect,
     RepeatedLink,
+    Throttled,
+    TokenExpiry,
+    Trigger,
+    WrongTotal,
 )
 from sim_sync.simulator.fleet import Fleet, FleetEdit
 from sim_sync.simulator.messages import MountState, TrueSim, TrueSims
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.options import MountOptions, validation_text
+from sim_sync.simulator.rate_limit import Peak, RateLimit
 from sim_sync.simulator.vendor import Answer, ListCall, Request, Vendor, VendorSpec
 from sim_sync.simulator.vendors import VENDORS
 
@@ -37,11 +53,18 @@ class Mount:
         self.fleet = Fleet(Blueprint(self.spec.profile, options.seed), options.sims)
         self.faults = FaultBoard()
         self.latency_seconds = options.latency_ms / 1000
-        self.vendor: Vendor = self.spec.build(self.fleet, _credentials(self.spec, options.credentials))
+        self.vendor: Vendor = self.spec.build(
+            self.fleet, _credentials(self.spec, options.credentials), _vendor_options(self.spec, options.options)
+        )
+        self._rate_limit = RateLimit(options.requests_per_second, options.burst)
+        self._max_in_flight = options.max_in_flight or sys.maxsize
+        self._peak = Peak()
         self._lock = threading.Lock()
         self._in_flight = 0
+        self._peak_in_flight = 0
         self._requests = 0
         self._list_requests = 0
+        self._rate_limited = 0
 
     @property
     def prefix(self) -> str:
@@ -55,31 +78,75 @@ class Mount:
             self._requests += 1
             self._in_flight += 1
             in_flight = self._in_flight
+            self._peak_in_flight = max(self._peak_in_flight, in_flight)
         try:
             yield in_flight
         finally:
             with self._lock:
                 self._in_flight -= 1
 
-    def next_fault(self, call: ListCall | None) -> Fault | None:
-        """Return the fault that a request gets, if its turn has come."""
-        if call is not None:
-            with self._lock:
-                self._list_requests += 1
-        return self.faults.next_fault(call)
+    def next_fault(self, call: ListCall | None, in_flight: int) -> Fault | None:
+        """Return the fault that a request gets, if its turn has come; a list request too many is throttled.
+
+        `in_flight` counts the requests at work, this one included.
+        """
+        if call is None:
+            return self.faults.next_fault(call)
+        self._peak.count()
+        wait_seconds = 1.0 if in_flight > self._max_in_flight else self._rate_limit.take()
+        with self._lock:
+            self._list_requests += 1
+            self._rate_limited += wait_seconds is not None
+        return self.faults.next_fault(call) if wait_seconds is None else Throttled(wait_seconds=ceil(wait_seconds))
+
+    def arm(self, fault: Fault, trigger: Trigger) -> ArmedFault:
+        """Let a fault wait for its trigger.
+
+        Raises:
+            InputError: the vendor has nothing that could go wrong like this, or the fleet cannot change so.
+        """
+        if fault.kind in VENDOR_FAULTS and fault.kind not in self.spec.faults:
+            known = ", ".join(sorted(self.spec.faults)) or "none"
+            raise InputError(f"{self.spec.name} cannot have the fault {fault.kind}; of its own faults it has {known}")
+        if isinstance(fault, FleetChange):
+            self._check_words(fault.edit)
+        return self.faults.arm(fault, trigger)
+
+    def strike(self, fault: Fault | None) -> None:
+        """Let happen to the carrier what a fault has happen before it looks at the request.
+
+        Raises:
+            InputError: the fleet cannot change as the fault says, now that its turn has come.
+        """
+        match fault:
+            case TokenExpiry() | CursorExpiry():
+                self.vendor.expire(fault)
+            case FleetChange(when="before", edit=edit):
+                self.edit(edit)
 
     def answer(self, request: Request, fault: Fault | None, *, now_seconds: float) -> Answer:
         """Return what the carrier says under a fault; `now_seconds` is the time of day, for dates in headers."""
         match fault:
             case ErrorStatus():
                 return _with_retry_after(self.vendor.failure(fault.status), fault, now_seconds)
-            case MalformedJson():
-                answer = self.vendor.answer(request)
-                return replace(answer, body=answer.body[: len(answer.body) // 2])
-            case MalformedRecord() | EarlyEnd() | RepeatedLink() | ForeignLink():
-                return self.vendor.answer(request, fault)
+            case Throttled():
+                return self.vendor.throttled(fault.wait_seconds, quota_gone=fault.quota_gone)
+            case Redirect():
+                return _redirect(request, fault)
             case _:
-                return self.vendor.answer(request)
+                return self._own_answer(request, fault)
+
+    def _own_answer(self, request: Request, fault: Fault | None) -> Answer:
+        match fault:
+            case MalformedRecord() | EarlyEnd() | RepeatedLink() | ForeignLink() | WrongTotal() | ErrorInSuccess():
+                return self.vendor.answer(request, fault)
+        answer = self.vendor.answer(request)
+        match fault:
+            case MalformedJson():
+                return replace(answer, body=answer.body[: len(answer.body) // 2])
+            case FleetChange(when="after", edit=edit):
+                self.edit(edit)
+        return answer
 
     def edit(self, edit: FleetEdit) -> range:
         """Change the fleet, and return the indices of the SIMs it added.
@@ -87,11 +154,7 @@ class Mount:
         Raises:
             InputError: the fleet or the vendor cannot do that; nothing was changed.
         """
-        for change in edit.change:
-            status = change.fields.get("status")
-            if status in set(Lifecycle) and status not in self.spec.status_words:
-                known = ", ".join(self.spec.status_words)
-                raise InputError(f"edit of a fleet: {self.spec.name} has no word for {status}; it knows {known}")
+        self._check_words(edit)
         return self.fleet.edit(edit)
 
     def true_sims(self, after: int, limit: int) -> TrueSims:
@@ -99,7 +162,10 @@ class Mount:
         indices = self.fleet.live_after(after, limit + 1)
         sims = [self.fleet.sim(index) for index in indices[:limit]]
         return TrueSims(
-            [TrueSim(self.vendor.sim_id(sim), self.vendor.carrier_status(sim), sim) for sim in sims],
+            [
+                TrueSim(self.vendor.sim_id(sim), self.vendor.carrier_status(sim), sim, self.vendor.listed(sim))
+                for sim in sims
+            ],
             indices[limit - 1] if len(indices) > limit else None,
         )
 
@@ -119,7 +185,17 @@ class Mount:
             list_requests=self._list_requests,
             in_flight=self._in_flight,
             latency_ms=self.latency_seconds * 1000,
+            peak_in_flight=self._peak_in_flight,
+            peak_list_requests_per_second=self._peak.highest,
+            rate_limited=self._rate_limited,
         )
+
+    def _check_words(self, edit: FleetEdit) -> None:
+        for change in edit.change:
+            status = change.fields.get("status")
+            if status in set(Lifecycle) and status not in self.spec.status_words:
+                known = ", ".join(self.spec.status_words)
+                raise InputError(f"edit of a fleet: {self.spec.name} has no word for {status}; it knows {known}")
 
 
 def vendor_spec(name: str) -> VendorSpec:
@@ -138,7 +214,14 @@ def _credentials(spec: VendorSpec, given: Mapping[str, str]) -> Mapping[str, str
     if surplus := sorted(set(given) - set(spec.credential_keys)):
         expected = ", ".join(spec.credential_keys)
         raise InputError(f"credentials of {spec.name}: expected {expected}, found {', '.join(surplus)}")
-    return {key: given.get(key, SIMULATED_CREDENTIALS[key]) for key in spec.credential_keys}
+    return {**simulated_credentials(spec.name), **given}
+
+
+def _vendor_options(spec: VendorSpec, given: Mapping[str, Any]) -> Any:
+    try:
+        return TypeAdapter(spec.options).validate_python(given)
+    except ValidationError as problem:
+        raise InputError(f"options of {spec.name}: {validation_text(problem)}") from None
 
 
 def _with_retry_after(answer: Answer, fault: ErrorStatus, now_seconds: float) -> Answer:
@@ -148,3 +231,10 @@ def _with_retry_after(answer: Answer, fault: ErrorStatus, now_seconds: float) ->
     # A date has whole seconds: rounded up, so that a client that obeys it never comes too early.
     text = str(seconds) if fault.retry_after_form == "seconds" else formatdate(ceil(now_seconds + seconds), usegmt=True)
     return replace(answer, headers={**answer.headers, "Retry-After": text})
+
+
+def _redirect(request: Request, fault: Redirect) -> Answer:
+    path_of_mount = "/".join(request.base_url.split("/")[3:])
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    location = f"{fault.origin}{'/' if path_of_mount else ''}{path_of_mount}{request.path}{query}"
+    return Answer(fault.status, b"", headers={"Location": location})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from sim_sync.simulator.blueprint import MAX_FLEET_SIZE
@@ -21,7 +21,9 @@ class MountOptions:
     """What one simulated carrier is made of.
 
     `name` is empty for the carrier at the root of the server, and else the first part of its path. `credentials` that
-    are not given are the simulated ones.
+    are not given are the simulated ones. `options` are the vendor's own; see its module. More list requests than
+    `requests_per_second` (after `burst` at once) get the vendor's 429, and so does one that would make more than
+    `max_in_flight` requests at work.
     """
 
     name: str = ""
@@ -30,6 +32,10 @@ class MountOptions:
     seed: int = 1
     latency_ms: Annotated[float, Field(ge=0, le=MAX_HOLD_SECONDS * 1000)] = 0.0
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+    requests_per_second: Annotated[float, Field(gt=0)] | None = None
+    burst: Annotated[int, Field(ge=1)] | None = None
+    max_in_flight: Annotated[int, Field(ge=1)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

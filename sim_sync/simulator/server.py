@@ -148,12 +148,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve_carrier(self, line: Line, mount: Mount, request: Request, query: str, arrived_ns: int) -> None:
         number = self.server.log.next_number()
         call = mount.vendor.list_call(request)
-        fault = mount.next_fault(call)
+        fault = mount.next_fault(call, request.in_flight)
         if self.server.stopping.wait(mount.latency_seconds):
             self.close_connection = True
             return
-        authentication = mount.vendor.authentication(request)
-        answer = mount.answer(request, fault, now_seconds=time.time())
+        authentication, answer = _answer(mount, request, fault)
         # Written before the answer goes out: a client that has its answer finds its request in the log.
         self.server.log.append(
             LogEntry(
@@ -192,6 +191,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return None
         return self.rfile.read(int(length))
+
+
+def _answer(mount: Mount, request: Request, fault: Fault | None) -> tuple[str, Answer]:
+    """Return what the request's credentials were worth, and what the carrier says."""
+    try:
+        mount.strike(fault)
+        # Asked before the answer: answering may use up a token.
+        authentication = mount.vendor.authentication(request)
+        return authentication, mount.answer(request, fault, now_seconds=time.time())
+    except InputError as problem:
+        return "not needed", json_answer(500, {"error": f"a fault could not happen as it was armed: {problem}"})
 
 
 def _visible_status(answer: Answer, fault: Fault | None) -> int:

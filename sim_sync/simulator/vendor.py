@@ -7,12 +7,16 @@ reach the client, and everything that goes wrong on demand on the way, is the sa
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from http import HTTPStatus
+from typing import Any, Literal, Protocol, TypeAlias
 
-from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile, SimulatedSim
-from sim_sync.simulator.faults import MalformedRecord, PageFault
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from sim_sync.simulator.blueprint import Profile
+from sim_sync.simulator.faults import CursorExpiry, PageFault, TokenExpiry
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.sim_view import SimView
 
 #: What a request's credentials are worth; `not needed` for calls that a vendor leaves open, such as a login.
 Authentication: TypeAlias = Literal["ok", "missing", "wrong", "not needed"]
@@ -60,19 +64,37 @@ class Vendor(Protocol):
         """Return which page a request asks for, or None where it does not list SIMs. Looks at no credentials."""
 
     def authentication(self, request: Request) -> Authentication:
-        """Return what the request's credentials are worth."""
+        """Return what the request's credentials are worth; asking changes nothing."""
 
     def answer(self, request: Request, fault: PageFault | None = None) -> Answer:
         """Answer as the vendor would, credentials checked; a `fault` spoils the page that the answer lists."""
 
-    def failure(self, status: int) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Answer:
         """Return the vendor's own answer for an error status."""
 
-    def sim_id(self, sim: SimulatedSim) -> str:
+    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Answer:
+        """Return the vendor's own 429, which tells how long to wait only where the vendor does."""
+
+    def expire(self, fault: TokenExpiry | CursorExpiry) -> None:
+        """Refuse from now on the tokens or cursors given out so far."""
+
+    def sim_id(self, sim: SimView) -> str:
         """Return the id under which the vendor lists the SIM."""
 
-    def carrier_status(self, sim: SimulatedSim) -> str:
+    def carrier_status(self, sim: SimView) -> str:
         """Return the vendor's own word for the SIM's status."""
+
+    def listed(self, sim: SimView) -> Mapping[str, str | None]:
+        """Return what the vendor's list tells of the SIM, by the columns of `carrier_sims`, as it is written there.
+
+        A column that the vendor's list does not have is left out; one that is null for this SIM is None. Times are
+        ISO 8601 in UTC with seconds and Z, however the vendor writes them.
+        """
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class NoOptions:
+    """The options of a vendor that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,32 +102,27 @@ class VendorSpec:
     """How a vendor enters the registry: one module, one spec.
 
     `status_words` is what it calls each place in the lifecycle that it knows. `credential_keys` are the credentials
-    that `build` wants, named as `auth` in `carriers.yaml` names them.
+    that `build` wants, named as `auth` in `carriers.yaml` names them. `options` is the pydantic dataclass of what else
+    a mount may choose. `faults` are those of `VENDOR_FAULTS` that make sense for it.
     """
 
     name: str
     profile: Profile
-    status_words: Mapping[Lifecycle, str]
+    status_words: Mapping[str, str]
     credential_keys: Sequence[str]
-    build: Callable[[Fleet, Mapping[str, str]], Vendor]
+    build: Callable[[Fleet, Mapping[str, str], Any], Vendor]
+    faults: frozenset[str] = frozenset()
+    options: type[Any] = NoOptions
+
+
+def phrase_of(status: int) -> str:
+    """Return the reason phrase of a status, also of one that no standard names."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
 
 
 def json_answer(status: int, document: object, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an answer with a JSON body."""
     return Answer(status, json.dumps(document).encode(), headers=headers or {})
-
-
-def spoil_record(records: list[str], fault: MalformedRecord, *, id_field: str, iccid_field: str) -> None:
-    """Spoil one of a page's records, given as JSON texts, in place; an empty page stays as it is."""
-    if not records:
-        return
-    position = min(fault.position, len(records) - 1)
-    record = json.loads(records[position])
-    match fault.form:
-        case "not_an_object":
-            record = position
-        case "no_id":
-            del record[id_field]
-        case "null_iccid":
-            record[iccid_field] = None
-    records[position] = json.dumps(record)

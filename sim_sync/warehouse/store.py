@@ -166,6 +166,7 @@ class SqlSessionStore:
                 sweep_reason=verdict.reason,
                 lease_expires_at=None,
                 eta_at=None,
+                stalled_resumes=0,
                 updated_at=now,
                 finished_at=now,
             )

@@ -61,6 +61,7 @@ def walk_carrier(
         lease_seconds=carrier.lease_seconds,
         pages=min(pages, default=None),
         seconds=None if budget.minutes is None else budget.minutes * 60,
+        max_stalled_resumes=carrier.retry.max_stalled_resumes,
         quarantine=carrier.quarantine,
     )
     with stopped_by_signals(stop):

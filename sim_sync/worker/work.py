@@ -37,11 +37,16 @@ _EVENT_OF_STOP = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one run is bound by. `seconds` and `pages` are its budget; None is no budget."""
+    """What one run is bound by. `seconds` and `pages` are its budget; None is no budget.
+
+    A wait after `max_stalled_resumes` resumes in a row without one committed page is no wait any more: the session has
+    failed.
+    """
 
     lease_seconds: float = 30.0
     pages: int | None = None
     seconds: float | None = None
+    max_stalled_resumes: int | None = None
     quarantine: QuarantineLimit = field(default_factory=QuarantineLimit)
 
 
@@ -88,6 +93,9 @@ def work_on(
     except BaseException as unnamed:
         _release_after(unnamed, session, last_words)
         raise
+    if isinstance(error, ParkRequired) and _has_stalled(session, last_words, limits):
+        error.args = (f"{error}; gave up after {limits.max_stalled_resumes} resumes without one committed page",)
+        reason = StopReason.FAILED
     return _leave(session, reason, error, last_words)
 
 
@@ -110,11 +118,18 @@ def _walk(
     return reason, lost_elsewhere if isinstance(lost_elsewhere, SimSyncError) else None
 
 
+def _has_stalled(session: Session, store: SessionStore, limits: Limits) -> bool:
+    """Return whether this was the last of the resumes that may end without a page."""
+    if limits.max_stalled_resumes is None or session.stalled_resumes < limits.max_stalled_resumes:
+        return False
+    return store.session(session.session_id).stalled_resumes >= limits.max_stalled_resumes
+
+
 def _leave(session: Session, reason: StopReason | None, error: SimSyncError | None, store: SessionStore) -> Outcome:
     if reason is None or reason is StopReason.FENCED:  # there is closing left to do, or the session is another one's
         return Outcome(store.session(session.session_id), reason, error)
     told = None if error is None else str(error)
-    wait_seconds = error.wait_seconds if isinstance(error, ParkRequired) else None
+    wait_seconds = error.wait_seconds if reason is StopReason.PARKED and isinstance(error, ParkRequired) else None
     try:
         left = store.release(session.claim, _EVENT_OF_STOP[reason], error=told, wait_seconds=wait_seconds)
     except TransientError as unavailable:

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -77,7 +78,7 @@ def _fill(warehouse: Warehouse, size: int) -> None:
     columns = [column.name for column in carrier_sims.columns]
     sim = a_sim(0)
     now = warehouse.sessions.now()
-    values = {
+    values: dict[str, sa.ColumnElement[Any]] = {
         "carrier": sa.literal(CARRIER),
         "status": sa.literal(sim.status),
         "carrier_status": sa.literal(sim.carrier_status),

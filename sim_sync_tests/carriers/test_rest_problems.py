@@ -44,7 +44,10 @@ def problems(
             "carriers.acme.list.path: expected",
         ),
         ({"call": "{path: /v1/sims}"}, "carriers.acme.list.pagination: expected a value, found nothing"),
-        ({"call": "{path: /s, pagination: {type: pages}}"}, "carriers.acme.list.pagination"),
+        (
+            {"call": "{path: /s, pagination: {type: pages}}"},
+            "list.pagination: expected a type: page_number, offset, next_link, cursor or keyset, not pages",
+        ),
         (
             {"call": "{path: /s, pagination: {type: page_number}}"},
             "carriers.acme.list.pagination.page_param: expected a value",
@@ -69,8 +72,12 @@ def problems(
             {"call": "{path: /s, pagination: {type: offset, offset_param: o, total: {heading: X}}}"},
             "carriers.acme.list.pagination.total.heading: expected",
         ),
-        ({"auth": "{token: acme-token}"}, "carriers.acme.auth"),
-        ({"auth": "{type: magic, token: acme-token}"}, "carriers.acme.auth"),
+        (
+            {"auth": "{token: acme-token}"},
+            "carriers.acme.auth: expected a type: bearer, basic, header, oauth2_client_credentials or none, found",
+        ),
+        ({"auth": "{type: magic, token: acme-token}"}, "or none, not magic, found keys and values"),
+        ({"call": "{path: /s, pagination: offset}"}, "carriers.acme.list.pagination: expected"),
         ({"auth": "{type: bearer}"}, "carriers.acme.auth.token: expected a value, found nothing"),
         (
             {

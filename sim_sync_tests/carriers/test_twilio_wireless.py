@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sim_sync.carriers.registry import connectors
+from sim_sync.carriers.vendors.kore_super_sim import token_url_of
 from sim_sync.core.errors import ForeignOrigin, UnexpectedAnswer
 from sim_sync_tests.carriers.walking import documented_parameters, iccid, settings, told, walk
 from sim_sync_tests.fakes.moving_time import MovingTime
@@ -91,9 +92,17 @@ def test_kore_exchanges_its_keys_in_a_form_on_another_host() -> None:
     }
 
 
-def test_the_vendors_token_url_is_the_default_of_kore() -> None:
-    keys = connectors()["kore_super_sim"].auth_model(client_id="a", client_secret="b")
-    assert keys.token_url == "https://api.korewireless.com/api-services/v1/auth/token"
+def test_kores_login_is_the_vendors_by_default_and_on_base_url_where_that_is_this_machine() -> None:
+    keys = {"client_id": "kore-client", "client_secret": "kore-secret"}
+
+    def url(base_url: str, **more: str) -> str:
+        return token_url_of(settings("kore_super_sim", base_url, keys | more))
+
+    login = "https://api.korewireless.com/api-services/v1/auth/token"
+    assert url("https://supersim.api.korewireless.com") == login
+    assert url("https://localhost.example.com") == login
+    assert url("http://127.0.0.1:8080") == "/api-services/v1/auth/token"
+    assert url("http://127.0.0.1:8080", token_url="https://login.example.com/t") == "https://login.example.com/t"
 
 
 def test_a_link_to_another_host_gets_no_request_and_no_credentials() -> None:

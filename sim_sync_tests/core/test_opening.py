@@ -66,11 +66,11 @@ RESTART = OpenNew("an operator asked for a restart")
         pytest.param(RUNNING, a_request("run-2", OPERATOR), BUSY, id="a person finds a live owner"),
         pytest.param(RUNNING, a_request("run-2", config_hash="config-2"), BUSY, id="a new config waits for the owner"),
         pytest.param(RUNNING, a_request("run-2", gone_owners=["run-9"]), BUSY, id="another owner is gone"),
-        pytest.param(RUNNING, a_request("run-1", SENSOR), Resume(), id="an op's retry"),
+        pytest.param(RUNNING, a_request("run-1", SENSOR), Resume(None, False), id="an op's retry"),
         pytest.param(RUNNING, a_request("run-2", restart=True), RESTART, id="a restart under a live owner"),
         # The owner is lost.
         pytest.param(ORPHANED, a_request("run-2", SENSOR), Resume(LEASE_OVER), id="the lease ran out"),
-        pytest.param(ORPHANED, a_request("run-2", OPERATOR), Resume(LEASE_OVER, False), id="a person takes over"),
+        pytest.param(ORPHANED, a_request("run-2", OPERATOR), Resume(LEASE_OVER), id="a person takes over"),
         pytest.param(
             RUNNING,
             a_request("run-2", SENSOR, gone_owners=["run-1"]),
@@ -81,8 +81,8 @@ RESTART = OpenNew("an operator asked for a restart")
         pytest.param(ORPHANED, a_request("run-2", config_hash="config-2"), OTHER_CONFIG, id="lost, and a new config"),
         # Stopped by the machine.
         pytest.param(INTERRUPTED, a_request("run-2", SENSOR), Resume(), id="the sensor resumes"),
-        pytest.param(INTERRUPTED, a_request("run-2", NIGHTLY), Resume(None, False), id="the nightly run resumes"),
-        pytest.param(INTERRUPTED, a_request("run-2", OPERATOR), Resume(None, False), id="a person resumes"),
+        pytest.param(INTERRUPTED, a_request("run-2", NIGHTLY), Resume(), id="the nightly run resumes"),
+        pytest.param(INTERRUPTED, a_request("run-2", OPERATOR), Resume(), id="a person resumes"),
         pytest.param(INTERRUPTED, a_request("run-2", restart=True), RESTART, id="a restart"),
         pytest.param(INTERRUPTED, a_request("run-2", config_hash="config-2"), OTHER_CONFIG, id="a new config"),
         # Waiting.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.core.resuming import Asked, LeaveAlone, Pace, ResumeNow, Sight, decide_resume, decide_resumes
+from sim_sync.core.resuming import Asked, LeaveAlone, Pace, PauseNow, ResumeNow, Sight, decide_resume, decide_resumes
 from sim_sync.core.session import Session, State
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
@@ -129,6 +129,28 @@ def test_one_page_of_progress_makes_the_next_resume_immediate() -> None:
 def test_a_parked_session_is_resumed_when_due_however_often_it_stalled() -> None:
     due = replace(PARKED, not_before=NOW, stalled_resumes=2, updated_at=NOW)
     assert resumes(Sight(session=due))
+
+
+def test_a_run_that_a_person_terminated_is_a_pause_and_not_followed_by_another() -> None:
+    verdict = decide_resume(Sight(session=ORPHANED, terminated_run="run-1"), PACE, NOW, 0.0)
+
+    assert verdict == PauseNow(ORPHANED, Asked("acme-1", 3, 7, 0, NOW), "a person terminated run run-1")
+
+
+def test_once_paused_for_it_and_resumed_a_terminated_run_says_nothing_any_more() -> None:
+    verdict = decide_resume(Sight(session=INTERRUPTED, asked=asked(0, 60), terminated_run="run-2"), PACE, NOW, 0.0)
+
+    assert isinstance(verdict, PauseNow)
+    assert verdict.asked.run_key != asked(0, 60).run_key  # what is looked for from now on
+
+
+@pytest.mark.parametrize(
+    "session", [RUNNING, PARKED, a_session(State.PAUSED), a_session(State.FAILED), a_session(State.COMPLETED)]
+)
+def test_a_session_that_would_not_be_resumed_anyway_is_not_paused(session: Session) -> None:
+    sight = Sight(session=session, terminated_run="run-1")
+
+    assert isinstance(decide_resume(sight, PACE, NOW, 0.0), LeaveAlone)
 
 
 def test_jitter_comes_on_top_of_the_wait() -> None:

@@ -217,6 +217,17 @@ def test_an_error_of_the_carrier_ends_the_walk_at_its_last_checkpoint(error: Exc
     assert len(walking.checkpoints) == 1
 
 
+@pytest.mark.parametrize(
+    "error",
+    [ParkRequired("acme: HTTP 500", wait_seconds=60), AuthenticationFailed("acme: HTTP 500")],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_that_somebody_reads_names_its_page(error: Exception) -> None:
+    walking = three_pages(faults={1: error})
+    with pytest.raises(type(error), match=r"^page 2: acme: HTTP 500$"):
+        walking.walk()
+
+
 def test_a_carrier_that_leads_in_a_circle_is_stopped() -> None:
     walking = three_pages(detours={2: {"page": 1}})
     with pytest.raises(CursorRepeated):

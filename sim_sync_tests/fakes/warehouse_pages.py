@@ -165,6 +165,7 @@ def complete(tables: Tables, session: Session, verdict: SweepVerdict, now: datet
         replace(
             session,
             state=next_state(session.state, Event.WALKED_TO_THE_END),
+            stalled_resumes=0,
             pages_expected=session.pages_done,
             sweep_state=verdict.state,
             sweep_reason=verdict.reason,

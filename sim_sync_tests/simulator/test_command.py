@@ -30,6 +30,16 @@ def test_an_inventory_without_differences_is_the_fleet(tmp_path: Path, capsys: p
         (["--port", "70000"], "port: Input should be less than or equal to 65535"),
         (["--credential", "hunter2"], "--credential: expected KEY=VALUE, found no equals sign"),
         (["--credential", "api_key=hunter2"], "expected username, password, found api_key"),
+        (
+            ["--vendor", "telnyx", "--credential", "password=hunter2"],
+            "telnyx: expected api_key, found password",
+        ),
+        (["--vendor", "rest", "--option", "hunter2"], "--option: expected KEY=VALUE, found no equals sign"),
+        (
+            ["--vendor", "rest", "--option", "max_page_size=0"],
+            "rest: max_page_size: Input should be greater",
+        ),
+        (["--requests-per-second", "0"], "requests_per_second: Input should be greater than 0"),
         (["--mount", '{"nme": "eu"}'], "nme: Unexpected keyword argument"),
         (["--mount", '{"name": 5, "credentials": {"password": "hunter2"}}'], "name: Input should be a valid string"),
         (["--mount", "eu"], "Invalid JSON"),

@@ -3,8 +3,10 @@
 import http.client
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 import pytest
 
@@ -16,6 +18,8 @@ from sim_sync.simulator.faults import (
     Fault,
     MalformedJson,
     MalformedRecord,
+    Redirect,
+    SlowDrip,
     SlowStart,
     Stall,
     Trigger,
@@ -144,6 +148,27 @@ def test_a_slow_start_is_late_and_right(server: SimulatorServer, control: Simula
         assert raw.recv(15) == b"HTTP/1.1 200 OK"
         received_ns = time.monotonic_ns()
     assert received_ns - control.fetch_requests()[0].answered_ns >= 100e6
+
+
+def test_a_slow_drip_comes_in_pieces_and_is_right(server: SimulatorServer, control: SimulatorControl) -> None:
+    control.arm(SlowDrip(seconds=0.2, pieces=4))
+    with client(server.url) as carrier:
+        slow, quick = (carrier.get("/v1/Sims?PageSize=20") for _ in range(2))
+    assert slow.json() == quick.json()
+    arrivals = [entry.arrived_ns for entry in control.fetch_requests()]
+    assert arrivals[1] - arrivals[0] >= 200e6
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_leads_to_the_same_path_of_another_origin(
+    start: Callable[..., SimulatorServer], status: Literal[301, 302, 307, 308]
+) -> None:
+    server = start(MountOptions(name="eu"), MountOptions(name="us"))
+    SimulatorControl(server.url).carrier("eu").arm(Redirect(origin="http://evil.example", status=status))
+    with client(server.url) as carrier:
+        seen = carrier.get("/eu/v1/Sims?PageSize=5")
+    assert (seen.status, seen.body) == (status, b"")
+    assert seen.headers["Location"] == "http://evil.example/eu/v1/Sims?PageSize=5"
 
 
 def test_latency_is_the_least_time_of_every_request(server: SimulatorServer, control: SimulatorControl) -> None:

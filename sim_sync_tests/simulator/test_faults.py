@@ -7,18 +7,27 @@ from sim_sync.simulator.fault_board import FaultBoard
 from sim_sync.simulator.faults import (
     ArmedFault,
     ConnectionReset,
+    CursorExpiry,
     EarlyEnd,
+    ErrorInSuccess,
     ErrorStatus,
     Fault,
+    FleetChange,
     ForeignLink,
     MalformedJson,
     MalformedRecord,
+    Redirect,
     RepeatedLink,
+    SlowDrip,
     SlowStart,
     Stall,
+    Throttled,
+    TokenExpiry,
     Trigger,
     TruncatedBody,
+    WrongTotal,
 )
+from sim_sync.simulator.fleet import FleetEdit, SimChange
 from sim_sync.simulator.vendor import ListCall
 
 FAULT: TypeAdapter[Fault] = TypeAdapter(Fault)
@@ -33,6 +42,14 @@ EVERY_KIND: list[Fault] = [
     EarlyEnd(records_kept="half"),
     RepeatedLink(),
     ForeignLink(origin="http://evil.example"),
+    WrongTotal(records=-3, pages=1),
+    ErrorInSuccess(reason="rate_limit"),
+    Throttled(wait_seconds=9, quota_gone=True),
+    TokenExpiry(which="session"),
+    CursorExpiry(status=410),
+    FleetChange(edit=FleetEdit(add=2, change=[SimChange([1], {"label": None})], remove=[3], restore=[4]), when="after"),
+    Redirect(origin="http://evil.example", status=307),
+    SlowDrip(seconds=2, pieces=5),
 ]
 
 

@@ -13,8 +13,10 @@ import pytest
 
 from sim_sync.core.errors import InputError
 from sim_sync.simulator.control import running_simulator
+from sim_sync.simulator.credentials import simulated_credentials
 from sim_sync.simulator.messages import READY, Ready
 from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.vendors import VENDORS
 from sim_sync_tests.simulator.raw_http import PASSWORD, basic, client, eventually, sent_request, walk
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -62,6 +64,19 @@ def test_several_carriers_with_their_own_settings_run_in_one_process() -> None:
         assert mounts == {"eu": (30, 9, 2), "us": (3, 1, 0)}
         with client(simulator.url) as carrier:
             assert carrier.get("/eu/v1/Sims", basic(password='x, "y" = z')).status == 200
+
+
+def test_every_vendor_is_served_by_one_process() -> None:
+    mounts = [MountOptions(name=f"the-{vendor}", vendor=vendor, sims=3) for vendor in VENDORS]
+    with running_simulator(*mounts) as simulator, client(simulator.url) as carrier:
+        assert {state.name: state.vendor for state in simulator.fetch_state().mounts} == {
+            f"the-{vendor}": vendor for vendor in VENDORS
+        }
+        for name, base_url in simulator.base_urls.items():
+            assert base_url == f"{simulator.url}/{name}"
+            assert len(list(simulator.carrier(name).fetch_sims())) == 3
+        wanted = {"Authorization": f"Bearer {simulated_credentials('telnyx')['api_key']}"}
+        assert len(carrier.get("/the-telnyx/v2/sim_cards", wanted).json()["data"]) == 3
 
 
 def test_a_million_sims_are_served_by_a_process_of_ordinary_size() -> None:

@@ -58,6 +58,20 @@ class TestServing:
         assert sorted(entry.in_flight for entry in control.fetch_requests()) == [1, 2, 3]
         eventually(lambda: control.fetch_mount_state().in_flight == 0)
 
+    def test_requests_beyond_those_that_may_be_in_flight_are_throttled(self, start: Start) -> None:
+        server = start(MountOptions(max_in_flight=1))
+        control = SimulatorControl(server.url)
+        control.arm(Stall())
+        with sent_request(server.url, "/v1/Sims"):
+            eventually(lambda: len(control.fetch_requests()) == 1)
+            with client(server.url) as carrier:
+                assert carrier.get("/v1/Sims").json()["code"] == 20429
+        eventually(lambda: control.fetch_mount_state().in_flight == 0)
+        with client(server.url) as carrier:
+            assert carrier.get("/v1/Sims").status == 200
+        state = control.fetch_mount_state()
+        assert (state.peak_in_flight, state.rate_limited) == (2, 1)
+
     def test_edits_and_walks_at_the_same_time_lose_no_sim_that_stays(
         self, server: SimulatorServer, control: SimulatorControl
     ) -> None:
@@ -116,7 +130,7 @@ class TestMounts:
             SimulatorServer([MountOptions(name=name) for name in names])
 
     def test_an_unknown_vendor_or_credential_is_refused(self) -> None:
-        with pytest.raises(InputError, match="expected the vendor twilio_super_sim, found acme"):
+        with pytest.raises(InputError, match=r"expected the vendor twilio_super_sim or .* or rest, found acme"):
             SimulatorServer([MountOptions(vendor="acme")])
         with pytest.raises(InputError, match="expected username, password, found api_key"):
             SimulatorServer([MountOptions(credentials={"api_key": "x"})])

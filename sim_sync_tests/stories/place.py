@@ -1,6 +1,7 @@
 """A folder in which a story happens: its own config, warehouse, Dagster home and simulated carrier."""
 
 import csv
+import itertools
 import os
 import subprocess
 import sys
@@ -11,15 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import dagster as dg
+import psutil
 import sqlalchemy as sa
 import yaml
 
-from sim_sync.core.session import Session
+from sim_sync.config import load_config
+from sim_sync.core.opening import Trigger
+from sim_sync.core.session import Event, Session, State
 from sim_sync.simulator.control import RunningSimulator
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.messages import TrueSim
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.tables import metadata
+from sim_sync.worker.carrier_work import close_carrier, open_carrier, walk_carrier
+from sim_sync.worker.stopping import Stop
 
 CARRIER = "acme-eu"
 PROJECT = Path(__file__).parents[2]
@@ -43,6 +50,7 @@ class Place:
         (self.folder / "dagster_home").mkdir(exist_ok=True)
         (self.folder / "dagster_home" / "dagster.yaml").write_text(_dagster_yaml(), encoding="utf-8")
         self.warehouse: Warehouse = open_warehouse(self.warehouse_url)
+        self._numbers = itertools.count(1)
         self.write_inventory([])
         self.write_config()
 
@@ -51,15 +59,7 @@ class Place:
     def write_config(self, **settings: Any) -> None:
         """Write `carriers.yaml` anew, with some settings of the carrier changed."""
         self.settings |= settings
-        carrier = {
-            "type": "twilio_super_sim",
-            "base_url": self.simulator.url,
-            "auth": {key: SIMULATED_CREDENTIALS[key] for key in ("username", "password")},
-            "page_size": 10,
-            "lease_seconds": 3,
-            "retry": {"base_seconds": 0.05, "ceiling_seconds": 0.2, "max_attempts": 4},
-            **self.settings,
-        }
+        carrier = a_carrier(self.simulator.url) | self.settings
         config = {
             "inventory": {
                 "type": "csv",
@@ -72,12 +72,47 @@ class Place:
         (self.folder / "carriers.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
     def write_inventory(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Write our own list: pairs of an ICCID and a state. It is never quite empty."""
+        """Write our own list: pairs of an ICCID and a state, and one SIM that no carrier knows: it is never empty."""
         with (self.folder / "inventory.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["ICCID", "Carrier", "State"])
-            writer.writerow(["89000000000000000000", "another-carrier", "LIVE"])
+            writer.writerow(["89000000000000000000", CARRIER, "LIVE"])
             writer.writerows([iccid, CARRIER, state] for iccid, state in rows)
+
+    # --- syncs in this process ---------------------------------------------------------------------------------
+
+    def open(self, carrier: str = CARRIER, *, owner: str = "run-0", trigger: Trigger = Trigger.OPERATOR) -> Session:
+        """Open or take over a carrier's session, whoever owned it before; where that is refused, return it as it is."""
+        config = load_config(self.folder / "carriers.yaml", environ=self.environment)
+        open_now = self.warehouse.sessions.open_session_of(carrier)
+        gone = [] if open_now is None or open_now.owner is None else [open_now.owner]
+        sessions = self.warehouse.sessions
+        return open_carrier(config.carrier(carrier), sessions, owner=owner, trigger=trigger, gone_owners=gone).session
+
+    def sync(
+        self, carrier: str = CARRIER, *, max_pages: int | None = None, trigger: Trigger = Trigger.OPERATOR
+    ) -> Session:
+        """Do a whole run's share without Dagster, and return the session as it is left."""
+        owner = f"run-{next(self._numbers)}"
+        session = self.open(carrier, owner=owner, trigger=trigger)
+        if session.owner != owner or not session.is_open or session.lease_expires_at is None:
+            return session
+        settings = load_config(self.folder / "carriers.yaml", environ=self.environment).carrier(carrier)
+        outcome = walk_carrier(
+            settings,
+            self.warehouse.sessions,
+            session,
+            stop=Stop(),
+            max_pages=max_pages,
+            on_checkpoint=lambda _session: None,
+        )
+        if outcome.stopped_by is not None:
+            return outcome.session
+        return close_carrier(settings, self.warehouse.sessions, outcome.session)
+
+    def leave_interrupted(self, carrier: str = CARRIER) -> Session:
+        """Open a session and leave it at once, so that a sensor that looks finds something to do."""
+        return self.warehouse.sessions.release(self.open(carrier).claim, Event.STOPPED_BY_MACHINE)
 
     # --- its processes -----------------------------------------------------------------------------------------
 
@@ -122,11 +157,32 @@ class Place:
         finally:
             end_group(process)
 
+    @contextmanager
+    def daemon(self) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run Dagster's daemon with its code server, as `make dev` does; the UI is not needed."""
+        with self.process(
+            sys.executable, "-m", "dagster._daemon", "run", "-w", "workspace.yaml", log="daemon.log"
+        ) as process:
+            yield process
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """The Dagster instance of the story's processes."""
+        with dg.DagsterInstance.from_config(str(self.folder / "dagster_home")) as instance:
+            yield instance
+
+    def worker(self, carrier: str = CARRIER) -> psutil.Process:
+        """The process that owns, or last owned, the carrier's session."""
+        session = self.session(carrier)
+        process = None if session is None else self.warehouse.sessions.notes(session.session_id).process
+        assert process is not None
+        return psutil.Process(process.pid)
+
     # --- its tables --------------------------------------------------------------------------------------------
 
-    def session(self) -> Session | None:
+    def session(self, carrier: str = CARRIER) -> Session | None:
         """The carrier's open or else newest session."""
-        latest = self.warehouse.sessions.latest_sessions([CARRIER])
+        latest = self.warehouse.sessions.latest_sessions([carrier])
         return latest[0] if latest else None
 
     def rows(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
@@ -153,14 +209,35 @@ class Place:
             time.sleep(0.02)
         raise AssertionError(f"waited {seconds:.0f} s in vain for {what}; the session is {self.session()}")
 
-    def wait_for_pages(self, pages: int) -> Session:
+    def wait_for_pages(self, pages: int, carrier: str = CARRIER) -> Session:
         """Wait until the carrier's session has committed so many pages."""
 
         def far_enough() -> Session | None:
-            session = self.session()
+            session = self.session(carrier)
             return session if session is not None and session.pages_done >= pages else None
 
-        return self.wait_for(far_enough, f"{pages} committed pages")
+        return self.wait_for(far_enough, f"{pages} committed pages of {carrier}")
+
+    def wait_for_state(self, state: State, carrier: str = CARRIER) -> Session:
+        """Wait until the carrier's session is in a state."""
+
+        def there() -> Session | None:
+            session = self.session(carrier)
+            return session if session is not None and session.state is state else None
+
+        return self.wait_for(there, f"{carrier} to be {state.value}")
+
+
+def a_carrier(url: str) -> dict[str, Any]:
+    """Return the plain settings of a simulated carrier, whose walks are short and whose waits are shorter."""
+    return {
+        "type": "twilio_super_sim",
+        "base_url": url,
+        "auth": {key: SIMULATED_CREDENTIALS[key] for key in ("username", "password")},
+        "page_size": 10,
+        "lease_seconds": 3,
+        "retry": {"base_seconds": 0.05, "ceiling_seconds": 0.2, "max_attempts": 4},
+    }
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:

@@ -143,7 +143,9 @@ def _comparable(name: str, value: Any) -> str | None:
     if value is None:
         return None
     if name in _DIGITS:
-        return "".join(filter(str.isdigit, str(value)))
+        digits = "".join(filter(str.isdigit, str(value)))
+        # A number of ten digits, as Verizon lists it, is one of the United States.
+        return f"1{digits}" if name == "msisdn" and len(digits) == 10 else digits
     if name in _TIMES:
         return str(value).replace(" ", "T").removesuffix("+00:00").removesuffix("Z").partition(".")[0]
     return str(value)

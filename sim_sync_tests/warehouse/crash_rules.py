@@ -102,5 +102,11 @@ class CrashRules:
         resumed = opened(under_test, "run-2", gone_owners=["run-1"])
         now = under_test.clock.now()
         assert resumed == replace(
-            session, fence=2, owner="run-2", last_error="its run run-1 died", last_error_at=now, updated_at=now
+            session,
+            fence=2,
+            owner="run-2",
+            last_error="its run run-1 died",
+            last_error_at=now,
+            stalled_resumes=1,
+            updated_at=now,
         )

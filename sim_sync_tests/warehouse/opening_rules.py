@@ -107,15 +107,24 @@ class OpeningRules:
         now = under_test.clock.advance(5)
         assert under_test.store.renew_lease(session.claim).lease_expires_at == now + timedelta(seconds=60)
 
-    @pytest.mark.parametrize("trigger", [Trigger.NIGHTLY, Trigger.OPERATOR])
-    def test_a_resume_that_is_no_machines_retry_forgets_the_stalled_ones(
+    @pytest.mark.parametrize("trigger", list(Trigger))
+    def test_a_resume_counts_as_stalled_until_it_commits_a_page_whoever_asked_for_it(
         self, under_test: StoreUnderTest, trigger: Trigger
     ) -> None:
-        under_test.store.release(opened(under_test).claim, Event.STOPPED_BY_MACHINE)
-        stalled = opened(under_test, "run-2", Trigger.SENSOR)
-        under_test.store.release(stalled.claim, Event.STOPPED_BY_MACHINE)
-        assert stalled.stalled_resumes == 1
-        assert opened(under_test, "run-3", trigger).stalled_resumes == 0
+        for number in range(3):
+            session = opened(under_test, f"run-{number}", trigger)
+            assert session.stalled_resumes == number
+            under_test.store.release(session.claim, Event.STOPPED_BY_MACHINE)
+
+    @pytest.mark.parametrize("trigger", [Trigger.NIGHTLY, Trigger.OPERATOR])
+    def test_who_tries_again_what_was_given_up_begins_to_count_anew(
+        self, under_test: StoreUnderTest, trigger: Trigger
+    ) -> None:
+        session = opened(under_test, "run-0", trigger)
+        under_test.store.release(session.claim, Event.STOPPED_BY_MACHINE)
+        session = opened(under_test, "run-1", trigger)
+        under_test.store.release(session.claim, Event.GAVE_UP, error="HTTP 500")
+        assert opened(under_test, "run-2", trigger).stalled_resumes == 0
 
     def test_after_the_lease_the_session_is_taken_over_and_says_how_its_owner_was_lost(
         self, under_test: StoreUnderTest

@@ -225,6 +225,30 @@ def test_a_wait_too_long_for_a_worker_parks_the_session() -> None:
     assert (left.not_before - scene.warehouse.now()).total_seconds() == 7200
 
 
+@pytest.mark.parametrize(("pages", "state"), [(0, State.FAILED), (1, State.PARKED)])
+def test_a_wait_after_the_last_of_the_stalled_resumes_is_a_failure_unless_a_page_came_first(
+    pages: int, state: State
+) -> None:
+    down = ParkRequired("HTTP 500; gave up after 8 attempts", wait_seconds=60)
+    scene = Scene(
+        carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={pages: down}), limits=Limits(max_stalled_resumes=2)
+    )
+    for number in (2, 3):
+        scene.warehouse.release(scene.session.claim, Event.STOPPED_BY_MACHINE)
+        scene.session = scene.warehouse.open_session(a_request(f"run-{number}", max_stalled_resumes=2)).session
+    assert scene.session.stalled_resumes == 2
+    outcome = scene.work()
+    left = scene.left
+    assert left.state is state
+    assert left.last_error == str(outcome.error)
+    if state is State.FAILED:
+        assert outcome.stopped_by is StopReason.FAILED
+        assert left.last_error == (
+            "page 1: HTTP 500; gave up after 8 attempts; gave up after 2 resumes without one committed page"
+        )
+        assert left.not_before is None
+
+
 @pytest.mark.parametrize("error", [AuthenticationFailed("carrier acme: 401"), CursorRejected("carrier acme: 410")])
 def test_a_permanent_error_of_the_carrier_fails_the_session(error: Exception) -> None:
     scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={0: error}))

@@ -6,7 +6,7 @@ from pydantic import AliasChoices, Field, SecretStr
 
 from sim_sync.carriers.auth import Authorizer, BasicAuth, BearerAuth, HeaderAuth, NoAuth
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials
-from sim_sync.carriers.rest.places import HeaderName
+from sim_sync.carriers.rest.places import HeaderName, with_a_type
 from sim_sync.carriers.settings import CarrierSettings, Credentials
 from sim_sync.carriers.tokens import TokenAuth
 from sim_sync.carriers.urls import LoginUrl
@@ -83,7 +83,9 @@ class Nothing(Credentials):
 
 
 DeclaredAuth: TypeAlias = Annotated[
-    Bearer | Basic | Header | OAuth2ClientCredentials | Nothing, Field(discriminator="type")
+    Bearer | Basic | Header | OAuth2ClientCredentials | Nothing,
+    Field(discriminator="type"),
+    with_a_type("bearer", "basic", "header", "oauth2_client_credentials", "none"),
 ]
 
 

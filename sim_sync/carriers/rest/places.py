@@ -1,8 +1,9 @@
 """How `carriers.yaml` says where something stands: a JMESPath in the body, or `{header: NAME}`."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.pagination import InBody, InHeader, Place
@@ -38,6 +39,19 @@ def _kind(value: Any) -> str:
 DeclaredPlace: TypeAlias = Annotated[
     Annotated[Path, Tag("path")] | Annotated[HeaderPlace, Tag("header")], Discriminator(_kind)
 ]
+
+
+def with_a_type(*names: str) -> BeforeValidator:
+    """Return what refuses a declaration without one of these types, in words that tell which there are."""
+
+    def refuse_others(value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("type") not in names:
+            found = value.get("type")
+            shown = f", not {found}" if isinstance(found, str) else ""
+            raise ValueError(f"a type: {', '.join(names[:-1])} or {names[-1]}{shown}")
+        return value
+
+    return BeforeValidator(refuse_others)
 
 
 def place_of(declared: str | HeaderPlace | None) -> Place | None:

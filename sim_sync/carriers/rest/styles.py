@@ -20,7 +20,7 @@ from sim_sync.carriers.pagination import (
     ToQuery,
 )
 from sim_sync.carriers.paths import lookup_of
-from sim_sync.carriers.rest.places import DeclaredPlace, FlagThere, HeaderName, Path, place_of
+from sim_sync.carriers.rest.places import DeclaredPlace, FlagThere, HeaderName, Path, place_of, with_a_type
 from sim_sync.carriers.settings import Settings
 
 ParameterName = Annotated[str, Field(min_length=1)]
@@ -173,5 +173,7 @@ class KeysetStyle(_Onward):
 
 
 Style: TypeAlias = Annotated[
-    PageNumberStyle | OffsetStyle | NextLinkStyle | CursorStyle | KeysetStyle, Field(discriminator="type")
+    PageNumberStyle | OffsetStyle | NextLinkStyle | CursorStyle | KeysetStyle,
+    Field(discriminator="type"),
+    with_a_type("page_number", "offset", "next_link", "cursor", "keyset"),
 ]

@@ -1,5 +1,7 @@
 """KORE Super SIM, which was Twilio's: the same list (`kore-supersim-v1.json`) behind OAuth2 client credentials."""
 
+from urllib.parse import urlsplit
+
 from pydantic import SecretStr
 
 from sim_sync.carriers.connector import Connector
@@ -7,16 +9,25 @@ from sim_sync.carriers.logins import ClientAuth, ClientCredentials
 from sim_sync.carriers.records import list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials
 from sim_sync.carriers.tokens import TokenAuth
-from sim_sync.carriers.urls import LoginUrl
+from sim_sync.carriers.urls import LoginUrl, is_loopback
 from sim_sync.carriers.vendors.twilio_super_sim import RECORDS, list_sims
+
+_TOKEN_ORIGIN = "https://api.korewireless.com"  # noqa: S105 - an origin
+_TOKEN_PATH = "/api-services/v1/auth/token"  # noqa: S105 - a path
 
 
 class ClientKeys(Credentials):
-    """An API client of the KORE account; `token_url` is on another host than the list."""
+    """An API client of the KORE account; `token_url` is by default the vendor's, on another host than the list."""
 
     client_id: str
     client_secret: SecretStr
-    token_url: LoginUrl = "https://api.korewireless.com/api-services/v1/auth/token"  # noqa: S105 - a URL
+    token_url: LoginUrl | None = None
+
+
+def token_url_of(settings: CarrierSettings) -> str:
+    """Return the vendor's login, or where `base_url` is this machine's own, the same path on it."""
+    is_simulated = is_loopback(urlsplit(settings.base_url).hostname or "")
+    return settings.auth.token_url or (_TOKEN_PATH if is_simulated else _TOKEN_ORIGIN + _TOKEN_PATH)
 
 
 def client_auth(settings: CarrierSettings) -> TokenAuth:
@@ -24,7 +35,7 @@ def client_auth(settings: CarrierSettings) -> TokenAuth:
     keys = settings.auth
     return TokenAuth(
         ClientCredentials(
-            token_url=keys.token_url,
+            token_url=token_url_of(settings),
             client_id=keys.client_id,
             client_secret=keys.client_secret.get_secret_value(),
             client_auth=ClientAuth.FORM,

@@ -6,7 +6,7 @@ of 5xx answers are not documented for this API: clients must not depend on them.
 
 from http import HTTPStatus
 
-from sim_sync.simulator.vendor import Answer, json_answer
+from sim_sync.simulator.vendor import Answer, json_answer, phrase_of
 
 _CODES = {400: 20001, 401: 20003, 404: 20404, 405: 20004, 429: 20429, 500: 20500, 503: 20503}
 _MESSAGES = {401: "Authenticate", 429: "Too Many Requests"}
@@ -19,7 +19,7 @@ def error_answer(status: int, message: str | None = None) -> Answer:
     code = _CODES.get(status, 20000 + status)
     document = {
         "code": code,
-        "message": message or _MESSAGES.get(status) or _phrase(status),
+        "message": message or _MESSAGES.get(status) or phrase_of(status),
         "more_info": f"https://www.twilio.com/docs/errors/{code}",
         "status": status,
     }
@@ -31,10 +31,3 @@ def _gateway_page(status: HTTPStatus) -> Answer:
     title = f"{status.value} {status.phrase}"
     page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
     return Answer(status, page.encode(), content_type="text/html")
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"

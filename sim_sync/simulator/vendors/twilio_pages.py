@@ -12,15 +12,11 @@ from urllib.parse import quote, urlencode
 
 from sim_sync.simulator.faults import EarlyEnd, ForeignLink, PageFault, RepeatedLink
 from sim_sync.simulator.fleet import Fleet
-from sim_sync.simulator.mixing import MASK64, mix64, seeded_number, unmix64
+from sim_sync.simulator.vendors.cursors import Cursors, ExpiredCursor, UnknownCursor
+from sim_sync.simulator.vendors.parameters import BadParameter, refuse_unknown
 
 _DEFAULT_PAGE_SIZE = 50
 _MAX_PAGE_SIZE = 1000
-_POSITION_BITS = 40
-
-
-class BadParameter(ValueError):
-    """A parameter of the request is not what Twilio takes; becomes a 400."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +35,34 @@ class PageTokens:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._key = seeded_number("page tokens", fleet.blueprint.seed) & MASK64
+        self._after = Cursors(fleet, "page tokens after", prefix="PA")
+        self._before = Cursors(fleet, "page tokens before", prefix="PB")
 
     def token(self, place: Place) -> str:
         """Return the token of a place."""
-        prefix = "PA" if place.side == "after" else "PB"
-        return f"{prefix}{mix64(self._block(place) ^ self._key):016x}"
+        return (self._after if place.side == "after" else self._before).cursor(place.position)
 
     def place(self, token: str) -> Place:
         """Return the place that a token names.
 
         Raises:
-            BadParameter: this carrier never gave that token out.
+            BadParameter: this carrier never gave that token out, or it has expired.
         """
+        before = token.startswith("PB")
         try:
-            block = unmix64(int(token[2:], 16)) ^ self._key
-        except ValueError:
+            position = (self._before if before else self._after).position(token)
+        except ExpiredCursor as problem:
+            raise BadParameter("PageToken has expired.", problem.status) from None
+        except UnknownCursor:
             raise BadParameter("PageToken is invalid.") from None
-        place = Place("before" if token.startswith("PB") else "after", block & ((1 << _POSITION_BITS) - 1))
-        if place.position >= self._fleet.end or self.token(place) != token:
+        if position >= self._fleet.end:
             raise BadParameter("PageToken is invalid.")
-        return place
+        return Place("before" if before else "after", position)
 
-    def _block(self, place: Place) -> int:
-        check = mix64(self._key + 2 * place.position + (place.side == "before")) >> _POSITION_BITS
-        return check << _POSITION_BITS | place.position
+    def expire(self, status: int) -> None:
+        """Refuse all tokens given out so far, with this status."""
+        self._after.expire(status)
+        self._before.expire(status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,7 @@ def parse_page_request(query: Mapping[str, str], tokens: PageTokens, filter_name
     Raises:
         BadParameter: one of them is not what Twilio takes.
     """
+    refuse_unknown(query, ("PageSize", "Page", "PageToken", *filter_names))
     page_size = _parse_number(query, "PageSize", _DEFAULT_PAGE_SIZE, 1, _MAX_PAGE_SIZE)
     page_number = _parse_number(query, "Page", 0, 0, 2**31 - 1)
     token = query.get("PageToken") or None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sim_sync.simulator.blueprint import Blueprint
 from sim_sync.simulator.faults import EarlyEnd, ForeignLink, MalformedRecord, PageFault, RepeatedLink
 from sim_sync.simulator.fleet import Fleet, FleetEdit, SimChange
-from sim_sync.simulator.vendor import Answer, ListCall, Request, Vendor
+from sim_sync.simulator.vendor import Answer, ListCall, NoOptions, Request, Vendor
 from sim_sync.simulator.vendors import VENDORS
 from sim_sync_tests.simulator.raw_http import PASSWORD, USERNAME, basic
 from sim_sync_tests.simulator.vendor_schema import assert_valid, example_of
@@ -27,7 +27,7 @@ class Carrier:
 
     def __init__(self, size: int, *, seed: int = 1, username: str = USERNAME) -> None:
         self.fleet = Fleet(Blueprint(SPEC.profile, seed), size)
-        self.vendor: Vendor = SPEC.build(self.fleet, {"username": username, "password": PASSWORD})
+        self.vendor: Vendor = SPEC.build(self.fleet, {"username": username, "password": PASSWORD}, NoOptions())
         self.authorization = basic(username)
 
     def ask(

@@ -1,0 +1,142 @@
+"""The list and the single fetch that Twilio Super SIM, Twilio Programmable Wireless and KORE share.
+
+The account's products differ in their records, their statuses and in what they call a plan; KORE also in credentials
+and errors. Twilio speaks of a SID where others say id.
+"""
+
+import re
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import ClassVar
+
+from sim_sync.simulator.faults import CursorExpiry, PageFault, TokenExpiry
+from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.sim_view import SimView
+from sim_sync.simulator.vendor import Answer, Authentication, ListCall, Request
+from sim_sync.simulator.vendors.identifiers import wide_id
+from sim_sync.simulator.vendors.parameters import BadParameter
+from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
+from sim_sync.simulator.vendors.twilio_errors import error_answer
+from sim_sync.simulator.vendors.twilio_pages import PageRequest, PageTokens, neighbours, page_meta, parse_page_request
+
+_SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
+
+
+class TwilioSims(RoutedVendor):
+    """SIMs of one account, listed along next links."""
+
+    list_path = "/v1/Sims"
+    id_field = "sid"
+    #: What a SIM's SID begins with.
+    sid_prefix: ClassVar[str]
+    #: Every word that the `Status` filter takes.
+    statuses: ClassVar[Sequence[str]]
+    #: The parameter that filters by plan.
+    plan_filter: ClassVar[str]
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__(fleet)
+        self._page_tokens = PageTokens(fleet)
+
+    @abstractmethod
+    def plan_sid(self, sim: SimView) -> str | None:
+        """Return the SID of the SIM's plan, or None where it has none."""
+
+    def routes(self) -> Mapping[tuple[str, str], Handler]:
+        """Return the list call."""
+        return {("GET", self.list_path): self._list}
+
+    def handlers(self, path: str) -> Mapping[str, Handler]:
+        """Return who answers on a path, which may name a SIM."""
+        match path.split("/"):
+            case ["", "v1", "Sims", sid] if sid:
+                return {"GET": partial(self._one, sid)}
+            case _:
+                return super().handlers(path)
+
+    def page_call(self, request: Request) -> ListCall:
+        """Return the page token and the page number."""
+        number = request.query.get("Page", "0")
+        return ListCall(request.query.get("PageToken"), int(number) if number.isdecimal() else None)
+
+    def failure(self, status: int, message: str | None = None) -> Answer:
+        """Return Twilio's answer for an error status."""
+        return error_answer(status, message)
+
+    def not_found(self, request: Request) -> Answer:
+        """Return Twilio's 404, which names the path."""
+        return self.failure(404, f"The requested resource {request.path} was not found")
+
+    def unauthorized(self, worth: Authentication) -> Answer:
+        """Return Twilio's 401, which says whether there were any credentials."""
+        message = "Authentication Error - No credentials provided" if worth == "missing" else None
+        return self.failure(401, message)
+
+    def expire(self, fault: TokenExpiry | CursorExpiry) -> None:
+        """Refuse from now on the page tokens given out so far; the tokens of a login expire as everywhere."""
+        if isinstance(fault, CursorExpiry):
+            self._page_tokens.expire(fault.status)
+        else:
+            super().expire(fault)
+
+    def sim_id(self, sim: SimView) -> str:
+        """Return the SIM's SID."""
+        return self.sid_prefix + wide_id(self.fingerprint(sim))
+
+    def _list(self, request: Request, fault: PageFault | None) -> Answer:
+        page = parse_page_request(request.query, self._page_tokens, ("Status", self.plan_filter, "Iccid"))
+        self._check_status_filter(page.filters)
+        # One more than the page holds tells whether the list goes on.
+        indices = self._indices(page, page.page_size + 1)
+        more = len(indices) > page.page_size
+        indices = indices[: page.page_size] if page.place.side == "after" else indices[-page.page_size :]
+        records = self.records(indices, request.base_url, fault)
+        url = request.base_url + self.list_path
+        around = neighbours(page, indices, more=more)
+        meta = page_meta(url, "sims", page, around, tokens=self._page_tokens, fault=fault)
+        return Answer(200, f'{{"sims":[{",".join(records)}],"meta":{meta}}}'.encode(), headers=_headers(request))
+
+    def _one(self, sid: str, request: Request, fault: PageFault | None) -> Answer:
+        index = self._index_of_sid(sid)
+        if index is None:
+            return self.not_found(request)
+        record = self.records([index], request.base_url)[0]
+        return Answer(200, record.encode(), headers=_headers(request))
+
+    def _indices(self, page: PageRequest, count: int) -> list[int]:
+        fleet, position, after = self.fleet, page.place.position, page.place.side == "after"
+        if "Iccid" in page.filters:
+            return self._index_of_iccid(page)
+        if not page.filters:
+            return fleet.live_after(position, count) if after else fleet.live_before(position, count)
+        listing = fleet.matching_after if after else fleet.matching_before
+        return listing(position, count, lambda index: self._matches(index, page.filters))
+
+    def _index_of_iccid(self, page: PageRequest) -> list[int]:
+        """Return the one SIM with the ICCID asked for, without looking at the others; there is never a next page."""
+        index = self.fleet.index_of_iccid(page.filters["Iccid"])
+        others = {name: value for name, value in page.filters.items() if name != "Iccid"}
+        return [] if index is None or page.page_token or not self._matches(index, others) else [index]
+
+    def _matches(self, index: int, filters: Mapping[str, str]) -> bool:
+        sim = self.fleet.views([index])[0]
+        if "Status" in filters and self.carrier_status(sim) != filters["Status"]:
+            return False
+        plan, sid = filters.get(self.plan_filter), self.plan_sid(sim)
+        return plan is None or (sid is not None and plan in (sid, sim.rate_plan))
+
+    def _check_status_filter(self, filters: Mapping[str, str]) -> None:
+        if "Status" in filters and filters["Status"] not in self.statuses:
+            raise BadParameter(f"Status must be one of {', '.join(self.statuses)}.")
+
+    def _index_of_sid(self, sid: str) -> int | None:
+        if not _SID.fullmatch(sid) or not sid.startswith(self.sid_prefix):
+            return None
+        fingerprint = int(sid[2:18], 16)
+        index = self.blueprint.index_of_fingerprint(fingerprint)
+        return index if self.sid_prefix + wide_id(fingerprint) == sid and self.fleet.is_live(index) else None
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    return {"Access-Control-Allow-Origin": "*", "Twilio-Concurrent-Requests": str(request.in_flight)}

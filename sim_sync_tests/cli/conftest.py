@@ -1,0 +1,23 @@
+"""A desk for every test, and simulated carriers in this process where one is to be reached."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.server import SimulatorServer
+from sim_sync_tests.cli.desk import Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+    """A folder with two carriers that nobody answers for, and an empty warehouse."""
+    return Desk(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def simulator() -> Iterator[SimulatorServer]:
+    """A Super SIM carrier with 45 SIMs."""
+    with SimulatorServer((MountOptions(sims=45),)) as server:
+        yield server

@@ -1,0 +1,38 @@
+"""A pseudo-terminal of a chosen width, and what a command shows in it."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
+
+from sim_sync_tests.cli.desk import PATIENCE_SECONDS, PROJECT, Desk
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def shown_in_terminal(desk: Desk, *arguments: str, columns: int) -> str:
+    """Return what a command shows in a terminal of that width, without its colours; it must succeed."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sim_sync", *arguments],
+        cwd=desk.folder,
+        env={**environment, "PYTHONPATH": str(PROJECT), "TERM": "xterm"},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    shown = b""
+    with suppress(OSError):  # Linux tells so that the other end is closed
+        while part := os.read(leader, 65536):
+            shown += part
+    os.close(leader)
+    assert process.wait(PATIENCE_SECONDS) == 0
+    return _COLOURS.sub("", shown.decode()).replace("\r\n", "\n")

@@ -1,0 +1,91 @@
+import pytest
+
+from sim_sync import __version__
+from sim_sync_tests.cli.desk import Desk
+
+COMMANDS = (
+    "check",
+    "status",
+    "backfill",
+    "pause",
+    "resume",
+    "restart",
+    "discrepancies",
+    "simulate",
+    "selftest",
+)
+
+
+def test_version_is_one_line(desk: Desk) -> None:
+    said = desk.type_in("--version")
+    assert (said.code, said.out, said.err) == (0, f"{__version__}\n", "")
+
+
+def test_help_lists_every_command_and_hides_those_of_make(desk: Desk) -> None:
+    said = desk.type_in("--help")
+    assert said.code == 0
+    listed = {line.split()[0] for line in said.out.splitlines() if line.startswith("  ") and line.split()}
+    assert set(COMMANDS) <= listed
+    assert not {"demo", "dev"} & listed
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(desk: Desk, command: str) -> None:
+    said = desk.type_in(command, "--help")
+    assert said.code == 0
+    assert command in said.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fly",),
+        ("status", "--loudly"),
+        ("status", "--carrier"),
+        ("pause",),
+        ("pause", "acme", "zeta"),
+        ("backfill", "acme", "--max-pages", "0"),
+        ("backfill", "acme", "--max-pages", "many"),
+        ("discrepancies", "--format", "xml"),
+        ("selftest", "--kills", "0"),
+        ("selftest", "--freezes", "-1"),
+        ("simulate", "--sims", "many"),
+        ("simulate", "--loudly"),
+        ("simulate", "--vendor", "pigeon_post"),
+        ("simulate", "--sims", "-1"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_exits_with_2_and_says_why(desk: Desk, arguments: tuple[str, ...]) -> None:
+    said = desk.type_in(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert said.err
+    assert "Traceback" not in said.err
+
+
+def test_without_a_command_the_help_is_shown_and_nothing_is_done(desk: Desk) -> None:
+    said = desk.type_in()
+    assert said.code == 2
+    assert "Usage:" in said.out + said.err
+
+
+def test_the_module_is_the_command(desk: Desk) -> None:
+    said = desk.run("--version")
+    assert (said.code, said.out, said.err) == (0, f"{__version__}\n", "")
+
+
+def test_quick_commands_import_neither_dagster_nor_pandas(desk: Desk) -> None:
+    """`status` is what a person watches and a script polls: it must not take seconds to start."""
+    desk.open_session(pages=1)
+    code = """
+import sys
+from sim_sync.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    assert ended.code == 0, ended.code
+print([name for name in ("dagster", "pandas", "numpy") if name in sys.modules], file=sys.stderr)
+"""
+    for arguments in (["status"], ["status", "--json"], ["pause", "acme"], ["resume", "acme"], ["discrepancies"]):
+        said = desk.python("-c", code, *arguments)
+        assert (said.code, said.err) == (0, "[]\n"), arguments

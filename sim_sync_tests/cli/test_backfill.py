@@ -1,0 +1,165 @@
+import csv
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from sim_sync.core.session import State
+from sim_sync.simulator.control import SimulatorControl
+from sim_sync.simulator.faults import ErrorStatus, Trigger
+from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.server import SimulatorServer
+from sim_sync.warehouse.queries import present_sims
+from sim_sync_tests.cli.desk import PATIENCE_SECONDS, Desk, an_account
+from sim_sync_tests.cli.waiting import wait_for_pages
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def slow_simulator() -> Iterator[SimulatorServer]:
+    """A carrier of 20 pages that takes its time."""
+    with SimulatorServer((MountOptions(sims=200, latency_ms=150.0),)) as server:
+        yield server
+
+
+def test_a_walk_to_the_end_exits_with_0_and_says_how_it_went(desk: Desk, simulator: SimulatorServer) -> None:
+    desk.write_carriers(acme=an_account(simulator.url))
+    said = desk.run("backfill", "acme")
+    assert (said.code, said.err) == (0, "")
+    last = said.out.splitlines()[-1]
+    assert last.startswith("acme: completed, page 5/5 (100 %), 45 records, 0 retries")
+    assert "sweep done" in last
+    assert present_sims(desk.warehouse.engine, "acme") == 45
+
+
+def test_a_page_budget_exits_with_3_and_the_next_one_goes_on(desk: Desk, simulator: SimulatorServer) -> None:
+    desk.write_carriers(acme=an_account(simulator.url))
+    first = desk.run("backfill", "acme", "--max-pages", "2")
+    assert (first.code, first.err) == (3, "")
+    assert "acme: interrupted, page 2/" in first.out
+    second = desk.run("backfill", "acme")
+    assert second.code == 0
+    assert len(simulator.log.entries()) == 5  # none twice
+
+
+def test_restart_walks_from_the_first_page_and_gives_the_old_session_up(desk: Desk, simulator: SimulatorServer) -> None:
+    desk.write_carriers(acme=an_account(simulator.url))
+    desk.run("backfill", "acme", "--max-pages", "2")
+    old = desk.warehouse.sessions.open_session_of("acme")
+    assert old is not None
+    said = desk.run("restart", "acme")
+    assert said.code == 0
+    assert desk.warehouse.sessions.session(old.session_id).state is State.SUPERSEDED
+    assert len(simulator.log.entries()) == 2 + 5
+
+
+def test_a_carrier_that_is_down_is_parked_and_exits_with_3(desk: Desk) -> None:
+    desk.write_carriers(acme=an_account("http://127.0.0.1:9"))
+    said = desk.run("backfill", "acme")
+    assert said.code == 3
+    assert "Traceback" not in said.out + said.err
+    assert "acme: parked" in said.out
+    assert "127.0.0.1:9" in said.out
+
+
+def test_a_wrong_password_exits_with_1_and_one_message(desk: Desk, simulator: SimulatorServer) -> None:
+    account = an_account(simulator.url)
+    desk.write_carriers(acme={**account, "auth": {**account["auth"], "password": "not-the-password"}})
+    said = desk.run("backfill", "acme")
+    assert said.code == 1
+    assert "Traceback" not in said.out + said.err
+    assert said.err.count("sim-sync: ") == 1
+    assert "HTTP 401" in said.err
+    assert "not-the-password" not in said.out + said.err
+
+
+def test_a_paused_session_is_left_alone_until_somebody_resumes_it(desk: Desk, simulator: SimulatorServer) -> None:
+    desk.write_carriers(acme=an_account(simulator.url))
+    desk.run("backfill", "acme", "--max-pages", "2")
+    desk.type_in("pause", "acme")
+    said = desk.run("backfill", "acme")
+    assert said.code == 3
+    assert "sim-sync resume acme" in said.out
+    desk.type_in("resume", "acme")
+    assert desk.run("backfill", "acme").code == 0
+
+
+def test_an_unreadable_inventory_exits_with_1_and_names_the_file_and_the_walk_is_kept(
+    desk: Desk, simulator: SimulatorServer
+) -> None:
+    inventory = {"type": "csv", "path": "ours.csv", "columns": {"iccid": "ICCID"}}
+    desk.write_config({"inventory": inventory, "carriers": {"acme": an_account(simulator.url)}})
+    said = desk.run("backfill", "acme")
+    assert said.code == 1
+    assert "Traceback" not in said.out + said.err
+    assert "ours.csv" in said.err
+    assert present_sims(desk.warehouse.engine, "acme") == 45
+
+
+def test_what_differs_is_found_by_the_same_command(desk: Desk, simulator: SimulatorServer) -> None:
+    columns = {"iccid": "ICCID", "carrier": "Carrier"}
+    inventory = {"type": "csv", "path": "ours.csv", "columns": columns}
+    desk.write_config({"inventory": inventory, "carriers": {"acme": an_account(simulator.url)}})
+    with (desk.folder / "ours.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["ICCID", "Carrier"], ["8988303999999999999", "acme"]])
+    assert desk.run("backfill", "acme").code == 0
+    kinds = [row["kind"] for row in desk.type_in("discrepancies", "--json").document]
+    assert sorted(kinds) == ["missing_at_carrier"] + ["unknown_to_us"] * 45
+
+
+def test_several_carriers_run_side_by_side_and_the_worst_one_decides(desk: Desk, simulator: SimulatorServer) -> None:
+    account = an_account(simulator.url)
+    wrong = {**account, "auth": {**account["auth"], "password": "not-the-password"}}
+    desk.write_carriers(acme=account, zeta=wrong, omega=an_account("http://127.0.0.1:9"))
+    said = desk.run("backfill", "--all")
+    assert said.code == 1
+    assert said.out.splitlines()[-3:] == ["acme: exit code 0", "zeta: exit code 1", "omega: exit code 3"]
+
+
+def test_a_carrier_named_twice_is_walked_once(desk: Desk, simulator: SimulatorServer) -> None:
+    desk.write_carriers(acme=an_account(simulator.url))
+    assert desk.run("backfill", "acme", "acme").code == 0
+    assert len(simulator.log.entries()) == 5
+
+
+def test_a_throttle_is_ridden_out_and_counted(desk: Desk, simulator: SimulatorServer) -> None:
+    mount = next(iter(simulator.mounts.values()))
+    mount.faults.arm(ErrorStatus(status=429), Trigger(nth=2))
+    desk.write_carriers(acme=an_account(simulator.url))
+    said = desk.run("backfill", "acme")
+    assert said.code == 0
+    assert "1 retries" in said.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_page_in_hand_and_exits_with_3(
+    desk: Desk, slow_simulator: SimulatorServer, number: signal.Signals
+) -> None:
+    desk.write_carriers(acme=an_account(slow_simulator.url))
+    with desk.start("backfill", "acme") as process:
+        wait_for_pages(desk, 2)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 3
+    assert "Traceback" not in out + err
+    session = desk.warehouse.sessions.open_session_of("acme")
+    assert session is not None
+    assert session.state is State.INTERRUPTED
+    assert desk.run("backfill", "acme").code == 0
+    assert len(slow_simulator.log.entries()) == 20  # none twice
+
+
+def test_a_session_at_work_in_another_live_run_is_left_alone_with_3(
+    desk: Desk, slow_simulator: SimulatorServer
+) -> None:
+    desk.write_carriers(acme=an_account(slow_simulator.url))
+    with desk.start("backfill", "acme") as process:
+        wait_for_pages(desk, 1)
+        SimulatorControl(slow_simulator.url).set_latency(2000)  # the other one is certain to find it at work
+        said = desk.run("backfill", "acme")
+        SimulatorControl(slow_simulator.url).set_latency(0)
+        process.communicate(timeout=PATIENCE_SECONDS)
+    assert said.code == 3
+    assert "acme: running" in said.out
+    assert process.returncode == 0

@@ -1,0 +1,149 @@
+import csv
+import io
+import subprocess
+import sys
+
+import pytest
+
+from sim_sync.core.sweep import SweepPolicy
+from sim_sync.inventory.rows import InventorySim
+from sim_sync.warehouse.inventory import load_inventory
+from sim_sync.warehouse.queries import DiscrepancyRow
+from sim_sync.warehouse.reconcile import reconcile
+from sim_sync_tests.cli.desk import Desk, assert_one_message
+from sim_sync_tests.cli.terminal import shown_in_terminal
+from sim_sync_tests.fakes.fleet import a_page, a_sim
+
+
+def ours(number: int, status: str = "active") -> InventorySim:
+    sim = a_sim(number)
+    assert sim.iccid is not None
+    return InventorySim(carrier="acme", iccid=sim.iccid, iccid_raw=sim.iccid, status=status)
+
+
+def compared(desk: Desk, *rows: InventorySim, carrier: str = "acme") -> None:
+    """Compare a walk over SIMs 0 to 3 with these rows of ours."""
+    session = desk.open_session(carrier)
+    store = desk.warehouse.sessions
+    assert session.cursor is not None
+    session = store.commit_page(session.claim, session.cursor, a_page([a_sim(number) for number in range(4)]))
+    store.close_session(session.claim, SweepPolicy(), session.config_hash)
+    load_inventory(desk.warehouse.engine, carrier, [row._replace(carrier=carrier) for row in rows])
+    reconcile(desk.warehouse.engine, carrier, ("status",))
+
+
+@pytest.fixture
+def differing(desk: Desk) -> Desk:
+    """Ours lacks SIM 3, has SIM 9 beside, and tells SIM 2 as suspended."""
+    compared(desk, ours(0), ours(1), ours(2, "suspended"), ours(9))
+    return desk
+
+
+def test_json_is_one_document_of_the_open_ones(differing: Desk) -> None:
+    said = differing.type_in("discrepancies", "--format", "json")
+    assert (said.code, said.err) == (0, "")
+    assert {(row["kind"], row["iccid"], row["field"]) for row in said.document} == {
+        ("missing_at_carrier", a_sim(9).iccid, ""),
+        ("unknown_to_us", a_sim(3).iccid, ""),
+        ("mismatch", a_sim(2).iccid, "status"),
+    }
+    assert all(tuple(row) == DiscrepancyRow._fields for row in said.document)
+    mismatch = next(row for row in said.document if row["kind"] == "mismatch")
+    assert (mismatch["ours"], mismatch["theirs"], mismatch["resolved_at"]) == ("suspended", "active", None)
+
+
+def test_the_short_form_of_json_is_the_same(differing: Desk) -> None:
+    long = differing.type_in("discrepancies", "--format", "json")
+    assert differing.type_in("discrepancies", "--json").document == long.document
+
+
+def test_csv_has_a_header_and_one_line_a_discrepancy(differing: Desk) -> None:
+    said = differing.type_in("discrepancies", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(said.out)))
+    assert len(rows) == 3
+    assert tuple(rows[0]) == DiscrepancyRow._fields
+    assert {row["carrier"] for row in rows} == {"acme"}
+
+
+def test_the_table_is_grouped_by_carrier_and_counted(differing: Desk) -> None:
+    compared(differing, ours(0), ours(1), ours(2), carrier="zeta")
+    lines = differing.type_in("discrepancies").out.splitlines()
+    assert [line for line in lines if line.endswith(":")] == ["acme:", "zeta:"]
+    assert lines[-1] == "4 discrepancies"
+    assert sum("mismatch: status" in line for line in lines) == 1
+
+
+def test_the_table_fits_a_terminal_of_80_columns(differing: Desk) -> None:
+    shown = shown_in_terminal(differing, "discrepancies", columns=80)
+    assert max(map(len, shown.splitlines())) <= 80
+    for number in (2, 3, 9):
+        assert f"{a_sim(number).iccid}" in shown  # an ICCID that is broken over two lines cannot be copied
+
+
+def test_one_kind_alone_can_be_asked_for(differing: Desk) -> None:
+    (row,) = differing.type_in("discrepancies", "--kind", "mismatch", "--json").document
+    assert row["kind"] == "mismatch"
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones(desk: Desk) -> None:
+    said = desk.type_in("discrepancies", "--kind", "mishap")
+    kinds = ("missing_at_carrier", "unknown_to_us", "mismatch", "duplicate_iccid", "quality")
+    assert_one_message(said, 2, "mishap", *kinds)
+
+
+def test_one_carrier_alone_can_be_asked_for(differing: Desk) -> None:
+    compared(differing, ours(0), ours(1), ours(2), carrier="zeta")
+    rows = differing.type_in("discrepancies", "--carrier", "zeta", "--json").document
+    assert [row["carrier"] for row in rows] == ["zeta"]
+
+
+def test_an_unknown_carrier_is_refused(desk: Desk) -> None:
+    assert_one_message(desk.type_in("discrepancies", "--carrier", "acne"), 2, "'acne'")
+
+
+def test_resolved_ones_are_listed_only_when_asked_for(differing: Desk) -> None:
+    load_inventory(differing.warehouse.engine, "acme", [ours(0), ours(1), ours(2), ours(3)])
+    reconcile(differing.warehouse.engine, "acme", ("status",))
+    assert differing.type_in("discrepancies", "--json").document == []
+    rows = differing.type_in("discrepancies", "--all", "--json").document
+    assert len(rows) == 3
+    assert all(row["resolved_at"] for row in rows)
+
+
+def test_an_empty_list_is_no_error(desk: Desk) -> None:
+    assert desk.type_in("discrepancies").out == "0 discrepancies\n"
+    assert desk.type_in("discrepancies", "--json").document == []
+    assert desk.type_in("discrepancies", "--format", "csv").out.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_meets_no_traceback(desk: Desk) -> None:
+    """As in `sim-sync discrepancies --format csv | head -1`, with more rows than a pipe holds."""
+    load_inventory(desk.warehouse.engine, "acme", [ours(number) for number in range(3000, 6000)])
+    compared_without_reload(desk)
+    with desk.start("discrepancies", "--format", "csv") as process:
+        assert process.stdout is not None
+        with subprocess.Popen(["head", "-1"], stdin=process.stdout, stdout=subprocess.PIPE, text=True) as head:
+            process.stdout.close()
+            assert head.stdout is not None
+            first = head.stdout.read()
+        assert process.stderr is not None
+        err = process.stderr.read()
+    assert first.startswith("carrier,iccid,kind")
+    assert err == ""
+
+
+def compared_without_reload(desk: Desk) -> None:
+    session = desk.open_session()
+    store = desk.warehouse.sessions
+    assert session.cursor is not None
+    session = store.commit_page(session.claim, session.cursor, a_page([a_sim(1)]))
+    store.close_session(session.claim, SweepPolicy(), session.config_hash)
+    reconcile(desk.warehouse.engine, "acme", ("status",))
+
+
+def test_output_that_nobody_ever_reads_is_no_traceback(differing: Desk) -> None:
+    """A short list is still in the buffer when the reader is gone: it is the interpreter's last flush that fails."""
+    command = f"{sys.executable} -m sim_sync discrepancies --format csv | true"
+    for _ in range(3):
+        said = differing.python("-c", f"import subprocess; subprocess.run({command!r}, shell=True)")
+        assert said.err == ""

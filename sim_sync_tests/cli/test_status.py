@@ -1,0 +1,131 @@
+import json
+import signal
+
+from sim_sync.core.session import Event
+from sim_sync.core.sweep import SweepPolicy
+from sim_sync.warehouse.tables import sync_sessions
+from sim_sync_tests.cli.desk import Desk, assert_one_message
+from sim_sync_tests.cli.terminal import shown_in_terminal
+from sim_sync_tests.fakes.fleet import a_page, a_sim
+
+
+def test_a_carrier_that_was_never_synced_is_told_with_the_command_that_starts_it(desk: Desk) -> None:
+    said = desk.type_in("status")
+    assert said.code == 0
+    assert said.out.splitlines() == [
+        "acme: never synced; `sim-sync backfill acme` starts it",
+        "zeta: never synced; `sim-sync backfill zeta` starts it",
+    ]
+
+
+def test_a_running_session_is_one_row(desk: Desk) -> None:
+    desk.open_session(pages=2)
+    said = desk.type_in("status")
+    header, row, never = said.out.splitlines()
+    assert header.split() == ["carrier", "state", "pages", "%", "records", "retries", "waited", "ends", "in"]
+    assert row.split()[:7] == ["acme", "running", "2/5", "40", "4", "0", "0:00"]
+    assert never.startswith("zeta: never synced")
+
+
+def test_one_carrier_alone_can_be_asked_for(desk: Desk) -> None:
+    desk.open_session("acme", pages=1)
+    desk.open_session("zeta", pages=1)
+    assert "acme" not in desk.type_in("status", "--carrier", "zeta").out
+
+
+def test_an_unknown_carrier_is_refused_with_the_known_ones(desk: Desk) -> None:
+    assert_one_message(desk.type_in("status", "--carrier", "acne"), 2, "'acne'", "acme, zeta")
+
+
+def test_json_is_one_document_of_the_columns_with_percent_and_eta(desk: Desk) -> None:
+    session = desk.open_session(pages=2)
+    said = desk.type_in("status", "--json")
+    assert (said.code, said.err) == (0, "")
+    (told,) = said.document
+    assert set(told) == {column.name for column in sync_sessions.columns} | {"percent", "eta_seconds"}
+    assert told["session_id"] == session.session_id
+    assert told["cursor"] == {"page": 2}
+    assert (told["state"], told["pages_done"], told["pages_expected"], told["percent"]) == ("running", 2, 5, 40.0)
+    assert isinstance(told["eta_seconds"], int)
+    assert told["started_at"].endswith("+00:00")
+
+
+def test_json_of_a_new_warehouse_is_an_empty_list(desk: Desk) -> None:
+    """The tables are made on the way, and not a word of that is printed."""
+    said = desk.run("status", "--json", PYTHONWARNINGS="default")
+    assert said.code == 0
+    assert json.loads(said.out) == []
+
+
+def test_json_of_an_old_warehouse_is_one_document(desk: Desk) -> None:
+    (desk.folder / ".sim_sync").mkdir()
+    (desk.folder / ".sim_sync" / "warehouse.db").touch()
+    assert desk.type_in("status", "--json").document == []
+
+
+def test_json_cannot_be_watched(desk: Desk) -> None:
+    assert_one_message(desk.type_in("status", "--json", "--watch"), 2, "--watch")
+
+
+def test_the_newest_session_of_a_carrier_is_the_one_that_is_told(desk: Desk) -> None:
+    session = desk.open_session(pages=1)
+    store = desk.warehouse.sessions
+    assert session.cursor is not None
+    session = store.commit_page(session.claim, session.cursor, a_page([a_sim(7)]))
+    store.close_session(session.claim, SweepPolicy(), session.config_hash)
+    newest = desk.open_session(owner="run-2")
+    (told,) = desk.type_in("status", "--json").document
+    assert told["session_id"] == newest.session_id
+
+
+def test_a_completed_session_tells_its_end_and_its_sweep(desk: Desk) -> None:
+    session = desk.open_session()
+    store = desk.warehouse.sessions
+    assert session.cursor is not None
+    session = store.commit_page(session.claim, session.cursor, a_page([a_sim(1)]))
+    store.close_session(session.claim, SweepPolicy(), session.config_hash)
+    out = desk.type_in("status").out
+    assert "acme: finished " in out
+    assert "sweep done" in out
+
+
+def test_every_stopped_state_says_what_it_waits_for(desk: Desk) -> None:
+    store = desk.warehouse.sessions
+    session = desk.open_session("acme", pages=1)
+    store.release(session.claim, Event.WAIT_TOO_LONG, error="HTTP 429, Retry-After 7200", wait_seconds=7200)
+    session = desk.open_session("zeta", pages=1)
+    store.release(session.claim, Event.GAVE_UP, error="HTTP 401 for the account")
+    out = desk.type_in("status").out
+    assert "acme: throttled until " in out
+    assert "HTTP 429, Retry-After 7200" in out
+    assert "zeta: HTTP 401 for the account" in out
+
+    desk.type_in("pause", "acme")
+    assert "acme: paused by an operator; `sim-sync resume acme` lets it go on" in desk.type_in("status").out
+
+
+def test_without_a_terminal_every_row_is_one_line(desk: Desk) -> None:
+    name = "a-carrier-with-a-rather-long-name-of-sixty-letters-and-more-1"
+    desk.write_config({"carriers": {name: {"type": "twilio_super_sim"}}})
+    desk.open_session(name, pages=1)
+    rows = [line for line in desk.type_in("status").out.splitlines() if line.startswith(name)]
+    assert len(rows) == 1
+    assert "running" in rows[0]
+
+
+def test_in_a_terminal_of_80_columns_no_line_is_longer(desk: Desk) -> None:
+    desk.open_session("acme", pages=2)
+    desk.open_session("zeta", pages=1)
+    shown = shown_in_terminal(desk, "status", columns=80)
+    assert "running" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_watching_ends_with_control_c_and_without_a_traceback(desk: Desk) -> None:
+    desk.open_session(pages=1)
+    with desk.start("status", "--watch") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")

@@ -1,0 +1,1 @@
+"""The Dagster edge tested: names, decisions of the sensor, and runs of the job in this process."""

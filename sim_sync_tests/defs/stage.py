@@ -1,0 +1,208 @@
+"""Our definitions in this process: a real SQLite warehouse, an ephemeral Dagster instance, a carrier by script."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from sim_sync.carriers.settings import Retry
+from sim_sync.config import Schedule
+from sim_sync.config.carrier import RunBudget
+from sim_sync.config.sections import Reconcile
+from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.opening import Process, Trigger
+from sim_sync.core.ports import Waiter
+from sim_sync.core.session import Session, State
+from sim_sync.core.sweep import SweepPolicy
+from sim_sync.core.sync import QuarantineLimit
+from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
+from sim_sync.defs.checks import CHECKS
+from sim_sync.defs.jobs import build_reconcile_carrier
+from sim_sync.defs.partitions import CARRIER_TAG, PROCESS_TAG, SESSION_TAG, carrier_partitions
+from sim_sync.defs.runs import process_text
+from sim_sync.defs.schedules import build_nightly_reconciliation
+from sim_sync.defs.sensors import build_resume_interrupted_syncs
+from sim_sync.inventory import Inventory
+from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.tables import metadata
+from sim_sync.worker.processes import this_host, this_process
+from sim_sync_tests.fakes.carrier import ScriptedCarrier, paged
+from sim_sync_tests.fakes.clock import SettableClock
+from sim_sync_tests.fakes.fleet import a_fleet, a_request
+from sim_sync_tests.warehouse.databases import rows_of
+
+ACME, OTHER = "acme", "other"
+#: No process has this number on any host.
+DEAD = Process(this_host(), 2**22 + 1, "1.00")
+ELSEWHERE = Process("another-host#1", 1, "1.00")
+
+
+@dataclass
+class FakeCarrierConfig:
+    """A `CarrierConfig` whose carrier is a script."""
+
+    carrier: ScriptedCarrier
+    retry: Retry = field(default_factory=lambda: Retry(base_seconds=10, ceiling_seconds=60, max_stalled_resumes=3))
+    sweep: SweepPolicy = field(default_factory=SweepPolicy)
+    quarantine: QuarantineLimit = field(default_factory=QuarantineLimit)
+    run_budget: RunBudget = field(default_factory=RunBudget)
+    max_session_age_hours: float = 24.0
+    lease_seconds: float = 30.0
+
+    @property
+    def name(self) -> str:
+        return self.carrier.name
+
+    def build(self, waiter: Waiter) -> ScriptedCarrier:
+        return self.carrier
+
+
+@dataclass
+class FakeConfig:
+    """A `Config` over such carriers, without an inventory unless one is given."""
+
+    carriers: dict[str, FakeCarrierConfig]
+    inventory: Inventory | None = None
+    reconcile: Reconcile = field(default_factory=Reconcile)
+    broken: set[str] = field(default_factory=set)
+
+    @property
+    def carrier_names(self) -> list[str]:
+        return list(self.carriers)
+
+    def carrier(self, name: str) -> FakeCarrierConfig:
+        if name in self.broken:
+            raise ConfigError([Problem("carriers.yaml", f"carriers.{name}.type", "a known type", "'nothing'")])
+        return self.carriers[name]
+
+    def read_inventory(self, only: str | None = None) -> Inventory | None:
+        return self.inventory
+
+
+class Stage:
+    """What a test of the Dagster edge works with: runs of the job, and looks of the sensor."""
+
+    def __init__(self, instance: dg.DagsterInstance, warehouse: Warehouse, clock: SettableClock) -> None:
+        self.instance = instance
+        self.warehouse = warehouse
+        self.clock = clock
+        self.carrier = ScriptedCarrier(pages=paged(a_fleet(10), 2), tells_totals=True)
+        self.config = FakeConfig({ACME: FakeCarrierConfig(self.carrier), OTHER: FakeCarrierConfig(_other_carrier())})
+        self.sensor_cursor: str | None = None
+        #: What the sensor looks with.
+        self.open_eyes: Callable[[], tuple[Any, Warehouse]] = lambda: (self.config, self.warehouse)
+        partitions = carrier_partitions([ACME, OTHER])
+        job = build_reconcile_carrier(partitions)
+        self.sensor = build_resume_interrupted_syncs(job, [ACME, OTHER], self._open_eyes)
+        self.schedule = build_nightly_reconciliation(job, [ACME, OTHER], Schedule())
+        self.definitions = dg.Definitions(
+            assets=[
+                build_sim_inventory(partitions),
+                build_carrier_sims(partitions),
+                build_sim_discrepancies(partitions),
+            ],
+            asset_checks=list(CHECKS),
+            jobs=[job],
+            resources=self.resources,
+        )
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        return {"sync_config": self.config, "warehouse": self.warehouse}
+
+    def _open_eyes(self) -> tuple[Any, Warehouse]:
+        return self.open_eyes()
+
+    # --- runs --------------------------------------------------------------------------------------------------
+
+    def run(self, tags: Mapping[str, str] | None = None, **config: Any) -> dg.ExecuteInProcessResult:
+        """Run the job for the carrier to its end."""
+        return self.definitions.resolve_job_def("reconcile_carrier").execute_in_process(
+            partition_key=ACME,
+            instance=self.instance,
+            resources=self.resources,
+            tags=dict(tags or {}),
+            run_config={"ops": {"carrier_sims": {"ops": {"open_session": {"config": config}}}}},
+            raise_on_error=False,
+        )
+
+    def opened_by(
+        self, owner: str, *, process: Process = ELSEWHERE, trigger: Trigger = Trigger.SENSOR, **wish: Any
+    ) -> Session:
+        """Let another run, which does nothing more, take the carrier's session; return the session."""
+        wish = {"config_hash": self.carrier.config_hash} | wish
+        return self.warehouse.sessions.open_session(a_request(owner, trigger, process=process, **wish)).session
+
+    def stored_run(
+        self,
+        status: dg.DagsterRunStatus,
+        *,
+        process: Process | None = None,
+        run_id: str | None = None,
+        parent_run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> dg.DagsterRun:
+        """Put a run of the carrier into the instance, as some other process has left it there."""
+        own = {CARRIER_TAG: ACME, **(tags or {})}
+        if process is not None:
+            own[PROCESS_TAG] = process_text(process)
+        return self.instance.create_run_for_job(
+            self.definitions.resolve_job_def("reconcile_carrier"),
+            run_id=run_id,
+            status=status,
+            tags=own,
+            parent_run_id=parent_run_id,
+            root_run_id=parent_run_id,
+        )
+
+    def status_of(self, run: dg.DagsterRun) -> dg.DagsterRunStatus:
+        found = self.instance.get_run_by_id(run.run_id)
+        assert found is not None
+        return found.status
+
+    # --- the sensor --------------------------------------------------------------------------------------------
+
+    def look(self) -> tuple[list[dg.RunRequest], str | None]:
+        """Let the sensor look once, remembering what it remembered; return its requests and why it skipped."""
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.sensor_cursor,
+            definitions=self.definitions,
+        ) as context:
+            data = self.sensor.evaluate_tick(context)
+        self.sensor_cursor = data.cursor if data.cursor is not None else self.sensor_cursor
+        return list(data.run_requests or []), data.skip_message
+
+    # --- tables ------------------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The carrier's open or else newest session."""
+        (session,) = self.warehouse.sessions.latest_sessions([ACME])
+        return session
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        assert table in metadata.tables
+        return rows_of(self.warehouse.engine, table)
+
+    @property
+    def sim_ids(self) -> list[str]:
+        return sorted(row["sim_id"] for row in self.rows("carrier_sims"))
+
+
+def _other_carrier() -> ScriptedCarrier:
+    return ScriptedCarrier(pages=paged([], 2), name=OTHER)
+
+
+def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
+    """Return the names of the assets that a run has materialized."""
+    return {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
+
+
+def alive() -> Process:
+    """Return a process that lives as long as the test."""
+    return this_process()
+
+
+__all__ = ["ACME", "DEAD", "ELSEWHERE", "OTHER", "SESSION_TAG", "Stage", "State", "alive", "materialized"]

@@ -1,0 +1,327 @@
+import dagster as dg
+import pytest
+
+from sim_sync.core.errors import AuthenticationFailed, ParkRequired
+from sim_sync.core.opening import Trigger
+from sim_sync.core.pages import Effort
+from sim_sync.core.session import Event, State, SweepState
+from sim_sync.defs.ops import RETRIES
+from sim_sync.warehouse.content import exact_digests
+from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, Stage, materialized
+from sim_sync_tests.fakes.carrier import Unreadable
+from sim_sync_tests.fakes.fleet import a_sim
+
+EVERYTHING = {"sim_inventory", "carrier_sims", "sim_discrepancies"}
+
+
+def failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Return what a person reads about each failed step."""
+    told = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            described = event.step_failure_data.user_failure_data
+            told.append(str(described.description) if described else str(event.step_failure_data.error))
+    return told
+
+
+def observations(result: dg.ExecuteInProcessResult) -> list[dg.AssetObservation]:
+    return [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
+
+
+# --- a walk to the end -----------------------------------------------------------------------------------------
+
+
+def test_a_completed_walk_materializes_everything_and_tells_its_figures(stage: Stage) -> None:
+    result = stage.run()
+
+    (materialization,) = [
+        event.step_materialization_data.materialization
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("carrier_sims")
+    ]
+    told = {name: value.value for name, value in materialization.metadata.items()}
+    assert (result.success, materialized(result)) == (True, EVERYTHING)
+    assert {
+        name: told[name] for name in ("state", "pages_done", "percent", "records_added", "last_error", "sweep")
+    } == {
+        "state": "completed",
+        "pages_done": 5,
+        "percent": 100.0,
+        "records_added": 10,
+        "last_error": "none",
+        "sweep": "done",
+    }
+    assert told["session"] == stage.session.session_id
+    assert (stage.session.state, stage.session.sweep_state, len(stage.sim_ids)) == (
+        State.COMPLETED,
+        SweepState.DONE,
+        10,
+    )
+
+
+def test_the_run_is_tagged_with_its_carrier_its_session_and_its_process(stage: Stage) -> None:
+    run_id = stage.run().run_id
+
+    run = stage.instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.tags["sim_sync/carrier"] == ACME
+    assert run.tags["sim_sync/session"] == stage.session.session_id
+    assert run.tags["sim_sync/process"].startswith("[")
+    assert stage.session.owner == run_id
+
+
+def test_observations_come_by_time_and_not_by_page(stage: Stage) -> None:
+    told = observations(stage.run())
+
+    # The first checkpoint, and the end of the walk; not the pages between.
+    assert [one.metadata["pages_done"].value for one in told] == [1, 5]
+    assert {one.partition for one in told} == {ACME}
+
+
+def test_a_new_error_is_told_at_once(stage: Stage) -> None:
+    stage.carrier.efforts = {2: Effort(retries=1, last_error="status 503")}
+
+    told = observations(stage.run())
+
+    assert [(one.metadata["pages_done"].value, one.metadata["last_error"].value) for one in told] == [
+        (1, "none"),
+        (3, "status 503"),
+        (5, "status 503"),
+    ]
+
+
+# --- ends that are green and materialize nothing ---------------------------------------------------------------
+
+
+def test_a_parked_run_ends_green_without_a_materialization_and_skips_what_comes_after(stage: Stage) -> None:
+    stage.carrier.faults = {2: ParkRequired("acme: GET /sims: status 429", wait_seconds=7200)}
+
+    result = stage.run()
+
+    session = stage.session
+    assert (result.success, materialized(result)) == (True, {"sim_inventory"})
+    assert (session.state, session.pages_done, session.lease_expires_at) == (State.PARKED, 2, None)
+    assert session.not_before is not None
+    assert (session.not_before - stage.clock.now()).total_seconds() == 7200
+    assert session.last_error == "page 3: acme: GET /sims: status 429"
+    assert observations(result)[-1].metadata["not_before"].value == session.not_before.timestamp()
+
+
+def test_a_run_that_finds_a_parked_session_not_due_leaves_it_alone_green(stage: Stage) -> None:
+    stage.warehouse.sessions.release(
+        stage.opened_by("run-1").claim, Event.WAIT_TOO_LONG, error="429", wait_seconds=7200
+    )
+
+    result = stage.run()
+
+    assert (result.success, materialized(result)) == (True, {"sim_inventory"})
+    assert (stage.session.state, stage.session.fence, stage.carrier.fetched) == (State.PARKED, 1, [])
+
+
+def test_a_run_that_finds_a_paused_session_leaves_it_alone_green(stage: Stage) -> None:
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.PAUSED_BY_OPERATOR)
+
+    result = stage.run({"dagster/schedule_name": "nightly_reconciliation"})
+
+    assert (result.success, materialized(result)) == (True, {"sim_inventory"})
+    assert (stage.session.state, stage.session.fence, stage.carrier.fetched) == (State.PAUSED, 1, [])
+
+
+def test_a_run_that_finds_the_session_at_work_elsewhere_leaves_it_alone_green(stage: Stage) -> None:
+    """A nightly run meets a live backfill."""
+    stage.opened_by("a live backfill", process=ELSEWHERE)
+    before = exact_digests(stage.warehouse.engine)
+
+    result = stage.run()
+
+    assert (result.success, materialized(result)) == (True, {"sim_inventory"})
+    assert exact_digests(stage.warehouse.engine) == before
+    (told,) = observations(result)
+    assert told.metadata["state"].value == "running"
+
+
+def test_a_page_budget_ends_green_and_interrupted_and_the_next_run_goes_on(stage: Stage) -> None:
+    first = stage.run(max_pages=2)
+    stopped = stage.session
+    second = stage.run({"dagster/sensor_name": "resume_interrupted_syncs"})
+
+    assert (first.success, materialized(first)) == (True, {"sim_inventory"})
+    assert (stopped.state, stopped.pages_done, stopped.last_error) == (State.INTERRUPTED, 2, None)
+    assert (second.success, materialized(second)) == (True, EVERYTHING)
+    assert (stage.session.session_id, stage.session.fence) == (stopped.session_id, 2)
+    assert stage.carrier.fetched_pages == [0, 1, 2, 3, 4]
+
+
+def test_a_run_of_the_sensor_that_comes_after_another_one_has_finished_the_session_does_not_walk_anew(
+    stage: Stage,
+) -> None:
+    """Dagster's own retry of a dead run, and the run that the sensor asked for, may both be on their way."""
+    stage.run()
+    before = exact_digests(stage.warehouse.engine)
+
+    tags = {"dagster/sensor_name": "resume_interrupted_syncs", "sim_sync/session": stage.session.session_id}
+    result = stage.run(tags)
+
+    assert (result.success, materialized(result)) == (True, {"sim_inventory"})
+    assert (stage.carrier.fetched_pages, exact_digests(stage.warehouse.engine)) == ([0, 1, 2, 3, 4], before)
+
+
+def test_a_terminate_that_could_not_be_sent_is_heard_at_the_next_report(stage: Stage) -> None:
+    """Its code server was another one: nobody sends the run's process a signal."""
+
+    def terminate(name: str) -> None:
+        for run in stage.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+            stage.instance.report_run_canceling(run)
+
+    stage.carrier.at = terminate
+
+    result = stage.run()
+
+    assert (stage.session.state, stage.session.pages_done) == (State.PAUSED, 1)
+    run = stage.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.status is dg.DagsterRunStatus.CANCELED
+
+
+def test_a_pause_of_an_operator_is_heard_within_one_page(stage: Stage) -> None:
+    def pause(name: str) -> None:
+        if len(stage.carrier.fetched) == 3:
+            stage.warehouse.sessions.move_by_operator(ACME, Event.PAUSED_BY_OPERATOR)
+
+    stage.carrier.at = pause
+
+    result = stage.run()
+
+    # The page in hand is committed, and no other is fetched.
+    assert (stage.session.state, stage.session.pages_done, len(stage.carrier.fetched)) == (State.PAUSED, 3, 3)
+    assert (result.success, materialized(result)) == (True, {"sim_inventory"})
+
+
+# --- ends that are red -----------------------------------------------------------------------------------------
+
+
+def test_a_permanent_error_is_not_tried_again(stage: Stage) -> None:
+    stage.carrier.faults = {3: AuthenticationFailed("carrier acme: the credentials were refused: status 401")}
+
+    result = stage.run()
+
+    assert failures(result) == ["page 4: carrier acme: the credentials were refused: status 401"]
+    assert (stage.session.state, stage.session.pages_done) == (State.FAILED, 3)
+    assert stage.session.last_error == "page 4: carrier acme: the credentials were refused: status 401"
+    assert stage.carrier.fetched_pages == [0, 1, 2, 3]
+    assert materialized(result) == {"sim_inventory"}
+
+
+def test_the_next_nightly_run_goes_on_from_the_page_that_failed(stage: Stage) -> None:
+    stage.carrier.faults = {3: AuthenticationFailed("status 401")}
+    stage.run()
+
+    result = stage.run({"dagster/schedule_name": "nightly_reconciliation"})
+
+    assert (result.success, stage.session.state) == (True, State.COMPLETED)
+    assert stage.carrier.fetched_pages == [0, 1, 2, 3, 3, 4]
+
+
+def test_a_failed_session_is_no_business_of_the_sensor(stage: Stage) -> None:
+    stage.carrier.faults = {3: AuthenticationFailed("status 401")}
+    stage.run()
+
+    result = stage.run({"dagster/sensor_name": "resume_interrupted_syncs"})
+
+    assert failures(result) == ["carrier acme: failed and waiting for an operator: page 4: status 401"]
+
+
+def test_resumes_without_progress_end_in_a_red_run_with_the_last_error(stage: Stage) -> None:
+    stage.opened_by("run-0", process=DEAD)
+    for number in range(1, 4):
+        stage.opened_by(f"run-{number}", process=DEAD, trigger=Trigger.SENSOR, gone_owners=[stage.session.owner])
+
+    result = stage.run({"dagster/sensor_name": "resume_interrupted_syncs"})
+
+    (told,) = failures(result)
+    assert told.startswith("carrier acme: gave up after 3 resumes in a row without one committed page; the last error")
+    assert (stage.session.state, stage.carrier.fetched) == (State.FAILED, [])
+
+
+def test_a_fenced_worker_fails_with_that_word_and_writes_nothing_more(stage: Stage) -> None:
+    def take_over(name: str) -> None:
+        if len(stage.carrier.fetched) == 3:
+            stage.opened_by("another run", gone_owners=[stage.session.owner])
+
+    stage.carrier.at = take_over
+
+    result = stage.run()
+
+    (told,) = failures(result)
+    assert told.startswith("fenced: ")
+    assert (stage.session.state, stage.session.owner, stage.session.pages_done) == (State.RUNNING, "another run", 2)
+    assert len(stage.sim_ids) == 4
+
+
+@pytest.mark.slow
+def test_an_error_that_nobody_knows_is_tried_again_by_the_op_and_goes_on_from_its_checkpoint(stage: Stage) -> None:
+    stage.carrier.faults = {3: ZeroDivisionError("a bug")}
+
+    result = stage.run()
+
+    assert (result.success, materialized(result)) == (True, EVERYTHING)
+    assert (stage.session.state, stage.session.fence) == (State.COMPLETED, 2)
+    assert stage.carrier.fetched_pages == [0, 1, 2, 3, 3, 4]
+    assert stage.session.last_error == "ZeroDivisionError: a bug"
+
+
+def test_the_outer_net_waits_no_longer_than_half_a_minute_in_all() -> None:
+    waits = [((2**attempt) - 1) * (RETRIES.delay or 0) for attempt in range(1, RETRIES.max_retries + 1)]
+
+    assert sum(waits) + RETRIES.max_retries * (RETRIES.delay or 0) <= 30
+
+
+# --- what a person may wish ------------------------------------------------------------------------------------
+
+
+def test_a_restart_supersedes_the_open_session_and_walks_from_the_first_page(stage: Stage) -> None:
+    stage.run(max_pages=3)
+    old = stage.session
+    stage.clock.advance(1)
+
+    result = stage.run(restart=True)
+
+    assert (result.success, stage.session.state, stage.session.fence) == (True, State.COMPLETED, 1)
+    assert stage.session.session_id != old.session_id
+    given_up = stage.warehouse.sessions.session(old.session_id)
+    assert (given_up.state, given_up.last_error) == (State.SUPERSEDED, "an operator asked for a restart")
+    assert stage.carrier.fetched_pages == [0, 1, 2, 0, 1, 2, 3, 4]
+
+
+def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(stage: Stage) -> None:
+    stage.run()
+    stage.carrier.pages = [[a_sim(0, status="suspended"), a_sim(1)], [a_sim(77), Unreadable()]]
+    before = exact_digests(stage.warehouse.engine)
+
+    result = stage.run(dry_run=True)
+
+    told = [record.user_message for record in stage.instance.all_logs(result.run_id)]
+    assert (
+        "dry run over acme, nothing written: 2 pages (the whole list), 4 records; 1 would be added, 1 changed, "
+        "1 quarantined" in told
+    )
+    assert (result.success, materialized(result)) == (True, {"sim_inventory"})
+    assert exact_digests(stage.warehouse.engine) == before
+
+
+def test_a_dry_run_keeps_to_its_pages_and_says_so(stage: Stage) -> None:
+    result = stage.run(dry_run=True, max_pages=2)
+
+    told = " ".join(record.user_message for record in stage.instance.all_logs(result.run_id))
+    assert "2 pages (not the whole list)" in told
+    assert stage.carrier.fetched_pages == [0, 1]
+
+
+def test_a_dry_run_ends_where_the_carrier_leads_in_a_circle(stage: Stage) -> None:
+    stage.carrier.detours = {2: {"page": 1}}
+
+    result = stage.run(dry_run=True)
+
+    told = " ".join(record.user_message for record in stage.instance.all_logs(result.run_id))
+    assert "page 3 leads back to a page already fetched" in told
+    assert stage.carrier.fetched_pages == [0, 1, 2]

@@ -1,0 +1,71 @@
+from types import SimpleNamespace
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from sim_sync.core.opening import Trigger
+from sim_sync.defs.runs import trigger_of, was_terminated
+from sim_sync_tests.defs.stage import Stage
+
+FAILURE, STARTED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
+
+
+def context_of(run: dg.DagsterRun) -> Any:
+    return SimpleNamespace(run=run)
+
+
+@pytest.mark.parametrize(
+    ("tags", "trigger"),
+    [
+        ({"dagster/sensor_name": "resume_interrupted_syncs"}, Trigger.SENSOR),
+        ({"dagster/schedule_name": "nightly_reconciliation"}, Trigger.NIGHTLY),
+        ({"dagster/backfill": "abcdef"}, Trigger.OPERATOR),
+        ({}, Trigger.OPERATOR),
+    ],
+)
+def test_who_started_a_run_is_told_by_dagsters_own_tags(stage: Stage, tags: dict[str, str], trigger: Trigger) -> None:
+    assert trigger_of(context_of(stage.stored_run(STARTED, tags=tags))) is trigger
+
+
+def test_whoever_executes_a_run_again_is_a_person_whatever_tags_it_inherits(stage: Stage) -> None:
+    parent = stage.stored_run(FAILURE, tags={"dagster/sensor_name": "resume_interrupted_syncs"})
+    again = stage.stored_run(
+        STARTED, parent_run_id=parent.run_id, tags={"dagster/sensor_name": "resume_interrupted_syncs"}
+    )
+
+    assert trigger_of(context_of(again)) is Trigger.OPERATOR
+
+
+def test_an_automatic_retry_is_no_person(stage: Stage) -> None:
+    parent = stage.stored_run(FAILURE, tags={"dagster/sensor_name": "resume_interrupted_syncs"})
+    retry = stage.stored_run(
+        STARTED,
+        parent_run_id=parent.run_id,
+        tags={"dagster/sensor_name": "resume_interrupted_syncs", "dagster/retry_number": "1"},
+    )
+
+    assert trigger_of(context_of(retry)) is Trigger.SENSOR
+
+
+def test_only_a_person_terminates(stage: Stage) -> None:
+    terminated, outlived, deployed = (stage.stored_run(STARTED) for _ in range(3))
+    stage.instance.report_run_canceling(terminated)
+    stage.instance.report_run_canceling(outlived, message="Canceling due to exceeding maximum runtime of 60 seconds.")
+    stage.instance.report_run_canceling(outlived)
+    stage.instance.report_run_canceled(deployed)
+
+    assert [was_terminated(stage.instance, run.run_id) for run in (terminated, outlived, deployed)] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_dagsters_run_monitoring_says_that_it_ends_a_run_for_its_age() -> None:
+    """The text that tells it from a person is Dagster's own; this fails when a new version words it otherwise."""
+    import inspect
+
+    from dagster._daemon.monitoring.run_monitoring import check_run_timeout
+
+    assert "exceeding maximum runtime" in inspect.getsource(check_run_timeout)

@@ -1,0 +1,293 @@
+import json
+from datetime import timedelta
+from itertools import pairwise
+
+import dagster as dg
+import pytest
+
+from sim_sync.core.opening import Trigger
+from sim_sync.core.resuming import Asked
+from sim_sync.core.session import Event, State
+from sim_sync.defs.resources import config_and_warehouse
+from sim_sync.defs.sensors import cursor_from_memory, memory_from_cursor
+from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.engine import open_engine
+from sim_sync.warehouse.store import SqlSessionStore
+from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, SESSION_TAG, Stage, alive
+from sim_sync_tests.fakes.clock import START
+
+CANCELED, CANCELING, FAILURE, NOT_STARTED, STARTED = (
+    dg.DagsterRunStatus.CANCELED,
+    dg.DagsterRunStatus.CANCELING,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTED,
+)
+
+
+# --- what it resumes -------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_failed_is_followed_by_one_that_names_carrier_session_and_partition(stage: Stage) -> None:
+    session = stage.opened_by(stage.stored_run(FAILURE).run_id)
+
+    (request,), skipped = stage.look()
+
+    assert skipped is None
+    assert (request.partition_key, request.run_key) == (ACME, f"{session.session_id}:1:0")
+    assert request.tags["sim_sync/carrier"] == ACME
+    assert request.tags["sim_sync/session"] == session.session_id
+
+
+def test_a_killed_worker_whose_run_is_started_for_ever_is_followed_at_once_and_its_run_reported_failed(
+    stage: Stage,
+) -> None:
+    run = stage.stored_run(STARTED, process=DEAD)
+    stage.opened_by(run.run_id, process=DEAD)
+
+    requests, _ = stage.look()
+
+    assert (len(requests), stage.status_of(run)) == (1, FAILURE)
+
+
+def test_a_lost_host_is_decided_by_the_lease_alone(stage: Stage) -> None:
+    run = stage.stored_run(STARTED, process=ELSEWHERE)
+    session = stage.opened_by(run.run_id, process=ELSEWHERE)
+
+    assert stage.look() == ([], f"acme: session {session.session_id} is left alone: run {run.run_id} is at work on it")
+    stage.clock.advance(29.9)
+    assert stage.look()[0] == []
+    stage.clock.advance(0.2)
+    assert (len(stage.look()[0]), stage.status_of(run)) == (1, FAILURE)
+
+
+def test_an_owner_that_the_instance_does_not_know_is_left_to_its_lease(stage: Stage) -> None:
+    """DAGSTER_HOME was wiped, or the owner is a `sim-sync backfill` of another instance."""
+    stage.opened_by("a run of an instance that is gone", process=alive())
+
+    assert stage.look()[0] == []
+    stage.clock.advance(30)
+    assert len(stage.look()[0]) == 1
+
+
+def test_a_parked_session_is_resumed_when_it_is_due_and_never_before(stage: Stage) -> None:
+    session = stage.opened_by("run-1")
+    stage.warehouse.sessions.release(session.claim, Event.WAIT_TOO_LONG, error="429", wait_seconds=7200)
+
+    stage.clock.advance(7199.9)
+    assert stage.look() == (
+        [],
+        f"acme: session {session.session_id} is left alone: parked until 2026-03-02 04:00:00 UTC",
+    )
+    stage.clock.advance(0.1)
+    assert len(stage.look()[0]) == 1
+
+
+def test_an_interrupted_session_is_resumed_at_once(stage: Stage) -> None:
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.STOPPED_BY_MACHINE)
+
+    assert len(stage.look()[0]) == 1
+
+
+@pytest.mark.parametrize("event", [Event.PAUSED_BY_OPERATOR, Event.GAVE_UP])
+def test_what_only_a_person_resumes_is_left_alone_until_a_person_does(stage: Stage, event: Event) -> None:
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, event, error="look at this")
+    stage.clock.advance(24 * 3600)
+
+    assert stage.look()[0] == []
+    stage.warehouse.sessions.move_by_operator(ACME, Event.RELEASED_BY_OPERATOR)
+    assert len(stage.look()[0]) == 1
+
+
+def test_with_no_session_open_it_says_so(stage: Stage) -> None:
+    assert stage.look() == ([], "no session is open")
+
+
+# --- never twice, never never ----------------------------------------------------------------------------------
+
+
+def test_two_looks_in_a_row_ask_for_one_run(stage: Stage) -> None:
+    stage.opened_by("run-1", process=DEAD)
+
+    assert len(stage.look()[0]) == 1
+    assert stage.look()[0] == []
+
+
+@pytest.mark.parametrize("status", [NOT_STARTED, dg.DagsterRunStatus.STARTING, STARTED])
+def test_a_run_that_is_on_its_way_is_not_joined_by_another(stage: Stage, status: dg.DagsterRunStatus) -> None:
+    session = stage.opened_by("run-1", process=DEAD)
+    run = stage.stored_run(status)
+
+    assert stage.look() == (
+        [],
+        f"acme: session {session.session_id} is left alone: run {run.run_id} is on its way to it",
+    )
+
+
+def test_a_run_that_died_on_its_way_is_asked_for_again_later_and_later_under_new_keys(stage: Stage) -> None:
+    session = stage.opened_by("run-1", process=DEAD)
+    asked_at: list[float] = []
+    keys: list[str | None] = []
+
+    for second in range(300):
+        requests, _ = stage.look()
+        asked_at += [second] * len(requests)
+        keys += [request.run_key for request in requests]
+        stage.clock.advance(1)
+
+    waits = [after - before for before, after in pairwise(asked_at)]
+    assert keys == [f"{session.session_id}:1:{attempt}" for attempt in range(len(keys))]
+    # base 10 s, ceiling 60 s, at most one base of jitter on top; looked at once a second
+    for wait, floor in zip(waits, [10, 20, 40, 60, 60], strict=False):
+        assert floor <= wait <= floor + 11
+    assert len(waits) >= 4
+
+
+def test_a_memory_that_is_lost_or_of_another_version_keeps_nothing_from_being_resumed(stage: Stage) -> None:
+    stage.opened_by("run-1", process=DEAD)
+
+    for cursor in ("", "no JSON", '{"carriers": {"acme": {"fence": "x"}}}', "[]", '{"version": 9}'):
+        stage.sensor_cursor = cursor
+        assert len(stage.look()[0]) == 1
+    assert stage.sensor_cursor is not None
+    assert json.loads(stage.sensor_cursor)["carriers"][ACME]["attempt"] == 0
+
+
+def test_the_memory_survives_being_written_and_read() -> None:
+    memory = {ACME: Asked("acme-1", 3, 7, 2, START), "other": Asked("other-1", 1, 0, 0, START + timedelta(seconds=1))}
+
+    assert memory_from_cursor(cursor_from_memory(memory)) == memory
+
+
+def test_one_carrier_without_sound_config_does_not_keep_the_others_from_being_resumed(stage: Stage) -> None:
+    stage.config.broken.add("other")
+    stage.opened_by("run-1", process=DEAD)
+
+    assert len(stage.look()[0]) == 1
+
+
+# --- a person ended the run ------------------------------------------------------------------------------------
+
+
+def test_terminating_the_run_before_the_session_could_say_so_is_a_pause(stage: Stage) -> None:
+    run = stage.stored_run(STARTED, process=DEAD)
+    stage.opened_by(run.run_id, process=DEAD)
+    stage.instance.report_run_canceling(run)
+
+    assert stage.look()[0] == []
+    assert (stage.session.state, stage.status_of(run)) == (State.PAUSED, CANCELED)
+    assert stage.look()[0] == []
+
+    stage.warehouse.sessions.move_by_operator(ACME, Event.RELEASED_BY_OPERATOR)
+    stage.clock.advance(21)
+    assert len(stage.look()[0]) == 1
+
+
+def test_terminating_the_queued_run_that_was_to_resume_is_a_pause_until_somebody_resumes(stage: Stage) -> None:
+    session = stage.opened_by("run-1", process=DEAD)
+    (request,), _ = stage.look()
+    queued = stage.stored_run(NOT_STARTED, tags={"dagster/run_key": str(request.run_key)})
+    stage.instance.report_run_canceling(queued, message="Canceling run from the queue.")
+    stage.instance.report_run_canceled(queued)
+
+    requests, skipped = stage.look()
+    assert requests == []
+    assert skipped == (
+        f"acme: session {session.session_id} is paused: a person terminated run {queued.run_id}; "
+        "`sim-sync resume acme` lets it go on"
+    )
+    assert stage.session.state is State.PAUSED
+
+    stage.warehouse.sessions.move_by_operator(ACME, Event.RELEASED_BY_OPERATOR)
+    stage.clock.advance(120)
+    assert len(stage.look()[0]) == 1
+
+
+def test_a_run_that_dagster_ended_for_its_age_is_no_pause(stage: Stage) -> None:
+    run = stage.stored_run(STARTED, process=DEAD)
+    stage.opened_by(run.run_id, process=DEAD)
+    stage.instance.report_run_canceling(run, message="Canceling due to exceeding maximum runtime of 43200 seconds.")
+    stage.instance.report_run_canceling(run)
+    stage.instance.report_run_failed(run, "Exceeded maximum runtime of 43200 seconds.")
+
+    assert len(stage.look()[0]) == 1
+
+
+def test_a_run_that_a_deploy_ended_is_no_pause(stage: Stage) -> None:
+    run = stage.stored_run(CANCELED, process=DEAD)
+    stage.opened_by(run.run_id, process=DEAD)
+
+    assert len(stage.look()[0]) == 1
+
+
+# --- what the UI is told ---------------------------------------------------------------------------------------
+
+
+def test_a_lost_run_is_reported_even_where_no_session_is_open(stage: Stage) -> None:
+    lost = stage.stored_run(STARTED, process=DEAD)
+    told_to_end = stage.stored_run(CANCELING, process=DEAD)
+    at_work = stage.stored_run(STARTED, process=alive())
+
+    stage.look()
+
+    assert [stage.status_of(run) for run in (lost, told_to_end, at_work)] == [FAILURE, CANCELED, STARTED]
+
+
+def test_the_process_of_a_dead_parent_does_not_make_its_retry_a_lost_run(stage: Stage) -> None:
+    """A retry that Dagster launches has all the tags of its parent."""
+    parent = stage.stored_run(FAILURE, process=DEAD)
+    retry = stage.stored_run(STARTED, process=DEAD, parent_run_id=parent.run_id, tags={"dagster/retry_number": "1"})
+
+    stage.look()
+
+    assert stage.status_of(retry) is STARTED
+
+
+# --- the warehouse is away -------------------------------------------------------------------------------------
+
+
+def test_a_warehouse_that_does_not_answer_is_a_skip_with_the_reason(stage: Stage) -> None:
+    engine = open_engine("postgresql://nobody:pa55word@127.0.0.1:9/nothing")
+    stage.warehouse = Warehouse(engine, SqlSessionStore(engine))
+
+    requests, skipped = stage.look()
+
+    assert requests == []
+    assert skipped is not None
+    assert skipped.startswith("cannot look: the warehouse postgresql+psycopg://nobody:***@127.0.0.1:9/nothing failed")
+    assert "pa55word" not in skipped
+
+
+def test_a_warehouse_that_cannot_even_be_opened_is_a_skip_with_the_reason(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIM_SYNC_CONFIG", "/nowhere/carriers.yaml")
+    stage.open_eyes = config_and_warehouse
+
+    requests, skipped = stage.look()
+
+    assert requests == []
+    assert skipped is not None
+    assert skipped.startswith("cannot look: the configuration has 1 problem")
+    assert "/nowhere/carriers.yaml" in skipped
+
+
+# --- giving up -------------------------------------------------------------------------------------------------
+
+
+def test_a_session_that_the_resumed_run_gave_up_is_not_asked_for_again(stage: Stage) -> None:
+    """`max_stalled_resumes` is 3: three resumes are tried, the fourth run finds that they did not help."""
+    stage.opened_by("run-0", process=DEAD)
+    tried = 0
+    for number in range(1, 20):
+        requests, _ = stage.look()
+        if requests:
+            tried += 1
+            stage.opened_by(f"run-{number}", process=DEAD, trigger=Trigger.SENSOR, gone_owners=[stage.session.owner])
+        stage.clock.advance(61 + 10)
+
+    session = stage.session
+    assert (tried, session.state, session.stalled_resumes) == (4, State.FAILED, 3)
+    assert session.last_error is not None
+    assert session.last_error.startswith("gave up after 3 resumes in a row without one committed page")
+    assert SESSION_TAG not in session.last_error

@@ -1,0 +1,89 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from sim_sync.core.crash_points import CRASH_POINTS
+from sim_sync.selftest.trials import (
+    Theatre,
+    Walk,
+    every_commit_point,
+    freeze_and_wake,
+    kill_at_every_commit_point,
+    kill_at_random_times,
+)
+from sim_sync.simulator.control import RunningSimulator
+
+pytestmark = pytest.mark.slow
+
+SHORT = Walk(sims=5, page_size=3)
+LONG = Walk(sims=600, page_size=20, latency_ms=2)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def theatre(request: pytest.FixtureRequest) -> Theatre:
+    """A theatre on each database; in PostgreSQL, every trial has a scratch schema."""
+    return Theatre(None if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+
+
+class UnluckyTheatre(Theatre):
+    """A theatre that expects something else than what syncs write."""
+
+    def undisturbed(self, walk: Walk, simulator: RunningSimulator) -> Mapping[str, str]:
+        return dict(super().undisturbed(walk, simulator)) | {"carrier_sims": "something else"}
+
+
+def test_a_walk_has_every_crash_point_and_those_of_a_page_once_a_page() -> None:
+    moments = every_commit_point(SHORT)
+
+    assert {moment.rpartition(":")[0] for moment in moments} == set(CRASH_POINTS)
+    assert [moment for moment in moments if moment.startswith("commit_page:rows_written")] == [
+        "commit_page:rows_written:1",
+        "commit_page:rows_written:2",
+    ]
+
+
+def test_killed_at_every_commit_point_and_resumed_a_sync_has_the_outcome_of_an_undisturbed_one(
+    theatre: Theatre,
+) -> None:
+    told: list[str] = []
+
+    tally = kill_at_every_commit_point(theatre, told.append, SHORT)
+
+    moments = every_commit_point(SHORT)
+    assert (tally.problems, tally.trials, tally.kills) == ([], len(moments), len(moments))
+    # A page that was fetched and not committed is fetched again; no other is.
+    assert tally.pages_fetched_again == sum(
+        moment.startswith(("fetch_page", "commit_page")) and not moment.startswith("commit_page:committed")
+        for moment in moments
+    )
+    assert told == [f"killed at {moment}" for moment in moments]
+
+
+def test_killed_at_random_times_and_resumed_a_sync_has_the_outcome_of_an_undisturbed_one(theatre: Theatre) -> None:
+    tally = kill_at_random_times(theatre, lambda _line: None, 8, walk=LONG)
+
+    assert (tally.problems, tally.kills) == ([], 8)
+    assert tally.trials >= 1
+    assert 0 <= tally.kills_in_transactions <= 8
+    assert 0 <= tally.pages_fetched_again <= 8
+
+
+def test_a_frozen_worker_that_was_taken_over_writes_nothing_when_it_wakes(theatre: Theatre) -> None:
+    tally = freeze_and_wake(theatre, lambda _line: None, 1, walk=LONG)
+
+    assert (tally.problems, tally.frozen_and_woken) == ([], 1)
+
+
+def test_another_outcome_than_the_undisturbed_one_is_a_problem_that_names_trial_and_table() -> None:
+    tally = kill_at_random_times(UnluckyTheatre(None), lambda _line: None, 1, walk=SHORT)
+
+    assert tally.problems[0] == "walk 1: other content in carrier_sims"
+
+
+def test_a_trial_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    kill_at_random_times(Theatre(None), lambda _line: None, 1, walk=SHORT)
+
+    assert list(tmp_path.glob("sim-sync-selftest-*")) == []

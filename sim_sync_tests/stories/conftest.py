@@ -1,0 +1,33 @@
+"""Places for stories, and the simulated carrier in them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sim_sync.simulator.control import RunningSimulator, running_simulator
+from sim_sync.simulator.options import MountOptions
+from sim_sync_tests.stories.place import Place
+
+
+@pytest.fixture
+def simulator() -> Iterator[RunningSimulator]:
+    """A carrier with 100 SIMs: ten pages of ten."""
+    with running_simulator(MountOptions(sims=100)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def place(tmp_path: Path, simulator: RunningSimulator, warehouse_url: str) -> Iterator[Place]:
+    """A place on each database in turn."""
+    place = Place(tmp_path, simulator, warehouse_url)
+    yield place
+    place.warehouse.close()
+
+
+@pytest.fixture
+def sqlite_place(tmp_path: Path, simulator: RunningSimulator, sqlite_url: str) -> Iterator[Place]:
+    """A place on SQLite."""
+    place = Place(tmp_path, simulator, sqlite_url)
+    yield place
+    place.warehouse.close()
