@@ -59,6 +59,8 @@ def _backfill_one(config: Config, carrier: str, *, restart: bool, max_pages: int
         _say(progress_text(session, warehouse.sessions.now()))
     for message in ended.messages:
         _complain(message)
+    if ended.has_input_problem:
+        return ExitCode.USAGE
     return _exit_code(session, ended.run_id, succeeded=ended.succeeded)
 
 

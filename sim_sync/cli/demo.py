@@ -34,7 +34,7 @@ from sim_sync.warehouse.queries import discrepancies, present_sims
 
 _PAGE_LATENCY_MS = 40.0
 _KILL_AFTER_PAGES = 40
-_SYNC_SECONDS = 60.0
+_SYNC_SECONDS = 120.0
 _RESUME_SECONDS = 120.0
 _LOOK_EVERY_SECONDS = 0.05
 

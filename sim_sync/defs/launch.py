@@ -10,16 +10,21 @@ import dagster as dg
 from sim_sync.core.errors import InputError
 from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, PROCESS_TAG
 from sim_sync.defs.runs import process_text
+from sim_sync.defs.telling import INPUT_PROBLEM
 from sim_sync.worker.processes import this_process
 
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
-    """How a run ended; `messages` are the descriptions of what failed in it."""
+    """How a run ended; `messages` are the descriptions of what failed in it.
+
+    `has_input_problem` where something failed because what we were given cannot be used.
+    """
 
     run_id: str
     succeeded: bool
     messages: Sequence[str]
+    has_input_problem: bool
 
 
 def run_in_this_process(
@@ -39,7 +44,7 @@ def run_in_this_process(
             tags=tags,
             raise_on_error=False,
         )
-        return EndedRun(result.run_id, result.success, [*_failures(result)])
+        return EndedRun(result.run_id, result.success, _failures(result), _has_input_problem(result))
 
 
 def _instance() -> dg.DagsterInstance:
@@ -69,3 +74,8 @@ def _failures(result: dg.JobExecutionResult) -> Sequence[str]:
         cause = data.error.cause if data.error and data.error.cause else data.error
         messages.append(described or (cause.message.strip() if cause else "a step failed"))
     return messages
+
+
+def _has_input_problem(result: dg.JobExecutionResult) -> bool:
+    told = (event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure)
+    return any(data is not None and INPUT_PROBLEM in data.metadata for data in told)

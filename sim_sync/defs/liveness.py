@@ -10,7 +10,7 @@ from sim_sync.core.opening import Process
 from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, PROCESS_TAG
 from sim_sync.defs.runs import process_from_text
 from sim_sync.warehouse import Warehouse
-from sim_sync.worker.processes import is_known_dead
+from sim_sync.worker.processes import is_known_dead, this_host
 
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -24,17 +24,24 @@ _UNFINISHED = [
 _INTRODUCED_WITHIN = timedelta(seconds=30)
 
 
+#: A run reads our list first, then opens its session. Longer than this it does not take to get there.
+_DOUBTFUL_AFTER = timedelta(minutes=15)
 #: In the queue behind other runs; or told to end, which Dagster itself sees to.
 _MAY_WAIT_LONG = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.CANCELING}
 
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedRun:
-    """A run that Dagster has not seen the end of; `is_lost` where it is certain that nobody works on it any more."""
+    """A run that Dagster has not seen the end of.
+
+    `is_lost` where it is certain that nobody works on it any more; `is_doubtful` where that cannot be known from here,
+    and it has had the time to open its session: unless it owns one, nobody waits for it.
+    """
 
     run: dg.DagsterRun
     carrier: str
     is_lost: bool
+    is_doubtful: bool
 
 
 def unfinished_runs(instance: dg.DagsterInstance, now: datetime) -> Sequence[UnfinishedRun]:
@@ -45,7 +52,8 @@ def unfinished_runs(instance: dg.DagsterInstance, now: datetime) -> Sequence[Unf
         run = record.dagster_run
         carrier = run.tags.get(CARRIER_TAG) or run.tags.get(PARTITION_TAG)
         if carrier is not None:
-            found.append(UnfinishedRun(run, carrier, _is_lost(instance, record, now)))
+            is_lost = _is_lost(instance, record, now)
+            found.append(UnfinishedRun(run, carrier, is_lost, not is_lost and _is_doubtful(instance, record, now)))
     return found
 
 
@@ -58,6 +66,14 @@ def _is_lost(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) 
         return False
     since = record.update_timestamp if record.start_time is None else datetime.fromtimestamp(record.start_time, tz=UTC)
     return now - since.replace(tzinfo=UTC) > _INTRODUCED_WITHIN
+
+
+def _is_doubtful(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
+    """Return whether a run started long ago on another host, which may be gone: a container that a deploy replaced."""
+    process = own_process(instance, record.dagster_run)
+    if process is None or process.host == this_host() or record.start_time is None:
+        return False
+    return now - datetime.fromtimestamp(record.start_time, tz=UTC) > _DOUBTFUL_AFTER
 
 
 def own_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Process | None:

@@ -87,11 +87,16 @@ def _look(
     asked = memory.get(session.carrier)
     return Sight(
         session=session,
-        live_runs=[run.run.run_id for run in runs if run.carrier == session.carrier and not run.is_lost],
+        live_runs=[run.run.run_id for run in runs if run.carrier == session.carrier and _is_live(run, session)],
         gone_owners=frozenset({session.owner} if session.owner is not None and is_gone else ()),
         asked=asked,
         terminated_run=_terminated_run(instance, session, asked),
     )
+
+
+def _is_live(unfinished: UnfinishedRun, session: Session) -> bool:
+    is_owner = session.state is State.RUNNING and session.owner == unfinished.run.run_id
+    return not unfinished.is_lost and (is_owner or not unfinished.is_doubtful)
 
 
 def _terminated_run(instance: dg.DagsterInstance, session: Session, asked: Asked | None) -> str | None:
@@ -104,14 +109,13 @@ def _terminated_run(instance: dg.DagsterInstance, session: Session, asked: Asked
 
 def tell_lost_runs(instance: dg.DagsterInstance, runs: Sequence[UnfinishedRun], verdicts: Sequence[Verdict]) -> None:
     """Report runs that nobody works on any more, so that the UI does not lie and they do not hold up the next run."""
-    replaced = {
-        verdict.session.owner
-        for verdict in verdicts
-        if isinstance(verdict, ResumeNow) and verdict.session.state is State.RUNNING
-    }
+    resumed = [verdict.session for verdict in verdicts if isinstance(verdict, ResumeNow)]
+    replaced = {session.owner for session in resumed if session.state is State.RUNNING}
+    carriers = {session.carrier for session in resumed}
     for unfinished in runs:
         run = unfinished.run
-        if not (unfinished.is_lost or run.run_id in replaced):
+        is_in_the_way = unfinished.is_doubtful and unfinished.carrier in carriers
+        if not (unfinished.is_lost or is_in_the_way or run.run_id in replaced):
             continue
         if run.status is dg.DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, "sim_sync: the process of this run is gone")

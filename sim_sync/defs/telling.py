@@ -5,7 +5,10 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from sim_sync.core.errors import SimSyncError, TransientError
+from sim_sync.core.errors import InputError, SimSyncError, TransientError
+
+#: The metadata of a failure that says: what we were given has to be put right.
+INPUT_PROBLEM = "input_problem"
 
 
 class RunInterrupted(dg.DagsterError, dg.DagsterExecutionInterruptedError):
@@ -29,9 +32,13 @@ def told_to_dagster() -> Iterator[None]:
     except TransientError:
         raise
     except SimSyncError as error:
-        raise failure(str(error)) from None
+        raise failure(str(error), is_input_problem=isinstance(error, InputError)) from None
 
 
-def failure(message: str) -> dg.Failure:
+def failure(message: str, *, is_input_problem: bool = False) -> dg.Failure:
     """Return a failure that only a person can do something about; its description is all they need."""
-    return dg.Failure(description=message, allow_retries=False)
+    return dg.Failure(
+        description=message,
+        metadata={INPUT_PROBLEM: True} if is_input_problem else None,
+        allow_retries=False,
+    )

@@ -85,14 +85,15 @@ def test_a_paused_session_is_left_alone_until_somebody_resumes_it(desk: Desk, si
     assert desk.run("backfill", "acme").code == 0
 
 
-def test_an_unreadable_inventory_exits_with_1_and_names_the_file_and_the_walk_is_kept(
+def test_an_unreadable_inventory_exits_with_2_and_names_the_file_and_the_walk_is_kept(
     desk: Desk, simulator: SimulatorServer
 ) -> None:
     inventory = {"type": "csv", "path": "ours.csv", "columns": {"iccid": "ICCID"}}
     desk.write_config({"inventory": inventory, "carriers": {"acme": an_account(simulator.url)}})
     said = desk.run("backfill", "acme")
-    assert said.code == 1
+    assert said.code == 2
     assert "Traceback" not in said.out + said.err
+    assert said.err.count("sim-sync: ") == 1
     assert "ours.csv" in said.err
     assert present_sims(desk.warehouse.engine, "acme") == 45
 

@@ -1,10 +1,13 @@
 """Our definitions in this process: a real SQLite warehouse, an ephemeral Dagster instance, a carrier by script."""
 
+import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+from dagster import DagsterEvent, DagsterEventType, EventLogEntry
 
 from sim_sync.carriers.settings import Retry
 from sim_sync.config import Schedule
@@ -13,13 +16,13 @@ from sim_sync.config.sections import Reconcile
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.opening import Process, Trigger
 from sim_sync.core.ports import Waiter
-from sim_sync.core.session import Session, State
+from sim_sync.core.session import Session
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit
 from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
 from sim_sync.defs.checks import CHECKS
 from sim_sync.defs.jobs import build_reconcile_carrier
-from sim_sync.defs.partitions import CARRIER_TAG, PROCESS_TAG, SESSION_TAG, carrier_partitions
+from sim_sync.defs.partitions import CARRIER_TAG, PROCESS_TAG, carrier_partitions
 from sim_sync.defs.runs import process_text
 from sim_sync.defs.schedules import build_nightly_reconciliation
 from sim_sync.defs.sensors import build_resume_interrupted_syncs
@@ -156,6 +159,22 @@ class Stage:
             root_run_id=parent_run_id,
         )
 
+    def started_run(self, *, process: Process, seconds_ago: float = 0.0) -> dg.DagsterRun:
+        """Put a run of the carrier into the instance that some process has started."""
+        run = self.stored_run(dg.DagsterRunStatus.STARTING, process=process)
+        event = DagsterEvent(DagsterEventType.RUN_START.value, run.job_name)
+        entry = EventLogEntry(  # type: ignore[no-untyped-call]  # Dagster's
+            error_info=None,
+            level=logging.INFO,
+            user_message="",
+            run_id=run.run_id,
+            timestamp=time.time() - seconds_ago,
+            job_name=run.job_name,
+            dagster_event=event,
+        )
+        self.instance.handle_new_event(entry)
+        return run
+
     def status_of(self, run: dg.DagsterRun) -> dg.DagsterRunStatus:
         found = self.instance.get_run_by_id(run.run_id)
         assert found is not None
@@ -203,6 +222,3 @@ def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
 def alive() -> Process:
     """Return a process that lives as long as the test."""
     return this_process()
-
-
-__all__ = ["ACME", "DEAD", "ELSEWHERE", "OTHER", "SESSION_TAG", "Stage", "State", "alive", "materialized"]

@@ -28,6 +28,18 @@ def test_a_run_whose_process_lives_or_is_on_another_host_is_never_lost(stage: St
     assert lost_after(stage, 24 * 3600) == set()
 
 
+def test_a_run_on_another_host_is_doubtful_when_it_has_had_the_time_to_open_its_session(stage: Stage) -> None:
+    elsewhere, here = (stage.started_run(process=process) for process in (ELSEWHERE, alive()))
+
+    def doubtful_after(minutes: float) -> set[str]:
+        now = datetime.now(UTC) + timedelta(minutes=minutes)
+        return {run.run.run_id for run in unfinished_runs(stage.instance, now) if run.is_doubtful}
+
+    assert here.run_id != elsewhere.run_id
+    assert doubtful_after(14) == set()
+    assert doubtful_after(16) == {elsewhere.run_id}
+
+
 @pytest.mark.parametrize("status", [Status.NOT_STARTED, Status.STARTING, Status.STARTED])
 def test_a_run_that_never_introduces_itself_is_lost_after_half_a_minute(stage: Stage, status: Status) -> None:
     run = stage.stored_run(status)

@@ -13,7 +13,7 @@ from sim_sync.defs.sensors import cursor_from_memory, memory_from_cursor
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.store import SqlSessionStore
-from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, SESSION_TAG, Stage, alive
+from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, Stage, alive
 from sim_sync_tests.fakes.clock import START
 
 CANCELED, CANCELING, FAILURE, NOT_STARTED, STARTED = (
@@ -220,6 +220,27 @@ def test_a_run_that_a_deploy_ended_is_no_pause(stage: Stage) -> None:
     assert len(stage.look()[0]) == 1
 
 
+# --- runs of hosts that may be gone ----------------------------------------------------------------------------
+
+
+def test_a_run_of_another_host_that_never_opened_its_session_is_waited_for_and_then_replaced(stage: Stage) -> None:
+    """A deploy replaced its container while it read our list: no lease tells of it, and no process can be looked at."""
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.STOPPED_BY_MACHINE)
+    young = stage.started_run(process=ELSEWHERE)
+    assert stage.look()[0] == []
+    stage.instance.report_run_failed(young)
+
+    old = stage.started_run(process=ELSEWHERE, seconds_ago=16 * 60)
+    assert (len(stage.look()[0]), stage.status_of(old)) == (1, FAILURE)
+
+
+def test_a_run_of_another_host_that_owns_its_session_is_never_doubted_while_its_lease_lasts(stage: Stage) -> None:
+    old = stage.started_run(process=ELSEWHERE, seconds_ago=3600)
+    stage.opened_by(old.run_id, process=ELSEWHERE)
+
+    assert (stage.look()[0], stage.status_of(old)) == ([], STARTED)
+
+
 # --- what the UI is told ---------------------------------------------------------------------------------------
 
 
@@ -290,4 +311,3 @@ def test_a_session_that_the_resumed_run_gave_up_is_not_asked_for_again(stage: St
     assert (tried, session.state, session.stalled_resumes) == (4, State.FAILED, 3)
     assert session.last_error is not None
     assert session.last_error.startswith("gave up after 3 resumes in a row without one committed page")
-    assert SESSION_TAG not in session.last_error

@@ -43,3 +43,13 @@ def test_a_selftest_that_is_stopped_leaves_no_process_no_file_and_no_schema(
     assert (len(started) >= 2, alive) == (True, [])
     assert list(tmp_path.glob("sim-sync-selftest-*")) == []
     assert schemas(postgres_url) == set()
+
+
+@pytest.mark.slow
+def test_a_url_of_another_database_is_refused_with_exit_code_2() -> None:
+    command = [sys.executable, "-m", "sim_sync", "selftest", "--url", "mysql://me:pa55word@host/db"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--url: expected the URL of a PostgreSQL database" in ended.stderr
+    assert "pa55word" not in ended.stderr

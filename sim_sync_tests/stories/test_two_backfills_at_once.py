@@ -26,7 +26,8 @@ def backfill(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def slow_down(place: Place) -> None:
-    """Let every page take a while, so that there is a middle to meet in."""
+    """Let the walk take half a minute, so that there is a middle to meet in; `disarm` lets it go on quickly."""
+    place.write_config(page_size=1)
     place.simulator.arm(SlowStart(seconds=0.3), Trigger(times=None))
 
 
@@ -35,12 +36,13 @@ def test_the_second_of_two_backfills_waits_for_nothing_and_says_what_it_would_wa
     with backfill(place) as first:
         at_work = place.wait_for_pages(1)
         second = place.sim_sync("backfill", CARRIER)
+        place.simulator.disarm()
         assert first.wait(PATIENCE_SECONDS) == 0
 
     session = place.session()
     assert session is not None
     assert (session.state, session.session_id, session.fence) == (State.COMPLETED, at_work.session_id, 1)
-    assert (place.page_requests(), len(place.rows("carrier_sims", "sim_id"))) == (10, 100)
+    assert (place.page_requests(), len(place.rows("carrier_sims", "sim_id"))) == (100, 100)
     assert second.returncode == 3, second.stderr
     with place.instance() as instance:
         statuses = [run.status for run in instance.get_runs()]
@@ -57,7 +59,7 @@ def test_a_killed_backfill_is_taken_over_by_the_next_at_once(sqlite_place: Place
         first.wait()
     dead = place.session()
     assert dead is not None
-    assert (dead.state, len(place.rows("carrier_sims", "sim_id"))) == (State.RUNNING, dead.pages_done * 10)
+    assert (dead.state, len(place.rows("carrier_sims", "sim_id"))) == (State.RUNNING, dead.pages_done)
     place.simulator.disarm()
 
     second = place.sim_sync("backfill", CARRIER)
@@ -65,8 +67,8 @@ def test_a_killed_backfill_is_taken_over_by_the_next_at_once(sqlite_place: Place
     session = place.session()
     assert session is not None
     assert (second.returncode, session.state) == (0, State.COMPLETED)
-    assert (session.session_id, session.fence, session.pages_done) == (dead.session_id, 2, 10)
-    assert 10 <= place.page_requests() <= 11
+    assert (session.session_id, session.fence, session.pages_done) == (dead.session_id, 2, 100)
+    assert 100 <= place.page_requests() <= 101
 
 
 def test_a_backfill_that_was_frozen_and_taken_over_writes_nothing_when_it_wakes_and_ends_fenced(place: Place) -> None:

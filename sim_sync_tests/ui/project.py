@@ -67,13 +67,18 @@ class ServedProject:
         return str(runs["runsOrError"]["results"][0]["runId"])
 
 
-@contextmanager
-def served_project(folder: Path) -> Iterator[ServedProject]:
-    """Run `make dev` over a copy of the shipped files until the end of the block."""
+def copy_shipped_files(folder: Path) -> None:
+    """Copy what `make run` and `make dev` need beside the package."""
     for name in _FILES:
         source = PROJECT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
+
+
+@contextmanager
+def served_project(folder: Path) -> Iterator[ServedProject]:
+    """Run `make dev` over a copy of the shipped files until the end of the block."""
+    copy_shipped_files(folder)
     project = ServedProject(folder, _free_port(), _free_port())
     log_path = folder / "dev.log"
     with log_path.open("wb") as log:
