@@ -76,7 +76,8 @@ class Patience:
     def _give_the_worker_back(self, state: RetryCallState) -> None:
         error = _error_of(state)
         wait = max(self._wait_seconds(state), self._retry.ceiling_seconds)
-        raise ParkRequired(f"{error}; gave up after {state.attempt_number} attempts", wait_seconds=wait) from None
+        told = f"{error}; gave up after {state.attempt_number} attempts"
+        raise ParkRequired(told, wait_seconds=wait, is_outage=True) from None
 
 
 def _error_of(state: RetryCallState) -> TransientError:

@@ -61,11 +61,15 @@ class WarehouseUnavailable(TransientError):
 
 
 class ParkRequired(SimSyncError):
-    """The wait is longer than a worker should sleep."""
+    """The wait is longer than a worker should sleep.
 
-    def __init__(self, message: str, *, wait_seconds: float) -> None:
+    `is_outage`: nobody named the wait, the carrier is just down; it grows from one such wait to the next.
+    """
+
+    def __init__(self, message: str, *, wait_seconds: float, is_outage: bool = False) -> None:
         super().__init__(message)
         self.wait_seconds = wait_seconds
+        self.is_outage = is_outage
 
 
 class CarrierError(SimSyncError):

@@ -41,8 +41,8 @@ class QuarantineLimit:
         if session.records_quarantined > allowed:
             raise TooManyQuarantined(
                 f"carrier {session.carrier}: {session.records_quarantined} of {session.records_seen} records could not "
-                f"be read, more than quarantine.max_percent ({self.max_percent:g} %) allows; see `sim-sync quarantine "
-                f"list`, then correct the field mapping or raise the limit"
+                f"be read, more than quarantine.max_percent ({self.max_percent:g} %) allows; see their reasons in the "
+                f"table quarantined_records, then correct the field mapping or raise the limit"
             )
 
 

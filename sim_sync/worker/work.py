@@ -1,6 +1,7 @@
 """Works on a claimed session until its walk ends or something stops it, and tells the session what that was."""
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from sim_sync.core.errors import (
     StopRequested,
     TransientError,
 )
+from sim_sync.core.parking import decide_parking
 from sim_sync.core.ports import CarrierSource, SessionStore, Waiter
 from sim_sync.core.session import Event, Session
 from sim_sync.core.sync import QuarantineLimit, StepRules, StopReason, walk
@@ -70,6 +72,7 @@ def work_on(
     was_terminated: Callable[[], bool] = lambda: False,
     monotonic: Callable[[], float] = time.monotonic,
     last_waiter: Waiter | None = None,
+    chance: Callable[[], float] = random.random,
 ) -> Outcome:
     """Walk a claimed session and leave it in the state that says what happened.
 
@@ -93,9 +96,8 @@ def work_on(
     except BaseException as unnamed:
         _release_after(unnamed, session, last_words)
         raise
-    if isinstance(error, ParkRequired) and _has_stalled(session, last_words, limits):
-        error.args = (f"{error}; gave up after {limits.max_stalled_resumes} resumes without one committed page",)
-        reason = StopReason.FAILED
+    if isinstance(error, ParkRequired):
+        return _park(session, error, last_words, limits, chance())
     return _leave(session, reason, error, last_words)
 
 
@@ -118,18 +120,27 @@ def _walk(
     return reason, lost_elsewhere if isinstance(lost_elsewhere, SimSyncError) else None
 
 
-def _has_stalled(session: Session, store: SessionStore, limits: Limits) -> bool:
-    """Return whether this was the last of the resumes that may end without a page."""
-    if limits.max_stalled_resumes is None or session.stalled_resumes < limits.max_stalled_resumes:
-        return False
-    return store.session(session.session_id).stalled_resumes >= limits.max_stalled_resumes
+def _park(session: Session, wait: ParkRequired, store: SessionStore, limits: Limits, chance: float) -> Outcome:
+    """Park the session, or fail it where that did not help often enough."""
+    stalled_resumes = store.session(session.session_id).stalled_resumes
+    seconds = decide_parking(wait, stalled_resumes, max_stalled_resumes=limits.max_stalled_resumes, chance=chance)
+    if seconds is None:
+        wait.args = (f"{wait}; gave up after {stalled_resumes} resumes without one committed page",)
+        return _leave(session, StopReason.FAILED, wait, store)
+    return _leave(session, StopReason.PARKED, wait, store, wait_seconds=seconds)
 
 
-def _leave(session: Session, reason: StopReason | None, error: SimSyncError | None, store: SessionStore) -> Outcome:
+def _leave(
+    session: Session,
+    reason: StopReason | None,
+    error: SimSyncError | None,
+    store: SessionStore,
+    *,
+    wait_seconds: float | None = None,
+) -> Outcome:
     if reason is None or reason is StopReason.FENCED:  # there is closing left to do, or the session is another one's
         return Outcome(store.session(session.session_id), reason, error)
     told = None if error is None else str(error)
-    wait_seconds = error.wait_seconds if reason is StopReason.PARKED and isinstance(error, ParkRequired) else None
     try:
         left = store.release(session.claim, _EVENT_OF_STOP[reason], error=told, wait_seconds=wait_seconds)
     except TransientError as unavailable:
