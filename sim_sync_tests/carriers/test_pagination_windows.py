@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim_sync.carriers.messages import Ask
-from sim_sync.carriers.pagination.windows import OVERLAP, Windows
+from sim_sync.carriers.pagination.windows import CAUGHT_UP, OVERLAP, Windows
 from sim_sync.carriers.settings import CarrierSettings
 from sim_sync.carriers.vendors.cisco_control_center import WalkOptions, list_devices
 from sim_sync.core.pages import Cursor, cursor_digest
@@ -163,6 +163,7 @@ def test_a_long_walk_ends_with_a_window_for_what_was_modified_during_it() -> Non
     changes=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 29)), max_size=12),
     pace_seconds=st.sampled_from([0.2, 5, 45, 600]),
 )
+@example(count=15, changes=[(6, 14)], pace_seconds=5)
 def test_a_walk_sees_every_sim_though_sims_are_modified_during_it(
     count: int, changes: list[tuple[int, int]], pace_seconds: float
 ) -> None:
@@ -179,9 +180,11 @@ def test_a_walk_sees_every_sim_though_sims_are_modified_during_it(
         clock.advance(1.5)
 
     seen = walk(fleet, clock, before=before)
-    # A SIM that is modified twice may run before the walk to its end; all others are seen.
+    # A SIM that is modified twice may run before the walk to its end, and one that is modified in its last minute may
+    # have left the window that reached the present; all others are seen.
     twice = {names[which % count] for _, which in changes if [w % count for _, w in changes].count(which % count) > 1}
-    assert set(seen) >= set(names) - twice
+    lately = {name for name, at in fleet.modified.items() if at >= clock.now() - CAUGHT_UP - timedelta(seconds=1)}
+    assert set(seen) >= set(names) - twice - lately
 
 
 def test_a_start_in_the_future_is_an_empty_window_and_the_end() -> None:

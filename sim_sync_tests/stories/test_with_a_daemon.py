@@ -122,6 +122,7 @@ def test_a_terminated_run_is_a_pause_that_only_an_operator_ends(stage: Stage) ->
 def test_a_long_retry_after_parks_the_sync_frees_the_worker_and_is_never_cut_short(stage: Stage) -> None:
     place = stage.place
     completed = place.wait_for_state(State.COMPLETED, THROTTLED)
+    place.wait_for(lambda: stage.runs(THROTTLED)[0].is_finished or None, "the resuming run to end")
 
     resumed, parked = stage.runs(THROTTLED)
     with place.instance() as instance:

@@ -42,6 +42,8 @@ def cut_all_connections(engine: sa.Engine) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+    # Those of the test itself that were idle in its pool are gone too.
+    engine.dispose()
 
 
 @pytest.fixture
