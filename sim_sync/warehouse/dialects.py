@@ -6,6 +6,7 @@ is one code path.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,6 @@ from sim_sync.core.pages import canonical_json
 from sim_sync.warehouse.copying import copy_rows
 from sim_sync.warehouse.tables import UtcDateTime
 
-_UTC = UtcDateTime()
 #: From so many rows on, COPY and its second statement are quicker than arrays.
 _WORTH_A_COPY = 200
 _POSTGRESQL_TYPES: Mapping[type, str] = {
@@ -44,7 +44,7 @@ class BulkInsert:
             return
         if connection.dialect.name == "sqlite":
             # Straight to the driver: a named parameter a value costs more than the database does.
-            connection.exec_driver_sql(self._sqlite(), self._with_time_texts(connection.dialect, rows))
+            connection.exec_driver_sql(self._sqlite(), self._with_time_texts(rows))
         elif len(rows) >= _WORTH_A_COPY:
             staged = copy_rows(connection, self.table, self.columns, rows)
             names = ", ".join(self.columns)
@@ -57,15 +57,15 @@ class BulkInsert:
     def _sqlite(self) -> str:
         return self._insert(f"VALUES ({', '.join('?' * len(self.columns))})")
 
-    def _with_time_texts(self, dialect: sa.Dialect, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    def _with_time_texts(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return the rows with their times in the form in which SQLite keeps them."""
-        as_text = cache(_UTC.dialect_impl(dialect).bind_processor(dialect) or _as_it_is)
         places = [place for place, name in enumerate(self.columns) if self._is_time(name)]
         found = []
         for row in rows:
             values = list(row)
             for place in places:
-                values[place] = as_text(values[place])
+                if values[place] is not None:
+                    values[place] = _time_text(values[place])
             found.append(tuple(values))
         return found
 
@@ -89,8 +89,11 @@ class BulkInsert:
         return isinstance(self.table.c[name].type, UtcDateTime)
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+def _time_text(time: datetime) -> str:
+    """Return a time as SQLAlchemy writes it into SQLite: in UTC, with all six digits, without an offset."""
+    if time.tzinfo is None:
+        raise ValueError(f"expected an aware time, found {time!r}")
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def is_one_of(dialect_name: str, column: str, parameter: str) -> str:

@@ -22,6 +22,11 @@ _SQLITE = frozenset({"sqlite", "sqlite+pysqlite"})
 LOCK_SECONDS = 30.0
 #: How long to wait for a PostgreSQL server to take a connection, in seconds.
 CONNECT_TIMEOUT_SECONDS = 10
+#: A walk touches the keys of a table in any order: this much of them is kept in memory.
+_SQLITE_CACHE_KIB = 64 * 1024
+#: The write-ahead log grows to 64 MiB before it is brought into the file: a page of the keys is then written once for
+#: many commits.
+_SQLITE_CHECKPOINT_PAGES = 16 * 1024
 #: After this long without a word inside of a transaction, PostgreSQL takes the worker for frozen and rolls it back.
 FROZEN_TRANSACTION_SECONDS = 30
 #: A server that vanished without a word is noticed by the system's probes, not by the next hour of silence.
@@ -111,6 +116,8 @@ def _open_sqlite(url: sa.URL, lock_seconds: float) -> sa.Engine:
         _switch_to_wal(connection)
         # In WAL mode NORMAL survives any death of a process; a power cut may cost the last commits, never consistency.
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA cache_size=-{_SQLITE_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_SQLITE_CHECKPOINT_PAGES}")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

@@ -19,16 +19,16 @@ def sweep(
     connection: sa.Connection, session: Session, policy: SweepPolicy, *, config_hash: str, now: datetime
 ) -> SweepVerdict:
     """Decide what becomes of the SIMs that the session did not see, and mark them if that is the decision."""
-    facts = walk_facts(connection, session, config_hash)
+    facts, unseen = walk_facts(connection, session, config_hash)
     update_notes(connection, session.session_id, sims_seen=facts.sims_seen)
     verdict = decide_sweep(facts, policy)
-    if verdict.state is SweepState.DONE:
+    if verdict.state is SweepState.DONE and unseen:
         mark_unseen(connection, session, now)
     return verdict
 
 
-def walk_facts(connection: sa.Connection, session: Session, config_hash: str) -> WalkFacts:
-    """Count what the session saw and missed, in one pass over the carrier's SIMs."""
+def walk_facts(connection: sa.Connection, session: Session, config_hash: str) -> tuple[WalkFacts, int]:
+    """Count what the session saw and missed, in one pass over the carrier's SIMs; and how many are to be marked."""
     seen = _sims.last_seen_session == session.session_id
     there = _sims.vanished_at.is_(None)
 
@@ -38,10 +38,13 @@ def walk_facts(connection: sa.Connection, session: Session, config_hash: str) ->
     # SIMs that this walk added are not "known" yet: the guard compares with what was there before.
     known_before = sa.and_(there, _sims.first_seen_at < session.started_at)
     query = sa.select(
-        count(seen), count(known_before), count(sa.and_(~seen, there, _sims.absent_since.is_(None)))
+        count(seen),
+        count(known_before),
+        count(sa.and_(~seen, there, _sims.absent_since.is_(None))),
+        count(sa.and_(~seen, there)),
     ).where(_sims.carrier == session.carrier)
-    sims_seen, sims_known, newly_missing = connection.execute(query).one()
-    return WalkFacts(
+    sims_seen, sims_known, newly_missing, unseen = connection.execute(query).one()
+    facts = WalkFacts(
         sims_seen=int(sims_seen),
         sims_known=int(sims_known),
         newly_missing=int(newly_missing),
@@ -50,6 +53,7 @@ def walk_facts(connection: sa.Connection, session: Session, config_hash: str) ->
         end_signalled=session.walked_to_the_end,
         config_unchanged=session.config_hash == config_hash,
     )
+    return facts, int(unseen)
 
 
 def mark_unseen(connection: sa.Connection, session: Session, now: datetime) -> None:

@@ -53,6 +53,7 @@ def _create_carrier_tables() -> None:
         _time("absent_since"),
         _time("vanished_at"),
         sa.PrimaryKeyConstraint("carrier", "sim_id", name="pk_carrier_sims"),
+        postgresql_with={"fillfactor": 50},
     )
     op.create_index("ix_carrier_sims_iccid_carrier", "carrier_sims", ["iccid", "carrier"])
     op.create_table(
