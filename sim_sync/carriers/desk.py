@@ -82,6 +82,7 @@ class CarrierDesk:
         return seconds
 
     def _send(self, http: HttpClient, ask: Ask, headers: Mapping[str, str]) -> Answer:
+        http.prepare()
         with self._turnstile.admitted() as admission:
             self._held.seconds = getattr(self._held, "seconds", 0.0) + admission.held_seconds
             answer = http.fetch(ask, headers)

@@ -125,6 +125,10 @@ class HttpClient:
         self._answer_seconds = answer_seconds or timeouts.read_seconds * _WHOLE_ANSWER_FACTOR
         self._lines = _Lines(timeouts)
 
+    def prepare(self) -> None:
+        """Make what this thread's first request needs, so that it leaves in the moment in which it may."""
+        _ = self._lines.own
+
     def fetch(self, ask: Ask, credentials: Mapping[str, str]) -> Answer:
         """Send one request and return its answer, whatever its status.
 

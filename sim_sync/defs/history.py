@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from sim_sync.defs.instance import open_instance
 from sim_sync.defs.partitions import SESSION_TAG
 
 
@@ -20,7 +21,7 @@ class RunOfSession:
 
 def runs_of_session(session_id: str) -> Sequence[RunOfSession]:
     """Return the runs that worked on a session, the first one first."""
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         records = instance.get_run_records(dg.RunsFilter(tags={SESSION_TAG: session_id}), ascending=True)
     runs = [record.dagster_run for record in records]
     return [

@@ -1,13 +1,12 @@
 """Runs `reconcile_carrier` in the calling process: without a daemon, and in the Dagster instance all the same."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-from sim_sync.core.errors import InputError
+from sim_sync.defs.instance import open_instance
 from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, PROCESS_TAG
 from sim_sync.defs.runs import process_text
 from sim_sync.defs.telling import INPUT_PROBLEM
@@ -36,7 +35,7 @@ def run_in_this_process(
         InputError: the Dagster instance of `DAGSTER_HOME` cannot be used.
     """
     tags = {PARTITION_TAG: carrier, CARRIER_TAG: carrier, PROCESS_TAG: process_text(this_process())}
-    with _instance() as instance:
+    with open_instance() as instance:
         result = dg.execute_job(
             dg.reconstructable(job),
             instance=instance,
@@ -45,14 +44,6 @@ def run_in_this_process(
             raise_on_error=False,
         )
         return EndedRun(result.run_id, result.success, _failures(result), _has_input_problem(result))
-
-
-def _instance() -> dg.DagsterInstance:
-    try:
-        return dg.DagsterInstance.get()
-    except dg.DagsterError as error:
-        told = " ".join(str(error).split())
-        raise InputError(f"the Dagster instance in {os.environ.get('DAGSTER_HOME')} cannot be used: {told}") from None
 
 
 def _run_config(*, restart: bool, max_pages: int | None) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""Opens the Dagster instance of `DAGSTER_HOME`, one process at a time.
+
+Dagster makes its SQLite databases when it first opens them, and does not expect another process to do so at the same
+moment: one of the two fails, or leaves a home that none can open any more.
+"""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from sim_sync.core.errors import InputError
+
+#: Making the databases takes a second or two.
+_PATIENCE_SECONDS = 120.0
+
+
+def open_instance() -> dg.DagsterInstance:
+    """Return the instance, all its storages made; use it as a context manager.
+
+    Raises:
+        InputError: the instance cannot be used.
+    """
+    home = os.environ.get("DAGSTER_HOME", "")
+    try:
+        with _alone(home):
+            instance = dg.DagsterInstance.get()
+            # Each is made when it is first asked for.
+            _ = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
+            return instance
+    except Timeout:
+        raise InputError(f"another process has been opening the Dagster instance in {home} for too long") from None
+    except (dg.DagsterError, OSError) as error:
+        told = " ".join(str(error).split())
+        raise InputError(f"the Dagster instance in {home} cannot be used: {told}") from None
+
+
+def _alone(home: str) -> AbstractContextManager[object]:
+    """Keep other processes of sim_sync out of a home; what is no absolute path is Dagster's to refuse."""
+    if not Path(home).is_absolute():
+        return nullcontext()
+    folder = Path(home) / ".sim_sync"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "dagster.lock", timeout=_PATIENCE_SECONDS)
