@@ -190,7 +190,7 @@ def kill_at_random_times(
 
 
 def _kill_somewhere(stage: Stage, chance: random.Random, tally: Tally) -> bool:
-    """Start a sync and kill it some pages on, inside of a transaction or of a fetch; False if it came to its end."""
+    """Start a sync and kill it some pages on, inside of a transaction or a fetch; False if the walk is at its end."""
     with stage.scene.victim() as victim:
         _wait_for_pages(stage, victim, chance.randint(0, 12))
         time.sleep(chance.random() * 0.02)
@@ -200,7 +200,9 @@ def _kill_somewhere(stage: Stage, chance: random.Random, tally: Tally) -> bool:
             return False
     tally.kills += 1
     tally.kills_in_transactions += in_transaction
-    return True
+    # One that was killed between its last commit and its end left nothing to go on with: a sync after it would be
+    # another night.
+    return not _is_completed(stage)
 
 
 def _is_completed(stage: Stage) -> bool:
