@@ -50,7 +50,11 @@ class Patience:
             before_sleep=lambda state: self._before_sleep(state, tally),
             retry_error_callback=self._give_the_worker_back,
         )
-        found: Found = retrying(attempt)
+        try:
+            found: Found = retrying(attempt)
+        except ParkRequired as wait:
+            wait.retries, wait.throttled_seconds = tally.retries, tally.throttled_seconds
+            raise
         return found, Effort(tally.retries, tally.throttled_seconds, tally.last_error)
 
     def _wait_seconds(self, state: RetryCallState) -> float:

@@ -63,13 +63,16 @@ class WarehouseUnavailable(TransientError):
 class ParkRequired(SimSyncError):
     """The wait is longer than a worker should sleep.
 
-    `is_outage`: nobody named the wait, the carrier is just down; it grows from one such wait to the next.
+    `is_outage`: nobody named the wait, the carrier is just down; it grows from one such wait to the next. `retries` and
+    `throttled_seconds` are what the page has cost until then.
     """
 
     def __init__(self, message: str, *, wait_seconds: float, is_outage: bool = False) -> None:
         super().__init__(message)
         self.wait_seconds = wait_seconds
         self.is_outage = is_outage
+        self.retries = 0
+        self.throttled_seconds = 0.0
 
 
 class CarrierError(SimSyncError):

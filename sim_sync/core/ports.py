@@ -63,9 +63,19 @@ class SessionStore(Protocol):
         """Extend the lease and return the session as it stands, a pause included."""
 
     def release(
-        self, claim: Claim, event: Event, *, error: str | None = None, wait_seconds: float | None = None
+        self,
+        claim: Claim,
+        event: Event,
+        *,
+        error: str | None = None,
+        wait_seconds: float | None = None,
+        retries: int = 0,
+        throttled_seconds: float = 0.0,
     ) -> Session:
-        """Give the lease back and move the session by `event`; a claim that was lost changes nothing."""
+        """Give the lease back and move the session by `event`; a claim that was lost changes nothing.
+
+        `retries` and `throttled_seconds` are what was spent on a page that did not come.
+        """
 
     def close_session(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> Session:
         """Certify the walk, sweep if it may, and complete the session."""

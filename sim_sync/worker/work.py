@@ -142,7 +142,14 @@ def _leave(
         return Outcome(store.session(session.session_id), reason, error)
     told = None if error is None else str(error)
     try:
-        left = store.release(session.claim, _EVENT_OF_STOP[reason], error=told, wait_seconds=wait_seconds)
+        left = store.release(
+            session.claim,
+            _EVENT_OF_STOP[reason],
+            error=told,
+            wait_seconds=wait_seconds,
+            retries=error.retries if isinstance(error, ParkRequired) else 0,
+            throttled_seconds=error.throttled_seconds if isinstance(error, ParkRequired) else 0.0,
+        )
     except TransientError as unavailable:
         raise unavailable from error
     return Outcome(left, reason, error)

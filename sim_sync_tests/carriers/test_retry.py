@@ -92,6 +92,7 @@ def test_after_the_last_attempt_the_worker_is_given_back() -> None:
     assert attempts.count == 5
     assert len(waiter.waits) == 4
     assert caught.value.wait_seconds == 60.0
+    assert (caught.value.retries, caught.value.throttled_seconds) == (4, 0.0)
 
 
 @pytest.mark.parametrize("error", [AuthenticationFailed("no"), ParkRequired("later", wait_seconds=1)])

@@ -124,7 +124,14 @@ class InMemoryWarehouse:
     # --- ends --------------------------------------------------------------------------------------------------
 
     def release(
-        self, claim: Claim, event: Event, *, error: str | None = None, wait_seconds: float | None = None
+        self,
+        claim: Claim,
+        event: Event,
+        *,
+        error: str | None = None,
+        wait_seconds: float | None = None,
+        retries: int = 0,
+        throttled_seconds: float = 0.0,
     ) -> Session:
         """Give the lease back and move the session by `event`; a claim that was lost changes nothing."""
         with self._transaction() as tables:
@@ -140,6 +147,8 @@ class InMemoryWarehouse:
                     state=next_state(session.state, event),
                     lease_expires_at=None,
                     not_before=None if wait_seconds is None else later(now, wait_seconds),
+                    retries=session.retries + retries,
+                    throttled_seconds=session.throttled_seconds + throttled_seconds,
                     eta_at=None,
                     updated_at=now,
                 )

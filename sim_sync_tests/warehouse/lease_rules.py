@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from sim_sync.core.errors import CursorRepeated, Fenced, IllegalTransition
+from sim_sync.core.pages import Effort
 from sim_sync.core.session import Claim, Event, State
 from sim_sync_tests.fakes.fleet import CARRIER, FIRST_CURSOR, LEASE_SECONDS, a_page, a_rejected, a_sim
 from sim_sync_tests.warehouse.store_under_test import (
@@ -131,6 +132,13 @@ class LeaseRules:
         now = under_test.clock.advance(5)
         released = under_test.store.release(session.claim, Event.WAIT_TOO_LONG, wait_seconds=7200.5)
         assert released.not_before == now + timedelta(seconds=7200.5)
+
+    def test_a_release_adds_what_was_spent_in_vain(self, under_test: StoreUnderTest) -> None:
+        session = committed(under_test, opened(under_test), a_page([a_sim()], {"page": 1}, effort=Effort(2, 1.5)))
+        released = under_test.store.release(
+            session.claim, Event.WAIT_TOO_LONG, wait_seconds=60, retries=7, throttled_seconds=0.25
+        )
+        assert (released.retries, released.throttled_seconds) == (9, 1.75)
 
     def test_a_lost_claim_releases_nothing(self, under_test: StoreUnderTest) -> None:
         zombie = opened(under_test, "run-1")

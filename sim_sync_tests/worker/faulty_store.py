@@ -43,9 +43,24 @@ class FaultyStore:
         return self._pass_on(self._store.renew_lease, claim)
 
     def release(
-        self, claim: Claim, event: Event, *, error: str | None = None, wait_seconds: float | None = None
+        self,
+        claim: Claim,
+        event: Event,
+        *,
+        error: str | None = None,
+        wait_seconds: float | None = None,
+        retries: int = 0,
+        throttled_seconds: float = 0.0,
     ) -> Session:
-        return self._pass_on(self._store.release, claim, event, error=error, wait_seconds=wait_seconds)
+        return self._pass_on(
+            self._store.release,
+            claim,
+            event,
+            error=error,
+            wait_seconds=wait_seconds,
+            retries=retries,
+            throttled_seconds=throttled_seconds,
+        )
 
     def close_session(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> Session:
         return self._pass_on(self._store.close_session, claim, policy, config_hash)

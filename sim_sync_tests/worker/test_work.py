@@ -225,6 +225,14 @@ def test_a_wait_too_long_for_a_worker_parks_the_session() -> None:
     assert (left.not_before - scene.warehouse.now()).total_seconds() == 7200
 
 
+def test_what_a_page_cost_that_did_not_come_is_counted_all_the_same() -> None:
+    down = ParkRequired("HTTP 500; gave up after 8 attempts", wait_seconds=60, is_outage=True)
+    down.retries, down.throttled_seconds = 7, 12.5
+    scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: down}))
+    left = scene.work().session
+    assert (left.state, left.pages_done, left.retries, left.throttled_seconds) == (State.PARKED, 3, 7, 12.5)
+
+
 @pytest.mark.parametrize(("pages", "state"), [(0, State.FAILED), (1, State.PARKED)])
 def test_a_wait_after_the_last_of_the_stalled_resumes_is_a_failure_unless_a_page_came_first(
     pages: int, state: State
