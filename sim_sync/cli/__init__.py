@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from sim_sync.cli.output import accept_any_text, complain
 from sim_sync.core.errors import InputError, SimSyncError
 
 
@@ -19,13 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always, with the exit code.
     """
+    accept_any_text()
     try:
         _run(arguments)
     except InputError as error:
-        _complain(error)
+        complain(str(error))
         sys.exit(2)
     except SimSyncError as error:
-        _complain(error)
+        complain(str(error))
         sys.exit(1)
     except BrokenPipeError:
         _leave_closed_pipe()
@@ -39,11 +41,6 @@ def _run(arguments: Sequence[str] | None) -> None:
         app(None if arguments is None else list(arguments))
     finally:
         sys.stdout.flush()
-
-
-def _complain(error: SimSyncError) -> None:
-    sys.stdout.flush()  # where both go to one place, they keep their order
-    sys.stderr.write(f"sim-sync: {error}\n")
 
 
 def _leave_closed_pipe() -> None:

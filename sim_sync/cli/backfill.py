@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sim_sync.cli.exit_codes import ExitCode, exit_code_of, worst_of
+from sim_sync.cli.output import complain, say
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import ConfigError, InputError, Problem, SimSyncError
@@ -56,9 +57,9 @@ def _backfill_one(config: Config, carrier: str, *, restart: bool, max_pages: int
     latest = warehouse.sessions.latest_sessions([carrier])
     session = latest[0] if latest else None
     if session is not None:
-        _say(progress_text(session, warehouse.sessions.now()))
+        say(progress_text(session, warehouse.sessions.now()))
     for message in ended.messages:
-        _complain(message)
+        complain(message)
     if ended.has_input_problem:
         return ExitCode.USAGE
     return _exit_code(session, ended.run_id, succeeded=ended.succeeded)
@@ -92,7 +93,7 @@ def _backfill_side_by_side(names: Sequence[str], *, restart: bool, max_pages: in
         for thread in threads:
             thread.join()
     for name in names:
-        _say(f"{name}: exit code {codes[name]}")
+        say(f"{name}: exit code {codes[name]}")
     return worst_of(code if code in set(ExitCode) else ExitCode.FAILED for code in codes.values())
 
 
@@ -154,9 +155,9 @@ def _progress_told(warehouse: Warehouse, carrier: str) -> Iterator[None]:
             try:
                 session = warehouse.sessions.open_session_of(carrier)
                 if session is not None and session.state is State.RUNNING:
-                    _say(progress_text(session, warehouse.sessions.now()))
+                    say(progress_text(session, warehouse.sessions.now()))
             except SimSyncError as error:
-                _complain(str(error))
+                complain(str(error))
 
     thread = threading.Thread(target=tell, name="progress", daemon=True)
     thread.start()
@@ -165,13 +166,3 @@ def _progress_told(warehouse: Warehouse, carrier: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def _complain(line: str) -> None:
-    sys.stderr.write(f"sim-sync: {line}\n")
-    sys.stderr.flush()

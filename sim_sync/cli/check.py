@@ -3,14 +3,14 @@
 What it finds is gathered in `sim_sync.cli.findings`; here it is printed and given its exit code.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from sim_sync.cli.exit_codes import ExitCode, worst_of
 from sim_sync.cli.findings import CarrierFindings, PlaceFindings, look_at_carriers, look_at_inventory, look_at_tables
+from sim_sync.cli.output import print_json, print_lines
 from sim_sync.cli.status import duration_text
-from sim_sync.cli.tables import narrow_table, print_lines, print_table
+from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import load_config
 
 
@@ -36,7 +36,7 @@ def _print_json(path: str, places: Sequence[PlaceFindings], found: Sequence[Carr
         **{place.name: _told(place) for place in places},
         "carriers": [_told(carrier) for carrier in found],
     }
-    print(json.dumps(document, indent=2))
+    print_json(document)
 
 
 def _told(item: PlaceFindings | CarrierFindings) -> dict[str, object]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from sim_sync.cli.output import complain
 from sim_sync.core.errors import InputError
 
 _COMMAND = ("job", "execute")
@@ -62,7 +63,7 @@ def main() -> None:
     try:
         arguments = dagster_arguments(sys.argv[1:])
     except InputError as error:
-        sys.stderr.write(f"dagster: {error}\n")
+        complain(str(error), program="dagster")
         sys.exit(2)
     os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])  # noqa: S606 - our interpreter, no shell
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 from sim_sync.cli.demo_report import INJECTED_FAULTS, Killed, Outcome, report_lines, verdicts
 from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.cli.guard import guarded, kill_guarded
+from sim_sync.cli.output import say
 from sim_sync.cli.place import (
     SIMULATED_CARRIER,
     SIMULATED_SIMS,
@@ -50,7 +51,7 @@ def run_demo(root: Path) -> ExitCode:
     require_project_folder(root)
     with locked(root), _environment(root):
         require_simulated(root)
-        _say(f"1. The simulated carrier starts, with {SIMULATED_SIMS:,} SIMs.")
+        say(f"1. The simulated carrier starts, with {SIMULATED_SIMS:,} SIMs.")
         mount = MountOptions(sims=SIMULATED_SIMS, latency_ms=_PAGE_LATENCY_MS)
         with running_simulator(mount) as simulator:
             os.environ[SIMULATOR_VARIABLE] = simulator.url
@@ -60,7 +61,7 @@ def run_demo(root: Path) -> ExitCode:
             outcome = _look_at_outcome(simulator, warehouse, killed, completed)
     found = verdicts(outcome)
     for line in report_lines(root, found):
-        _say(line)
+        say(line)
     return ExitCode.DONE if all(is_right for _, is_right in found) else ExitCode.FAILED
 
 
@@ -80,7 +81,7 @@ def _environment(root: Path) -> Iterator[None]:
 
 
 def _sync_until_killed(root: Path, simulator: RunningSimulator, warehouse: Warehouse) -> Killed:
-    _say(f"2. A sync starts; the carrier answers {len(INJECTED_FAULTS)} of its requests with 429 or 503.")
+    say(f"2. A sync starts; the carrier answers {len(INJECTED_FAULTS)} of its requests with 429 or 503.")
     for fault, trigger in INJECTED_FAULTS:
         simulator.arm(fault, trigger)
     left_over = warehouse.sessions.open_session_of(SIMULATED_CARRIER)
@@ -99,7 +100,7 @@ def _sync_until_killed(root: Path, simulator: RunningSimulator, warehouse: Wareh
         kill_guarded(sync)
     died_ns = time.monotonic_ns()
     session = warehouse.sessions.session(session.session_id)
-    _say(
+    say(
         f"   kill -9 after page {session.pages_done}: {session.records_seen:,} SIMs are in the warehouse, "
         f"{session.retries} retries, {session.throttled_seconds:.1f} s waited"
     )
@@ -111,14 +112,14 @@ def _wait_for_the_end(root: Path, warehouse: Warehouse, killed: Killed) -> Sessi
     log_path = root / ".sim_sync" / "demo-daemon.log"
     command = [sys.executable, "-m", "dagster._daemon", "run", "-w", "workspace.yaml"]
     with log_path.open("wb") as log, guarded(command, cwd=root, log=log):
-        _say("3. Dagster's daemon starts. Nobody restarts anything: its sensor looks for dead syncs.")
+        say("3. Dagster's daemon starts. Nobody restarts anything: its sensor looks for dead syncs.")
 
         def resumed() -> Session | None:
             session = warehouse.sessions.session(session_id)
             return session if session.fence > killed.session.fence else None
 
         session = _wait_for(resumed, _RESUME_SECONDS, "the sensor to resume the sync")
-        _say(f"   resumed by run {session.owner}, from page {killed.session.pages_done + 1} on")
+        say(f"   resumed by run {session.owner}, from page {killed.session.pages_done + 1} on")
 
         def ended() -> Session | None:
             session = warehouse.sessions.session(session_id)
@@ -160,8 +161,3 @@ def _wait_for(look: Callable[[], Found | None], seconds: float, what: str) -> Fo
             return found
         time.sleep(_LOOK_EVERY_SECONDS)
     raise DemonstrationFailed(f"waited {seconds:.0f} s in vain for {what}; the logs are in .sim_sync/")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

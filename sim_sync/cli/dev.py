@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.cli.guard import guarded
+from sim_sync.cli.output import say
 from sim_sync.cli.place import SIMULATED_CARRIER, SIMULATED_SIMS, locked, require_project_folder
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError, SimSyncError
@@ -32,8 +33,8 @@ def run_dev(root: Path, *, port: int) -> ExitCode:
         if simulator_port is not None:
             _require_free(simulator_port, "the simulated carrier", "name another URL in SIM_SYNC_SIMULATOR_URL")
             simulator = stack.enter_context(running_simulator(MountOptions(sims=SIMULATED_SIMS), port=simulator_port))
-            _say(f"simulated carrier {SIMULATED_CARRIER} at {simulator.url}, {SIMULATED_SIMS:,} SIMs")
-        _say(f"Dagster UI at http://{LOOPBACK}:{port}; Ctrl-C ends everything, and the next `make dev` goes on")
+            say(f"simulated carrier {SIMULATED_CARRIER} at {simulator.url}, {SIMULATED_SIMS:,} SIMs")
+        say(f"Dagster UI at http://{LOOPBACK}:{port}; Ctrl-C ends everything, and the next `make dev` goes on")
         return _until_told_to_end(stack.enter_context(_dagster(root, port)))
 
 
@@ -85,8 +86,3 @@ def _dagster(root: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     environment = {**os.environ, "DAGSTER_HOME": os.environ.get("DAGSTER_HOME") or str(root)}
     with guarded([*command, "-p", str(port)], cwd=root, env=environment) as process:
         yield process
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

@@ -1,15 +1,13 @@
 """`sim-sync discrepancies`: what differs between our inventory and the carriers, for eyes, spreadsheets and scripts."""
 
-import csv
-import json
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby
 from typing import Literal
 
 from sim_sync.cli.exit_codes import ExitCode
-from sim_sync.cli.tables import narrow_table, print_lines, print_table
+from sim_sync.cli.output import print_csv, print_json, print_lines
+from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import load_config
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.warehouse import open_warehouse
@@ -39,14 +37,11 @@ def show_discrepancies(
 
 
 def _print_json(rows: Iterator[DiscrepancyRow]) -> None:
-    json.dump([{name: _plain(value) for name, value in row._asdict().items()} for row in rows], sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    print_json([{name: _plain(value) for name, value in row._asdict().items()} for row in rows])
 
 
 def _print_csv(rows: Iterator[DiscrepancyRow]) -> None:
-    writer = csv.writer(sys.stdout)
-    writer.writerow(DiscrepancyRow._fields)
-    writer.writerows([_plain(value) for value in row] for row in rows)
+    print_csv(DiscrepancyRow._fields, rows)
 
 
 def _print_table(rows: Iterator[DiscrepancyRow]) -> None:

@@ -1,8 +1,7 @@
 """`sim-sync pause`, `resume` and `restart`: what an operator may say to a sync, which hears it within a page."""
 
-import sys
-
 from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.cli.output import say
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError
@@ -28,7 +27,7 @@ def resume_carrier(carrier: str) -> ExitCode:
         session = warehouse.sessions.move_by_operator(carrier, Event.RELEASED_BY_OPERATOR)
     _say(session, warehouse)
     if session.state is State.INTERRUPTED:
-        sys.stdout.write(f"the sensor goes on with it; without a running Dagster: sim-sync backfill {carrier}\n")
+        say(f"the sensor goes on with it; without a running Dagster: sim-sync backfill {carrier}")
     return ExitCode.DONE
 
 
@@ -53,4 +52,4 @@ def _open_session(warehouse: Warehouse, carrier: str) -> Session:
 
 
 def _say(session: Session, warehouse: Warehouse) -> None:
-    sys.stdout.write(f"{progress_text(session, warehouse.sessions.now())}\n")
+    say(progress_text(session, warehouse.sessions.now()))

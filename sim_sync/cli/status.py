@@ -1,6 +1,5 @@
 """`sim-sync status`: where every carrier's sync stands, read from the checkpoints. Knows no Dagster, no pandas."""
 
-import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sim_sync.cli.exit_codes import ExitCode
-from sim_sync.cli.tables import narrow_table, print_lines, print_table
+from sim_sync.cli.output import print_json, print_lines
+from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import Config, load_config
 from sim_sync.core import progress
 from sim_sync.core.errors import ConfigError, Problem
@@ -47,7 +47,7 @@ def _show(warehouse: Warehouse, names: Sequence[str], *, as_json: bool) -> None:
     sessions = warehouse.sessions.latest_sessions(names)
     now = warehouse.sessions.now()
     if as_json:
-        print(json.dumps([status_object(session, now) for session in sessions], indent=2))
+        print_json([status_object(session, now) for session in sessions])
         return
     _print_sessions(sessions, now)
     silent = [name for name in names if name not in {session.carrier for session in sessions}]

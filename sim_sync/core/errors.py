@@ -27,9 +27,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from sim_sync.core.printable import printable, printable_lines
+
 
 class SimSyncError(Exception):
-    """The root of all errors that sim_sync raises on purpose. Its text is meant for people."""
+    """The root of all errors that sim_sync raises on purpose. Its text is meant for people.
+
+    Whatever a message quotes, its text is printable: it goes to terminals, logs, Dagster and the warehouse.
+    """
+
+    def __str__(self) -> str:
+        """Return the message on one line, nothing in it that a terminal acts on."""
+        return printable(super().__str__())
 
     def told_at(self, where: str) -> Self:
         """Put the place where it happened before the text, and return the same error."""
@@ -133,7 +142,7 @@ class Problem:
     found: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.key}: expected {self.expected}, found {self.found}"
+        return printable(f"{self.where}: {self.key}: expected {self.expected}, found {self.found}")
 
 
 class ConfigError(InputError):
@@ -144,6 +153,10 @@ class ConfigError(InputError):
         count = len(self.problems)
         head = f"the configuration has {count} problem{'' if count == 1 else 's'}:"
         super().__init__("\n  ".join([head, *map(str, self.problems)]))
+
+    def __str__(self) -> str:
+        """Return the head and one line a problem."""
+        return printable_lines(super(SimSyncError, self).__str__())
 
 
 class InternalError(SimSyncError):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from sim_sync.config import Config
+from sim_sync.core.printable import printable
 from sim_sync.defs.ops import RETRIES, close_session, open_session, sync_pages
 from sim_sync.defs.runs import introduce_run
 from sim_sync.defs.telling import told_to_dagster
@@ -43,7 +44,7 @@ def build_sim_inventory(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDe
                 "removed": counts.removed,
                 "unusable_rows": len(inventory.findings),
                 "unknown_status_words": _words(inventory.unknown_status_words),
-                "findings": dg.MetadataValue.md(_findings(inventory)),
+                "findings": _findings(inventory),
             }
         )
 
@@ -92,9 +93,14 @@ def _flat(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
 
 
 def _words(words: Mapping[str, int]) -> str:
-    return ", ".join(f"{word} ({count})" for word, count in sorted(words.items())) or "none"
+    return ", ".join(f"{printable(word)} ({count})" for word, count in sorted(words.items())) or "none"
 
 
-def _findings(inventory: Inventory) -> str:
-    lines = [f"- line {finding.line}: {finding.reason}" for finding in inventory.findings[:_FINDINGS_SHOWN]]
-    return "\n".join(lines) or "every row could be used"
+def _findings(inventory: Inventory) -> dg.TableMetadataValue:
+    """Return the first findings as a table of plain texts: in markdown, a cell of the list could be an image."""
+    rows = [
+        dg.TableRecord({"line": finding.line, "reason": printable(finding.reason)})
+        for finding in inventory.findings[:_FINDINGS_SHOWN]
+    ]
+    columns = [dg.TableColumn("line", "int"), dg.TableColumn("reason", "string")]
+    return dg.MetadataValue.table(rows, schema=dg.TableSchema(columns))

@@ -4,12 +4,13 @@ A check speaks of all carriers at once: Dagster shows one latest answer for an a
 not hide another one that is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 
 from sim_sync.config import Config
 from sim_sync.core.session import SweepState
+from sim_sync.defs.markdown import code_span
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.quality import count_high_discrepancies, count_unknown_status_words
 
@@ -36,7 +37,8 @@ def status_words_are_known(
     found = {
         carrier: ", ".join(f"{word!r} ({count})" for word, count in words.items()) for carrier, words in counts.items()
     }
-    return _result(found, "every status word is known", "unknown words, to be named under `statuses:` in carriers.yaml")
+    wrong = "unknown words, to be named under `statuses:` in carriers.yaml"
+    return _result(found, "every status word is known", wrong, written=code_span)
 
 
 @dg.asset_check(asset="sim_discrepancies")
@@ -52,8 +54,11 @@ def no_severe_discrepancy(
 CHECKS = (walks_are_certified, status_words_are_known, no_severe_discrepancy)
 
 
-def _result(found: Mapping[str, str], all_well: str, what_is_wrong: str) -> dg.AssetCheckResult:
-    told = "; ".join(f"{carrier}: {text}" for carrier, text in found.items())
+def _result(
+    found: Mapping[str, str], all_well: str, what_is_wrong: str, *, written: Callable[[str], str] = str
+) -> dg.AssetCheckResult:
+    """Return the result. The description is Markdown, so words of a carrier have to be `written` as code."""
+    told = "; ".join(f"{carrier}: {written(text)}" for carrier, text in found.items())
     return dg.AssetCheckResult(
         passed=not found,
         severity=dg.AssetCheckSeverity.WARN,

@@ -1,0 +1,60 @@
+"""The only way from the command line to a terminal, a file or a pipe. What is shown here was made printable before.
+
+`sys.stdout` and `print` are used nowhere else in this package, which a test keeps: a text of a carrier that reaches a
+terminal by another way could write there what it likes.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from sim_sync.cli.spreadsheet import write_csv
+from sim_sync.core.printable import printable, printable_lines
+
+
+def say(line: str) -> None:
+    """Write one line to standard output, now."""
+    _write(sys.stdout, printable(line))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Write lines to standard output: nothing in them is taken for markup, and the terminal folds them."""
+    for line in lines:
+        say(line)
+
+
+def complain(message: str, program: str = "sim-sync") -> None:
+    """Write a message to standard error, with the program's name before it; it may have several lines of ours."""
+    sys.stdout.flush()  # where both go to one place, they keep their order
+    _write(sys.stderr, f"{program}: {printable_lines(message)}")
+
+
+def print_json(document: Any) -> None:
+    """Write one JSON document to standard output; control characters are escaped in it, DEL too."""
+    _write(sys.stdout, json.dumps(document, indent=2).replace("\x7f", r"\u007f"))
+
+
+def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table to standard output as CSV that a spreadsheet program can open."""
+    write_csv(sys.stdout, header, rows)
+
+
+def show_progress(line: str) -> None:
+    """Write a line over the one before it, where there is a terminal to see it."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{printable(line)}")
+        sys.stderr.flush()
+
+
+def accept_any_text() -> None:
+    """Let both outputs take every text, whatever encoding they have: what it lacks is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # what replaces them in a notebook or a test has none
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(f"{text}\n")
+    stream.flush()
