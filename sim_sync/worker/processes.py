@@ -1,7 +1,9 @@
-"""Tells whether the operating-system process behind an owner still lives. Only its own host can know."""
+"""Tells whether the operating-system process behind an owner still lives. Who shares its process table can know."""
 
 import os
+import secrets
 import socket
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -11,35 +13,40 @@ from sim_sync.core.opening import Process
 
 #: Linux gives every boot a name; elsewhere its time has to do.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_SELF = Path("/proc/self")
 #: Two readings of the same moment may differ by this much: the clock is being put right meanwhile.
 _SLACK_SECONDS = 5.0
 
 
 def this_process() -> Process:
     """Return the process that asks."""
-    return Process(this_host(), os.getpid(), f"{_started(psutil.Process()):.2f}")
+    return Process(this_host(), os.getpid(), _started_text())
 
 
 @cache
 def this_host() -> str:
-    """Return a name for this host and its boot: after a reboot, no earlier process is taken for a living one."""
-    try:
-        boot = _BOOT_ID.read_text().strip()
-    except OSError:
-        boot = f"{psutil.boot_time():.0f}"
-    return f"{socket.gethostname()}#{boot}"
+    """Return a name for the process table that this process is in: host, boot and PID namespace.
+
+    Containers share the name of their host and its boot where they are told to, but never a process table; and two
+    hosts may have one name. So only what has all three in common may look for the other one's processes.
+    """
+    return "#".join([socket.gethostname(), *_process_table()])
+
+
+def _process_table() -> list[str]:
+    if not _SELF.exists():  # no Linux
+        return [f"{psutil.boot_time():.0f}"]
+    with suppress(OSError):
+        if _SELF.readlink() == Path(str(os.getpid())):
+            return [_BOOT_ID.read_text().strip(), str((_SELF / "ns" / "pid").readlink())]
+    # /proc is hidden, or shows the processes of another namespace: only leases speak of such a process.
+    return [secrets.token_hex(8)]
 
 
 def is_known_dead(process: Process | None) -> bool:
-    """Return True only where it is certain: the process ran on this host and is gone (or is another one by now)."""
-    if process is None:
+    """Return True only where it is certain: the process was in our own process table, and is gone (or another one)."""
+    if process is None or not _is_ours(process.host):
         return False
-    host, _, boot = process.host.partition("#")
-    here, _, boot_here = this_host().partition("#")
-    if host != here:
-        return False
-    if _differ(boot, boot_here):
-        return True
     try:
         running = psutil.Process(process.pid)
         return _differ(process.started, str(_started(running))) or running.status() == psutil.STATUS_ZOMBIE
@@ -49,11 +56,25 @@ def is_known_dead(process: Process | None) -> bool:
         return False
 
 
+def _is_ours(host: str) -> bool:
+    """Return whether a process of that host is, or was, in our own process table."""
+    name, *table = host.split("#")
+    our_name, *our_table = this_host().split("#")
+    return name == our_name and len(table) == len(our_table) and not any(map(_differ, table, our_table))
+
+
 def _differ(told: str, found: str) -> bool:
     try:
         return abs(float(told) - float(found)) > _SLACK_SECONDS
     except ValueError:
         return told != found
+
+
+def _started_text() -> str:
+    try:
+        return f"{_started(psutil.Process()):.2f}"
+    except psutil.NoSuchProcess:  # /proc shows another namespace, in which this process has another number
+        return ""
 
 
 def _started(process: psutil.Process) -> float:
