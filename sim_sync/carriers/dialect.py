@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sim_sync.carriers.http_dates import http_date, retry_after_seconds
 from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.paths import lookup_of
+from sim_sync.carriers.wait_forms import seconds_until
+from sim_sync.carriers.waits import carriers_now, throttled_wait
 
 #: Says yes or no to an answer.
 Sign = Callable[[Answer], bool]
@@ -33,29 +34,11 @@ def body_says(expression: str) -> Sign:
     return says
 
 
-def told_retry_after(answer: Answer, now: datetime) -> float | None:
-    """Read `Retry-After`: seconds, or a date on the carrier's clock (RFC 9110, 10.2.3)."""
-    return retry_after_seconds(answer.headers, now)
-
-
-def seconds_left(header: str) -> WaitRule:
-    """Read a header that says how many seconds are left: Telnyx's `x-ratelimit-reset`, Soracom's own."""
-
-    def told(answer: Answer, _now: datetime) -> float | None:
-        return _number(answer.headers.get(header.lower()))
-
-    return told
-
-
-def epoch_seconds(header: str) -> WaitRule:
-    """Read a header that names the end of the wait in seconds since 1970: Onomondo's `x-ratelimit-reset`."""
+def wait_header(name: str) -> WaitRule:
+    """Read a header of the vendor's own: seconds that are left, or the point in time at which the wait is over."""
 
     def told(answer: Answer, now: datetime) -> float | None:
-        due = _number(answer.headers.get(header.lower()))
-        if due is None:
-            return None
-        carriers_now = http_date(answer.headers.get("date", "")) or now
-        return max(due - carriers_now.timestamp(), 0.0)
+        return seconds_until(answer.headers.get(name.lower()), carriers_now(answer, now))
 
     return told
 
@@ -78,7 +61,7 @@ class Throttling:
 
     statuses: frozenset[int] = frozenset({429})
     told: Sign = never
-    waits: Sequence[WaitRule] = (told_retry_after,)
+    waits: Sequence[WaitRule] = (throttled_wait,)
     default_wait_seconds: float | None = None
     quota_gone: Sign = never
     quota_returns: WaitRule = seconds_to_next_month
@@ -114,11 +97,5 @@ class Dialect:
     error_in_body: ErrorInBody | None = None
     #: The credentials on the request have run out: log in again, once.
     credentials_expired: Sign = lambda answer: answer.status == 401
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        found = float((text or "").strip())
-    except ValueError:
-        return None
-    return found if math.isfinite(found) and found >= 0 else None
+    #: No wait that an answer names is longer (`retry.max_wait_seconds`).
+    longest_wait_seconds: float = math.inf

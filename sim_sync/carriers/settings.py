@@ -42,6 +42,8 @@ class Retry(Settings):
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 8
     #: A longer wait than this gives the worker back.
     park_after_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    #: No wait that the carrier names is longer: it is tried again by then at the latest.
+    max_wait_seconds: Annotated[float, Field(gt=0, le=2_678_400)] = 86_400.0
     #: So many resumes in a row without one committed page, and the session is given up.
     max_stalled_resumes: Annotated[int, Field(ge=1, le=1000)] = 5
 

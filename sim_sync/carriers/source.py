@@ -61,7 +61,7 @@ class RestCarrier:
                 park_after_seconds=settings.retry.park_after_seconds,
                 monotonic=monotonic,
             ),
-            connector.dialect,
+            replace(connector.dialect, longest_wait_seconds=settings.retry.max_wait_seconds),
             redactor,
             auth_keys=", ".join(settings.auth.keys_to_check()) or "the keys",
             now=now,

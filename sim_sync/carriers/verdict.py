@@ -4,14 +4,15 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sim_sync.carriers.dialect import Dialect, ErrorInBody
-from sim_sync.carriers.http_dates import retry_after_seconds
 from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.waits import requested_wait
 from sim_sync.core.errors import (
     AuthenticationFailed,
     CarrierUnavailable,
     ParkRequired,
     SimSyncError,
     Throttled,
+    TransientError,
     UnexpectedAnswer,
 )
 
@@ -28,21 +29,23 @@ def trouble_of(answer: Answer, dialect: Dialect, now: datetime, told: Callable[[
         return _slower(answer, dialect, now, told())
     in_body = dialect.error_in_body
     if in_body is not None and in_body.sign(answer) and (answer.status < 300 or in_body.denied(answer)):
-        return _told_in_body(answer, in_body, now, told())
+        return _told_in_body(answer, dialect, in_body, now, told())
     if dialect.credentials_expired(answer):
         return AuthenticationFailed(f"{told()}; the carrier refused the credentials: check `auth` in carriers.yaml")
     if 200 <= answer.status < 300:
         return None
-    return _told_by_status(answer, now, told())
+    return _told_by_status(answer, dialect, now, told())
 
 
 def hold_seconds_of(answer: Answer, dialect: Dialect, now: datetime) -> float | None:
-    """Return how long nobody may ask this carrier, where an answer says so: throttled, or a 5xx with `Retry-After`."""
+    """Return how long nobody may ask this carrier, where an answer says so: throttled, or a 5xx that names a wait."""
     if dialect.throttling.quota_gone(answer):
         return _quota_wait_seconds(answer, dialect, now)
     if dialect.throttling.is_told_by(answer):
-        return dialect.throttling.wait_seconds(answer, now)
-    return retry_after_seconds(answer.headers, now) if _passes_by_itself(answer.status) else None
+        return _bounded(dialect.throttling.wait_seconds(answer, now), dialect)
+    if not _passes_by_itself(answer.status):
+        return None
+    return _bounded(requested_wait(answer, now), dialect)
 
 
 def _slower(answer: Answer, dialect: Dialect, now: datetime, told: str) -> SimSyncError:
@@ -51,32 +54,47 @@ def _slower(answer: Answer, dialect: Dialect, now: datetime, told: str) -> SimSy
         return ParkRequired(
             f"{told}; the account's quota is used up and is there again in {wait:.0f} s", wait_seconds=wait
         )
-    return Throttled(told, retry_after_seconds=dialect.throttling.wait_seconds(answer, now))
+    return _transient(Throttled, told, dialect.throttling.wait_seconds(answer, now), dialect)
 
 
 def _quota_wait_seconds(answer: Answer, dialect: Dialect, now: datetime) -> float:
+    # When a quota returns is known from the vendor's documentation: only what this one answer says is bounded.
     returns = dialect.throttling.quota_returns(answer, now) or 0.0
-    return max(returns, dialect.throttling.wait_seconds(answer, now) or 0.0)
+    return max(returns, _bounded(dialect.throttling.wait_seconds(answer, now), dialect) or 0.0)
 
 
-def _told_in_body(answer: Answer, in_body: ErrorInBody, now: datetime, told: str) -> SimSyncError:
+def _told_in_body(answer: Answer, dialect: Dialect, in_body: ErrorInBody, now: datetime, told: str) -> SimSyncError:
     told = f"{told}, which tells an error"
     if in_body.denied(answer):
         return AuthenticationFailed(f"{told}: the carrier refused the credentials")
     if in_body.permanent(answer):
         return UnexpectedAnswer(f"{told}; expected a success")
-    return CarrierUnavailable(told, retry_after_seconds=retry_after_seconds(answer.headers, now))
+    return _transient(CarrierUnavailable, told, requested_wait(answer, now), dialect)
 
 
-def _told_by_status(answer: Answer, now: datetime, told: str) -> SimSyncError:
+def _told_by_status(answer: Answer, dialect: Dialect, now: datetime, told: str) -> SimSyncError:
     if _passes_by_itself(answer.status):
-        return CarrierUnavailable(told, retry_after_seconds=retry_after_seconds(answer.headers, now))
+        return _transient(CarrierUnavailable, told, requested_wait(answer, now), dialect)
     if answer.status in {401, 403}:
         return AuthenticationFailed(
             f"{told}; the carrier does not let these credentials list SIMs: check `auth` in carriers.yaml, and the "
             "rights of the account"
         )
     return UnexpectedAnswer(f"{told}; expected a success: check `base_url` and the account in carriers.yaml")
+
+
+def _transient(kind: type[TransientError], told: str, wait_seconds: float | None, dialect: Dialect) -> TransientError:
+    longest = dialect.longest_wait_seconds
+    if wait_seconds is not None and wait_seconds > longest:
+        told = (
+            f"{told}; it asks for a wait of {wait_seconds / 3600:,.0f} hours; it is tried again after "
+            f"{longest / 3600:,.4g} hours (retry.max_wait_seconds)"
+        )
+    return kind(told, retry_after_seconds=_bounded(wait_seconds, dialect))
+
+
+def _bounded(wait_seconds: float | None, dialect: Dialect) -> float | None:
+    return None if wait_seconds is None else min(wait_seconds, dialect.longest_wait_seconds)
 
 
 def _passes_by_itself(status: int) -> bool:

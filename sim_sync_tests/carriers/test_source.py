@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from sim_sync.carriers.dialect import Dialect, ErrorInBody, Throttling, body_says, seconds_left, told_retry_after
+from sim_sync.carriers.dialect import Dialect, ErrorInBody, Throttling, body_says, wait_header
 from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit, Retry, Timeouts
 from sim_sync.carriers.source import RestCarrier
@@ -69,6 +69,26 @@ def test_a_long_wait_gives_the_worker_back_and_a_later_request_is_held_as_long()
     assert time.waits == []
 
 
+def test_a_retry_after_that_is_a_point_in_time_is_waited_for() -> None:
+    time = MovingTime()
+    due = str(int(time.now().timestamp()) + 20)
+    with serving(in_turn(reply(429, headers={"Retry-After": due}), plain.page("1"))) as server:
+        plain.carrier(server.url, time).fetch_page({})
+    assert time.waits == [20.5]
+
+
+def test_a_wait_of_years_is_tried_again_after_the_longest_that_is_allowed() -> None:
+    time = MovingTime()
+    with serving(in_turn(reply(429, headers={"Retry-After": "1e8"}), plain.page("1"))) as server:
+        given = plain.settings(server.url, retry=Retry(max_wait_seconds=7200))
+        source = plain.carrier(server.url, time, given=given)
+        with pytest.raises(ParkRequired, match=r"asks for a wait of 27,778 hours.* 2 hours \(retry.max_wait") as caught:
+            source.fetch_page({})
+        assert caught.value.wait_seconds == 7200.5
+        time.advance(7200.5)
+        assert source.fetch_page({}).records == 1
+
+
 def test_a_retry_after_that_one_request_got_holds_those_of_every_thread() -> None:
     time = MovingTime()
     came: list[float] = []
@@ -127,8 +147,8 @@ def test_a_stop_is_heard_while_a_carrier_is_waited_for() -> None:
 
 def test_a_vendors_own_reset_header_is_obeyed() -> None:
     time = MovingTime()
-    dialect = Dialect(throttling=Throttling(waits=(told_retry_after, seconds_left("x-ratelimit-reset"))))
-    with serving(in_turn(reply(429, headers={"X-RateLimit-Reset": "17"}), plain.page("1"))) as server:
+    dialect = Dialect(throttling=Throttling(waits=(wait_header("X-Acme-Reset"),)))
+    with serving(in_turn(reply(429, headers={"X-Acme-Reset": "17"}), plain.page("1"))) as server:
         plain.carrier(server.url, time, of=plain.connector(dialect=dialect)).fetch_page({})
     assert time.waits == [17.5]
 

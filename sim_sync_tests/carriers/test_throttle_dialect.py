@@ -1,24 +1,20 @@
 """How carriers say "slower", "quota gone" and "this is an error", and what each answer then means."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sim_sync.carriers.dialect import (
     Dialect,
     ErrorInBody,
     Throttling,
-    WaitRule,
     body_says,
-    epoch_seconds,
-    seconds_left,
     seconds_to_next_month,
-    told_retry_after,
+    wait_header,
 )
 from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.verdict import hold_seconds_of, trouble_of
@@ -62,81 +58,27 @@ def trouble(given: Answer, dialect: Dialect = PLAIN) -> SimSyncError | None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
+    ("name", "headers", "seconds"),
     [
-        ({}, None),
-        ({"retry-after": "120"}, 120),
-        ({"retry-after": " 1.5 "}, 1.5),
-        ({"retry-after": "0"}, 0),
-        ({"retry-after": "Mon, 02 Mar 2026 02:01:00 GMT"}, 60),
-        ({"retry-after": "Monday, 02-Mar-26 02:01:00 GMT"}, 60),
-        ({"retry-after": "Mon Mar  2 02:01:00 2026"}, 60),
-        ({"retry-after": "Mon, 02 Mar 2026 01:00:00 GMT"}, 0),
-        # The carrier's clock is an hour ahead of ours.
-        ({"retry-after": "Mon, 02 Mar 2026 03:01:00 GMT", "date": "Mon, 02 Mar 2026 03:00:00 GMT"}, 60),
-        ({"retry-after": "Mon, 02 Mar 2026 02:01:00 GMT", "date": "no date"}, 60),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "-5"}, None),
-        ({"retry-after": "1e5"}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "9" * 400}, None),
-        ({"retry-after": "٣"}, None),
-        ({"retry-after": "Mon, 99 Foo 2026 99:99:99 GMT"}, None),
-        ({"retry-after": ""}, None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date_on_the_carriers_clock(headers: dict[str, str], seconds: float | None) -> None:
-    assert told_retry_after(answer(429, headers=headers), NOW) == seconds
-
-
-@given(st.integers(min_value=0, max_value=10**7), st.integers(min_value=-(10**6), max_value=10**6))
-def test_a_date_is_as_far_away_as_the_carrier_meant_it_whatever_our_clock_says(ahead: int, skew: int) -> None:
-    carriers_now = NOW + timedelta(seconds=skew)
-    headers = {
-        "date": format_datetime(carriers_now, usegmt=True),
-        "retry-after": format_datetime(carriers_now + timedelta(seconds=ahead), usegmt=True),
-    }
-    assert told_retry_after(answer(429, headers=headers), NOW) == ahead
-
-
-@pytest.mark.parametrize(
-    ("rule", "headers", "seconds"),
-    [
-        (seconds_left("x-ratelimit-reset"), {"x-ratelimit-reset": "17"}, 17),  # Telnyx
+        ("X-Soracom-Wait", {"x-soracom-wait": "42"}, 42),
+        ("X-Reset", {"x-reset": str(int(NOW.timestamp()) + 25)}, 25),
+        ("X-Reset", {"x-reset": str(int(NOW.timestamp()) - 25)}, 0),
         (
-            seconds_left("X-Soracom-Ratelimit-Seconds-Before-Refresh"),
-            {"x-soracom-ratelimit-seconds-before-refresh": "42"},
-            42,
-        ),
-        (seconds_left("x-ratelimit-reset"), {"x-ratelimit-reset": "never"}, None),
-        (seconds_left("x-ratelimit-reset"), {"x-ratelimit-reset": "nan"}, None),
-        (seconds_left("x-ratelimit-reset"), {}, None),
-        (epoch_seconds("x-ratelimit-reset"), {"x-ratelimit-reset": str(int(NOW.timestamp()) + 25)}, 25),  # Onomondo
-        (epoch_seconds("x-ratelimit-reset"), {"x-ratelimit-reset": str(int(NOW.timestamp()) - 25)}, 0),
-        (
-            epoch_seconds("x-ratelimit-reset"),
+            "X-Reset",
             {
-                "x-ratelimit-reset": str(int(NOW.timestamp()) + 3625),
+                "x-reset": str(int(NOW.timestamp()) + 3625),
                 "date": format_datetime(NOW + timedelta(hours=1), usegmt=True),
             },
             25,
         ),
-        (epoch_seconds("x-ratelimit-reset"), {}, None),
+        ("X-Reset", {"x-reset": "never"}, None),
+        ("X-Reset", {}, None),
     ],
 )
-def test_a_reset_header_is_seconds_left_or_a_time(
-    rule: WaitRule, headers: dict[str, str], seconds: float | None
+def test_a_header_of_the_vendors_own_is_seconds_left_or_a_time(
+    name: str, headers: dict[str, str], seconds: float | None
 ) -> None:
-    assert rule(answer(429, headers=headers), NOW) == seconds
-
-
-def test_the_longest_told_wait_counts_and_the_default_only_where_none_is_told() -> None:
-    telnyx = Throttling(waits=(told_retry_after, seconds_left("x-ratelimit-reset")), default_wait_seconds=10)
-    both = answer(429, headers={"retry-after": "30", "x-ratelimit-reset": "17"})
-    assert telnyx.wait_seconds(both, NOW) == 30
-    assert telnyx.wait_seconds(answer(429, headers={"x-ratelimit-reset": "3"}), NOW) == 3
-    assert telnyx.wait_seconds(answer(429), NOW) == 10
-    assert Throttling().wait_seconds(answer(429), NOW) is None
+    assert wait_header(name)(answer(429, headers=headers), NOW) == seconds
 
 
 @pytest.mark.parametrize(
@@ -189,6 +131,24 @@ def test_what_a_carrier_asks_for_is_in_the_error(status: int) -> None:
     found = trouble(answer(status, headers={"retry-after": "77"}))
     assert isinstance(found, TransientError)
     assert found.retry_after_seconds == 77
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_without_reason_is_bounded_and_the_error_says_so(status: int) -> None:
+    bounded = Dialect(longest_wait_seconds=86_400)
+    given = answer(status, headers={"retry-after": "1798761600000"})
+    found = trouble(given, bounded)
+    assert isinstance(found, TransientError)
+    assert found.retry_after_seconds == hold_seconds_of(given, bounded, NOW) == 86_400
+    assert "it asks for a wait of 7,318 hours; it is tried again after 24 hours (retry.max_wait_seconds)" in str(found)
+
+
+def test_a_quota_is_waited_for_as_its_documentation_says_whatever_wait_is_asked_for() -> None:
+    bounded = replace(EMNIFY, longest_wait_seconds=3600)
+    gone = answer(429, {"message": "monthly quota exceeded"}, {"retry-after": "1798761600000"})
+    found = trouble(gone, bounded)
+    assert isinstance(found, ParkRequired)
+    assert found.wait_seconds == (datetime(2026, 4, 1, tzinfo=UTC) - NOW).total_seconds()
 
 
 def test_statuses_of_a_vendor_mean_slower() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.dialect import Dialect, Throttling, seconds_left, told_retry_after
+from sim_sync.carriers.dialect import Dialect, Throttling, wait_header
 from sim_sync.carriers.logins import JsonLogin
 from sim_sync.carriers.messages import Ask
 from sim_sync.carriers.pagination import CursorInAnswer, InHeader, ToQuery
@@ -14,6 +14,7 @@ from sim_sync.carriers.paths import Lookup
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials
 from sim_sync.carriers.tokens import TokenAuth
+from sim_sync.carriers.waits import throttled_wait
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
 STATUSES = StatusWords(
@@ -120,6 +121,6 @@ CONNECTOR = Connector(
         statuses=STATUSES,
     ),
     dialect=Dialect(
-        throttling=Throttling(waits=(told_retry_after, seconds_left("X-Soracom-Ratelimit-Seconds-Before-Refresh")))
+        throttling=Throttling(waits=(throttled_wait, wait_header("X-Soracom-Ratelimit-Seconds-Before-Refresh")))
     ),
 )

@@ -4,7 +4,6 @@ from pydantic import SecretStr
 
 from sim_sync.carriers.auth import BearerAuth
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.dialect import Dialect, Throttling, seconds_left, told_retry_after
 from sim_sync.carriers.messages import Ask
 from sim_sync.carriers.pagination import InBody, PageNumber
 from sim_sync.carriers.records import RecordMap, list_at
@@ -75,6 +74,4 @@ CONNECTOR = Connector(
         statuses=STATUSES,
         ignored=frozenset({"record_type"}),
     ),
-    # The header tells seconds that are left, not a time.
-    dialect=Dialect(throttling=Throttling(waits=(told_retry_after, seconds_left("x-ratelimit-reset")))),
 )
