@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RELEASE_STAMP := $(VENV)/.release-tools
 
 # A venv of somebody else must not leak in, and Dagster's home is this folder unless you say otherwise.
 unexport VIRTUAL_ENV PYTHONHOME
@@ -11,10 +12,10 @@ export DAGSTER_HOME ?= $(CURDIR)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check format bench clean
+.PHONY: help run dev test test-fast coverage check format bench build audit clean
 
 help: ## list the jobs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt sim_sync/cli/dagster_command.py
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sim_sync needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ...")'
@@ -31,7 +32,14 @@ dev: $(STAMP) ## the same with the Dagster UI on 127.0.0.1:3000, sensor and sche
 	$(BIN)/python -m sim_sync dev
 
 test: $(STAMP) ## all tests, on SQLite and on a PostgreSQL that they start themselves
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-fast: $(STAMP) ## the tests without those that start real Dagster or real processes
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)
+
+coverage: $(STAMP) ## the same with branch coverage, and its floor
+	@mkdir -p build/coverage
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --cov --cov-report=term
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -46,5 +54,18 @@ format: $(STAMP) ## bring the code into its format
 bench: $(STAMP) ## the figures to reach beside the figures of this machine
 	$(BIN)/python -m sim_sync_tests.bench
 
+$(RELEASE_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,release]'
+	@touch $@
+
+build: $(RELEASE_STAMP) ## wheel and source archive in dist/, checked, and the wheel tried out from an empty folder
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+	SIM_SYNC_WHEEL="$$(ls dist/*.whl)" $(BIN)/python -m pytest sim_sync_tests/acceptance/test_installed_package.py
+
+audit: $(RELEASE_STAMP) ## known vulnerabilities of the pinned versions, as PyPI lists them
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
+
 clean: ## remove the environment and what the demonstration wrote
-	rm -rf $(VENV) .sim_sync logs build *.egg-info .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) .sim_sync logs build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> "subproc
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the sources and without the network."""
+    """The wheel that `SIM_SYNC_WHEEL` names, or else one built from a copy of the sources, without the network."""
+    if given := os.environ.get("SIM_SYNC_WHEEL"):
+        return (PROJECT / given).resolve(strict=True)
     tree = tmp_path_factory.mktemp("tree")
     for name in _SOURCES:
         source = PROJECT / name
@@ -106,6 +109,11 @@ def test_the_installed_command_is_of_the_installed_package(installed: Installed)
         env=installed.environment,
     )
     assert Path(where.stdout.strip()) == installed.package / "sim_sync" / "__init__.py"
+
+
+def test_the_version_is_written_in_one_place(wheel: Path) -> None:
+    assert wheel.name.split("-")[1] == __version__
+    assert "version" not in tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 
 
 def test_the_wheel_holds_the_package_and_not_its_tests(package: Path) -> None:
