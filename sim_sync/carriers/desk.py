@@ -11,6 +11,7 @@ from sim_sync.carriers.dialect import Dialect
 from sim_sync.carriers.http import HttpClient
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.secrets import Redactor
+from sim_sync.carriers.signs import refuses_a_login
 from sim_sync.carriers.throttle import Turnstile
 from sim_sync.carriers.verdict import hold_seconds_of, trouble_of
 from sim_sync.core.errors import AuthenticationFailed, SimSyncError
@@ -43,6 +44,7 @@ class CarrierDesk:
         self._elsewhere: dict[str, HttpClient] = {}
         self._elsewhere_lock = threading.Lock()
         self._held = threading.local()
+        self._accepted: Mapping[str, str] | None = None
 
     def ask(self, ask: Ask, auth: Authorizer) -> tuple[Answer, SimSyncError | None]:
         """Send one request with its credentials, renewed once where the carrier refuses them.
@@ -51,17 +53,30 @@ class CarrierDesk:
         """
         credentials = auth.headers(self)
         answer = self._send(self._http, ask, credentials)
-        if self._dialect.credentials_expired(answer):
-            fresh = auth.renewed(credentials, self)
-            if fresh is not None:
-                answer = self._send(self._http, ask, fresh)
-        return answer, self._trouble(self._http, ask, answer)
+        fresh = auth.renewed(credentials, self) if self._have_expired(credentials, answer) else None
+        if fresh is not None:
+            credentials, answer = fresh, self._send(self._http, ask, fresh)
+        trouble = self._trouble(self._http, ask, answer)
+        if trouble is None:
+            self._accepted = credentials
+        if fresh is not None and isinstance(trouble, AuthenticationFailed):
+            trouble = AuthenticationFailed(f"{trouble}; a fresh login did not help")
+        return answer, trouble
+
+    def _have_expired(self, credentials: Mapping[str, str], answer: Answer) -> bool:
+        if self._dialect.throttling.is_told_by(answer):
+            return False
+        # The same object, not an equal one: of a token that was never good, a fresh one is not better.
+        were_good = credentials is self._accepted
+        is_perhaps = were_good and self._dialect.credentials_may_have_expired(answer)
+        return is_perhaps or self._dialect.credentials_expired(answer)
 
     def log_in(self, ask: Ask, headers: Mapping[str, str] | None = None) -> Answer:
         """See `Desk`."""
         http, ask = self._place_of(ask)
         answer = self._send(http, ask, headers or {})
-        if answer.status in _LOGIN_REFUSED and not self._dialect.throttling.is_told_by(answer):
+        is_refused = answer.status in _LOGIN_REFUSED or refuses_a_login(answer)
+        if is_refused and not self._dialect.throttling.is_told_by(answer):
             raise AuthenticationFailed(
                 f"{http.told(ask, answer)}; the carrier refused the login: check {self._auth_keys} under `auth` in "
                 "carriers.yaml"

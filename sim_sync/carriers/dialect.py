@@ -10,6 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.paths import lookup_of
+from sim_sync.carriers.signs import (
+    asks_to_slow_down,
+    denies_access,
+    documents_an_error,
+    may_be_an_expired_login,
+    says_that_login_expired,
+)
 from sim_sync.carriers.wait_forms import seconds_until
 from sim_sync.carriers.waits import carriers_now, throttled_wait
 
@@ -54,9 +61,10 @@ def seconds_to_next_month(_answer: Answer, now: datetime) -> float:
 class Throttling:
     """How a carrier says: slower.
 
-    `statuses` always mean it; `told` finds it in the body of any answer, a 200 too. The longest wait that a rule of
-    `waits` reads counts, and `default_wait_seconds` where none does. `quota_gone` tells an empty account from a fast
-    one among the throttled answers: it parks for `quota_returns` seconds.
+    `statuses` always mean it, and so does what `signs.asks_to_slow_down` knows; `told` finds it in the vendor's own way
+    in the body of any answer, a 200 too. The longest wait that a rule of `waits` reads counts, and
+    `default_wait_seconds` where none does. `quota_gone` tells an empty account from a fast one among the throttled
+    answers: it parks for `quota_returns` seconds.
     """
 
     statuses: frozenset[int] = frozenset({429})
@@ -68,7 +76,8 @@ class Throttling:
 
     def is_told_by(self, answer: Answer) -> bool:
         """Return whether an answer means: slower."""
-        return answer.status in self.statuses or self.told(answer) or self.quota_gone(answer)
+        is_plain = answer.status in self.statuses or asks_to_slow_down(answer)
+        return is_plain or self.told(answer) or self.quota_gone(answer)
 
     def wait_seconds(self, answer: Answer, now: datetime) -> float | None:
         """Return the wait that a throttled answer asks for; None where neither it nor the vendor's page says."""
@@ -94,8 +103,10 @@ class Dialect:
     """All that a carrier says in its own way. The defaults are HTTP's."""
 
     throttling: Throttling = Throttling()
-    error_in_body: ErrorInBody | None = None
+    error_in_body: ErrorInBody | None = ErrorInBody(sign=documents_an_error, denied=denies_access)
     #: The credentials on the request have run out: log in again, once.
-    credentials_expired: Sign = lambda answer: answer.status == 401
+    credentials_expired: Sign = says_that_login_expired
+    #: The same, if the carrier has taken these very credentials before.
+    credentials_may_have_expired: Sign = may_be_an_expired_login
     #: No wait that an answer names is longer (`retry.max_wait_seconds`).
     longest_wait_seconds: float = math.inf

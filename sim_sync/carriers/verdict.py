@@ -80,6 +80,8 @@ def _told_by_status(answer: Answer, dialect: Dialect, now: datetime, told: str) 
             f"{told}; the carrier does not let these credentials list SIMs: check `auth` in carriers.yaml, and the "
             "rights of the account"
         )
+    if answer.status == 407:
+        return UnexpectedAnswer(f"{told}; a proxy on the way asks for credentials, which are never sent to one")
     return UnexpectedAnswer(f"{told}; expected a success: check `base_url` and the account in carriers.yaml")
 
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from itertools import islice
+from datetime import UTC, datetime
 from typing import Any
 
+from sim_sync.carriers.documents import members
 from sim_sync.carriers.http_dates import http_date
 from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.wait_forms import seconds_until
@@ -23,10 +23,8 @@ _WAIT_MEMBER = re.compile(
     r"(?:retry(?:after|at|delay)(?:in)?|retryin|wait(?:time)?)(ms|millis|milliseconds)?(?:s|secs?|seconds)?"
 )
 _NO_LETTER = re.compile(r"[^a-z]")
-#: An error document is small; in a larger one no wait is looked for beyond this.
-_MOST_MEMBERS = 1000
-_DEEPEST = 6
 _MILLISECOND = 0.001
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def requested_wait(answer: Answer, now: datetime) -> float | None:
@@ -36,6 +34,11 @@ def requested_wait(answer: Answer, now: datetime) -> float | None:
     """
     theirs = carriers_now(answer, now)
     return max([*_asked_in_headers(answer.headers, theirs), *_asked_in_body(answer.body, theirs)], default=None)
+
+
+def asks_for_a_wait(answer: Answer) -> bool:
+    """Return whether an answer asks to wait, however long."""
+    return requested_wait(answer, _ANY_TIME) is not None
 
 
 def throttled_wait(answer: Answer, now: datetime) -> float | None:
@@ -62,7 +65,7 @@ def _asked_in_headers(headers: Mapping[str, str], now: datetime) -> Iterator[flo
 
 
 def _asked_in_body(body: Any, now: datetime) -> Iterator[float]:
-    for key, value in _members(body):
+    for key, value in members(body):
         if found := _WAIT_MEMBER.fullmatch(_NO_LETTER.sub("", key.lower())):
             yield from _seconds_of(value, now, in_milliseconds=bool(found[1]))
 
@@ -93,19 +96,3 @@ def _is_none_left(text: str) -> bool:
         return float(text) <= 0
     except ValueError:
         return False
-
-
-def _members(body: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the members of a document and of what is in it, level by level, a bounded number of them."""
-    level, left = [body], _MOST_MEMBERS
-    for _ in range(_DEEPEST):
-        found = list(islice((member for value in level for member in _children(value)), left))
-        yield from ((key, value) for key, value in found if key is not None)
-        level, left = [value for _, value in found], left - len(found)
-
-
-def _children(value: Any) -> Iterator[tuple[str | None, Any]]:
-    if isinstance(value, Mapping):
-        yield from ((str(key), member) for key, member in value.items())
-    elif isinstance(value, list):
-        yield from ((None, member) for member in value)

@@ -157,6 +157,66 @@ def test_a_403_is_no_reason_to_log_in_again() -> None:
     assert account.logins == 1
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        reply(403, {"error": "token no longer good"}),
+        reply(403),
+        reply(498, {"error": "Invalid Token"}),
+        reply(400, {"errorCode": "SESSION_EXPIRED", "message": "Your session has expired"}),
+        reply(400, {}, {"WWW-Authenticate": 'Bearer error="invalid_token"'}),
+        reply(200, {"error": "token expired"}),
+        reply(200, {"success": False, "code": 401}),
+    ],
+)
+def test_a_token_that_was_good_is_renewed_however_the_carrier_says_that_it_ran_out(refused: bytes) -> None:
+    time = MovingTime()
+    account = Account(sims=in_turn(plain.page("1"), refused, plain.page("2"), refused, plain.page("3")))
+    with serving(account) as server:
+        source = carrier(server.url, time)
+        assert [source.fetch_page({}).sims[0].sim_id for _ in range(3)] == ["1", "2", "3"]
+    assert account.logins == 3
+    assert time.waits == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_was_good_is_renewed_once_and_then_the_refusal_is_final(status: int) -> None:
+    account = Account(sims=in_turn(plain.page("1"), reply(status, {"message": "no rights"})))
+    with serving(account) as server:
+        source = carrier(server.url, MovingTime())
+        source.fetch_page({})
+        with pytest.raises(AuthenticationFailed, match="a fresh login did not help"):
+            source.fetch_page({})
+        assert (account.logins, len(server.asked("/v1/sims"))) == (2, 3)
+
+
+def test_a_throttled_refusal_does_not_cost_a_login() -> None:
+    time = MovingTime()
+    account = Account(sims=in_turn(plain.page("1"), reply(403, {}, {"Retry-After": "20"}), plain.page("2")))
+    with serving(account) as server:
+        source = carrier(server.url, time)
+        source.fetch_page({})
+        assert source.fetch_page({}).effort.throttled_seconds == 20.5
+    assert account.logins == 1
+    assert time.waits == [20.5]
+
+
+def test_a_login_that_is_throttled_by_a_403_is_ridden_out() -> None:
+    account, time = Account(login=in_turn(reply(403, {"error": "rate limit exceeded"}), REFUSED)), MovingTime()
+    with serving(account) as server, pytest.raises(AuthenticationFailed, match="refused the login"):
+        carrier(server.url, time).fetch_page({})
+    assert time.waits == [1.5]
+
+
+@pytest.mark.parametrize(("error", "logins"), [("invalid_client", 1), ("temporarily_unavailable", 8)])
+def test_a_login_that_is_refused_by_the_body_of_a_success_is_not_repeated(error: str, logins: int) -> None:
+    account = Account(login=in_turn(reply(200, {"error": error})))
+    with serving(account) as server:
+        with pytest.raises(AuthenticationFailed if logins == 1 else ParkRequired, match=error):
+            carrier(server.url, MovingTime()).fetch_page({})
+        assert len(server.received) == logins
+
+
 def test_a_storm_of_401s_from_many_threads_causes_one_login() -> None:
     together = threading.Barrier(8)
 

@@ -13,6 +13,7 @@ from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit, Retry, Timeouts
 from sim_sync.carriers.source import RestCarrier
 from sim_sync.core.errors import (
+    AuthenticationFailed,
     CursorRejected,
     ForeignOrigin,
     ParkRequired,
@@ -162,6 +163,31 @@ def test_a_success_that_tells_an_error_is_no_empty_page() -> None:
     assert page.records == 1
     assert time.waits == [1.5]
     assert "backend away" in (page.effort.last_error or "")
+
+
+@pytest.mark.parametrize(
+    "given", [reply(403, {"error": "slow down"}, {"Retry-After": "20"}), reply(403, raw=b"Over QPS")]
+)
+def test_a_403_that_means_slower_is_ridden_out(given: bytes) -> None:
+    time = MovingTime()
+    with serving(in_turn(given, plain.page("1"))) as server:
+        page = plain.carrier(server.url, time).fetch_page({})
+    assert (page.records, page.effort.retries) == (1, 1)
+    assert time.waits == [20.5 if b"Retry-After" in given else 1.5]
+
+
+@pytest.mark.parametrize("body", [{"error": "backend away", "sims": []}, {"success": False, "sims": [], "next": None}])
+def test_an_error_document_is_no_empty_page_even_where_no_dialect_says_so(body: Any) -> None:
+    time = MovingTime()
+    with serving(in_turn(reply(200, body), plain.page("1"))) as server:
+        assert plain.carrier(server.url, time).fetch_page({}).records == 1
+    assert time.waits == [1.5]
+
+
+def test_an_error_document_that_refuses_the_credentials_is_final() -> None:
+    with serving(in_turn(reply(200, {"error": "Invalid API key"}))) as server, pytest.raises(AuthenticationFailed):
+        plain.carrier(server.url, MovingTime()).fetch_page({})
+    assert len(server.received) == 1
 
 
 def test_a_quota_that_is_gone_parks_instead_of_knocking() -> None:
