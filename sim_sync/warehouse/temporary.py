@@ -1,4 +1,8 @@
-"""Temporary tables of one transaction, and the lock under which loading and comparing a carrier exclude each other."""
+"""Temporary tables of one transaction, and the rules under which a carrier is loaded and compared.
+
+One at a time for each carrier, and every join grows with the rows and not with their square, whatever the database
+believes about their number: the tables have just been filled, so its statistics are missing or of another time.
+"""
 
 import zlib
 from collections.abc import Sequence
@@ -10,7 +14,10 @@ _ADVISORY_LOCK = 7_461_747
 
 
 def temporary_table(name: str, *columns: str, key: Sequence[str]) -> sa.Table:
-    """Return a temporary table of text columns, to be created and dropped within one transaction."""
+    """Return a temporary table of text columns, to be created and dropped within one transaction.
+
+    SQLite joins by looking up keys: a column that others are joined to is in `key` or has an index.
+    """
     return sa.Table(
         name,
         sa.MetaData(),
@@ -34,3 +41,13 @@ def lock_comparison(connection: sa.Connection, carrier: str) -> None:
     if connection.dialect.name == "postgresql":
         number = zlib.crc32(carrier.encode()) - 2**31
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK, number)))
+        _refuse_nested_loops(connection)
+
+
+def _refuse_nested_loops(connection: sa.Connection) -> None:
+    """Have PostgreSQL join by hash or by order until the transaction ends.
+
+    Where it takes a table for empty, a nested loop seems to cost nothing, and reads all of it once a row. All joins
+    here are equalities of whole columns, so there is always another way.
+    """
+    connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
