@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from sim_sync.carriers.pacing import Traffic
 from sim_sync.core.errors import ConfigError, Problem, TransientError
+from sim_sync.private_files import FILE_MODE, make_private_file, make_private_folder
 
 #: Names the folder of sim_sync's own files; `.sim_sync` in the current folder without it.
 STATE_DIR_VARIABLE = "SIM_SYNC_STATE_DIR"
@@ -93,6 +94,8 @@ class SharedTraffic:
                     _write(connection, traffic)
                 connection.execute("COMMIT")
                 return outcome
+        except OSError as error:
+            raise TransientError(f"the shared rate limit in {self._path} cannot be kept: {error.strerror}") from None
         except sqlite3.Error as error:
             if not isinstance(error, sqlite3.OperationalError):  # no database (any more): a power cut, a stray file
                 self._path.unlink(missing_ok=True)
@@ -103,7 +106,8 @@ class SharedTraffic:
         self._make_folder()
         for number in range(slots):
             # A lock of the operating system, never a marker file: it ends with the process that holds it.
-            lock = FileLock(self._folder / f"{self._name}.{number}.lock", thread_local=False, fallback_to_soft=False)
+            place = self._folder / f"{self._name}.{number}.lock"
+            lock = FileLock(place, mode=FILE_MODE, thread_local=False, fallback_to_soft=False)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -114,6 +118,7 @@ class SharedTraffic:
         return None
 
     def _connect(self) -> sqlite3.Connection:
+        make_private_file(self._path)
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
         # After a power cut the limit starts afresh, and that is right: nothing has been sent for a while.
         connection.execute("PRAGMA synchronous=OFF")
@@ -121,7 +126,7 @@ class SharedTraffic:
 
     def _make_folder(self) -> None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._folder)
         except OSError as error:
             expected = "a folder that can be written, for limits that processes share"
             found = f"{self._folder}: {error.strerror}"

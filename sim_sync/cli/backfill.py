@@ -4,20 +4,19 @@ The runs are in the Dagster instance like any other, so the UI shows them, and i
 what it left.
 """
 
-import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
+from sim_sync.cli.dagster_home import chosen_dagster_home
 from sim_sync.cli.exit_codes import ExitCode, exit_code_of, worst_of
 from sim_sync.cli.output import complain, say
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
-from sim_sync.core.errors import ConfigError, InputError, Problem, SimSyncError
+from sim_sync.core.errors import ConfigError, Problem, SimSyncError
 from sim_sync.core.session import Session, State
 from sim_sync.warehouse import Warehouse, open_warehouse
 
@@ -48,11 +47,11 @@ def _chosen(config: Config, carriers: Sequence[str], *, every: bool) -> Sequence
 
 def _backfill_one(config: Config, carrier: str, *, restart: bool, max_pages: int | None) -> ExitCode:
     warehouse = open_warehouse(config.warehouse_url)
-    _choose_dagster_home()
-    from sim_sync.definitions import reconcile_carrier
-    from sim_sync.defs.launch import run_in_this_process
+    with chosen_dagster_home(), _progress_told(warehouse, carrier):
+        # They import Dagster, which looks at its home.
+        from sim_sync.definitions import reconcile_carrier
+        from sim_sync.defs.launch import run_in_this_process
 
-    with _progress_told(warehouse, carrier):
         ended = run_in_this_process(reconcile_carrier, carrier, restart=restart, max_pages=max_pages)
     latest = warehouse.sessions.latest_sessions([carrier])
     session = latest[0] if latest else None
@@ -112,33 +111,6 @@ def _signals_passed_on(running: dict[str, "subprocess.Popen[bytes]"]) -> Iterato
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _choose_dagster_home() -> None:
-    """Point Dagster at a home that lasts: the one in the environment, this folder if it is one, or one of our own.
-
-    Raises:
-        InputError: the one in the environment cannot be used.
-    """
-    if given := os.environ.get("DAGSTER_HOME"):
-        _require_home(Path(given))
-        return
-    home = Path.cwd()
-    if not (home / "dagster.yaml").exists():
-        home = home / ".sim_sync" / "dagster_home"
-        home.mkdir(parents=True, exist_ok=True)
-        settings = home / "dagster.yaml"
-        if not settings.exists():
-            settings.write_text("telemetry: {enabled: false}\n", encoding="utf-8")
-    os.environ["DAGSTER_HOME"] = str(home)
-
-
-def _require_home(home: Path) -> None:
-    if not (home.is_absolute() and home.is_dir() and os.access(home, os.W_OK)):
-        raise InputError(
-            f"DAGSTER_HOME is {home}, but Dagster needs the absolute path of a folder that this user may write; "
-            "set it to one, or unset it"
-        )
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from sim_sync.cli.place import (
 from sim_sync.config import load_config
 from sim_sync.core.errors import SimSyncError
 from sim_sync.core.session import Session, State
+from sim_sync.private_files import opened_privately, private_by_default
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.options import MountOptions
 from sim_sync.warehouse import Warehouse, open_warehouse
@@ -49,7 +50,7 @@ class DemonstrationFailed(SimSyncError):
 def run_demo(root: Path) -> ExitCode:
     """Do the main job end to end, and return whether its figures are the known ones."""
     require_project_folder(root)
-    with locked(root), _environment(root):
+    with locked(root), _environment(root), private_by_default():
         require_simulated(root)
         say(f"1. The simulated carrier starts, with {SIMULATED_SIMS:,} SIMs.")
         mount = MountOptions(sims=SIMULATED_SIMS, latency_ms=_PAGE_LATENCY_MS)
@@ -87,7 +88,7 @@ def _sync_until_killed(root: Path, simulator: RunningSimulator, warehouse: Wareh
     left_over = warehouse.sessions.open_session_of(SIMULATED_CARRIER)
     log_path = root / ".sim_sync" / "demo-sync.log"
     command = [sys.executable, "-m", "sim_sync", "backfill", SIMULATED_CARRIER, "--restart"]
-    with log_path.open("wb") as log, guarded(command, cwd=root, log=log) as sync:
+    with opened_privately(log_path, "wb") as log, guarded(command, cwd=root, log=log) as sync:
 
         def far_enough() -> Session | None:
             if sync.poll() is not None:
@@ -111,7 +112,7 @@ def _wait_for_the_end(root: Path, warehouse: Warehouse, killed: Killed) -> Sessi
     session_id = killed.session.session_id
     log_path = root / ".sim_sync" / "demo-daemon.log"
     command = [sys.executable, "-m", "dagster._daemon", "run", "-w", "workspace.yaml"]
-    with log_path.open("wb") as log, guarded(command, cwd=root, log=log):
+    with opened_privately(log_path, "wb") as log, guarded(command, cwd=root, log=log):
         say("3. Dagster's daemon starts. Nobody restarts anything: its sensor looks for dead syncs.")
 
         def resumed() -> Session | None:

@@ -16,6 +16,7 @@ from sim_sync.cli.output import say
 from sim_sync.cli.place import SIMULATED_CARRIER, SIMULATED_SIMS, locked, require_project_folder
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError, SimSyncError
+from sim_sync.private_files import private_by_default
 from sim_sync.simulator.control import running_simulator
 from sim_sync.simulator.options import LOOPBACK, MountOptions
 
@@ -27,7 +28,7 @@ def run_dev(root: Path, *, port: int) -> ExitCode:
     """Serve the UI on 127.0.0.1 until it is told to end."""
     require_project_folder(root)
     config = load_config()
-    with locked(root), ExitStack() as stack:
+    with locked(root), private_by_default(), ExitStack() as stack:
         _require_free(port, "the UI", "take another one: `sim-sync dev --port N`")
         simulator_port = _simulator_port(config)
         if simulator_port is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sim_sync.config import load_config
 from sim_sync.core.errors import ConfigError, InputError, Problem
+from sim_sync.private_files import make_private_folder, opened_privately
 
 #: The carrier of the shipped `carriers.yaml`, and the variable that says where its simulator listens.
 SIMULATED_CARRIER = "simulated-eu"
@@ -23,18 +24,17 @@ def locked(root: Path) -> Iterator[None]:
         InputError: somebody else works here.
     """
     place = root / ".sim_sync"
-    place.mkdir(exist_ok=True)
-    with (place / "lock").open("a+") as lock:
+    make_private_folder(place)
+    with opened_privately(place / "lock", "r+b") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
+            holder = lock.read().decode("ascii", "replace").strip() or "unknown"
             raise InputError(
                 f"`make run` or `make dev` is at work in this folder already (process {holder}); end it first"
             ) from None
         lock.truncate(0)
-        lock.write(str(os.getpid()))
+        lock.write(b"%d" % os.getpid())
         lock.flush()
         yield
 

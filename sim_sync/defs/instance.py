@@ -12,6 +12,7 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from sim_sync.core.errors import InputError
+from sim_sync.private_files import FILE_MODE, make_private_folder
 
 #: Making the databases takes a second or two.
 _PATIENCE_SECONDS = 120.0
@@ -42,5 +43,5 @@ def _alone(home: str) -> AbstractContextManager[object]:
     if not Path(home).is_absolute():
         return nullcontext()
     folder = Path(home) / ".sim_sync"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / "dagster.lock", timeout=_PATIENCE_SECONDS)
+    make_private_folder(folder)
+    return FileLock(folder / "dagster.lock", mode=FILE_MODE, timeout=_PATIENCE_SECONDS)

@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.pages import canonical_json
 from sim_sync.warehouse.failures import told_as_ours
+from sim_sync.warehouse.sqlite_files import make_sqlite_file, sqlite_file
 from sim_sync.warehouse.tables import UtcDateTime
 
 _SQLITE = frozenset({"sqlite", "sqlite+pysqlite"})
@@ -55,7 +55,7 @@ def open_engine(
     Raises:
         ConfigError: the URL is of neither database, or cannot be used. Its text never contains the password.
     """
-    parsed = _warehouse_url(url)
+    parsed = warehouse_url(url)
     if parsed.drivername in _SQLITE:
         return _open_sqlite(parsed, lock_seconds)
     return _open_postgresql(parsed, frozen_seconds)
@@ -78,7 +78,12 @@ def parse_url(url: str) -> sa.URL:
     return parsed.difference_update_query(["password"]).set(password=password)
 
 
-def _warehouse_url(url: str) -> sa.URL:
+def warehouse_url(url: str) -> sa.URL:
+    """Return the URL of a warehouse.
+
+    Raises:
+        ConfigError: it is no URL, or of neither database.
+    """
     try:
         parsed = parse_url(url)
     except ValueError:
@@ -105,8 +110,8 @@ def _open_postgresql(url: sa.URL, frozen_seconds: float) -> sa.Engine:
 
 
 def _open_sqlite(url: sa.URL, lock_seconds: float) -> sa.Engine:
-    if url.database and url.database != ":memory:" and not url.database.startswith("file:"):
-        _create_folder(Path(url.database).absolute().parent)
+    if (path := sqlite_file(url)) is not None:
+        make_sqlite_file(path)
     engine = sa.create_engine(url, json_serializer=canonical_json, connect_args={"timeout": lock_seconds})
 
     @sa.event.listens_for(engine, "connect")
@@ -142,14 +147,6 @@ def _switch_to_wal(connection: Any) -> None:
         else:
             return
     connection.execute("PRAGMA journal_mode=WAL")
-
-
-def _create_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        expected = "a folder that can be created"
-        raise ConfigError([Problem("warehouse", str(folder), expected, str(problem.strerror))]) from None
 
 
 @contextmanager

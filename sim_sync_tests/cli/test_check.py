@@ -18,8 +18,9 @@ def test_a_sound_place_is_told_and_exits_with_0(desk: Desk, simulator: Simulator
 
 def test_check_writes_nothing(desk: Desk, simulator: SimulatorServer) -> None:
     desk.write_carriers(acme=an_account(simulator.url))
+    before = sorted(desk.folder.rglob("*"))
     desk.type_in("check")
-    assert not (desk.folder / ".sim_sync" / "warehouse.db").exists()
+    assert sorted(desk.folder.rglob("*")) == before
 
 
 def test_one_page_of_each_carrier_is_fetched(desk: Desk, simulator: SimulatorServer) -> None:
