@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sim_sync.core.pages import Cursor
-from sim_sync.core.session import Session, State
+from sim_sync.core.session import Process, Session, State
 
 
 class Trigger(StrEnum):
@@ -18,15 +18,6 @@ class Trigger(StrEnum):
     SENSOR = "sensor"
     NIGHTLY = "nightly"
     OPERATOR = "operator"
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """The operating-system process behind an owner: enough to tell on its own host whether it still lives."""
-
-    host: str
-    pid: int
-    started: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,17 @@
-"""The life of a session: its states, the events that move it, and the one table of legal transitions.
+"""The life of a session: its states, the events that move it, the one table of legal transitions, and what is stored.
 
-A session is one complete walk over a carrier, over as many runs as it takes. Who may take one over is decided in
-`opening`; how pages move it forward is in `sync`.
+A session is one complete walk over a carrier, over as many runs as it takes. What each event does to it is in
+`session_events`, who may still write to it in `claims`, who may take it over in `opening`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
 from sim_sync.core.errors import IllegalTransition
-from sim_sync.core.pages import Cursor
+from sim_sync.core.pages import Cursor, Effort
 
 
 class State(StrEnum):
@@ -30,6 +30,8 @@ class Event(StrEnum):
     """What can happen to a session. Each is something real: a commit, a death, a person."""
 
     PAGE_COMMITTED = "page committed"
+    WALK_RESTARTED = "walk restarted"
+    LEASE_RENEWED = "lease renewed"
     OWNER_LOST = "owner lost"
     STOPPED_BY_MACHINE = "stopped by the machine"
     WAIT_TOO_LONG = "wait too long"
@@ -49,6 +51,11 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.RUNNING, Event.PAGE_COMMITTED): State.RUNNING,
         # The pause arrived while a page was in hand: the page is committed, the pause stays.
         (State.PAUSED, Event.PAGE_COMMITTED): State.PAUSED,
+        # The carrier no longer takes the cursor: the walk goes back to its first page, in the same session.
+        (State.RUNNING, Event.WALK_RESTARTED): State.RUNNING,
+        (State.PAUSED, Event.WALK_RESTARTED): State.PAUSED,
+        # The owner is at work on a page that takes long.
+        (State.RUNNING, Event.LEASE_RENEWED): State.RUNNING,
         # The owner's process is gone, its run is over, or its lease ran out (kill -9, power cut, host lost).
         (State.RUNNING, Event.OWNER_LOST): State.INTERRUPTED,
         # SIGTERM of a deploy, or the page or time budget of the run is used up.
@@ -70,6 +77,8 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         # A new run takes the lease and raises the fence.
         (State.INTERRUPTED, Event.TAKEN_OVER): State.RUNNING,
         (State.PARKED, Event.TAKEN_OVER): State.RUNNING,
+        # An op's retry of the same run: the new attempt raises the fence over the one that ended without a word.
+        (State.RUNNING, Event.TAKEN_OVER): State.RUNNING,
         # Only an operator or the nightly run does this.
         (State.FAILED, Event.TAKEN_OVER): State.RUNNING,
         # `sim-sync resume`: the session may be taken over again, by the sensor or by the person's own run.
@@ -104,6 +113,15 @@ class SweepState(StrEnum):
     HELD = "held"
     REJECTED = "rejected"
     SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The operating-system process behind an owner: enough to tell on its own host whether it still lives."""
+
+    host: str
+    pid: int
+    started: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +182,48 @@ class Session:
     def walked_to_the_end(self) -> bool:
         """Whether the carrier has given its end signal."""
         return self.cursor is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionInternals:
+    """One row of `session_internals`: what sim_sync remembers about a session for itself."""
+
+    lease_seconds: float
+    owner_host: str | None = None
+    owner_pid: int | None = None
+    owner_started: str | None = None
+    carrier_total: int | None = None
+    pace_seconds: float | None = None
+    walk_restarts: int = 0
+    #: Distinct SIMs of the whole walk, counted when it was closed.
+    sims_seen: int | None = None
+    #: The cursor whose page was committed last: how a lost acknowledgement is told from a page that was never written.
+    last_cursor_digest: str | None = None
+
+    @property
+    def process(self) -> Process | None:
+        """The operating-system process of the last owner."""
+        if self.owner_host is None or self.owner_pid is None:
+            return None
+        return Process(self.owner_host, self.owner_pid, self.owner_started or "")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """All that is stored about one session: what an event changes as a whole."""
+
+    session: Session
+    internals: SessionInternals
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """How an owner gives its lease back: by which event, why, for how long, and what a page has cost that did not come.
+
+    `wait_seconds` says when a parked session is due; `None` where it does not wait.
+    """
+
+    event: Event
+    error: str | None = None
+    wait_seconds: float | None = None
+    effort: Effort = field(default_factory=Effort)

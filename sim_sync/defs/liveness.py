@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from sim_sync.core.opening import Process
+from sim_sync.core.session import Process
 from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, PROCESS_TAG
 from sim_sync.defs.runs import process_from_text
 from sim_sync.warehouse import Warehouse

@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from sim_sync.core.opening import Process, Trigger
+from sim_sync.core.opening import Trigger
+from sim_sync.core.session import Process
 from sim_sync.defs.partitions import CARRIER_TAG, PROCESS_TAG, SESSION_TAG
 from sim_sync.worker.processes import this_process
 

@@ -1,42 +1,18 @@
-"""Rows of `sync_sessions` and their notes: reading, locking and writing them. Decisions are in core."""
+"""Rows of `sync_sessions` and `session_internals`: reading, locking and writing them. What they become is in core."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from sim_sync.core.errors import Fenced
-from sim_sync.core.opening import Process
-from sim_sync.core.session import FINAL_STATES, Claim, Session, State, SweepState
+from sim_sync.core.session import FINAL_STATES, Session, SessionInternals, SessionRecord, State, SweepState
 from sim_sync.warehouse.engine import utc_now
 from sim_sync.warehouse.tables import UtcDateTime, inventory_sims, session_internals, sync_sessions, walk_cursors
 
 _OPEN = sync_sessions.c.state.not_in([state.value for state in FINAL_STATES])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notes:
-    """What sim_sync writes down for itself about a session (`session_internals`)."""
-
-    lease_seconds: float
-    owner_host: str | None = None
-    owner_pid: int | None = None
-    owner_started: str | None = None
-    carrier_total: int | None = None
-    pace_seconds: float | None = None
-    walk_restarts: int = 0
-    #: Distinct SIMs of the whole walk, counted when it was closed.
-    sims_seen: int | None = None
-
-    @property
-    def process(self) -> Process | None:
-        """The operating-system process of the last owner."""
-        if self.owner_host is None or self.owner_pid is None:
-            return None
-        return Process(self.owner_host, self.owner_pid, self.owner_started or "")
 
 
 def session_from_row(row: Mapping[Any, Any]) -> Session:
@@ -48,6 +24,7 @@ def session_from_row(row: Mapping[Any, Any]) -> Session:
 
 
 _SESSION_FIELDS = tuple(field.name for field in fields(Session))
+_INTERNALS_FIELDS = tuple(field.name for field in fields(SessionInternals))
 
 
 def row_from_session(session: Session) -> dict[str, Any]:
@@ -56,17 +33,17 @@ def row_from_session(session: Session) -> dict[str, Any]:
     return row | {"state": session.state.value, "sweep_state": session.sweep_state.value}
 
 
-def read_session(connection: sa.Connection, session_id: str, *, lock: bool = False) -> Session | None:
-    """Return a session, and with `lock` keep everybody else from writing it until the transaction ends."""
+def read_session(connection: sa.Connection, session_id: str) -> Session | None:
+    """Return a session."""
     query = sa.select(sync_sessions).where(sync_sessions.c.session_id == session_id)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
+    row = connection.execute(query).mappings().one_or_none()
     return None if row is None else session_from_row(row)
 
 
-def read_open_session(connection: sa.Connection, carrier: str, *, lock: bool = False) -> Session | None:
+def read_open_session(connection: sa.Connection, carrier: str) -> Session | None:
     """Return the carrier's session that is not final, if it has one."""
     query = sa.select(sync_sessions).where(sync_sessions.c.carrier == carrier, _OPEN)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
+    row = connection.execute(query).mappings().one_or_none()
     return None if row is None else session_from_row(row)
 
 
@@ -96,92 +73,87 @@ def read_latest_sessions(connection: sa.Connection, carriers: Sequence[str]) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Working:
-    """A session under the lock of its own worker, with our notes about it and the warehouse's time."""
+class Locked:
+    """A session that nobody else can write until the transaction ends, and the warehouse's time."""
 
-    session: Session
-    notes: Notes
+    record: SessionRecord
     now: datetime
 
 
-#: A pause lets the page in hand through; every other state means that this worker was given up.
-WORKING_STATES = frozenset({State.RUNNING, State.PAUSED})
+def lock_session(connection: sa.Connection, session_id: str) -> Locked | None:
+    """Lock a session and return it. One statement reads both its rows and the clock: it runs for every page."""
+    return _locked(connection, _lock_by_id(connection.dialect.name), session_id)
 
 
-def read_working(connection: sa.Connection, claim: Claim, *, states: Collection[State] = WORKING_STATES) -> Working:
-    """Lock the session and return it if the claim holds and its owner may still write under it.
+def lock_open_session(connection: sa.Connection, carrier: str) -> Locked | None:
+    """Lock the carrier's session that is not final, if it has one, and return it."""
+    return _locked(connection, _lock_by_carrier(connection.dialect.name), carrier)
 
-    One statement reads the session, the notes and the clock: it runs for every page.
 
-    Raises:
-        Fenced: the claim is lost.
-    """
-    row = connection.execute(_working_query(connection.dialect.name), {"b_session_id": claim.session_id}).one_or_none()
+def _locked(connection: sa.Connection, query: sa.Select[Any], key: str) -> Locked | None:
+    row = connection.execute(query, {"b_key": key}).one_or_none()
     if row is None:
-        raise Fenced(f"carrier {claim.carrier}: session {claim.session_id} does not exist in this warehouse")
-    session = session_from_row(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to read by column
-    _refuse_lost_claim(session, claim, states)
-    return Working(session, _notes_from_row(row._mapping), row.warehouse_now)  # noqa: SLF001 - as above
+        return None
+    columns = row._mapping  # noqa: SLF001 - SQLAlchemy's documented way to read by column
+    return Locked(SessionRecord(session_from_row(columns), _internals_from_row(columns)), row.warehouse_now)
 
 
 @cache
-def _working_query(dialect_name: str) -> sa.Select[Any]:
+def _lock_by_id(dialect_name: str) -> sa.Select[Any]:
+    return _record_query(dialect_name).where(sync_sessions.c.session_id == sa.bindparam("b_key"))
+
+
+@cache
+def _lock_by_carrier(dialect_name: str) -> sa.Select[Any]:
+    return _record_query(dialect_name).where(sync_sessions.c.carrier == sa.bindparam("b_key"), _OPEN)
+
+
+def _record_query(dialect_name: str) -> sa.Select[Any]:
     clock = sa.type_coerce(utc_now(dialect_name), UtcDateTime()).label("warehouse_now")
+    # Both rows are locked: of a row that is only joined, PostgreSQL returns after a wait what was there before it.
     return (
         sa.select(sync_sessions, session_internals, clock)
         .join(session_internals, session_internals.c.session_id == sync_sessions.c.session_id)
-        .where(sync_sessions.c.session_id == sa.bindparam("b_session_id"))
-        .with_for_update(of=sync_sessions)
+        .with_for_update()
     )
 
 
-def _refuse_lost_claim(session: Session, claim: Claim, states: Collection[State]) -> None:
-    if session.fence != claim.fence:
-        raise Fenced(
-            f"carrier {claim.carrier}: session {claim.session_id} was taken over by run {session.owner} "
-            f"(its fence is {session.fence}, this worker's was {claim.fence}); this worker stops and writes nothing"
-        )
-    if session.state not in states:
-        raise Fenced(
-            f"carrier {claim.carrier}: session {claim.session_id} is {session.state.value}; "
-            "this worker stops and writes nothing"
-        )
-
-
-def insert_session(connection: sa.Connection, session: Session, notes: Notes) -> None:
-    """Insert a new session with its notes."""
-    connection.execute(sync_sessions.insert().values(row_from_session(session)))
-    connection.execute(session_internals.insert().values(session_id=session.session_id, **asdict(notes)))
+def insert_record(connection: sa.Connection, record: SessionRecord) -> None:
+    """Insert a new session."""
+    session_id = record.session.session_id
+    connection.execute(sync_sessions.insert().values(row_from_session(record.session)))
+    connection.execute(session_internals.insert().values(session_id=session_id, **asdict(record.internals)))
 
 
 _UPDATE_SESSION = sync_sessions.update().where(sync_sessions.c.session_id == sa.bindparam("b_session_id"))
-_UPDATE_NOTES = session_internals.update().where(session_internals.c.session_id == sa.bindparam("b_session_id"))
+_UPDATE_INTERNALS = session_internals.update().where(session_internals.c.session_id == sa.bindparam("b_session_id"))
 _NOTE_CURSOR = sa.text(
     "INSERT INTO walk_cursors (session_id, digest) VALUES (:session_id, :digest) "
     "ON CONFLICT (session_id, digest) DO NOTHING"
 )
 
 
-def update_session(connection: sa.Connection, session: Session) -> None:
-    """Write a session's row as a whole, under the lock that it was read with."""
-    row = row_from_session(session)
-    del row["session_id"]
-    connection.execute(_UPDATE_SESSION, row | {"b_session_id": session.session_id})
+def write_record(connection: sa.Connection, record: SessionRecord, before: SessionRecord) -> Session:
+    """Write what an event has made of a locked session, and return the session."""
+    session = record.session
+    if session != before.session:
+        row = row_from_session(session)
+        del row["session_id"]
+        connection.execute(_UPDATE_SESSION, row | {"b_session_id": session.session_id})
+    if record.internals != before.internals:
+        connection.execute(_UPDATE_INTERNALS, asdict(record.internals) | {"b_session_id": session.session_id})
+    return session
 
 
-def read_notes(connection: sa.Connection, session_id: str) -> Notes:
-    """Return a session's notes."""
+def read_internals(connection: sa.Connection, session_id: str) -> SessionInternals | None:
+    """Return what is remembered about a session."""
     query = sa.select(session_internals).where(session_internals.c.session_id == session_id)
-    return _notes_from_row(connection.execute(query).one()._mapping)  # noqa: SLF001 - as above
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else _internals_from_row(row)
 
 
-def _notes_from_row(row: Mapping[Any, Any]) -> Notes:
-    return Notes(**{field.name: row[session_internals.c[field.name]] for field in fields(Notes)})
-
-
-def update_notes(connection: sa.Connection, session_id: str, **values: object) -> None:
-    """Write some of a session's notes."""
-    connection.execute(_UPDATE_NOTES, values | {"b_session_id": session_id})
+def _internals_from_row(row: Mapping[Any, Any]) -> SessionInternals:
+    return SessionInternals(**{name: row[session_internals.c[name]] for name in _INTERNALS_FIELDS})
 
 
 def note_cursor(connection: sa.Connection, session_id: str, digest: str) -> bool:
@@ -219,8 +191,3 @@ def _sims_seen_last_time(connection: sa.Connection, carrier: str) -> int | None:
 def new_session_id(carrier: str, now: datetime, chance: str) -> str:
     """Return an id that sorts by time and that a person can tell apart: carrier, UTC time, four random digits."""
     return f"{carrier}-{now:%Y%m%dT%H%M%S}-{chance}"
-
-
-def noting_error(session: Session, error: str | None, now: datetime) -> Session:
-    """Return the session with an error as its last one, or as it is where there is none."""
-    return session if error is None else replace(session, last_error=error, last_error_at=now)

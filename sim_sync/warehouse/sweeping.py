@@ -7,28 +7,30 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from sim_sync.core.session import Session, SweepState
+from sim_sync.core.session import Session, SessionRecord, SweepState
 from sim_sync.core.sweep import SweepPolicy, SweepVerdict, WalkFacts, decide_sweep
-from sim_sync.warehouse.sessions import read_notes, update_notes
 from sim_sync.warehouse.tables import carrier_sims
 
 _sims = carrier_sims.c
 
 
 def sweep(
-    connection: sa.Connection, session: Session, policy: SweepPolicy, *, config_hash: str, now: datetime
-) -> SweepVerdict:
-    """Decide what becomes of the SIMs that the session did not see, and mark them if that is the decision."""
-    facts, unseen = walk_facts(connection, session, config_hash)
-    update_notes(connection, session.session_id, sims_seen=facts.sims_seen)
+    connection: sa.Connection, record: SessionRecord, policy: SweepPolicy, *, config_hash: str, now: datetime
+) -> tuple[SweepVerdict, int]:
+    """Decide what becomes of the SIMs that the session did not see, and mark them if that is the decision.
+
+    Returns the decision, and how many distinct SIMs the session saw.
+    """
+    facts, unseen = walk_facts(connection, record, config_hash)
     verdict = decide_sweep(facts, policy)
     if verdict.state is SweepState.DONE and unseen:
-        mark_unseen(connection, session, now)
-    return verdict
+        mark_unseen(connection, record.session, now)
+    return verdict, facts.sims_seen
 
 
-def walk_facts(connection: sa.Connection, session: Session, config_hash: str) -> tuple[WalkFacts, int]:
+def walk_facts(connection: sa.Connection, record: SessionRecord, config_hash: str) -> tuple[WalkFacts, int]:
     """Count what the session saw and missed, in one pass over the carrier's SIMs; and how many are to be marked."""
+    session = record.session
     seen = _sims.last_seen_session == session.session_id
     there = _sims.vanished_at.is_(None)
 
@@ -49,7 +51,7 @@ def walk_facts(connection: sa.Connection, session: Session, config_hash: str) ->
         sims_known=int(sims_known),
         newly_missing=int(newly_missing),
         records_quarantined=session.records_quarantined,
-        carrier_total=read_notes(connection, session.session_id).carrier_total,
+        carrier_total=record.internals.carrier_total,
         end_signalled=session.walked_to_the_end,
         config_unchanged=session.config_hash == config_hash,
     )

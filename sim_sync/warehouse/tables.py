@@ -157,6 +157,7 @@ session_internals = sa.Table(
     sa.Column("pace_seconds", sa.Double()),
     _count("walk_restarts"),
     sa.Column("sims_seen", sa.BigInteger()),
+    _text("last_cursor_digest"),
 )
 
 walk_cursors = sa.Table(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from sim_sync.core.opening import Process
+from sim_sync.core.session import Process
 
 #: Linux gives every boot a name; elsewhere its time has to do.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -14,9 +14,9 @@ from sim_sync.config import Schedule
 from sim_sync.config.carrier import RunBudget
 from sim_sync.config.sections import Reconcile
 from sim_sync.core.errors import ConfigError, Problem
-from sim_sync.core.opening import Process, Trigger
+from sim_sync.core.opening import Trigger
 from sim_sync.core.ports import Waiter
-from sim_sync.core.session import Session
+from sim_sync.core.session import Process, Session
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit
 from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory

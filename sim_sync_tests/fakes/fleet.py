@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sim_sync.core.opening import OpenRequest, Process, Trigger
+from sim_sync.core.opening import OpenRequest, Trigger
 from sim_sync.core.pages import Cursor, Page, Rejected
+from sim_sync.core.session import Process
 from sim_sync.core.sims import Sim
 
 CARRIER = "acme"

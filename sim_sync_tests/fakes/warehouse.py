@@ -1,34 +1,30 @@
-"""`SessionStore` on dicts: the same rules as the SQL warehouse, kept to them by the same contract suite.
+"""`SessionStore` on dicts, for tests that need no database: it locks, reads, calls core, and writes, as the real one.
 
-A transaction works on a draft that replaces the tables at its end, so a crash inside it leaves nothing behind. The
-parts: `warehouse_tables`, `warehouse_sessions`, `warehouse_pages`; what may happen is decided in core.
+A transaction works on a draft that replaces the tables at its end, so a crash inside it leaves nothing behind.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from sim_sync.core import session_events
+from sim_sync.core.claims import (
+    CLOSABLE_STATES,
+    WORKING_STATES,
+    check_claim,
+    is_committed,
+    repeated_cursor,
+    unknown_session,
+)
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
-from sim_sync.core.errors import Fenced, InputError, InternalError
-from sim_sync.core.opening import Opened, OpenRequest
-from sim_sync.core.pages import Cursor, Page, cursor_digest
-from sim_sync.core.session import Claim, Event, Session, State, next_state
+from sim_sync.core.errors import InputError
+from sim_sync.core.opening import GiveUp, Opened, OpenNew, OpenRequest, Refuse, Resume, decide_opening
+from sim_sync.core.pages import Cursor, Effort, Page
+from sim_sync.core.session import Claim, Event, Release, Session, SessionRecord, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.fakes.clock import SettableClock
-from sim_sync_tests.fakes.warehouse_pages import (
-    acknowledged_before,
-    complete,
-    refuse_repeated_cursor,
-    sweep,
-    write_changes,
-    write_checkpoint,
-    write_quarantined,
-    write_sims,
-)
-from sim_sync_tests.fakes.warehouse_sessions import CLOSABLE_STATES, later, noting, open_session, unknown, working
 from sim_sync_tests.fakes.warehouse_tables import Tables
 
 
@@ -43,6 +39,8 @@ class InMemoryWarehouse:
         self._at = at
         self._lock = threading.RLock()
         self._tables = Tables()
+        #: How many SIMs our list has of each carrier.
+        self.sims_on_our_list: dict[str, int] = {}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return the rows of a table by its name in the warehouse, in no promised order."""
@@ -62,10 +60,34 @@ class InMemoryWarehouse:
         """Open, resume or refuse the carrier's session, as `decide_opening` says."""
         with self._transaction() as tables:
             self._at("open_session:begun")
-            opened = open_session(tables, request, self.clock.now())
+            opened = self._carry_out(tables, request)
             self._at("open_session:written")
         self._at("open_session:committed")
         return opened
+
+    def _carry_out(self, tables: Tables, request: OpenRequest) -> Opened:
+        record, now = tables.open_record_of(request.carrier), self.clock.now()
+        decision = decide_opening(None if record is None else record.session, request, now)
+        if record is None:
+            return Opened(self._open_new(tables, request))
+        match decision:
+            case OpenNew(reason):
+                tables.put(session_events.superseded(record, reason, now))
+                return Opened(self._open_new(tables, request))
+            case Resume():
+                return Opened(tables.put(session_events.taken_over(record, request, decision, now)))
+            case GiveUp(reason):
+                return Opened(tables.put(session_events.gave_up(record, reason, now)), refusal=reason)
+            case Refuse(reason):
+                return Opened(record.session, refusal=reason)
+
+    def _open_new(self, tables: Tables, request: OpenRequest) -> Session:
+        now, carrier = self.clock.now(), request.carrier
+        done = [one for one in tables.records_of(carrier) if one.session.state is State.COMPLETED]
+        expected = (done[-1].internals.sims_seen if done else None) or self.sims_on_our_list.get(carrier) or None
+        session_id = f"{carrier}-{now:%Y%m%dT%H%M%S}-{len(tables.records):04d}"
+        tables.use_cursor(session_id, request.first_cursor)
+        return tables.put(session_events.opened(request, session_id, expected, now))
 
     # --- steps -------------------------------------------------------------------------------------------------
 
@@ -73,19 +95,20 @@ class InMemoryWarehouse:
         """Write a page, its changes, the checkpoint and the progress, if the claim and the cursor still hold."""
         with self._transaction() as tables:
             self._at("commit_page:begun")
-            session = working(tables, claim)
-            if session.cursor != expected_cursor:
-                return acknowledged_before(tables, session, expected_cursor, page)
-            refuse_repeated_cursor(tables, session, page)
+            record, now = _working(tables, claim), self.clock.now()
+            session = record.session
+            if is_committed(record, expected_cursor, page):
+                return session
+            if page.next_cursor is not None and not tables.use_cursor(claim.session_id, page.next_cursor):
+                raise repeated_cursor(session)
             self._at("commit_page:fence_checked")
-            now = self.clock.now()
-            diff = write_sims(tables, session, page, now)
+            diff = tables.write_sims(session, page, now)
             self._at("commit_page:rows_written")
-            write_changes(tables, session, diff, now)
+            tables.write_changes(session, diff, now)
             self._at("commit_page:changes_written")
-            write_quarantined(tables, session, page, now)
+            tables.write_quarantined(session, page, now)
             self._at("commit_page:quarantine_written")
-            session = write_checkpoint(tables, session, page, diff, now)
+            session = tables.put(session_events.page_committed(record, page, diff, now))
             self._at("commit_page:checkpoint_written")
         self._at("commit_page:committed")
         return session
@@ -93,33 +116,15 @@ class InMemoryWarehouse:
     def commit_walk_restart(self, claim: Claim, first_cursor: Cursor, reason: str) -> Session:
         """Set the session back to its first page."""
         with self._transaction() as tables:
-            session = working(tables, claim)
-            notes = tables.internals[claim.session_id]
-            tables.internals[claim.session_id] = replace(
-                notes, walk_restarts=notes.walk_restarts + 1, last_cursor_digest=None
-            )
-            tables.walk_cursors[claim.session_id] = frozenset({cursor_digest(first_cursor)})
-            now = self.clock.now()
-            return tables.put(
-                replace(
-                    noting(session, f"the walk started again from its first page: {reason}", now),
-                    cursor=first_cursor,
-                    pages_done=0,
-                    # Counted with the pages: the share of unreadable records and the pages expected are judged by both.
-                    records_seen=0,
-                    records_quarantined=0,
-                    updated_at=now,
-                )
-            )
+            record = _working(tables, claim)
+            tables.walk_cursors.pop(claim.session_id)
+            tables.use_cursor(claim.session_id, first_cursor)
+            return tables.put(session_events.walk_restarted(record, first_cursor, reason, self.clock.now()))
 
     def renew_lease(self, claim: Claim) -> Session:
         """Extend the lease of a running session; a paused one is only told."""
         with self._transaction() as tables:
-            session = working(tables, claim)
-            if session.state is State.PAUSED:
-                return session
-            lease_seconds = tables.internals[claim.session_id].lease_seconds
-            return tables.put(replace(session, lease_expires_at=later(self.clock.now(), lease_seconds)))
+            return tables.put(session_events.lease_renewed(_working(tables, claim), self.clock.now()))
 
     # --- ends --------------------------------------------------------------------------------------------------
 
@@ -135,41 +140,19 @@ class InMemoryWarehouse:
     ) -> Session:
         """Give the lease back and move the session by `event`; a claim that was lost changes nothing."""
         with self._transaction() as tables:
-            session = tables.sessions.get(claim.session_id)
-            if session is None:
-                raise Fenced(unknown(claim))
-            if session.fence != claim.fence or session.state is not State.RUNNING:
-                return session
-            now = self.clock.now()
-            return tables.put(
-                replace(
-                    noting(session, error, now),
-                    state=next_state(session.state, event),
-                    lease_expires_at=None,
-                    not_before=None if wait_seconds is None else later(now, wait_seconds),
-                    retries=session.retries + retries,
-                    throttled_seconds=session.throttled_seconds + throttled_seconds,
-                    eta_at=None,
-                    updated_at=now,
-                )
-            )
+            release = Release(event, error, wait_seconds, Effort(retries, throttled_seconds))
+            return tables.put(session_events.released(_known(tables, claim), claim, release, self.clock.now()))
 
     def close_session(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> Session:
         """Certify the walk, sweep if it may, and complete the session."""
         with self._transaction() as tables:
             self._at("close_session:begun")
-            session = working(tables, claim, states=CLOSABLE_STATES)
-            if session.state is not State.RUNNING:  # paused at the last moment; or the acknowledgement was lost
-                return session
-            if not session.walked_to_the_end:
-                raise InternalError(
-                    f"carrier {session.carrier}: session {session.session_id} cannot be closed at page "
-                    f"{session.pages_done}: the carrier has not given its end signal; please report this as a bug"
-                )
-            now = self.clock.now()
-            verdict = sweep(tables, session, policy, config_hash, now)
+            record, now = _working(tables, claim, CLOSABLE_STATES), self.clock.now()
+            if record.session.state is not State.RUNNING:
+                return record.session
+            verdict, sims_seen = tables.sweep(record, policy, config_hash, now)
             self._at("close_session:swept")
-            session = complete(tables, session, verdict, now)
+            session = tables.put(session_events.completed(record, verdict, sims_seen, now))
             self._at("close_session:written")
         self._at("close_session:committed")
         return session
@@ -177,42 +160,45 @@ class InMemoryWarehouse:
     def move_by_operator(self, carrier: str, event: Event, *, error: str | None = None) -> Session:
         """Move the carrier's open session by a person's event, whoever holds the lease."""
         with self._transaction() as tables:
-            session = tables.open_session_of(carrier)
-            if session is None:
+            record = tables.open_record_of(carrier)
+            if record is None:
                 raise InputError(f"carrier {carrier} has no open session")
-            now = self.clock.now()
-            return tables.put(
-                replace(
-                    noting(session, error, now),
-                    state=next_state(session.state, event),
-                    not_before=None,
-                    eta_at=None,
-                    updated_at=now,
-                    stalled_resumes=0 if event is Event.RELEASED_BY_OPERATOR else session.stalled_resumes,
-                )
-            )
+            return tables.put(session_events.moved_by_operator(record, event, error, self.clock.now()))
 
     # --- reading -----------------------------------------------------------------------------------------------
 
     def session(self, session_id: str) -> Session:
         """Return a session."""
         with self._lock:
-            session = self._tables.sessions.get(session_id)
-        if session is None:
+            record = self._tables.records.get(session_id)
+        if record is None:
             raise InputError(f"session {session_id} does not exist in this warehouse")
-        return session
+        return record.session
 
     def open_session_of(self, carrier: str) -> Session | None:
         """Return the carrier's session that is not final, if it has one."""
         with self._lock:
-            return self._tables.open_session_of(carrier)
+            record = self._tables.open_record_of(carrier)
+        return None if record is None else record.session
 
     def latest_sessions(self, carriers: Sequence[str]) -> Sequence[Session]:
         """Return each carrier's open or else newest session, in the order of `carriers`."""
         with self._lock:
-            latest = [self._tables.latest_session_of(carrier) for carrier in carriers]
-        return [session for session in latest if session is not None]
+            latest = [self._tables.latest_record_of(carrier) for carrier in carriers]
+        return [record.session for record in latest if record is not None]
 
     def now(self) -> datetime:
         """Return the time that the test has set."""
         return self.clock.now()
+
+
+def _known(tables: Tables, claim: Claim) -> SessionRecord:
+    if claim.session_id not in tables.records:
+        raise unknown_session(claim)
+    return tables.records[claim.session_id]
+
+
+def _working(tables: Tables, claim: Claim, states: Collection[State] = WORKING_STATES) -> SessionRecord:
+    record = _known(tables, claim)
+    check_claim(record.session, claim, states)
+    return record

@@ -1,19 +1,21 @@
-"""The tables of the in-memory warehouse, as immutable rows in dicts, and how they look to someone who reads them.
+"""The tables of the in-memory warehouse: immutable rows in dicts, what a page writes into them, and how they look.
 
-No rule of a session is decided in here; see `warehouse`.
+No rule of a session is decided in here; see `core.session_events`.
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sim_sync.core.opening import Process
-from sim_sync.core.session import Session, State
+from sim_sync.core.diff import KnownSim, PageDiff, diff_page
+from sim_sync.core.pages import Cursor, Page, cursor_digest
+from sim_sync.core.session import Session, SessionRecord, SweepState
 from sim_sync.core.sims import Sim
+from sim_sync.core.sweep import SweepPolicy, SweepVerdict, WalkFacts, decide_sweep
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SimRow:
     """A SIM and what its walks have found about it."""
 
@@ -34,7 +36,7 @@ class ChangeRow:
     changed_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class QuarantineRow:
     """One record that could not be read."""
 
@@ -45,29 +47,13 @@ class QuarantineRow:
     quarantined_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Internals:
-    """The store's own notes about a session, which are nobody else's business."""
-
-    process: Process
-    lease_seconds: float
-    pace_seconds: float | None = None
-    carrier_total: int | None = None
-    walk_restarts: int = 0
-    #: The cursor whose page was committed last: how a lost acknowledgement is told from a stranger's page.
-    last_cursor_digest: str | None = None
-    #: Distinct SIMs of a completed walk: what the next one expects.
-    sims_seen: int | None = None
-
-
 @dataclass
 class Tables:
     """Everything stored. A copy shares the rows, which never change."""
 
     sims: dict[tuple[str, str], SimRow] = field(default_factory=dict)
     changes: dict[tuple[str, str, str, str], ChangeRow] = field(default_factory=dict)
-    sessions: dict[str, Session] = field(default_factory=dict)
-    internals: dict[str, Internals] = field(default_factory=dict)
+    records: dict[str, SessionRecord] = field(default_factory=dict)
     walk_cursors: dict[str, frozenset[str]] = field(default_factory=dict)
     quarantined: dict[tuple[str, int, int], QuarantineRow] = field(default_factory=dict)
 
@@ -75,28 +61,86 @@ class Tables:
         """Return a draft that can be changed without changing this."""
         return Tables(**{table.name: dict(getattr(self, table.name)) for table in fields(self)})
 
-    def put(self, session: Session) -> Session:
-        """Write a session's row and return it."""
-        self.sessions[session.session_id] = session
-        return session
+    def put(self, record: SessionRecord) -> Session:
+        """Write a session's rows and return it."""
+        self.records[record.session.session_id] = record
+        return record.session
 
-    def sims_of(self, carrier: str) -> list[tuple[tuple[str, str], SimRow]]:
-        """Return a carrier's SIMs with their keys."""
-        return [(key, row) for key, row in self.sims.items() if key[0] == carrier]
+    def records_of(self, carrier: str) -> list[SessionRecord]:
+        """Return a carrier's sessions in the order of their opening."""
+        return [record for record in self.records.values() if record.session.carrier == carrier]
 
-    def open_session_of(self, carrier: str) -> Session | None:
+    def open_record_of(self, carrier: str) -> SessionRecord | None:
         """Return the carrier's session that is not final."""
-        return next((one for one in self.sessions.values() if one.carrier == carrier and one.is_open), None)
+        return next((record for record in self.records_of(carrier) if record.session.is_open), None)
 
-    def latest_session_of(self, carrier: str) -> Session | None:
-        """Return the carrier's open or else newest session; sessions stand in the order of their opening."""
-        newest = [one for one in self.sessions.values() if one.carrier == carrier]
-        return self.open_session_of(carrier) or (newest[-1] if newest else None)
+    def latest_record_of(self, carrier: str) -> SessionRecord | None:
+        """Return the carrier's open or else newest session."""
+        return self.open_record_of(carrier) or next(reversed(self.records_of(carrier)), None)
 
-    def last_completed_of(self, carrier: str) -> Session | None:
-        """Return the carrier's last completed session."""
-        completed = [one for one in self.sessions.values() if one.carrier == carrier and one.state is State.COMPLETED]
-        return completed[-1] if completed else None
+    def use_cursor(self, session_id: str, cursor: Cursor) -> bool:
+        """Write down a cursor of the session's walk; False where the walk has used it before."""
+        used, digest = self.walk_cursors.get(session_id, frozenset()), cursor_digest(cursor)
+        self.walk_cursors[session_id] = used | {digest}
+        return digest not in used
+
+    # --- what a page and the end of a walk write -------------------------------------------------------------------
+
+    def write_sims(self, session: Session, page: Page, now: datetime) -> PageDiff:
+        """Bring the page's SIMs into the table and return what that changed."""
+        keys = {sim.sim_id: (session.carrier, sim.sim_id) for sim in page.sims}
+        stored = {sim_id: self.sims[key] for sim_id, key in keys.items() if key in self.sims}
+        diff = diff_page(page.sims, {key: KnownSim(row.sim, row.last_changed_at) for key, row in stored.items()}, now)
+        for sim, last_changed_at in diff.upserts:
+            first_seen_at = stored[sim.sim_id].first_seen_at if sim.sim_id in stored else now
+            row = SimRow(sim, first_seen_at, last_changed_at, session.session_id)
+            self.sims[session.carrier, sim.sim_id] = row
+        for sim_id in diff.unchanged:
+            row = replace(stored[sim_id], last_seen_session=session.session_id, absent_since=None, vanished_at=None)
+            self.sims[session.carrier, sim_id] = row
+        return diff
+
+    def write_changes(self, session: Session, diff: PageDiff, now: datetime) -> None:
+        """Append the page's field changes to the history."""
+        for change in diff.changes:
+            key = (session.carrier, change.sim_id, session.session_id, change.field)
+            # A second change within one walk: from what it was before the walk to what it is now.
+            earlier = self.changes.get(key)
+            old_value = change.old_value if earlier is None else earlier.old_value
+            self.changes[key] = ChangeRow(old_value, change.new_value, now)
+
+    def write_quarantined(self, session: Session, page: Page, now: datetime) -> None:
+        """Keep the records that could not be read."""
+        for rejected in page.rejected:
+            key = (session.session_id, session.pages_done + 1, rejected.position)
+            row = QuarantineRow(len(self.quarantined) + 1, session.carrier, rejected.reason, rejected.payload, now)
+            self.quarantined.setdefault(key, row)
+
+    def sweep(
+        self, record: SessionRecord, policy: SweepPolicy, config_hash: str, now: datetime
+    ) -> tuple[SweepVerdict, int]:
+        """Decide what becomes of the SIMs that the session did not see, and mark them; count those that it saw."""
+        session = record.session
+        there = {key: row for key, row in self.sims.items() if key[0] == session.carrier and row.vanished_at is None}
+        unseen = {key: row for key, row in there.items() if row.last_seen_session != session.session_id}
+        facts = WalkFacts(
+            sims_seen=len(there) - len(unseen),
+            # SIMs that this walk added are not "known" yet: the guard compares with what was there before.
+            sims_known=sum(row.first_seen_at < session.started_at for row in there.values()),
+            newly_missing=sum(row.absent_since is None for row in unseen.values()),
+            records_quarantined=session.records_quarantined,
+            carrier_total=record.internals.carrier_total,
+            end_signalled=session.walked_to_the_end,
+            config_unchanged=session.config_hash == config_hash,
+        )
+        verdict = decide_sweep(facts, policy)
+        if verdict.state is SweepState.DONE:
+            for key, row in unseen.items():
+                is_first_miss = row.absent_since is None
+                self.sims[key] = replace(row, absent_since=now) if is_first_miss else replace(row, vanished_at=now)
+        return verdict, facts.sims_seen
+
+    # --- how they look -----------------------------------------------------------------------------------------------
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return a table as a reader of the warehouse sees it: JSON parsed, times aware and in UTC."""
@@ -109,9 +153,9 @@ class Tables:
                     for (carrier, sim_id, session_id, name), row in self.changes.items()
                 ]
             case "sync_sessions":
-                return [_session_columns(session) for session in self.sessions.values()]
+                return [_session_columns(record.session) for record in self.records.values()]
             case "session_internals":
-                return [_internal_columns(session_id, row) for session_id, row in self.internals.items()]
+                return [{"session_id": key} | asdict(record.internals) for key, record in self.records.items()]
             case "quarantined_records":
                 return [_quarantine_columns(key, row) for key, row in self.quarantined.items()]
             case _:
@@ -136,20 +180,6 @@ def _sim_columns(carrier: str, row: SimRow) -> dict[str, Any]:
 def _session_columns(session: Session) -> dict[str, Any]:
     columns = asdict(session)
     return columns | {"state": session.state.value, "sweep_state": session.sweep_state.value}
-
-
-def _internal_columns(session_id: str, row: Internals) -> dict[str, Any]:
-    return {
-        "session_id": session_id,
-        "owner_host": row.process.host,
-        "owner_pid": row.process.pid,
-        "owner_started": row.process.started,
-        "lease_seconds": row.lease_seconds,
-        "carrier_total": row.carrier_total,
-        "pace_seconds": row.pace_seconds,
-        "walk_restarts": row.walk_restarts,
-        "sims_seen": row.sims_seen,
-    }
 
 
 def _quarantine_columns(key: tuple[str, int, int], row: QuarantineRow) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sim_sync.warehouse.store import SqlSessionStore
-from sim_sync.warehouse.tables import metadata
+from sim_sync.warehouse.tables import inventory_sims, metadata
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.crash_points import ArmedPoints
 
@@ -40,6 +40,11 @@ class SqlUnderTest:
 
     def __post_init__(self) -> None:
         self.store = SqlSessionStore(self.engine, clock=self.clock.now, at=self.crash_points)
+
+    def load_our_list(self, carrier: str, sims: int) -> None:
+        plain = {"carrier": carrier, "attributes": {}, "loaded_at": self.clock.now()}
+        with self.engine.begin() as connection:
+            connection.execute(inventory_sims.insert(), [plain | {"iccid": str(number)} for number in range(sims)])
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         return rows_of(self.engine, table)

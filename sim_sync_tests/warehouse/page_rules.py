@@ -214,6 +214,18 @@ class PageRules:
             assert everything(under_test) == before
             session = after
 
+    @pytest.mark.parametrize("behind", [{"page": 0}, {"page": 7}], ids=["an earlier page", "a page never fetched"])
+    def test_another_page_that_leads_to_the_same_place_is_not_taken_for_the_one_committed_last(
+        self, under_test: StoreUnderTest, behind: dict[str, int]
+    ) -> None:
+        session = opened(under_test)
+        for number in (1, 2):
+            session = committed(under_test, session, a_page([a_sim(number)], {"page": number}))
+        before = everything(under_test)
+        with pytest.raises(Fenced, match=session.session_id):
+            under_test.store.commit_page(session.claim, behind, a_page([a_sim(9)], {"page": 2}))
+        assert everything(under_test) == before
+
     def test_of_the_same_page_committed_at_once_by_many_threads_one_counts(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test)
         page = a_page([a_sim(1)], {"page": 1})
@@ -266,8 +278,9 @@ class PageRules:
     def test_a_pause_lets_the_page_in_hand_through_and_stays(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test)
         under_test.store.release(session.claim, Event.PAUSED_BY_OPERATOR)
-        after = committed(under_test, session, a_page([a_sim(1)], {"page": 1}))
+        after = committed(under_test, session, a_page([a_sim(1)], {"page": 1}, pages_total=2))
         assert (after.state, after.cursor, after.pages_done) == (State.PAUSED, {"page": 1}, 1)
+        assert (after.lease_expires_at, after.eta_at) == (None, None)
         assert table(under_test, "carrier_sims", "sim_id") == [("sim-0001",)]
 
     @pytest.mark.parametrize("used", [0, 1, 2], ids=["first", "earlier", "present"])

@@ -7,7 +7,7 @@ import pytest
 
 from sim_sync.core.pages import Effort, Page
 from sim_sync.core.session import Event
-from sim_sync_tests.fakes.fleet import LEASE_SECONDS, a_fleet, a_page, a_sim
+from sim_sync_tests.fakes.fleet import CARRIER, LEASE_SECONDS, a_fleet, a_page, a_sim
 from sim_sync_tests.warehouse.store_under_test import StoreUnderTest, committed, night, opened, table
 
 
@@ -37,6 +37,18 @@ class ProgressRules:
         night(under_test, a_fleet(7))
         session = committed(under_test, opened(under_test), page_to(1))
         assert (session.records_expected, session.pages_expected) == (7, 4)
+
+    def test_a_first_walk_expects_as_many_sims_as_our_list_has_and_the_next_as_many_as_it_saw(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        under_test.load_our_list(CARRIER, 7)
+        assert opened(under_test).records_expected == 7
+        night(under_test, [a_sim(1), a_sim(2)])
+        assert opened(under_test).records_expected == 2
+
+    def test_a_list_of_another_carrier_is_no_expectation(self, under_test: StoreUnderTest) -> None:
+        under_test.load_our_list("other", 7)
+        assert opened(under_test).records_expected is None
 
     def test_a_walk_that_saw_nothing_is_no_expectation(self, under_test: StoreUnderTest) -> None:
         night(under_test, [])

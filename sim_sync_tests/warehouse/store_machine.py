@@ -1,11 +1,12 @@
 """Any history of openings, pages, crashes, pauses and takeovers, lived through by two stores at once.
 
-The in-memory warehouse says what the real one has to answer and to hold; on top of that stand the rules that no history
-may break, told in here without any store's help.
+The in-memory warehouse says what the real one has to answer and to hold: both call the same events, so this compares
+how they read, lock and write. On top of that are the rules that no history may break, without any store's help; what
+an event makes of a session is checked in `core/test_session_histories.py`, by a model of its own.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,10 +18,10 @@ from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.session import FINAL_STATES, Claim, Event, Session
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.fakes.clock import SettableClock
-from sim_sync_tests.fakes.crash_points import ArmedPoints, SimulatedCrash
+from sim_sync_tests.fakes.crash_points import SimulatedCrash
 from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_request, a_sim
-from sim_sync_tests.fakes.warehouse import InMemoryWarehouse
 from sim_sync_tests.warehouse.crash_rules import points_of
+from sim_sync_tests.warehouse.in_memory import InMemoryUnderTest
 from sim_sync_tests.warehouse.store_under_test import TABLES, StoreUnderTest
 
 CARRIERS = ("acme", "other")
@@ -46,20 +47,6 @@ def _sometimes(method: str) -> st.SearchStrategy[str | None]:
 
 
 @dataclass
-class Told:
-    """The in-memory warehouse: what is expected."""
-
-    clock: SettableClock
-    crash_points: ArmedPoints = field(default_factory=ArmedPoints)
-
-    def __post_init__(self) -> None:
-        self.store = InMemoryWarehouse(self.clock, at=self.crash_points)
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        return self.store.rows(table)
-
-
-@dataclass
 class Worker:
     """A run that once got a session: what it believes, which may be long out of date."""
 
@@ -80,7 +67,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self, real: Callable[[SettableClock], StoreUnderTest]) -> None:
         super().__init__()
         self.clock = SettableClock()
-        self.told = Told(self.clock)
+        self.told = InMemoryUnderTest(self.clock)
         self.real = real(self.clock)
         #: The sessions in the order of their opening, by each store's own id.
         self.ids: dict[str, list[str]] = {"told": [], "real": []}

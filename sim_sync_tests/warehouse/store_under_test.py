@@ -45,6 +45,9 @@ class StoreUnderTest(Protocol):
     def crash_points(self) -> ArmedPoints:
         """What the store calls at each of its crash points."""
 
+    def load_our_list(self, carrier: str, sims: int) -> None:
+        """Make this many SIMs of the carrier stand on our list."""
+
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return a table's rows: JSON parsed, times aware and in UTC, in any order."""
 

@@ -1,32 +1,13 @@
 """Runs the store contract on every store."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import pytest
 
 from sim_sync.warehouse.tables import metadata
-from sim_sync_tests.fakes.clock import SettableClock
-from sim_sync_tests.fakes.crash_points import ArmedPoints
 from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_sim
-from sim_sync_tests.fakes.warehouse import InMemoryWarehouse
 from sim_sync_tests.warehouse.databases import SqlUnderTest
+from sim_sync_tests.warehouse.in_memory import InMemoryUnderTest
 from sim_sync_tests.warehouse.store_contract import SessionStoreContract, StoreUnderTest
 from sim_sync_tests.warehouse.store_under_test import TABLES, committed, night, opened
-
-
-@dataclass
-class InMemoryUnderTest:
-    """The in-memory warehouse under test."""
-
-    clock: SettableClock = field(default_factory=SettableClock)
-    crash_points: ArmedPoints = field(default_factory=ArmedPoints)
-
-    def __post_init__(self) -> None:
-        self.store = InMemoryWarehouse(self.clock, at=self.crash_points)
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        return self.store.rows(table)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])

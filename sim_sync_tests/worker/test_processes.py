@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from sim_sync.core.opening import Process
+from sim_sync.core.session import Process
 from sim_sync.worker.processes import is_known_dead, this_host, this_process
 from sim_sync_tests.fakes.containers import needs_namespaces
 
