@@ -38,6 +38,15 @@ def check(
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of `carriers.yaml`, for editors."""
+    from sim_sync.cli.output import print_json
+    from sim_sync.config.schema import json_schema
+
+    print_json(json_schema())
+
+
+@app.command()
 def status(
     *,
     carrier: OneCarrier = None,

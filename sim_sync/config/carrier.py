@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema
 
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.registry import connector_problems, connectors
@@ -17,7 +17,7 @@ from sim_sync.config.environment import Place, Resolved, key_text, resolve
 from sim_sync.config.problems import read_part
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.ports import Waiter
-from sim_sync.core.sims import StatusMeaning
+from sim_sync.core.sims import Lifecycle, StatusMeaning
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit
 
@@ -32,6 +32,19 @@ def _meaning(value: Any) -> Any:
     return {"status": value} if isinstance(value, str) else value
 
 
+_LIFECYCLE = {"enum": list(Lifecycle)}
+_MEANING_SCHEMA = {
+    "anyOf": [
+        _LIFECYCLE,
+        {
+            "type": "object",
+            "properties": {"status": _LIFECYCLE, "pending": {"type": "boolean"}},
+            "required": ["status"],
+            "additionalProperties": False,
+        },
+    ]
+}
+Meaning: TypeAlias = Annotated[StatusMeaning, BeforeValidator(_meaning), WithJsonSchema(_MEANING_SCHEMA)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -64,7 +77,7 @@ class CarrierSection(Settings):
     allow_insecure: bool = False
     page_size: Annotated[int, Field(ge=1)] | None = None
     max_page_size: Annotated[int, Field(ge=1)] | None = None
-    statuses: Mapping[str, Annotated[StatusMeaning, BeforeValidator(_meaning)]] = Field(default_factory=dict)
+    statuses: Mapping[str, Meaning] = Field(default_factory=dict)
     rate_limit: RateLimit = RateLimit()
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
