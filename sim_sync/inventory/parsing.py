@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from sim_sync.core.errors import InventoryError
-from sim_sync.core.identifiers import Identifier, NotAnIdentifier, normal_iccid, normal_imei, normal_imsi
+from sim_sync.core.identifiers import Identifier, NotAnIdentifier, normal_iccid, normal_imei, normal_imsi, normal_msisdn
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 from sim_sync.inventory.rows import OUR_COLUMNS, Finding, Inventory, InventorySim, Sheet
@@ -181,7 +181,7 @@ class _Parser:
             iccid=iccid,
             iccid_raw=iccid if iccid_raw is None or iccid_raw == iccid else iccid_raw,
             imsi=_normal(normal_imsi, self._cell(cells, "imsi")),
-            msisdn=self._cell(cells, "msisdn"),
+            msisdn=_normal(normal_msisdn, self._cell(cells, "msisdn")),
             imei=_normal(normal_imei, self._cell(cells, "imei")),
             status=self._status(self._cell(cells, "status")),
             rate_plan=self._shared_text(self._cell(cells, "rate_plan")),

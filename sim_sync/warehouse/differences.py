@@ -119,15 +119,32 @@ def _told_by(name: str) -> sa.ColumnElement[Any]:
 
 
 def _compared(name: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Return the form in which a value is compared: an MSISDN by its digits in international form, all else as it is.
+    """Return the form in which a value is compared: MSISDN and IMEI by what they name, all else as it is."""
+    match name:
+        case "msisdn":
+            return _international_digits(value)
+        case "imei":
+            return _device(value)
+        case _:
+            return value
+
+
+def _international_digits(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return an MSISDN's digits in international form.
 
     `+49 151 2345`, `0049151-2345` and `491512345` are one number (ITU-T E.164: the prefix is no part of it).
     """
-    if name != "msisdn":
-        return value
     for mark in ("+", " ", "-", "(", ")", "/", "."):
         value = sa.func.replace(value, mark, "")
     return sa.case((sa.func.substr(value, 1, 2) == "00", sa.func.substr(value, 3)), else_=value)
+
+
+def _device(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return what an IMEI says of the device: its first 14 digits.
+
+    A check digit or the two digits of the software version follow (3GPP TS 23.003, 6.2); networks tell the latter.
+    """
+    return sa.case((sa.func.length(value).between(14, 16), sa.func.substr(value, 1, 14)), else_=value)
 
 
 def _nothing(name: str) -> sa.Label[Any]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sim_sync.carriers.records import RecordMap, parse_time
 from sim_sync.core.diff import diff_page
+from sim_sync.core.identifiers import luhn_is_valid
 from sim_sync.core.sims import Lifecycle, Sim, StatusMeaning, StatusWords
 from sim_sync_tests.carriers.walking import iccid
 from sim_sync_tests.fakes.clock import START
@@ -78,6 +79,16 @@ class TestIdentifiers:
     def test_a_wrong_check_digit_is_a_flag(self) -> None:
         assert flags(read(iccid="89883030001234567890")) == ["iccid_check_digit"]
         assert flags(read(iccid=iccid(7))) == []
+
+    @pytest.mark.parametrize("rounded", [89883070000000008192, 89883070000123460000, 8988307000000000000])
+    def test_a_whole_iccid_whose_digits_a_float_has_made_is_flagged(self, rounded: int) -> None:
+        assert flags(read(iccid=str(rounded))) == ["iccid_check_digit", "iccid_rounded"]
+        assert "iccid_rounded" in flags(read(iccid=rounded))
+
+    def test_a_right_check_digit_speaks_for_an_iccid_that_is_text(self) -> None:
+        rounded = next(number for number in range(89883070000000008192, 10**20, 16384) if luhn_is_valid(str(number)))
+        assert flags(read(iccid=str(rounded))) == []
+        assert flags(read(iccid=rounded)) == ["iccid_rounded"]
 
     def test_a_record_may_have_no_iccid_where_it_has_another_id(self) -> None:
         for value in (None, "", "  "):
@@ -207,15 +218,69 @@ class TestOtherValues:
             (1537953993105, datetime(2018, 9, 26, 9, 26, 33, 105000, tzinfo=UTC)),
             ("1537953993", datetime(2018, 9, 26, 9, 26, 33, tzinfo=UTC)),
             (1537953993.5, datetime(2018, 9, 26, 9, 26, 33, 500000, tzinfo=UTC)),
+            ("1537953993.25", datetime(2018, 9, 26, 9, 26, 33, 250000, tzinfo=UTC)),
+            (1537953993105123, datetime(2018, 9, 26, 9, 26, 33, 105123, tzinfo=UTC)),
+            ("1537953993105123456", datetime(2018, 9, 26, 9, 26, 33, 105123, tzinfo=UTC)),
+            (1537953993105.0, datetime(2018, 9, 26, 9, 26, 33, 105000, tzinfo=UTC)),
+            ("20250315", datetime(2025, 3, 15, tzinfo=UTC)),
+            (20250315, datetime(2025, 3, 15, tzinfo=UTC)),
+            ("202503151015", datetime(2025, 3, 15, 10, 15, tzinfo=UTC)),
+            ("20250315101500", datetime(2025, 3, 15, 10, 15, tzinfo=UTC)),
+            ("20250315101500123", datetime(2025, 3, 15, 10, 15, 0, 123000, tzinfo=UTC)),
+            ("20250315T101500Z", datetime(2025, 3, 15, 10, 15, tzinfo=UTC)),
+            ("20250315T101500+0200", datetime(2025, 3, 15, 8, 15, tzinfo=UTC)),
+            ("2025-03-15", datetime(2025, 3, 15, tzinfo=UTC)),
+            ("2025-03-15t10:15:00z", datetime(2025, 3, 15, 10, 15, tzinfo=UTC)),
+            ("2025-03-15 10:15:00 UTC", datetime(2025, 3, 15, 10, 15, tzinfo=UTC)),
+            ("2025-03-15T10:15:00.123456789Z", datetime(2025, 3, 15, 10, 15, 0, 123456, tzinfo=UTC)),
+            ("2025-03-15T10:15:00+01:00[Europe/Berlin]", datetime(2025, 3, 15, 9, 15, tzinfo=UTC)),
+            (" 2025-03-15T10:15:00Z ", datetime(2025, 3, 15, 10, 15, tzinfo=UTC)),
+            ("Sat, 15 Mar 2025 10:15:00 GMT", datetime(2025, 3, 15, 10, 15, tzinfo=UTC)),
+            ("15 Mar 2025 10:15 +0100", datetime(2025, 3, 15, 9, 15, tzinfo=UTC)),
+            ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
         ],
     )
     def test_times_are_read_in_all_the_vendors_forms(self, value: Any, time: datetime) -> None:
         assert parse_time(value) == time
 
-    @pytest.mark.parametrize("value", [True, [], "0000-00-00 00:00:00", "yesterday", 1e300, 10**30])
-    def test_what_is_no_time_is_refused(self, value: Any) -> None:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *(True, [], "", " ", "z", "yesterday", "0000-00-00 00:00:00", "44 BC", "\N{SUPERSCRIPT TWO}"),
+            *(1e300, float("nan"), float("inf"), 10**30, "9" * 400, "9" * 5000, -1, 0),
+            pytest.param(10**5000, id="5000 digits"),
+            pytest.param("9999-12-31T23:59:59-01:00", id="out of the calendar when brought to UTC"),
+            pytest.param("2016-12-31T23:59:60Z", id="a leap second"),
+            pytest.param("15 Mar 2025 10:15:00 CET", id="a zone of no certain offset"),
+            pytest.param("Sat, 15 Mar 25 10:15:00 GMT", id="a year of two digits"),
+            pytest.param("03/04/2025", id="a month, or a day, first"),
+            pytest.param("20250230", id="no day of the calendar"),
+            pytest.param("250315", id="a date with a year of two digits"),
+            pytest.param("250315101500", id="a time with a year of two digits"),
+            pytest.param("2503151015", id="a year of two digits, or seconds"),
+            pytest.param("2025031510", id="a date with an hour, or seconds"),
+            pytest.param(638776533000000000, id="ticks since the year 1"),
+        ],
+    )
+    def test_what_is_no_time_or_may_be_two_is_refused(self, value: Any) -> None:
         with pytest.raises((ValueError, OverflowError, OSError)):
             parse_time(value)
+
+    @given(st.integers(950_000_000, 1_990_000_000), st.sampled_from([1, 10**3, 10**6, 10**9]))
+    def test_a_time_in_any_unit_since_1970_is_that_time(self, seconds: int, unit: int) -> None:
+        time, number = datetime.fromtimestamp(seconds, UTC), seconds * unit
+        assert parse_time(number) == parse_time(str(number)) == time
+
+    @given(st.integers(662_688_000, 4_102_444_799))
+    def test_a_time_without_separators_is_that_time(self, seconds: int) -> None:
+        time = datetime.fromtimestamp(seconds, UTC)
+        assert parse_time(f"{time:%Y%m%d%H%M%S}") == parse_time(int(f"{time:%Y%m%d%H%M%S}")) == time
+        assert parse_time(f"{time:%Y%m%d}") == time.replace(hour=0, minute=0, second=0)
+
+    @given(st.text(max_size=20) | st.integers() | st.floats() | st.text("0123456789", max_size=21))
+    def test_a_time_is_read_or_refused_and_nothing_else(self, value: Any) -> None:
+        sim = read(since=value)
+        assert (sim.activated_at is None) == (value == "" or flags(sim) == ["bad_time"])
 
     def test_everything_else_is_kept_in_attributes(self) -> None:
         sim = read(name="a", url="https://a", plan={"id": 7}, tags=["x"])

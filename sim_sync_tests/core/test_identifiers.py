@@ -1,4 +1,5 @@
 import json
+from decimal import Decimal
 
 import phonenumbers
 import pytest
@@ -10,6 +11,7 @@ from stdnum.iso7064 import mod_97_10
 from sim_sync.core.identifiers import (
     NotAnIdentifier,
     identifier_text,
+    looks_rounded,
     luhn_is_valid,
     normal_eid,
     normal_iccid,
@@ -32,6 +34,11 @@ VENDORS_ICCIDS = [
     pytest.param("89310410106543789301", "89310410106543789301", False, id="Telnyx"),
     pytest.param("89461100000000000000", "89461100000000000000", False, id="CLX"),
 ]
+
+
+def in_digits_of(zero: str, text: str) -> str:
+    """Write a number in the digits of another script, named by its zero."""
+    return "".join(chr(ord(zero) + int(char)) if char.isdigit() else char for char in text)
 
 
 @pytest.mark.parametrize(("raw", "normal", "luhn"), VENDORS_ICCIDS)
@@ -64,8 +71,18 @@ def test_an_iccid_has_18_to_22_digits(length: int) -> None:
         "898830300000801393E1",
         "\N{FULLWIDTH DIGIT EIGHT}" * 20,
         "+89883030000080139311",
+        "8988303000008013931.0",
     ],
-    ids=["empty", "fillers", "filler in front", "filler inside", "a float's form", "full-width digits", "a sign"],
+    ids=[
+        "empty",
+        "fillers",
+        "filler in front",
+        "filler inside",
+        "a float's form",
+        "full-width digits",
+        "a sign",
+        "a float",
+    ],
 )
 def test_what_is_not_only_digits_is_no_iccid(raw: str) -> None:
     with pytest.raises(NotAnIdentifier):
@@ -117,6 +134,8 @@ def test_one_wrong_digit_is_always_noticed(digits: str, data: st.DataObject) -> 
         ("0000123456-00001", "0000123456-00001"),
         (89883070000123456789, "89883070000123456789"),
         (0, "0"),
+        (-0.0, "0"),
+        (901405100000018.0, "901405100000018"),
     ],
 )
 def test_an_identifier_keeps_every_character_that_the_carrier_sent(value: object, text: str | None) -> None:
@@ -129,11 +148,35 @@ def test_a_json_number_keeps_all_its_digits(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "found"), [(8.9e19, "float"), (True, "bool"), (["89"], "list"), ({"iccid": "89"}, "dict")]
+    ("value", "found"),
+    [
+        (8.9e19, "float"),
+        (2.0**53, "float"),
+        (1.5, "float"),
+        (float("nan"), "float"),
+        (float("inf"), "float"),
+        (True, "bool"),
+        (["89"], "list"),
+        ({"iccid": "89"}, "dict"),
+    ],
 )
 def test_what_has_lost_digits_or_is_no_value_is_refused(value: object, found: str) -> None:
     with pytest.raises(NotAnIdentifier, match=f"found {found}"):
         identifier_text(value)
+
+
+@given(st.integers(10**18, 10**20 - 1))
+def test_an_iccid_that_went_through_a_float_shows_it_however_that_was_printed(number: int) -> None:
+    assert looks_rounded(str(int(float(number))))
+    assert looks_rounded(str(int(Decimal(repr(float(number))))))
+
+
+def test_an_iccid_that_kept_its_digits_rarely_looks_as_if_it_had_not() -> None:
+    # In steps that no power of two or ten has in common.
+    fleet = [str(8988307000000000013 + 9_973 * number) for number in range(20_000)]
+    assert sum(map(looks_rounded, fleet)) < len(fleet) / 400
+    assert sum(looks_rounded(f"{iccid}7") for iccid in fleet) < len(fleet) / 4_000
+    assert not looks_rounded("100000000000000"), "15 digits are always exact"
 
 
 class TestOtherIdentifiers:
@@ -146,6 +189,9 @@ class TestOtherIdentifiers:
             pytest.param("123456789876543", "123456789876543", None, id="Hologram, a network that does not exist"),
             pytest.param("310410999999999999", "310410999999999999", "imsi_length", id="Telnyx, 18 digits"),
             pytest.param("unknown", "unknown", "imsi_malformed", id="a word"),
+            pytest.param("901405100000018.0", "901405100000018", None, id="a float that is exact"),
+            pytest.param("9014051000000180.0", "9014051000000180.0", "imsi_malformed", id="a float that may not be"),
+            pytest.param("9.01405E+14", "9.01405E+14", "imsi_malformed", id="rounded by a spreadsheet"),
         ],
     )
     def test_an_imsi_has_14_or_15_digits(self, raw: str, normal: str, flag: str | None) -> None:
@@ -162,6 +208,10 @@ class TestOtherIdentifiers:
             pytest.param("35209900176148", "35209900176148", None, id="without a check digit"),
             pytest.param("3520990", "3520990", "imei_length", id="too short"),
             pytest.param("A000002215F46B", "A000002215F46B", "imei_malformed", id="a MEID"),
+            pytest.param("35209900176148ff", "35209900176148", None, id="an IMEISV, the version not known"),
+            pytest.param("35209900176148F", "35209900176148", None, id="a filler for the check digit"),
+            pytest.param("352099001761481F", "352099001761481", None, id="a filler behind it"),
+            pytest.param("352099001761481.0", "352099001761481", None, id="a float that is exact"),
         ],
     )
     def test_an_imei_has_14_to_16_digits_and_only_15_have_a_check_digit(
@@ -201,6 +251,42 @@ class TestOtherIdentifiers:
             pytest.param("+4912", "+4912", "msisdn_length", id="too short"),
             pytest.param("+8822851000000181", "+8822851000000181", "msisdn_length", id="16 digits"),
             pytest.param("n/a", "n/a", "msisdn_malformed", id="a word"),
+            pytest.param("tel:+49-151-23456789", "+4915123456789", None, id="a URI"),
+            pytest.param("TEL:004915123456789", "+4915123456789", None, id="a URI in capitals"),
+            pytest.param(
+                "+49\N{NO-BREAK SPACE}151\N{NON-BREAKING HYPHEN}23456789", "+4915123456789", None, id="typeset"
+            ),
+            pytest.param(
+                "\N{LEFT-TO-RIGHT EMBEDDING}+49 151 23456789\N{POP DIRECTIONAL FORMATTING}",
+                "+4915123456789",
+                None,
+                id="with marks of direction",
+            ),
+            pytest.param(
+                in_digits_of("\N{FULLWIDTH DIGIT ZERO}", "\uff0b49 151 23456789"), "+4915123456789", None, id="wide"
+            ),
+            pytest.param(
+                in_digits_of("\N{ARABIC-INDIC DIGIT ZERO}", "4915123456789"), "+4915123456789", None, id="Arabic"
+            ),
+            pytest.param("(+49) 151 23456789", "+4915123456789", None, id="the country in brackets"),
+            pytest.param("+490151 23456789", "+4915123456789", None, id="a trunk prefix without brackets"),
+            pytest.param("490151 23456789", "+4915123456789", None, id="a trunk prefix, no plus sign"),
+            pytest.param("0049 (0)151 23456789", "+4915123456789", None, id="both prefixes"),
+            pytest.param("+00 49 151 23456789", "+4915123456789", None, id="plus sign and prefix"),
+            pytest.param("+39 06 69812345", "+390669812345", None, id="Italy, whose zero belongs to the number"),
+            pytest.param("+225 0712345678", "+2250712345678", None, id="Ivory Coast, too"),
+            pytest.param("+883200012345678", "+883200012345678", None, id="of no country"),
+            pytest.param(
+                "+423663920123456", "+423663920123456", None, id="a machine's, longer than the country's plan"
+            ),
+            pytest.param("+33700012345678", "+33700012345678", None, id="another one"),
+            pytest.param("+3197010281234", "+3197010281234", None, id="a Dutch one of 11 digits"),
+            pytest.param("4915123456789.0", "+4915123456789", None, id="a float that is exact"),
+            pytest.param("4.91512E+12", "4.91512E+12", "msisdn_malformed", id="rounded by a spreadsheet"),
+            pytest.param("+49 151 23456789 ext 5", "+49 151 23456789 ext 5", "msisdn_malformed", id="an extension"),
+            pytest.param("+1-800-FLOWERS", "+1-800-FLOWERS", "msisdn_malformed", id="letters"),
+            pytest.param("+0151", "+0151", "msisdn_malformed", id="a country that begins with zero"),
+            pytest.param("00", "00", "msisdn_malformed", id="a prefix alone"),
         ],
     )
     def test_an_msisdn_is_brought_to_e164(self, raw: str, normal: str, flag: str | None) -> None:

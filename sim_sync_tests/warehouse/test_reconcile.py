@@ -133,6 +133,13 @@ def test_a_phone_number_is_compared_by_its_digits(engine: sa.Engine, form: str) 
     assert len(compared(engine, [ours(msisdn=form)], [theirs(msisdn="491512346")])) == 1
 
 
+@pytest.mark.parametrize("theirs_form", ["352099001761481", "35209900176148", "3520990017614807", "3520990017614899"])
+def test_a_device_is_compared_by_the_14_digits_that_name_it(engine: sa.Engine, theirs_form: str) -> None:
+    assert compared(engine, [ours(imei="352099001761481")], [theirs(imei=theirs_form)], fields=["imei"]) == {}
+    assert len(compared(engine, [ours(imei="352099001761491")], [theirs(imei=theirs_form)], fields=["imei"])) == 1
+    assert len(compared(engine, [ours(imei="3520990")], [theirs(imei=theirs_form)], fields=["imei"])) == 1
+
+
 def test_a_status_in_flight_that_nobody_can_name_is_not_told(engine: sa.Engine) -> None:
     assert compared(engine, [ours()], [theirs(status="unknown", pending=True)]) == {}
     assert len(compared(engine, [ours()], [theirs(status="unknown")])) == 1

@@ -10,6 +10,7 @@ from sim_sync.core.identifiers import (
     Identifier,
     NotAnIdentifier,
     identifier_text,
+    looks_rounded,
     luhn_is_valid,
     normal_eid,
     normal_iccid,
@@ -96,9 +97,20 @@ class Reading:
         iccid = _normal_or_none(with_luhn) or _normal_or_none(raw)
         if iccid is None:
             self._flags.append("iccid_malformed")
-        elif len(iccid) >= 19 and not luhn_is_valid(iccid):
-            self._flags.append("iccid_check_digit")
+        elif len(iccid) >= 19:
+            self._judge_digits(iccid)
         return raw or with_luhn, iccid
+
+    def _judge_digits(self, iccid: str) -> None:
+        """Flag a wrong check digit, and digits that a floating-point number has made.
+
+        A right check digit speaks against rounding, unless the carrier sends numbers: those are rounded on their way.
+        """
+        is_valid = luhn_is_valid(iccid)
+        if not is_valid:
+            self._flags.append("iccid_check_digit")
+        if (not is_valid or isinstance(self._told.get("iccid"), int)) and looks_rounded(iccid):
+            self._flags.append("iccid_rounded")
 
     def _iccid_text(self, name: str) -> str | None:
         value = self._told.get(name)
