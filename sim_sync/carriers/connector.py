@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from sim_sync.carriers.auth import Authorizer
 from sim_sync.carriers.dialect import Dialect
 from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import Pagination
 from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit
@@ -50,6 +51,8 @@ class Connector:
     dialect: Dialect = field(default_factory=Dialect)
     #: Statuses that mean "this cursor is no longer taken", on any page but the first.
     cursor_rejected_statuses: frozenset[int] = frozenset({400, 404, 410})
+    #: What is taken of the carrier's links; None leaves it to the account's `links`.
+    links: LinkRule | None = None
     #: Returns the connector that the account's own settings describe: `rest` is nothing without them.
     described_by: Callable[[CarrierSettings], "Connector"] | None = None
 

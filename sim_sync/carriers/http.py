@@ -17,7 +17,7 @@ import httpx2
 
 from sim_sync import __version__
 from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.origins import origin_of, path_within
+from sim_sync.carriers.origins import LinkRule, origin_of, path_within
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Timeouts
 from sim_sync.core.errors import AuthenticationFailed, CarrierUnavailable, ForeignOrigin, SimSyncError, UnexpectedAnswer
@@ -175,14 +175,14 @@ class HttpClient:
                 self._refuse_redirect(ask, status, headers.get("location", ""))
             return status, headers, self._read(response, ask)
 
-    def path_of(self, ask: Ask, url: str) -> str:
+    def path_of(self, ask: Ask, url: str, links: LinkRule = LinkRule.SAME_ORIGIN) -> str:
         """Return path and query of a URL that the carrier supplied, relative to `base_url`.
 
         Raises:
             ForeignOrigin: it leads to another origin than the configured one; no request goes there.
             UnexpectedAnswer: it is no URL, or leads out of the path that `base_url` has.
         """
-        return path_within(self._base_url, ask.path, url, doing=self.doing(ask))
+        return path_within(self._base_url, ask.path, url, doing=self.doing(ask), links=links)
 
     def doing(self, ask: Ask) -> str:
         """Return what is being done, for a message: carrier, method and address without the query."""

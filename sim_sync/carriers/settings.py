@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from sim_sync.carriers.origins import LinkRule
 from sim_sync.core.sims import StatusMeaning
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -90,4 +91,5 @@ class CarrierSettings:
     statuses: Mapping[str, StatusMeaning] = field(default_factory=dict)
     rate_limit: RateLimit = field(default_factory=RateLimit)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    links: LinkRule = LinkRule.SAME_ORIGIN
     retry: Retry = field(default_factory=Retry)

@@ -42,6 +42,7 @@ class RestCarrier:
         self._connector = connector
         self._settings = settings
         self._pagination = connector.pagination(settings)
+        self._links = connector.links or settings.links
         words = connector.record_map.statuses.overridden_by(settings.statuses)
         self._record_map = replace(connector.record_map, statuses=words)
         self._auth = connector.build_auth(settings)
@@ -119,7 +120,9 @@ class RestCarrier:
     def _read(self, ask: Ask, answer: Answer, cursor: Cursor) -> Page:
         try:
             records = self._connector.records(answer)
-            next_cursor = self._pagination.next_cursor(cursor, answer, lambda url: self._http.path_of(ask, url))
+            next_cursor = self._pagination.next_cursor(
+                cursor, answer, lambda url: self._http.path_of(ask, url, self._links)
+            )
         except UnexpectedAnswer as error:
             raise UnexpectedAnswer(f"{self._http.doing(ask)}: {error}") from None
         sims, rejected = self._record_map.read_page(records)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema
 
 from sim_sync.carriers.connector import Connector
+from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.registry import connector_problems, connectors
 from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry, Settings, Timeouts
 from sim_sync.carriers.source import RestCarrier
@@ -75,6 +76,7 @@ class CarrierSection(Settings):
     type: str
     base_url: str | None = None
     allow_insecure: bool = False
+    links: LinkRule = LinkRule.SAME_ORIGIN
     page_size: Annotated[int, Field(ge=1)] | None = None
     max_page_size: Annotated[int, Field(ge=1)] | None = None
     statuses: Mapping[str, Meaning] = Field(default_factory=dict)
@@ -158,6 +160,7 @@ class _Parser:
             statuses=section.statuses,
             rate_limit=section.rate_limit,
             timeouts=section.timeouts,
+            links=section.links,
             retry=section.retry,
         )
         return CarrierConfig(

@@ -11,7 +11,7 @@ import pytest
 
 from sim_sync.carriers.http import HttpClient
 from sim_sync.carriers.messages import Ask
-from sim_sync.carriers.origins import origin_of
+from sim_sync.carriers.origins import LinkRule, origin_of
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Timeouts
 from sim_sync.core.errors import (
@@ -367,6 +367,27 @@ def test_a_link_of_the_origin_becomes_path_and_query(link: str, path: str) -> No
 def test_a_link_to_another_origin_is_refused(link: str) -> None:
     with pytest.raises(ForeignOrigin, match="no request and no credentials were sent there"):
         client(BASE).path_of(ASK, link)
+
+
+def test_a_foreign_link_names_the_key_that_takes_its_path_alone() -> None:
+    with pytest.raises(ForeignOrigin, match="`links: path_only`"):
+        client(BASE).path_of(ASK, "http://sims.internal/rest/v1/sims")
+
+
+@pytest.mark.parametrize(
+    ("link", "path"),
+    [
+        ("http://api.acme.example/rest/v1/sims?page=2", "/v1/sims?page=2"),
+        ("http://sims.internal:8080/rest/v1/sims?page=2", "/v1/sims?page=2"),
+        ("http://sims.internal:8080/v1/sims?page=2", "/v1/sims?page=2"),
+        ("//sims.internal/v1/sims?a=b%2Fc#part", "/v1/sims?a=b%2Fc"),
+        ("http://me:secret@10.0.0.7/v1/sims?page=2", "/v1/sims?page=2"),
+        ("http://10.0.0.7//evil.example/x?page=2", "//evil.example/x?page=2"),
+        ("?page=3", "/v1/sims?page=3"),
+    ],
+)
+def test_behind_a_proxy_path_and_query_of_a_link_are_taken_alone_where_that_is_asked_for(link: str, path: str) -> None:
+    assert client(BASE).path_of(ASK, link, LinkRule.PATH_ONLY) == path
 
 
 def test_a_foreign_link_is_told_so_that_any_database_can_keep_it() -> None:

@@ -47,7 +47,11 @@ class TestNextLinks:
         ):
             following(self.IN_BODY, {}, answer(body))
 
-    @pytest.mark.parametrize("link", ["", 7, True, {}, ["https://carrier.example/2"]])
+    @pytest.mark.parametrize("link", ["", " "])
+    def test_an_empty_text_is_the_end_as_null_is(self, link: str) -> None:
+        assert following(self.IN_BODY, {}, answer({"items": [1], "meta": {"next_page_url": link}})) is None
+
+    @pytest.mark.parametrize("link", [7, 0, True, False, {}, ["https://carrier.example/2"]])
     def test_what_is_no_url_is_not_the_end(self, link: Any) -> None:
         with pytest.raises(UnexpectedAnswer, match="expected a URL or null"):
             following(self.IN_BODY, {}, answer({"meta": {"next_page_url": link}}))
@@ -153,7 +157,26 @@ class TestPageNumber:
         with pytest.raises(UnexpectedAnswer, match="expected the response header X-End to say where the list ends"):
             following(rule, {}, answer({"items": []}))
 
-    @pytest.mark.parametrize("said", ["many", "-1", -1, True, 1.5, [1]])
+    @pytest.mark.parametrize("said", [35.0, "35", " 35 ", "35.0", "35."])
+    def test_a_count_may_come_as_a_float_or_as_text(self, said: Any) -> None:
+        found = following(numbered(total=InBody("total")), {}, answer({"items": [1, 2], "total": said}))
+        assert found == {"page": 2, "total": 35}
+
+    @pytest.mark.parametrize("place", ["total", "total_pages"])
+    def test_a_total_may_stand_on_the_first_page_alone(self, place: str) -> None:
+        rule = numbered(**{place: InBody("n")})
+        count = {"total": 5, "total_pages": 3}[place]
+        second = following(rule, {}, answer({"items": [1, 2], "n": count}))
+        assert second is not None
+        third = following(rule, second, answer({"items": [3, 4]}))
+        assert third is not None
+        assert following(rule, third, answer({"items": [5]})) is None
+
+    def test_a_total_that_is_told_once_tells_nothing_about_rows_that_left(self) -> None:
+        rule = numbered(total=InBody("n"))
+        assert following(rule, {"page": 2, "total": 9}, answer({"items": [3, 4]})) == {"page": 3, "total": 9}
+
+    @pytest.mark.parametrize("said", ["many", "-1", -1, True, 1.5, "1.5", "1,000", 1e20, [1]])
     def test_a_total_that_is_no_number_is_refused(self, said: Any) -> None:
         with pytest.raises(UnexpectedAnswer, match="expected a whole number in 'pages' of the answer"):
             following(numbered(total_pages=InBody("pages")), {}, answer({"items": [], "pages": said}))
@@ -222,6 +245,11 @@ class TestOffset:
         with pytest.raises(UnexpectedAnswer, match="same page twice, as if it did not look at the parameter 'skip'"):
             following(rule, cursor, answer({"items": [1, 2]}))
 
+    def test_a_total_may_stand_on_the_first_page_alone(self) -> None:
+        second = following(self.RULE, {}, answer({"items": [1, 2], "n": 3}))
+        assert second == {"offset": 2, "total": 3}
+        assert following(self.RULE, second, answer({"items": [3]})) is None
+
     def test_a_missing_total_is_refused(self) -> None:
         with pytest.raises(UnexpectedAnswer, match="expected 'n' of the answer to say where the list ends"):
             following(self.RULE, {}, answer({"items": []}))
@@ -288,3 +316,19 @@ class TestKeyset:
             UnexpectedAnswer, match=r"expected the id in the last record to go on from, found none.*Check that"
         ):
             following(self.RULE, {}, answer({"items": [{}], "more": True}))
+
+
+class TestToBody:
+    ASK = Ask(path="/list", method="POST", body={"paging": {"limit": 10}, "all": True})
+
+    def test_a_dotted_path_leads_into_the_body_and_leaves_the_rest_as_it_is(self) -> None:
+        asked = ToBody("paging.cursor").put(self.ASK, "k2")
+        assert asked.body == {"paging": {"limit": 10, "cursor": "k2"}, "all": True}
+        assert self.ASK.body == {"paging": {"limit": 10}, "all": True}
+
+    def test_objects_on_the_way_are_made(self) -> None:
+        assert ToBody("query.window.after").put(Ask(path="/list"), 7).body == {"query": {"window": {"after": 7}}}
+
+    def test_a_key_that_holds_a_dot_itself_stands_in_quotes(self) -> None:
+        assert ToBody('"paging.cursor"').put(Ask(path="/list"), 7).body == {"paging.cursor": 7}
+        assert ToBody('filter."a.b".$after').put(Ask(path="/list"), 7).body == {"filter": {"a.b": {"$after": 7}}}

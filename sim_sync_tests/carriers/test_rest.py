@@ -62,6 +62,14 @@ def cursor_in_header(request: Received) -> bytes:
     return reply(200, {"data": ROWS[start : start + SIZE]}, following)
 
 
+def cursor_deep_in_the_body(request: Received) -> bytes:
+    paging = request.json()["paging"]
+    assert paging["limit"] == SIZE
+    assert paging["sort"] == "id"
+    start = int(paging.get("cursor", "c0")[1:])
+    return reply(200, {"data": ROWS[start : start + SIZE], "next": f"c{start + SIZE}" if start + SIZE < 7 else None})
+
+
 def keyset(request: Received) -> bytes:
     start = int(told(request).get("after_id", "s-1")[1:]) + 1
     return reply(200, {"data": page_of(request, start)})
@@ -138,6 +146,13 @@ STYLES = [
         id="cursor in a header, to the body",
     ),
     pytest.param(
+        "records: data\nmethod: POST\nbody: {paging: {sort: id}}\n"
+        "pagination: {type: cursor, path: next, to_body: paging.cursor, size_param: paging.limit}",
+        cursor_deep_in_the_body,
+        ["", "", ""],
+        id="cursor to a member of a member of the body",
+    ),
+    pytest.param(
         "records: data\npagination: {type: keyset, field: id, to_query: after_id}",
         keyset,
         ["", "?after_id=s2", "?after_id=s5", "?after_id=s6"],
@@ -176,6 +191,28 @@ def test_every_style_walks_the_whole_list_with_the_requests_that_it_needs(
     assert found.column("status") == ["active"] * 7
     assert [request.target for request in server.received] == [f"/v1/sims{query}" for query in queries]
     assert {request.headers["authorization"] for request in server.received} == {"Bearer acme-token"}
+
+
+def linked_from_inside(request: Received) -> bytes:
+    start = int(told(request).get("from", 0))
+    link = f"http://sims.internal:8080/v1/sims?from={start + SIZE}" if start + SIZE < 7 else None
+    return reply(200, {"data": page_of(request, start), "next": link})
+
+
+@pytest.mark.parametrize(
+    ("call", "more"),
+    [
+        ("pagination: {type: next_link, path: next, links: path_only}", ""),
+        ("links: path_only\npagination: {type: next_link, path: next}", ""),
+        ("pagination: {type: next_link, path: next}", "links: path_only"),
+    ],
+)
+def test_links_that_name_an_inner_host_are_walked_by_their_paths(tmp_path: Path, call: str, more: str) -> None:
+    with serving(linked_from_inside) as server:
+        found = walk_declared(declared(tmp_path, declaration(server.url, f"records: data\n{call}", more=more)))
+        targets = [request.target for request in server.received]
+    assert found.column("sim_id") == [row["id"] for row in ROWS]
+    assert targets == ["/v1/sims", "/v1/sims?from=3", "/v1/sims?from=6"]
 
 
 ONE_PAGE = "pagination: {type: next_link, header: Link}"

@@ -65,6 +65,30 @@ def problems(
             "carriers.acme.list: expected method: POST, because a body is sent",
         ),
         (
+            {
+                "call": "{path: /s, method: POST, pagination: {type: cursor, path: next, to_body: 'vars[0].after'}}",
+            },
+            "carriers.acme.list.pagination.to_body: expected keys with dots between them, such as paging.cursor",
+        ),
+        (
+            {
+                "call": "{path: /s, method: POST, body: {paging: 10}, "
+                "pagination: {type: cursor, path: next, to_body: paging.cursor}}",
+            },
+            "carriers.acme.list: expected an object under 'paging' of `body`, because the pagination puts 'cursor' in",
+        ),
+        (
+            {
+                "call": "{path: /s, method: POST, "
+                "pagination: {type: keyset, field: id, to_body: after, size_param: 'a..b'}}",
+            },
+            "expected keys with dots between them, such as paging.cursor (members of lists cannot be named)",
+        ),
+        (
+            {"call": "{path: /s, pagination: {type: next_link, path: next, links: any}}"},
+            "carriers.acme.list.pagination.links: expected",
+        ),
+        (
             {"call": "{path: /s, pagination: {type: offset, offset_param: o, total: 'a['}}"},
             "carriers.acme.list.pagination.total: expected a JMESPath expression",
         ),

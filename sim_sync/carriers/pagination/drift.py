@@ -24,6 +24,12 @@ def steps_back(cursor: Cursor) -> int:
     return whole(cursor, "back", 0)
 
 
+def remembered(cursor: Cursor, name: str) -> int | None:
+    """Return a whole number that a cursor remembers, None where it does not."""
+    value = cursor.get(name)
+    return value if isinstance(value, int) else None
+
+
 def whole(cursor: Cursor, name: str, default: int) -> int:
     """Return a whole number that a cursor remembers."""
     value = cursor.get(name, default)

@@ -24,7 +24,7 @@ def ask_by_link(first: Ask, cursor: Cursor) -> Ask:
 
 @dataclass(frozen=True, slots=True)
 class NextLinkInBody:
-    """The body holds the URL of the next page; null is the end (Twilio, KORE).
+    """The body holds the URL of the next page; null is the end (Twilio, KORE), and so is an empty text.
 
     An answer without the link's key is refused, because it may be an answer that lost it, or a path with a slip of the
     pen. With `absent_after_first` that is said of the first page only: once a link was followed, its absence is the
@@ -50,9 +50,9 @@ class NextLinkInBody:
         if url is None:
             self._refuse_absent(cursor, answer)
             return None
-        if not isinstance(url, str) or not url:
+        if not isinstance(url, str):
             raise UnexpectedAnswer(f"expected a URL or null in {self.link}, found {type(url).__name__}")
-        return {"next": path_of(url)}
+        return {"next": path_of(url.strip())} if url.strip() else None
 
     def _refuse_absent(self, cursor: Cursor, answer: Answer) -> None:
         """Tell null from nothing, where the path is one of plain keys."""

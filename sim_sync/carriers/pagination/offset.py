@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.drift import fallen, steps_back, whole
+from sim_sync.carriers.pagination.drift import fallen, remembered, steps_back, whole
 from sim_sync.carriers.pagination.places import Place, whole_number, with_query
 from sim_sync.carriers.pagination.repeats import page_digest, refuse_repeated
 from sim_sync.carriers.pagination.rule import PathOf, RecordsOf
@@ -13,7 +13,7 @@ from sim_sync.core.pages import Cursor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offset:
-    """From row to row. With a `total` the list ends there; without one an empty page is the end."""
+    """From row to row. The list ends at `total`, which the first page tells at least; else with an empty page."""
 
     base: Ask
     records: RecordsOf
@@ -36,6 +36,8 @@ class Offset:
     def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
         """Return the next offset, stepping back by the rows that left."""
         total = None if self.total is None else whole_number(self.total, answer)
+        if total is None and self.total is not None:
+            total = remembered(cursor, "total")
         if self.total is not None and total is None:
             raise UnexpectedAnswer(f"expected {self.total} to say where the list ends, found nothing there")
         records = self.records(answer)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.drift import fallen, steps_back, whole
+from sim_sync.carriers.pagination.drift import fallen, remembered, steps_back, whole
 from sim_sync.carriers.pagination.places import Place, flag, whole_number, with_query
 from sim_sync.carriers.pagination.repeats import page_digest, refuse_repeated
 from sim_sync.carriers.pagination.rule import PathOf, RecordsOf
@@ -29,7 +29,8 @@ class PageNumber:
     """Page after page by its number.
 
     The end is said by the first of these that the answer holds: `last_page` (a flag), `total_pages`, `total` (of
-    records). Where none is declared, an empty page is the end. Falling totals also show rows that left (see `drift`).
+    records). Totals may stand on the first page alone. Where none is declared, an empty page is the end. Falling
+    totals also show rows that left (see `drift`).
     """
 
     base: Ask
@@ -60,12 +61,17 @@ class PageNumber:
         count = len(records)
         size = self._rows_a_page(cursor, count)
         told = self._told(answer)
+        known = _Told(
+            records=remembered(cursor, "total") if told.records is None else told.records,
+            pages=remembered(cursor, "pages") if told.pages is None else told.pages,
+            is_last=told.is_last,
+        )
         # Rows before the first page cannot have been missed.
         back = min(_pages_back(cursor, told, size), page - self.first_page)
-        if self._ended(page - self.first_page, size, count, told) and not back:
+        if self._ended(page - self.first_page, size, count, known) and not back:
             return None
-        following = self._cursor(page - back if back else page + 1, size, told, steps_back(cursor) + bool(back))
-        return following if told != _NOTHING else self._not_repeated(cursor, following, records)
+        following = self._cursor(page - back if back else page + 1, size, known, steps_back(cursor) + bool(back))
+        return following if known != _NOTHING else self._not_repeated(cursor, following, records)
 
     def _not_repeated(self, cursor: Cursor, following: Cursor, records: Sequence[Any]) -> Cursor:
         digest = page_digest(records)
@@ -97,14 +103,14 @@ class PageNumber:
             raise UnexpectedAnswer(f"expected {place} to say where the list ends, found nothing there")
         return count == 0
 
-    def _cursor(self, page: int, size: int, told: _Told, back: int) -> Cursor:
-        remembered = {
+    def _cursor(self, page: int, size: int, known: _Told, back: int) -> Cursor:
+        kept = {
             "size": None if size == self.page_size else size,
-            "total": told.records,
-            "pages": told.pages if told.records is None else None,
+            "total": known.records,
+            "pages": known.pages if known.records is None else None,
             "back": back or None,
         }
-        return {"page": page, **{name: value for name, value in remembered.items() if value is not None}}
+        return {"page": page, **{name: value for name, value in kept.items() if value is not None}}
 
 
 def _pages_back(cursor: Cursor, told: _Told, size: int) -> int:

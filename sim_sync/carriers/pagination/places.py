@@ -1,6 +1,7 @@
 """Where a total, a flag or a cursor stands in an answer, and where a position goes in the next request."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -57,13 +58,39 @@ class ToQuery:
 
 @dataclass(frozen=True, slots=True)
 class ToBody:
-    """A position goes into a member of the JSON body."""
+    """A position goes into a member of the JSON body: `after`, or a path such as `paging.cursor` (`keys_of`)."""
 
-    name: str
+    path: str
 
     def put(self, ask: Ask, value: Any) -> Ask:
-        """Return the request with a value at this place."""
-        return replace(ask, body={**(ask.body or {}), self.name: value})
+        """Return the request with a value at this place; what else the body holds stays as it is."""
+        return replace(ask, body=_with_member(ask.body or {}, keys_of(self.path), value))
+
+
+#: Keys with dots between them; one that holds a dot itself stands in double quotes.
+_KEYS = re.compile(r'(?:[^."\[\]\s]+|"[^"]+")(?:\.(?:[^."\[\]\s]+|"[^"]+"))*')
+_KEY = re.compile(r'"([^"]+)"|([^."]+)')
+
+
+def keys_of(path: str) -> Sequence[str]:
+    """Return the keys of a path into a body: `paging.cursor` is two, `"paging.cursor"` in double quotes is one.
+
+    Raises:
+        ValueError: it is no such path; members of lists cannot be named.
+    """
+    if _KEYS.fullmatch(path) is None:
+        raise ValueError("keys with dots between them, such as paging.cursor (members of lists cannot be named)")
+    return [quoted or plain for quoted, plain in _KEY.findall(path)]
+
+
+def _with_member(body: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
+    key, *rest = keys
+    if not rest:
+        return {**body, key: value}
+    inner = body.get(key)
+    if inner is not None and not isinstance(inner, Mapping):
+        raise ValueError(f"an object under {key!r} of `body`, because the pagination puts {rest[0]!r} into it")
+    return {**body, key: _with_member(inner or {}, rest, value)}
 
 
 def with_query(ask: Ask, params: Mapping[str, str]) -> Ask:
@@ -71,8 +98,14 @@ def with_query(ask: Ask, params: Mapping[str, str]) -> Ask:
     return replace(ask, params={**ask.params, **params})
 
 
+#: Digits, and zeros behind the point at most: `35`, `35.0`.
+_COUNT = re.compile(r"([0-9]{1,18})(?:\.0*)?")
+
+
 def whole_number(place: Place, answer: Answer) -> int | None:
     """Return the count that stands at a place, or None where nothing stands.
+
+    Counts come as text and as floats too: some languages have no other numbers. `35.0` is 35, and `35.5` is no count.
 
     Raises:
         UnexpectedAnswer: something else stands there.
@@ -82,8 +115,11 @@ def whole_number(place: Place, answer: Answer) -> int | None:
         return None
     if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
         return found
-    if isinstance(found, str) and found.strip().isascii() and found.strip().isdigit():
+    # A larger float has lost digits.
+    if isinstance(found, float) and found.is_integer() and 0 <= found < 2**53:
         return int(found)
+    if isinstance(found, str) and (count := _COUNT.fullmatch(found.strip())):
+        return int(count[1])
     raise UnexpectedAnswer(f"expected a whole number in {place}, found {_shown(found)}")
 
 

@@ -8,11 +8,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sim_sync.carriers.connector import Connector, Totals
 from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination import Pagination, RecordsOf
+from sim_sync.carriers.origins import LinkRule
+from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
 from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, list_at
 from sim_sync.carriers.rest.credentials import DeclaredAuth, declared_auth
 from sim_sync.carriers.rest.places import HeaderName, Path, place_of
-from sim_sync.carriers.rest.styles import PageNumberStyle, Style
+from sim_sync.carriers.rest.styles import PageNumberStyle, Style, body_paths
 from sim_sync.carriers.settings import CarrierSettings, Options, Settings
 from sim_sync.carriers.totals import totals_at
 from sim_sync.core.errors import InternalError
@@ -48,6 +49,7 @@ class ListCall(Settings):
     params: Mapping[str, Text] = Field(default_factory=dict)
     headers: Mapping[HeaderName, Text] = Field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    links: LinkRule | None = None
     pagination: Style
 
     @model_validator(mode="after")
@@ -55,6 +57,12 @@ class ListCall(Settings):
         sends_body = self.body is not None or getattr(self.pagination, "to_body", None) is not None
         if sends_body and self.method != "POST":
             raise ValueError("method: POST, because a body is sent (body, or to_body of the pagination)")
+        return self
+
+    @model_validator(mode="after")
+    def _has_room_for_what_paging_adds(self) -> Any:
+        for path in body_paths(self.pagination):
+            ToBody(path).put(self.ask(), 0)
         return self
 
     def ask(self) -> Ask:
@@ -91,6 +99,7 @@ def describe(settings: CarrierSettings) -> Connector:
         described_by=None,
         pagination=_pagination,
         records=call.records_of(),
+        links=getattr(call.pagination, "links", None) or call.links,
         totals=_totals(call.pagination),
         record_map=RecordMap(fields=declared.fields, statuses=_OUR_WORDS, msisdn_region=declared.msisdn_region),
     )

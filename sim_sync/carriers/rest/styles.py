@@ -1,10 +1,12 @@
 """The pagination styles that `carriers.yaml` can declare, and the rules that they become."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import (
     CursorInAnswer,
     InBody,
@@ -19,11 +21,21 @@ from sim_sync.carriers.pagination import (
     ToBody,
     ToQuery,
 )
+from sim_sync.carriers.pagination.places import keys_of
 from sim_sync.carriers.paths import lookup_of
 from sim_sync.carriers.rest.places import DeclaredPlace, FlagThere, HeaderName, Path, place_of, with_a_type
 from sim_sync.carriers.settings import Settings
 
 ParameterName = Annotated[str, Field(min_length=1)]
+
+
+def _body_path(text: str) -> str:
+    keys_of(text)
+    return text
+
+
+#: Keys with dots between them: `after`, `paging.cursor`.
+BodyPath = Annotated[str, Field(min_length=1), AfterValidator(_body_path)]
 
 
 class _Style(Settings):
@@ -43,13 +55,15 @@ class _Onward(_Style):
     """What the styles have in common that put a position into the next request."""
 
     to_query: ParameterName | None = None
-    to_body: ParameterName | None = None
+    to_body: BodyPath | None = None
     more: Path | None = None
 
     @model_validator(mode="after")
     def _goes_to_one_place(self) -> Any:
         if (self.to_query is None) == (self.to_body is None):
             raise ValueError("either to_query or to_body, where the position goes")
+        if self.to_body is not None and self.size_param is not None:
+            keys_of(self.size_param)
         return self
 
     def _target(self) -> ToQuery | ToBody:
@@ -120,6 +134,7 @@ class NextLinkStyle(_Style):
     path: Path | None = None
     header: HeaderName | None = None
     absent_is_end: bool = False
+    links: LinkRule | None = None
 
     @model_validator(mode="after")
     def _stands_in_one_place(self) -> Any:
@@ -177,3 +192,10 @@ Style: TypeAlias = Annotated[
     Field(discriminator="type"),
     with_a_type("page_number", "offset", "next_link", "cursor", "keyset"),
 ]
+
+
+def body_paths(style: Style) -> Sequence[str]:
+    """Return where in the body a style puts something."""
+    if not isinstance(style, _Onward) or style.to_body is None:
+        return ()
+    return [path for path in (style.to_body, style.size_param) if path is not None]
