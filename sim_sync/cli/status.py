@@ -14,7 +14,9 @@ from sim_sync.config import Config, load_config
 from sim_sync.core import progress
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.session import Session, State
+from sim_sync.core.unresolved import CarrierOverview, concerns, freshness_concern, quarantine_concern
 from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse.overviews import carrier_overviews
 
 _WATCH_EVERY_SECONDS = 2.0
 
@@ -27,11 +29,11 @@ def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
     names = _names(config, carrier)
     warehouse = open_warehouse(config.warehouse_url)
     if not watch:
-        _show(warehouse, names, as_json=as_json)
+        _show(warehouse, config, names, as_json=as_json)
         return ExitCode.DONE
     with suppress(KeyboardInterrupt):  # the way to end it
         while True:
-            _show(warehouse, names, as_json=False)
+            _show(warehouse, config, names, as_json=False)
             time.sleep(_WATCH_EVERY_SECONDS)
     return ExitCode.DONE
 
@@ -43,24 +45,44 @@ def _names(config: Config, carrier: str | None) -> Sequence[str]:
     return [carrier]
 
 
-def _show(warehouse: Warehouse, names: Sequence[str], *, as_json: bool) -> None:
-    sessions = warehouse.sessions.latest_sessions(names)
+def _show(warehouse: Warehouse, config: Config, names: Sequence[str], *, as_json: bool) -> None:
+    overviews = carrier_overviews(warehouse.engine, names)
     now = warehouse.sessions.now()
+    synced = [(overview, overview.newest) for overview in overviews if overview.newest is not None]
     if as_json:
-        print_json([status_object(session, now) for session in sessions])
+        print_json([_carrier_object(overview, session, config, now) for overview, session in synced])
         return
-    _print_sessions(sessions, now)
-    silent = [name for name in names if name not in {session.carrier for session in sessions}]
-    print_lines(f"{name}: never synced; `sim-sync backfill {name}` starts it" for name in silent)
+    _print_sessions([session for _overview, session in synced], now)
+    for overview in overviews:
+        print_lines(f"{overview.carrier}: {line}" for line in _lines_of(overview, config, now))
 
 
-def status_object(session: Session, now: datetime) -> dict[str, Any]:
-    """Return a session as `status --json` prints it: the columns of `sync_sessions`, `percent` and `eta_seconds`."""
+def _lines_of(overview: CarrierOverview, config: Config, now: datetime) -> Sequence[str]:
+    """Return what the newest session of a carrier does not tell: what is known of it, and what is unresolved."""
+    name, newest, last = overview.carrier, overview.newest, overview.last_completed
+    if newest is None:
+        return [f"never synced; `sim-sync backfill {name}` starts it"]
+    if last is None:
+        return [text for text in (quarantine_concern(overview),) if text is not None]
+    told = [freshness_concern(overview, config.max_age_hours(name), now), quarantine_concern(overview)]
+    if newest.session_id != last.session_id:
+        told = [f"complete as of {last.finished_at:%Y-%m-%d %H:%M:%S} UTC; {_sweep_text(last)}", *told]
+    return [text for text in told if text is not None]
+
+
+def _carrier_object(overview: CarrierOverview, session: Session, config: Config, now: datetime) -> dict[str, Any]:
+    """Return a carrier as `status --json` prints it.
+
+    The columns of its newest `session`, `percent` and `eta_seconds`; and what that session does not tell: when the
+    carrier was last walked to its end, and what is unresolved there.
+    """
+    times = asdict(session) | {"complete_as_of": overview.complete_as_of}
     found: dict[str, Any] = {
-        name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(session).items()
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in times.items()
     }
     found["percent"] = _percent(session)
     found["eta_seconds"] = None if session.eta_at is None else max(round((session.eta_at - now).total_seconds()), 0)
+    found["unresolved"] = list(concerns(overview, config.max_age_hours(overview.carrier), now))
     return found
 
 
@@ -118,10 +140,14 @@ def _note(session: Session, now: datetime) -> str:
         case State.PAUSED:
             return f"paused by an operator; `sim-sync resume {session.carrier}` lets it go on"
         case State.COMPLETED:
-            reason = f": {session.sweep_reason}" if session.sweep_reason else ""
-            return f"finished {session.finished_at:%Y-%m-%d %H:%M:%S} UTC; sweep {session.sweep_state.value}{reason}"
+            return f"finished {session.finished_at:%Y-%m-%d %H:%M:%S} UTC; {_sweep_text(session)}"
         case _:
             return session.last_error or ""
+
+
+def _sweep_text(session: Session) -> str:
+    reason = f": {session.sweep_reason}" if session.sweep_reason else ""
+    return f"sweep {session.sweep_state.value}{reason}"
 
 
 def duration_text(seconds: float) -> str:

@@ -21,6 +21,7 @@ from sim_sync.core.ports import Waiter
 from sim_sync.core.sims import Lifecycle, StatusMeaning
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit
+from sim_sync.core.unresolved import DEFAULT_MAX_AGE_HOURS
 
 _SWEEP = SweepPolicy()
 _QUARANTINE = QuarantineLimit()
@@ -87,6 +88,7 @@ class CarrierSection(Settings):
     quarantine: Quarantine = Quarantine()
     run_budget: RunBudget = RunBudget()
     max_session_age_hours: Annotated[float, Field(gt=0)] = 24.0
+    max_age_hours: Annotated[float, Field(gt=0)] = DEFAULT_MAX_AGE_HOURS
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
 
 
@@ -103,6 +105,7 @@ class CarrierConfig:
     quarantine: QuarantineLimit
     run_budget: RunBudget
     max_session_age_hours: float
+    max_age_hours: float
     lease_seconds: float
 
     @property
@@ -170,6 +173,7 @@ class _Parser:
             quarantine=QuarantineLimit(max_percent=section.quarantine.max_percent),
             run_budget=section.run_budget,
             max_session_age_hours=section.max_session_age_hours,
+            max_age_hours=section.max_age_hours,
             lease_seconds=section.lease_seconds,
         )
 

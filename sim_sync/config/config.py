@@ -21,6 +21,7 @@ from sim_sync.config.sections import (
     WarehouseSection,
 )
 from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.unresolved import DEFAULT_MAX_AGE_HOURS
 from sim_sync.inventory import CsvInventorySettings, Inventory, parse_sheet, read_inventory
 
 CONFIG_VARIABLE = "SIM_SYNC_CONFIG"
@@ -56,6 +57,16 @@ class Config:
         """
         self.require_known(name)
         return parse_carrier(name, self._carriers[name], self._environ, str(self.path))
+
+    def max_age_hours(self, name: str) -> float:
+        """Return after how long without a completed walk a carrier is not fresh.
+
+        A carrier whose part has problems is not walked at all: it is measured by the default.
+        """
+        try:
+            return self.carrier(name).max_age_hours
+        except ConfigError:
+            return DEFAULT_MAX_AGE_HOURS
 
     def require_known(self, name: str) -> None:
         """Raise `ConfigError` unless there is a carrier of that name."""

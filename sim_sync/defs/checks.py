@@ -9,9 +9,16 @@ from collections.abc import Callable, Mapping
 import dagster as dg
 
 from sim_sync.config import Config
-from sim_sync.core.session import SweepState
+from sim_sync.core.unresolved import (
+    CarrierOverview,
+    failure_concern,
+    freshness_concern,
+    quarantine_concern,
+    sweep_concern,
+)
 from sim_sync.defs.markdown import code_span
 from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.overviews import carrier_overviews
 from sim_sync.warehouse.quality import count_high_discrepancies, count_unknown_status_words
 
 
@@ -20,12 +27,40 @@ def walks_are_certified(
     sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.AssetCheckResult:
     """The last completed walk of every carrier saw its whole list, and what it did not see was marked."""
-    found = {
-        session.carrier: f"{session.sweep_state.value}: {session.sweep_reason}"
-        for session in warehouse.sessions.latest_sessions(sync_config.carrier_names)
-        if session.sweep_state in {SweepState.HELD, SweepState.SKIPPED}
-    }
+    found = _concerns(sync_config, warehouse, sweep_concern)
     return _result(found, "every walk is certified", "walks that marked nothing")
+
+
+@dg.asset_check(asset="carrier_sims")
+def carriers_are_fresh(
+    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
+) -> dg.AssetCheckResult:
+    """Every carrier was walked to its end within its `max_age_hours`."""
+    now = warehouse.sessions.now()
+
+    def concern(overview: CarrierOverview) -> str | None:
+        return freshness_concern(overview, sync_config.max_age_hours(overview.carrier), now)
+
+    found = _concerns(sync_config, warehouse, concern)
+    return _result(found, "every carrier is fresh", "not complete for too long")
+
+
+@dg.asset_check(asset="carrier_sims")
+def no_session_has_failed(
+    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
+) -> dg.AssetCheckResult:
+    """No carrier's session is `failed`: waiting for a person, or for the next night to try again."""
+    found = _concerns(sync_config, warehouse, failure_concern)
+    return _result(found, "none has failed", "to be mended by a person", written=code_span)
+
+
+@dg.asset_check(asset="carrier_sims")
+def every_record_was_read(
+    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
+) -> dg.AssetCheckResult:
+    """The last walks of every carrier could read all its records; what they could not is in quarantine."""
+    found = _concerns(sync_config, warehouse, quarantine_concern)
+    return _result(found, "every record was read", "in quarantined_records, each with its reason")
 
 
 @dg.asset_check(asset="carrier_sims")
@@ -51,7 +86,24 @@ def no_severe_discrepancy(
     return _result(found, "none is open", "open ones, listed by `sim-sync discrepancies`")
 
 
-CHECKS = (walks_are_certified, status_words_are_known, no_severe_discrepancy)
+CHECKS = (
+    walks_are_certified,
+    carriers_are_fresh,
+    no_session_has_failed,
+    every_record_was_read,
+    status_words_are_known,
+    no_severe_discrepancy,
+)
+
+
+def _concerns(
+    config: Config, warehouse: Warehouse, concern: Callable[[CarrierOverview], str | None]
+) -> Mapping[str, str]:
+    """Return what is unresolved, by carrier."""
+    told = {
+        overview.carrier: concern(overview) for overview in carrier_overviews(warehouse.engine, config.carrier_names)
+    }
+    return {carrier: text for carrier, text in told.items() if text is not None}
 
 
 def _result(

@@ -49,25 +49,30 @@ def read_open_session(connection: sa.Connection, carrier: str) -> Session | None
 
 def read_latest_sessions(connection: sa.Connection, carriers: Sequence[str]) -> list[Session]:
     """Return each carrier's open or else newest session, in the order of `carriers`."""
-    newest = (
-        sa.select(
-            sync_sessions.c.session_id,
-            sa.func.row_number()
-            .over(
-                partition_by=sync_sessions.c.carrier,
-                order_by=[
-                    sa.case((_OPEN, 0), else_=1),
-                    sync_sessions.c.started_at.desc(),
-                    sync_sessions.c.session_id.desc(),
-                ],
-            )
-            .label("place"),
-        )
-        .where(sync_sessions.c.carrier.in_(carriers))
-        .subquery()
-    )
-    chosen = sa.select(newest.c.session_id).where(newest.c.place == 1)
-    rows = connection.execute(sa.select(sync_sessions).where(sync_sessions.c.session_id.in_(chosen))).mappings()
+    return _first_of_each(connection, carriers, sa.true(), [sa.case((_OPEN, 0), else_=1), *_NEWEST_FIRST])
+
+
+def read_last_completed(connection: sa.Connection, carriers: Sequence[str]) -> list[Session]:
+    """Return each carrier's last completed session, in the order of `carriers`; those without one are left out."""
+    completed = sync_sessions.c.state == State.COMPLETED.value
+    return _first_of_each(connection, carriers, completed, _NEWEST_FIRST)
+
+
+#: Sessions of one carrier, the newest first.
+_NEWEST_FIRST = (sync_sessions.c.started_at.desc(), sync_sessions.c.session_id.desc())
+
+
+def _first_of_each(
+    connection: sa.Connection,
+    carriers: Sequence[str],
+    condition: sa.ColumnElement[bool],
+    order: Sequence[sa.ColumnElement[Any]],
+) -> list[Session]:
+    place = sa.func.row_number().over(partition_by=sync_sessions.c.carrier, order_by=order).label("place")
+    placed = sa.select(sync_sessions.c.session_id, place).where(sync_sessions.c.carrier.in_(carriers), condition)
+    chosen = placed.subquery()
+    first = sa.select(chosen.c.session_id).where(chosen.c.place == 1)
+    rows = connection.execute(sa.select(sync_sessions).where(sync_sessions.c.session_id.in_(first))).mappings()
     found = {row["carrier"]: session_from_row(row) for row in rows}
     return [found[carrier] for carrier in carriers if carrier in found]
 

@@ -1,12 +1,13 @@
 import json
 import signal
 
-from sim_sync.core.session import Event
+from sim_sync.core.session import Event, Session
+from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.tables import sync_sessions
-from sim_sync_tests.cli.desk import Desk, assert_one_message
+from sim_sync_tests.cli.desk import Desk, an_account, assert_one_message
 from sim_sync_tests.cli.terminal import shown_in_terminal
-from sim_sync_tests.fakes.fleet import a_page, a_sim
+from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_sim
 
 
 def test_a_carrier_that_was_never_synced_is_told_with_the_command_that_starts_it(desk: Desk) -> None:
@@ -42,7 +43,12 @@ def test_json_is_one_document_of_the_columns_with_percent_and_eta(desk: Desk) ->
     said = desk.type_in("status", "--json")
     assert (said.code, said.err) == (0, "")
     (told,) = said.document
-    assert set(told) == {column.name for column in sync_sessions.columns} | {"percent", "eta_seconds"}
+    assert set(told) == {column.name for column in sync_sessions.columns} | {
+        "percent",
+        "eta_seconds",
+        "complete_as_of",
+        "unresolved",
+    }
     assert told["session_id"] == session.session_id
     assert told["cursor"] == {"page": 2}
     assert (told["state"], told["pages_done"], told["pages_expected"], told["percent"]) == ("running", 2, 5, 40.0)
@@ -87,6 +93,52 @@ def test_a_completed_session_tells_its_end_and_its_sweep(desk: Desk) -> None:
     out = desk.type_in("status").out
     assert "acme: finished " in out
     assert "sweep done" in out
+
+
+def walked(desk: Desk, *sims: Sim, rejected: int = 0) -> Session:
+    """Walk over these SIMs and close the session."""
+    session = desk.open_session()
+    store = desk.warehouse.sessions
+    assert session.cursor is not None
+    page = a_page(sims, rejected=[a_rejected(place) for place in range(rejected)])
+    session = store.commit_page(session.claim, session.cursor, page)
+    return store.close_session(
+        session.claim, SweepPolicy(max_vanished_percent=5, min_vanished_count=0), session.config_hash
+    )
+
+
+def test_a_held_sweep_is_not_forgotten_when_the_next_session_opens_and_fails(desk: Desk) -> None:
+    walked(desk, *(a_sim(number) for number in range(4)))
+    held = walked(desk, a_sim(0))
+    line = f"acme: complete as of {held.finished_at:%Y-%m-%d %H:%M:%S} UTC; sweep held: 3 of 4 known SIMs"
+    assert "complete as of" not in desk.type_in("status").out  # the completed session tells it itself
+
+    session = desk.open_session(owner="run-2")
+    assert line in desk.type_in("status").out
+    desk.warehouse.sessions.release(session.claim, Event.GAVE_UP, error="HTTP 401 for the account")
+    out = desk.type_in("status").out
+    assert line in out
+    assert "HTTP 401 for the account" in out
+
+    (told,) = desk.type_in("status", "--json").document
+    assert held.finished_at is not None
+    assert told["complete_as_of"] == held.finished_at.isoformat()
+    sweep, failure = told["unresolved"]
+    assert sweep.startswith("the last complete walk's sweep is held: 3 of 4 known SIMs")
+    assert failure == "failed after page 0: HTTP 401 for the account"
+
+
+def test_records_in_quarantine_are_told(desk: Desk) -> None:
+    walked(desk, a_sim(1), rejected=2)
+    assert "acme: 2 records could not be read" in desk.type_in("status").out
+
+
+def test_a_carrier_without_a_completed_walk_for_too_long_is_told(desk: Desk) -> None:
+    desk.write_carriers(acme=an_account("http://127.0.0.1:9", max_age_hours=0.000001))
+    walked(desk, a_sim(1))
+    assert "0 h ago; max_age_hours is 1e-06" in desk.type_in("status").out
+    (told,) = desk.type_in("status", "--json").document
+    assert len(told["unresolved"]) == 1
 
 
 def test_every_stopped_state_says_what_it_waits_for(desk: Desk) -> None:

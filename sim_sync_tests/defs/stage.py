@@ -51,6 +51,7 @@ class FakeCarrierConfig:
     quarantine: QuarantineLimit = field(default_factory=QuarantineLimit)
     run_budget: RunBudget = field(default_factory=RunBudget)
     max_session_age_hours: float = 24.0
+    max_age_hours: float = 36.0
     lease_seconds: float = 30.0
 
     @property
@@ -78,6 +79,9 @@ class FakeConfig:
         if name in self.broken:
             raise ConfigError([Problem("carriers.yaml", f"carriers.{name}.type", "a known type", "'nothing'")])
         return self.carriers[name]
+
+    def max_age_hours(self, name: str) -> float:
+        return self.carriers[name].max_age_hours
 
     def read_inventory(self, only: str | None = None) -> Inventory | None:
         return self.inventory
@@ -119,10 +123,12 @@ class Stage:
 
     # --- runs --------------------------------------------------------------------------------------------------
 
-    def run(self, tags: Mapping[str, str] | None = None, **config: Any) -> dg.ExecuteInProcessResult:
-        """Run the job for the carrier to its end."""
+    def run(
+        self, tags: Mapping[str, str] | None = None, *, carrier: str = ACME, **config: Any
+    ) -> dg.ExecuteInProcessResult:
+        """Run the job for a carrier to its end."""
         return self.definitions.resolve_job_def("reconcile_carrier").execute_in_process(
-            partition_key=ACME,
+            partition_key=carrier,
             instance=self.instance,
             resources=self.resources,
             tags=dict(tags or {}),

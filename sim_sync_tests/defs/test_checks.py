@@ -1,8 +1,11 @@
 from typing import Any
 
 import dagster as dg
+import pytest
 
+from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import canonical_json
+from sim_sync.core.session import Event
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
 from sim_sync.inventory import Inventory
 from sim_sync_tests.defs.stage import Stage
@@ -18,9 +21,13 @@ def passed(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
     return {name: evaluation.passed for name, evaluation in checks(result).items()}
 
 
-def test_after_a_good_night_all_checks_pass(stage: Stage) -> None:
+def test_after_a_good_night_of_all_carriers_all_checks_pass(stage: Stage) -> None:
+    stage.run(carrier="other")
     assert passed(stage.run()) == {
         "walks_are_certified": True,
+        "carriers_are_fresh": True,
+        "no_session_has_failed": True,
+        "every_record_was_read": True,
         "status_words_are_known": True,
         "no_severe_discrepancy": True,
     }
@@ -48,16 +55,84 @@ def test_an_unknown_status_word_is_a_warning_that_names_it(stage: Stage) -> None
     assert evaluation.metadata["acme"].value == "'Frozen' (1)"
 
 
-def test_a_carrier_that_is_well_does_not_hide_another_one_that_is_not(stage: Stage) -> None:
+def told_of_acme(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """Return what the checks that failed say of the carrier."""
+    said = {name: evaluation.metadata.get("acme") for name, evaluation in checks(result).items()}
+    return {name: str(value.value) for name, value in said.items() if value is not None}
+
+
+def a_held_night(stage: Stage) -> None:
+    """Live through a night with 100 SIMs and one with half of them."""
+    for size in (100, 50):
+        stage.carrier.pages = paged(a_fleet(size), 50)
+        stage.run()
+        stage.clock.advance(60)
+
+
+@pytest.mark.parametrize("what_then", ["opened", "failed", "paused", "parked", "superseded"])
+def test_a_held_sweep_stays_unresolved_whatever_later_sessions_come_to(stage: Stage, what_then: str) -> None:
+    a_held_night(stage)
+    held = "held: 50 of 100 known SIMs (50.0 %) were missing at once, more than 5 % and 20; nothing was marked"
+    assert told_of_acme(stage.run(carrier="other")) == {"walks_are_certified": held}
+
+    session = stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
+    match what_then:
+        case "failed":
+            stage.warehouse.sessions.release(session.claim, Event.GAVE_UP, error="HTTP 401")
+        case "paused":
+            stage.warehouse.sessions.release(session.claim, Event.PAUSED_BY_OPERATOR)
+        case "parked":
+            stage.warehouse.sessions.release(session.claim, Event.WAIT_TOO_LONG, wait_seconds=3600)
+        case "superseded":
+            stage.clock.advance(60)
+            stage.opened_by("another one", trigger=Trigger.OPERATOR, restart=True)
+
+    assert told_of_acme(stage.run(carrier="other"))["walks_are_certified"] == held
+
+
+def test_a_complete_walk_resolves_what_the_last_one_held(stage: Stage) -> None:
+    a_held_night(stage)
+    stage.carrier.pages = paged(a_fleet(100), 50)
+    assert passed(stage.run())["walks_are_certified"]
+
+
+def test_a_session_that_failed_is_a_warning_with_its_error_until_it_is_complete(stage: Stage) -> None:
+    session = stage.opened_by("the first night", trigger=Trigger.NIGHTLY)
+    stage.warehouse.sessions.release(session.claim, Event.GAVE_UP, error="page 1: HTTP 401 for the account")
+    told = told_of_acme(stage.run(carrier="other"))
+    assert told["no_session_has_failed"] == "failed after page 0: page 1: HTTP 401 for the account"
+    assert told["carriers_are_fresh"] == "never walked to its end"
+    assert told_of_acme(stage.run()) == {}
+
+
+def test_a_carrier_without_a_completed_walk_for_too_long_is_not_fresh(stage: Stage) -> None:
+    stage.run()
+    stage.clock.advance(35 * 3600)
+    stage.opened_by("a walk without an end", trigger=Trigger.NIGHTLY)
+    assert told_of_acme(stage.run(carrier="other")) == {}
+    stage.clock.advance(3 * 3600)
+    told = told_of_acme(stage.run(carrier="other"))
+    assert told.keys() == {"carriers_are_fresh"}
+    assert told["carriers_are_fresh"].endswith("38 h ago; max_age_hours is 36")
+
+
+def test_how_long_a_carrier_is_fresh_is_its_own_setting(stage: Stage) -> None:
+    stage.run()
+    stage.config.carriers["acme"].max_age_hours = 100
+    stage.clock.advance(50 * 3600)
+    assert told_of_acme(stage.run(carrier="other")) == {}
+
+
+def test_records_in_quarantine_are_a_warning_until_a_complete_walk_could_read_them(stage: Stage) -> None:
     stage.carrier.pages = [[a_sim(1), Unreadable()]]
     stage.run()
-    other = stage.config.carriers["other"].carrier
-    other.pages = paged(a_fleet(2), 2)
-
-    job = stage.definitions.resolve_job_def("reconcile_carrier")
-    result = job.execute_in_process(partition_key="other", instance=stage.instance, resources=stage.resources)
-
-    assert list(checks(result)["walks_are_certified"].metadata) == ["acme"]
+    assert told_of_acme(stage.run(carrier="other"))["every_record_was_read"] == "1 record could not be read"
+    stage.clock.advance(60)
+    stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
+    assert told_of_acme(stage.run(carrier="other"))["every_record_was_read"] == "1 record could not be read"
+    stage.warehouse.sessions.move_by_operator("acme", Event.OWNER_LOST)
+    stage.carrier.pages = [[a_sim(1), a_sim(2)]]
+    assert "every_record_was_read" not in told_of_acme(stage.run())
 
 
 def test_a_severe_discrepancy_is_a_warning_with_its_number(stage: Stage) -> None:

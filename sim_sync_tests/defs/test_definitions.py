@@ -42,6 +42,9 @@ def test_names_are_those_of_the_public_contract(definitions: dg.Definitions) -> 
     } == {
         "assets": ["carrier_sims", "sim_discrepancies", "sim_inventory"],
         "checks": [
+            "carrier_sims: carriers_are_fresh",
+            "carrier_sims: every_record_was_read",
+            "carrier_sims: no_session_has_failed",
             "carrier_sims: status_words_are_known",
             "carrier_sims: walks_are_certified",
             "sim_discrepancies: no_severe_discrepancy",
@@ -53,6 +56,9 @@ def test_names_are_those_of_the_public_contract(definitions: dg.Definitions) -> 
             "carrier_sims.close_session",
             "carrier_sims.open_session",
             "carrier_sims.sync_pages",
+            "carrier_sims_carriers_are_fresh",
+            "carrier_sims_every_record_was_read",
+            "carrier_sims_no_session_has_failed",
             "carrier_sims_status_words_are_known",
             "carrier_sims_walks_are_certified",
             "sim_discrepancies",

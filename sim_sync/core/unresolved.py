@@ -1,0 +1,85 @@
+"""What stays unresolved at a carrier until a complete walk or a person resolves it, each as one sentence or None.
+
+A newer session hides nothing of an older one: a held sweep is held until a later walk is complete, whatever the
+sessions in between came to. The checks and `sim-sync status` say the same, because both ask here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sim_sync.core.session import Session, State, SweepState
+
+#: Without a completed walk for so long, a carrier is not fresh (`max_age_hours` in `carriers.yaml`).
+DEFAULT_MAX_AGE_HOURS = 36.0
+#: A time of the warehouse's own clock that lies further ahead than this was written while the clock was wrong.
+_CLOCK_IS_RIGHT_WITHIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierOverview:
+    """What is known of a carrier's walks.
+
+    `newest` is its open or else its newest session. `quarantined` counts unresolved records of the last completed walk
+    and of any later one: what a later complete walk could read is no concern any more.
+    """
+
+    carrier: str
+    newest: Session | None = None
+    last_completed: Session | None = None
+    quarantined: int = 0
+
+    @property
+    def complete_as_of(self) -> datetime | None:
+        """When the last completed walk ended."""
+        return None if self.last_completed is None else self.last_completed.finished_at
+
+
+def sweep_concern(overview: CarrierOverview) -> str | None:
+    """Return why the last completed walk marked nothing, or None where it did what it should."""
+    last = overview.last_completed
+    if last is None or last.sweep_state not in {SweepState.HELD, SweepState.SKIPPED}:
+        return None
+    return f"{last.sweep_state.value}: {last.sweep_reason}"
+
+
+def failure_concern(overview: CarrierOverview) -> str | None:
+    """Return what the open session failed of, or None where it did not fail."""
+    newest = overview.newest
+    if newest is None or newest.state is not State.FAILED:
+        return None
+    return f"failed after page {newest.pages_done}: {newest.last_error or 'no error was written down'}"
+
+
+def freshness_concern(overview: CarrierOverview, max_age_hours: float, now: datetime) -> str | None:
+    """Return why what is known of the carrier is too old, or None while it is fresh."""
+    completed_at = overview.complete_as_of
+    if completed_at is None:
+        return "never walked to its end"
+    told = f"{completed_at:%Y-%m-%d %H:%M} UTC"
+    if completed_at - now > _CLOCK_IS_RIGHT_WITHIN:
+        return f"its last complete walk is dated {told}, which is still to come: the clock was wrong; walk it again"
+    if now - completed_at <= timedelta(hours=max_age_hours):
+        return None
+    hours = (now - completed_at) / timedelta(hours=1)
+    return f"its last complete walk ended {told}, {hours:.0f} h ago; max_age_hours is {max_age_hours:g}"
+
+
+def quarantine_concern(overview: CarrierOverview) -> str | None:
+    """Return how many records of the last walks could not be read, or None where all could."""
+    count = overview.quarantined
+    if not count:
+        return None
+    return f"{count:,} {'record' if count == 1 else 'records'} could not be read"
+
+
+def concerns(overview: CarrierOverview, max_age_hours: float, now: datetime) -> Sequence[str]:
+    """Return everything that is unresolved at the carrier; what is fresh, read and marked is not mentioned."""
+    sweep = sweep_concern(overview)
+    told = (
+        None if sweep is None else f"the last complete walk's sweep is {sweep}",
+        failure_concern(overview),
+        freshness_concern(overview, max_age_hours, now),
+        quarantine_concern(overview),
+    )
+    return [text for text in told if text is not None]
