@@ -1,7 +1,7 @@
 """Which sessions get a new run now: the decision of the sensor, as a pure function of what it sees.
 
 The sensor asks often and remembers little: for each carrier, the session and the resume point it last asked for. A run
-that it asked for and that died before it took the session over is asked for again, later and later.
+that it asked for and that died before it took the session over is asked for again, later and later, and not for ever.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,21 +12,36 @@ from sim_sync.core.backoff import backoff_seconds
 from sim_sync.core.opening import owner_loss
 from sim_sync.core.session import Session, State
 
+#: A trouble that may pass keeps the sensor from nothing but hurry: it asks once an hour.
+LONGEST_WAIT_SECONDS = 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the sensor last asked for about one carrier: the resume point, how often, and when."""
+    """What the sensor last asked for about one carrier: the resume point, how often, and when.
+
+    `deaths` is how many of those runs died in a row before they took the session over.
+    """
 
     session_id: str
     fence: int
     pages_done: int
     attempt: int
     asked_at: datetime
+    deaths: int = 0
 
     @property
     def run_key(self) -> str:
         """A key that is new for every takeover and every attempt: run keys are remembered for ever."""
         return f"{self.session_id}:{self.fence}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a run ended before it took the session over; `may_pass` where only a wait can help."""
+
+    reason: str
+    may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +58,16 @@ class Sight:
     gone_owners: Collection[str] = ()
     asked: Asked | None = None
     terminated_run: str | None = None
+    death: Death | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast resumes without progress may follow each other (`retry:` in `carriers.yaml`)."""
+    """How fast resumes without progress may follow each other, and how many (`retry:` in `carriers.yaml`)."""
 
     base_seconds: float = 1.0
     ceiling_seconds: float = 60.0
+    max_stalled_resumes: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,14 @@ class PauseNow:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUpNow:
+    """So many runs died before they took the session over that another one would, too: the session has failed."""
+
+    session: Session
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class LeaveAlone:
     """Launch nothing, for a reason that a person can read."""
 
@@ -87,7 +112,7 @@ class LeaveAlone:
     why: str
 
 
-Verdict = ResumeNow | PauseNow | LeaveAlone
+Verdict = ResumeNow | PauseNow | GiveUpNow | LeaveAlone
 
 
 def decide_resumes(
@@ -100,27 +125,33 @@ def decide_resumes(
 def decide_resume(sight: Sight, pace: Pace, now: datetime, chance: float) -> Verdict:
     """Decide about one carrier."""
     session = sight.session
-    why = _why_resumable(sight, now)
+    why = why_resumable(session, sight.gone_owners, now)
     if why is None:
         return LeaveAlone(session, _why_not(session))
-    attempt = _next_attempt(sight)
-    asked = Asked(session.session_id, session.fence, session.pages_done, attempt, now)
+    deaths = _deaths(sight)
+    asked = Asked(session.session_id, session.fence, session.pages_done, _next_attempt(sight), now, deaths)
     if sight.terminated_run is not None:
         return PauseNow(session, asked, f"a person terminated run {sight.terminated_run}")
     waiting_runs = [run for run in sight.live_runs if run != session.owner or session.state is not State.RUNNING]
     if waiting_runs:
         return LeaveAlone(session, f"run {waiting_runs[0]} is on its way to it")
-    due = _due(sight, pace, attempt, chance)
+    if deaths >= pace.max_stalled_resumes and not (sight.death is not None and sight.death.may_pass):
+        return GiveUpNow(
+            session,
+            f"gave up after {deaths} runs that ended before they opened the session; the last one: {_last(sight)}",
+        )
+    due = _due(sight, pace, deaths, chance)
     if due is not None and now < due:
+        why = f"{why}; the last run ended before it opened the session: {_last(sight)}" if deaths else why
         return LeaveAlone(session, f"{why}; the next resume is due at {due:%H:%M:%S} UTC")
     return ResumeNow(session, asked, why)
 
 
-def _why_resumable(sight: Sight, now: datetime) -> str | None:
-    session = sight.session
+def why_resumable(session: Session, gone_owners: Collection[str], now: datetime) -> str | None:
+    """Return why a machine may resume a session now; None where somebody is at work, or a person or a time decides."""
     match session.state:
         case State.RUNNING:
-            return owner_loss(session, sight.gone_owners, now)
+            return owner_loss(session, gone_owners, now)
         case State.INTERRUPTED:
             return session.last_error or "it was stopped before its end"
         case State.PARKED if session.not_before is None or session.not_before <= now:
@@ -142,23 +173,42 @@ def _why_not(session: Session) -> str:
 
 
 def _next_attempt(sight: Sight) -> int:
+    asked = _asked_about_this(sight)
+    return 0 if asked is None else asked.attempt + 1
+
+
+def _deaths(sight: Sight) -> int:
+    """Return how many runs died in a row on their way to the session; a change of it, by anybody, begins a new row."""
+    asked = _asked_about_this(sight)
+    if asked is None or sight.session.updated_at > asked.asked_at:
+        return 0
+    return asked.deaths + 1
+
+
+def _asked_about_this(sight: Sight) -> Asked | None:
     asked, session = sight.asked, sight.session
     if asked is None or (asked.session_id, asked.fence) != (session.session_id, session.fence):
-        return 0
-    return asked.attempt + 1
+        return None
+    return asked
 
 
-def _due(sight: Sight, pace: Pace, attempt: int, chance: float) -> datetime | None:
+def _last(sight: Sight) -> str:
+    return "it left no word" if sight.death is None else sight.death.reason
+
+
+def _due(sight: Sight, pace: Pace, deaths: int, chance: float) -> datetime | None:
     """Return when the next resume may come: at once after progress, later and later without."""
 
-    def later(since: datetime, failures: int) -> datetime:
+    def later(since: datetime, failures: int, ceiling_seconds: float) -> datetime:
         wait = backoff_seconds(
-            failures - 1, base_seconds=pace.base_seconds, ceiling_seconds=pace.ceiling_seconds, chance=chance
+            failures - 1, base_seconds=pace.base_seconds, ceiling_seconds=ceiling_seconds, chance=chance
         )
         return since + timedelta(seconds=wait)
 
-    if attempt > 0 and sight.asked is not None:
-        return later(sight.asked.asked_at, attempt)
+    if deaths > 0 and sight.asked is not None:
+        is_long = deaths >= pace.max_stalled_resumes
+        ceiling_seconds = max(pace.ceiling_seconds, LONGEST_WAIT_SECONDS) if is_long else pace.ceiling_seconds
+        return later(sight.asked.asked_at, deaths, ceiling_seconds)
     if sight.session.stalled_resumes > 0 and sight.session.state is not State.PARKED:
-        return later(sight.session.updated_at, sight.session.stalled_resumes)
+        return later(sight.session.updated_at, sight.session.stalled_resumes, pace.ceiling_seconds)
     return None

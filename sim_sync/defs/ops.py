@@ -14,6 +14,7 @@ from sim_sync.core.opening import Opened, Trigger
 from sim_sync.core.session import Session, State, SweepState
 from sim_sync.core.sync import StopReason
 from sim_sync.defs.dry_run import walk_dry
+from sim_sync.defs.failed_opening import reason_kept_in_session
 from sim_sync.defs.liveness import gone_owners
 from sim_sync.defs.partitions import SESSION_TAG
 from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata
@@ -60,14 +61,16 @@ def open_session(
 ) -> Iterator[dg.Output[WorkOrder]]:
     """Open the carrier's session, or take over the one that is open. What must not be touched is left alone, green."""
     with told_to_dagster():
-        carrier = sync_config.carrier(context.partition_key)
-        introduce_run(context)
         if config.dry_run:
-            walk_dry(context, carrier, warehouse, max_pages=config.max_pages)
+            introduce_run(context)
+            walk_dry(context, sync_config.carrier(context.partition_key), warehouse, max_pages=config.max_pages)
             return
-        if _is_over_already(context, warehouse):
-            return
-        opened = _open(context, carrier, warehouse, restart=config.restart)
+        with reason_kept_in_session(context, warehouse):
+            carrier = sync_config.carrier(context.partition_key)
+            introduce_run(context)
+            if _is_over_already(context, warehouse):
+                return
+            opened = _open(context, carrier, warehouse, restart=config.restart)
         if opened.refusal is not None:
             _tell_refusal(context, opened)
             return

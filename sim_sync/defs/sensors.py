@@ -14,8 +14,19 @@ import dagster as dg
 
 from sim_sync.config import Config
 from sim_sync.core.errors import SimSyncError
-from sim_sync.core.resuming import Asked, LeaveAlone, Pace, PauseNow, ResumeNow, Sight, Verdict, decide_resumes
+from sim_sync.core.resuming import (
+    Asked,
+    GiveUpNow,
+    LeaveAlone,
+    Pace,
+    PauseNow,
+    ResumeNow,
+    Sight,
+    Verdict,
+    decide_resumes,
+)
 from sim_sync.core.session import Event, Session, State
+from sim_sync.defs.deaths import death_of
 from sim_sync.defs.jobs import AssetJob
 from sim_sync.defs.liveness import UnfinishedRun, owner_is_gone, unfinished_runs
 from sim_sync.defs.partitions import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG
@@ -57,10 +68,17 @@ def _look_and_act(
     verdicts = decide_resumes(sights, paces(sync_config), now, random.random())  # noqa: S311 - jitter, no secret
     tell_lost_runs(context.instance, runs, verdicts)
     for verdict in verdicts:
-        if isinstance(verdict, PauseNow):
-            warehouse.sessions.move_by_operator(verdict.session.carrier, Event.PAUSED_BY_OPERATOR)
+        _move(warehouse, verdict)
         context.log.info(_line(verdict))
     return _result(verdicts, memory)
+
+
+def _move(warehouse: Warehouse, verdict: Verdict) -> None:
+    """Move the session where nothing is left for a run to do."""
+    if isinstance(verdict, PauseNow):
+        warehouse.sessions.move_by_operator(verdict.session.carrier, Event.PAUSED_BY_OPERATOR)
+    elif isinstance(verdict, GiveUpNow):
+        warehouse.sessions.move_by_operator(verdict.session.carrier, Event.GAVE_UP, error=verdict.why)
 
 
 def paces(sync_config: Config) -> Mapping[str, Pace]:
@@ -71,7 +89,7 @@ def paces(sync_config: Config) -> Mapping[str, Pace]:
             retry = sync_config.carrier(name).retry
         except SimSyncError:
             continue
-        found[name] = Pace(retry.base_seconds, retry.ceiling_seconds)
+        found[name] = Pace(retry.base_seconds, retry.ceiling_seconds, retry.max_stalled_resumes)
     return found
 
 
@@ -85,12 +103,14 @@ def _look(
     process = warehouse.sessions.notes(session.session_id).process
     is_gone = session.owner is not None and owner_is_gone(instance, session.owner, process)
     asked = memory.get(session.carrier)
+    asked_runs = _asked_runs(instance, session, asked)
     return Sight(
         session=session,
         live_runs=[run.run.run_id for run in runs if run.carrier == session.carrier and _is_live(run, session)],
         gone_owners=frozenset({session.owner} if session.owner is not None and is_gone else ()),
         asked=asked,
-        terminated_run=_terminated_run(instance, session, asked),
+        terminated_run=_terminated_run(instance, session, asked_runs),
+        death=death_of(instance, asked_runs),
     )
 
 
@@ -99,11 +119,17 @@ def _is_live(unfinished: UnfinishedRun, session: Session) -> bool:
     return not unfinished.is_lost and (is_owner or not unfinished.is_doubtful)
 
 
-def _terminated_run(instance: dg.DagsterInstance, session: Session, asked: Asked | None) -> str | None:
+def _asked_runs(instance: dg.DagsterInstance, session: Session, asked: Asked | None) -> Sequence[dg.DagsterRun]:
+    """Return the runs that were asked for last and have not taken the session over, the newest first."""
+    if asked is None or (asked.session_id, asked.fence) != (session.session_id, session.fence):
+        return ()
+    return instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: asked.run_key}))
+
+
+def _terminated_run(instance: dg.DagsterInstance, session: Session, asked_runs: Sequence[dg.DagsterRun]) -> str | None:
     """Return the run that the session was to go on with, where a person ended it before it could say so itself."""
     run_ids = [session.owner] if session.state is State.RUNNING and session.owner is not None else []
-    if asked is not None and (asked.session_id, asked.fence) == (session.session_id, session.fence):
-        run_ids += [run.run_id for run in instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: asked.run_key}))]
+    run_ids += [run.run_id for run in asked_runs]
     return next((run_id for run_id in run_ids if was_terminated(instance, run_id)), None)
 
 
@@ -130,13 +156,15 @@ def _line(verdict: Verdict) -> str:
             return f"{carrier}: session {session_id} goes on after page {session.pages_done}: {why}"
         case PauseNow(_, _, why):
             return f"{carrier}: session {session_id} is paused: {why}; `sim-sync resume {carrier}` lets it go on"
+        case GiveUpNow(_, why):
+            return f"{carrier}: session {session_id} has failed: {why}"
         case LeaveAlone(_, why):
             return f"{carrier}: session {session_id} is left alone: {why}"
 
 
 def _result(verdicts: Sequence[Verdict], memory: Mapping[str, Asked]) -> dg.SensorResult:
     resumes = [verdict for verdict in verdicts if isinstance(verdict, ResumeNow)]
-    new = {verdict.session.carrier: verdict.asked for verdict in verdicts if not isinstance(verdict, LeaveAlone)}
+    new = {verdict.session.carrier: verdict.asked for verdict in verdicts if isinstance(verdict, ResumeNow | PauseNow)}
     remembered = dict(memory) | new
     cursor = cursor_from_memory(remembered)
     if not resumes:
@@ -165,6 +193,7 @@ def memory_from_cursor(cursor: str | None) -> dict[str, Asked]:
                 pages_done=int(asked["pages_done"]),
                 attempt=int(asked["attempt"]),
                 asked_at=datetime.fromisoformat(asked["asked_at"]),
+                deaths=int(asked.get("deaths", 0)),
             )
     except (ValueError, TypeError, KeyError, AttributeError):
         return memory

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.core.resuming import Asked, LeaveAlone, Pace, PauseNow, ResumeNow, Sight, decide_resume, decide_resumes
+from sim_sync.core.resuming import (
+    Asked,
+    Death,
+    GiveUpNow,
+    LeaveAlone,
+    Pace,
+    PauseNow,
+    ResumeNow,
+    Sight,
+    decide_resume,
+    decide_resumes,
+)
 from sim_sync.core.session import Session, State
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
@@ -35,8 +46,12 @@ ORPHANED = replace(RUNNING, lease_expires_at=NOW)
 PARKED = a_session(State.PARKED, not_before=NOW + timedelta(hours=2))
 
 
-def asked(attempt: int, seconds_ago: float, fence: int = 3) -> Asked:
-    return Asked("acme-1", fence, 7, attempt, NOW - timedelta(seconds=seconds_ago))
+#: Nobody has touched it since it was stopped an hour ago.
+LEFT = replace(INTERRUPTED, updated_at=NOW - timedelta(hours=1))
+
+
+def asked(attempt: int, seconds_ago: float, fence: int = 3, deaths: int = 0) -> Asked:
+    return Asked("acme-1", fence, 7, attempt, NOW - timedelta(seconds=seconds_ago), deaths)
 
 
 def resumes(sight: Sight, now: datetime = NOW) -> bool:
@@ -100,16 +115,54 @@ def test_a_session_is_left_alone_for_a_reason(sight: Sight, why: str) -> None:
     assert decide_resume(sight, PACE, NOW, 0.5) == LeaveAlone(sight.session, why)
 
 
-@pytest.mark.parametrize(("attempt", "wait_seconds"), [(0, 10), (1, 20), (2, 40), (3, 60), (9, 60)])
-def test_a_run_that_died_before_it_took_over_is_asked_for_later_and_later(attempt: int, wait_seconds: int) -> None:
-    early = Sight(session=INTERRUPTED, asked=asked(attempt, wait_seconds - 1))
+@pytest.mark.parametrize(("deaths", "wait_seconds"), [(0, 10), (1, 20), (2, 40), (3, 60)])
+def test_a_run_that_died_before_it_took_over_is_asked_for_later_and_later(deaths: int, wait_seconds: int) -> None:
+    early = Sight(session=LEFT, asked=asked(7, wait_seconds - 1, deaths=deaths), death=Death("no secret"))
     assert decide_resume(early, PACE, NOW, 0.0) == LeaveAlone(
-        INTERRUPTED, "it was stopped before its end; the next resume is due at 02:00:01 UTC"
+        LEFT,
+        "it was stopped before its end; the last run ended before it opened the session: no secret; "
+        "the next resume is due at 02:00:01 UTC",
     )
-    due = Sight(session=INTERRUPTED, asked=asked(attempt, wait_seconds))
+    due = Sight(session=LEFT, asked=asked(7, wait_seconds, deaths=deaths))
     again = decide_resume(due, PACE, NOW, 0.0)
     assert isinstance(again, ResumeNow)
-    assert again.asked == Asked("acme-1", 3, 7, attempt + 1, NOW)
+    assert again.asked == Asked("acme-1", 3, 7, 8, NOW, deaths + 1)
+
+
+@pytest.mark.parametrize("session", [LEFT, replace(LEFT, state=State.RUNNING), replace(LEFT, state=State.PARKED)])
+def test_so_many_runs_that_died_before_they_took_over_are_the_last(session: Session) -> None:
+    sight = Sight(session=session, asked=asked(4, 0, deaths=4), death=Death("the secret is not set"))
+    assert decide_resume(sight, PACE, NOW, 0.0) == GiveUpNow(
+        session,
+        "gave up after 5 runs that ended before they opened the session; the last one: the secret is not set",
+    )
+    assert not isinstance(decide_resume(sight, replace(PACE, max_stalled_resumes=6), NOW, 0.0), GiveUpNow)
+
+
+def test_a_run_on_its_way_is_not_given_up() -> None:
+    sight = Sight(session=LEFT, asked=asked(4, 0, deaths=4), live_runs=["run-5"])
+    assert isinstance(decide_resume(sight, PACE, NOW, 0.0), LeaveAlone)
+
+
+def test_what_may_pass_is_never_given_up_and_asked_for_once_an_hour_in_the_end() -> None:
+    away, now, memory, waits = Death("the warehouse is away", may_pass=True), NOW, asked(0, 0), []
+    for _ in range(20):
+        asked_at = now
+        while not isinstance(
+            verdict := decide_resume(Sight(session=LEFT, asked=memory, death=away), PACE, now, 0.0), ResumeNow
+        ):
+            assert isinstance(verdict, LeaveAlone)
+            now += timedelta(seconds=10)
+        memory = verdict.asked
+        waits.append((now - asked_at).total_seconds())
+    assert waits == [10, 20, 40, 60, 160, 320, 640, 1280, 2560] + [3600] * 11
+
+
+def test_a_change_of_the_session_by_anybody_begins_a_new_row() -> None:
+    released = replace(LEFT, updated_at=NOW)
+    verdict = decide_resume(Sight(session=released, asked=asked(9, 1, deaths=9)), PACE, NOW, 0.0)
+    assert isinstance(verdict, ResumeNow)
+    assert verdict.asked == Asked("acme-1", 3, 7, 10, NOW, 0)
 
 
 @pytest.mark.parametrize(("stalled_resumes", "wait_seconds"), [(1, 10), (2, 20), (3, 40), (4, 60)])
@@ -154,7 +207,7 @@ def test_a_session_that_would_not_be_resumed_anyway_is_not_paused(session: Sessi
 
 
 def test_jitter_comes_on_top_of_the_wait() -> None:
-    sight = Sight(session=INTERRUPTED, asked=asked(0, 12))
+    sight = Sight(session=LEFT, asked=asked(0, 12))
     assert isinstance(decide_resume(sight, PACE, NOW, 0.5), LeaveAlone)
     assert isinstance(decide_resume(sight, PACE, NOW, 0.1), ResumeNow)
 
@@ -162,7 +215,7 @@ def test_jitter_comes_on_top_of_the_wait() -> None:
 def test_each_carrier_is_decided_by_itself_and_at_its_own_pace() -> None:
     other = replace(INTERRUPTED, carrier="other", session_id="other-1")
     sights = [
-        Sight(session=INTERRUPTED, asked=asked(0, 5)),
+        Sight(session=LEFT, asked=asked(0, 5)),
         Sight(session=other, asked=replace(asked(0, 5), session_id="other-1")),
         Sight(session=replace(RUNNING, carrier="third")),
     ]

@@ -136,6 +136,20 @@ class Stage:
             raise_on_error=False,
         )
 
+    def run_that_cannot_start(self, run_key: str, error: Exception) -> None:
+        """Run the job for the carrier in a process in which the configuration cannot be had."""
+
+        def refuse(_context: dg.InitResourceContext) -> Any:
+            raise error
+
+        self.definitions.resolve_job_def("reconcile_carrier").execute_in_process(
+            partition_key=ACME,
+            instance=self.instance,
+            resources=self.resources | {"sync_config": dg.ResourceDefinition(refuse)},
+            tags={"dagster/run_key": run_key},
+            raise_on_error=False,
+        )
+
     def opened_by(
         self, owner: str, *, process: Process = ELSEWHERE, trigger: Trigger = Trigger.SENSOR, **wish: Any
     ) -> Session:

@@ -1,7 +1,7 @@
 import dagster as dg
 import pytest
 
-from sim_sync.core.errors import AuthenticationFailed, ParkRequired
+from sim_sync.core.errors import AuthenticationFailed, ParkRequired, WarehouseUnavailable
 from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, State, SweepState
@@ -325,3 +325,66 @@ def test_a_dry_run_ends_where_the_carrier_leads_in_a_circle(stage: Stage) -> Non
     told = " ".join(record.user_message for record in stage.instance.all_logs(result.run_id))
     assert "page 3 leads back to a page already fetched" in told
     assert stage.carrier.fetched_pages == [0, 1, 2]
+
+
+# --- a run that cannot even open its session -------------------------------------------------------------------
+
+BY_SENSOR = {"dagster/sensor_name": "resume_interrupted_syncs"}
+BY_SCHEDULE = {"dagster/schedule_name": "nightly_reconciliation"}
+BROKEN = "the configuration has 1 problem: carriers.yaml: carriers.acme.type: expected a known type, found 'nothing'"
+
+
+@pytest.mark.parametrize("tags", [BY_SENSOR, BY_SCHEDULE])
+def test_a_permanent_error_before_the_session_is_opened_fails_it_with_the_reason(
+    stage: Stage, tags: dict[str, str]
+) -> None:
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.STOPPED_BY_MACHINE)
+    stage.config.broken.add(ACME)
+
+    result = stage.run(tags=tags)
+
+    assert (result.success, stage.session.state, stage.session.last_error) == (False, State.FAILED, BROKEN)
+    assert stage.look()[0] == []
+
+    stage.config.broken.clear()
+    assert stage.run().success
+    assert stage.session.state is State.COMPLETED
+
+
+def test_a_session_of_a_lost_owner_fails_too(stage: Stage) -> None:
+    stage.opened_by("run-1", process=DEAD)
+    stage.config.broken.add(ACME)
+
+    stage.run(tags=BY_SENSOR)
+
+    assert (stage.session.state, stage.session.last_error) == (State.FAILED, BROKEN)
+
+
+def test_the_session_of_others_is_left_as_it_is(stage: Stage) -> None:
+    """Somebody is at work on it, its time has not come, or a person decides: or it is a person's own run."""
+    session = stage.opened_by("run-1", process=ELSEWHERE)
+    stage.config.broken.add(ACME)
+
+    stage.run(tags=BY_SENSOR)
+    assert stage.session == session
+    parked = stage.warehouse.sessions.release(session.claim, Event.WAIT_TOO_LONG, error="429", wait_seconds=7200)
+    stage.run(tags=BY_SENSOR)
+    assert stage.session == parked
+    released = stage.warehouse.sessions.move_by_operator(ACME, Event.RELEASED_BY_OPERATOR)
+    stage.run()
+    assert stage.session == released
+
+
+def test_an_error_that_may_pass_leaves_the_session_to_the_next_run(stage: Stage) -> None:
+    session = stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.STOPPED_BY_MACHINE)
+    stage.run_that_cannot_start("key", WarehouseUnavailable("away"))
+
+    assert stage.session == session
+
+
+def test_a_dry_run_that_cannot_be_done_leaves_the_session_alone(stage: Stage) -> None:
+    session = stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.STOPPED_BY_MACHINE)
+    stage.config.broken.add(ACME)
+
+    assert not stage.run(tags=BY_SCHEDULE, dry_run=True).success
+    assert stage.session == session

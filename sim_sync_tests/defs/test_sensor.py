@@ -1,10 +1,13 @@
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 
 import dagster as dg
 import pytest
 
+from sim_sync.carriers.settings import Retry
+from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable
 from sim_sync.core.opening import Trigger
 from sim_sync.core.resuming import Asked
 from sim_sync.core.session import Event, State
@@ -125,7 +128,9 @@ def test_a_run_that_is_on_its_way_is_not_joined_by_another(stage: Stage, status:
 
 
 def test_a_run_that_died_on_its_way_is_asked_for_again_later_and_later_under_new_keys(stage: Stage) -> None:
+    stage.config.carriers[ACME].retry = Retry(base_seconds=10, ceiling_seconds=60, max_stalled_resumes=9)
     session = stage.opened_by("run-1", process=DEAD)
+    stage.clock.advance(1)
     asked_at: list[float] = []
     keys: list[str | None] = []
 
@@ -291,6 +296,85 @@ def test_a_warehouse_that_cannot_even_be_opened_is_a_skip_with_the_reason(
     assert skipped is not None
     assert skipped.startswith("cannot look: the configuration has 1 problem")
     assert "/nowhere/carriers.yaml" in skipped
+
+
+# --- runs that die before they open their session --------------------------------------------------------------
+
+
+def look_until_nothing_is_asked_for(stage: Stage, die: Callable[[str], None]) -> list[str]:
+    """Let the sensor look every ten seconds for half an hour, and each run that it asks for die; return their keys."""
+    keys = []
+    for _ in range(180):
+        requests, _ = stage.look()
+        for request in requests:
+            keys.append(str(request.run_key))
+            die(str(request.run_key))
+        stage.clock.advance(10)
+    return keys
+
+
+def test_a_session_whose_runs_die_before_they_open_it_is_given_up_with_the_reason_of_the_last(stage: Stage) -> None:
+    session = stage.opened_by("run-1", process=DEAD)
+    stage.clock.advance(1)
+
+    def die(key: str) -> None:
+        run = stage.stored_run(STARTED, tags={"dagster/run_key": key})
+        stage.instance.report_run_failed(run, "the container was killed for its memory")
+
+    keys = look_until_nothing_is_asked_for(stage, die)
+
+    assert keys == [f"{session.session_id}:1:{attempt}" for attempt in range(3)]
+    assert (stage.session.state, stage.session.lease_expires_at) == (State.FAILED, None)
+    assert stage.session.last_error == (
+        "gave up after 3 runs that ended before they opened the session; the last one: "
+        "the container was killed for its memory"
+    )
+
+    stage.warehouse.sessions.move_by_operator(ACME, Event.RELEASED_BY_OPERATOR)
+    (request,), _ = stage.look()
+    assert request.run_key == f"{session.session_id}:1:3"
+
+
+def test_a_run_that_left_no_word_at_all_counts_too(stage: Stage) -> None:
+    stage.opened_by("run-1", process=DEAD)
+    stage.clock.advance(1)
+
+    assert len(look_until_nothing_is_asked_for(stage, lambda _key: None)) == 3
+    assert str(stage.session.last_error).endswith("the last one: it left no word")
+
+
+def test_what_may_pass_is_asked_for_less_and_less_often_and_never_given_up(stage: Stage) -> None:
+    stage.opened_by("run-1", process=DEAD)
+    stage.clock.advance(1)
+
+    keys = look_until_nothing_is_asked_for(
+        stage, lambda key: stage.run_that_cannot_start(key, WarehouseUnavailable("away"))
+    )
+
+    assert 5 <= len(keys) <= 9
+    assert stage.session.state is State.RUNNING
+    _, skipped = stage.look()
+    assert "the last run ended before it opened the session: away; the next resume is due at" in str(skipped)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConfigError([Problem("carriers.yaml", "k", "a", "b")]), "carriers.yaml: k: expected a, found b"),
+        (KeyError("the s3cret"), "the last one: KeyError, see run "),
+    ],
+)
+def test_a_run_that_cannot_even_start_its_steps_tells_why_without_the_text_of_other_peoples_errors(
+    stage: Stage, error: Exception, reason: str
+) -> None:
+    stage.opened_by("run-1", process=DEAD)
+    stage.clock.advance(1)
+
+    look_until_nothing_is_asked_for(stage, lambda key: stage.run_that_cannot_start(key, error))
+
+    assert stage.session.state is State.FAILED
+    assert reason in str(stage.session.last_error)
+    assert "s3cret" not in str(stage.session.last_error)
 
 
 # --- giving up -------------------------------------------------------------------------------------------------
