@@ -102,5 +102,5 @@ def gone_owners(instance: dg.DagsterInstance, warehouse: Warehouse, carrier: str
     session = warehouse.sessions.open_session_of(carrier)
     if session is None or session.owner is None:
         return frozenset()
-    process = warehouse.sessions.notes(session.session_id).process
+    process = warehouse.sessions.internals(session.session_id).process
     return frozenset({session.owner}) if owner_is_gone(instance, session.owner, process) else frozenset()

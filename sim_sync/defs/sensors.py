@@ -100,7 +100,7 @@ def _look(
     runs: Sequence[UnfinishedRun],
     memory: Mapping[str, Asked],
 ) -> Sight:
-    process = warehouse.sessions.notes(session.session_id).process
+    process = warehouse.sessions.internals(session.session_id).process
     is_gone = session.owner is not None and owner_is_gone(instance, session.owner, process)
     asked = memory.get(session.carrier)
     asked_runs = _asked_runs(instance, session, asked)

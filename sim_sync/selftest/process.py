@@ -49,7 +49,7 @@ def dead_owners(warehouse: Warehouse, carrier: str) -> frozenset[str]:
     session = warehouse.sessions.open_session_of(carrier)
     if session is None or session.owner is None:
         return frozenset()
-    is_dead = is_known_dead(warehouse.sessions.notes(session.session_id).process)
+    is_dead = is_known_dead(warehouse.sessions.internals(session.session_id).process)
     return frozenset({session.owner}) if is_dead else frozenset()
 
 

@@ -178,7 +178,7 @@ class SqlSessionStore:
             raise InputError(f"session {session_id} does not exist in this warehouse")
         return session
 
-    def notes(self, session_id: str) -> SessionInternals:
+    def internals(self, session_id: str) -> SessionInternals:
         """Return what sim_sync remembers about a session for itself."""
         with reading(self.engine, f"reading session {session_id}") as connection:
             internals = sessions.read_internals(connection, session_id)

@@ -174,7 +174,7 @@ class Place:
     def worker(self, carrier: str = CARRIER) -> psutil.Process:
         """The process that owns, or last owned, the carrier's session."""
         session = self.session(carrier)
-        process = None if session is None else self.warehouse.sessions.notes(session.session_id).process
+        process = None if session is None else self.warehouse.sessions.internals(session.session_id).process
         assert process is not None
         return psutil.Process(process.pid)
 

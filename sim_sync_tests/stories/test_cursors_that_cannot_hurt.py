@@ -52,7 +52,7 @@ def test_a_cursor_that_the_carrier_no_longer_takes_sets_the_walk_back_within_its
     new = place.sync()
 
     assert (new.session_id, new.state, new.pages_done, new.records_seen) == (old.session_id, State.COMPLETED, 10, 100)
-    assert place.warehouse.sessions.notes(new.session_id).walk_restarts == 1
+    assert place.warehouse.sessions.internals(new.session_id).walk_restarts == 1
     assert new.last_error is not None
     assert new.last_error.startswith("the walk started again from its first page: page 7: ")
     assert sim_ids(place) == true_ids(place)
