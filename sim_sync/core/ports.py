@@ -1,12 +1,10 @@
 """What the core asks of the outside world, as Protocols. Adapters: `carriers`, `warehouse`; fakes: the tests."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol
 
 from sim_sync.core.opening import Opened, OpenRequest
 from sim_sync.core.pages import Cursor, Page
-from sim_sync.core.session import Claim, Event, Session
+from sim_sync.core.session import Claim, Release, Session
 from sim_sync.core.sweep import SweepPolicy
 
 
@@ -41,11 +39,8 @@ class Waiter(Protocol):
         """Return after `seconds`, or raise `StopRequested` as soon as the sync has to stop."""
 
 
-class SessionStore(Protocol):
-    """The warehouse as a sync sees it. Every method is one transaction."""
-
-    def open_session(self, request: OpenRequest) -> Opened:
-        """Open, resume or refuse the carrier's session, as `decide_opening` says; a success takes the lease."""
+class PageStore(Protocol):
+    """What a walk writes. Every method is one transaction."""
 
     def commit_page(self, claim: Claim, expected_cursor: Cursor, page: Page) -> Session:
         """Write a page, its changes, the checkpoint and the progress, if the claim and the cursor still hold.
@@ -59,35 +54,29 @@ class SessionStore(Protocol):
     def commit_walk_restart(self, claim: Claim, first_cursor: Cursor, reason: str) -> Session:
         """Set the session back to its first page, because the carrier no longer takes its cursor."""
 
+
+class LeaseStore(Protocol):
+    """What an owner does with its session besides walking. Every method is one transaction."""
+
     def renew_lease(self, claim: Claim) -> Session:
         """Extend the lease and return the session as it stands, a pause included."""
 
-    def release(
-        self,
-        claim: Claim,
-        event: Event,
-        *,
-        error: str | None = None,
-        wait_seconds: float | None = None,
-        retries: int = 0,
-        throttled_seconds: float = 0.0,
-    ) -> Session:
-        """Give the lease back and move the session by `event`; a claim that was lost changes nothing.
-
-        `retries` and `throttled_seconds` are what was spent on a page that did not come.
-        """
-
-    def close_session(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> Session:
-        """Certify the walk, sweep if it may, and complete the session."""
+    def release(self, claim: Claim, release: Release) -> Session:
+        """Give the lease back and move the session as the release says; a claim that was lost changes nothing."""
 
     def session(self, session_id: str) -> Session:
         """Return a session."""
 
-    def open_session_of(self, carrier: str) -> Session | None:
-        """Return the carrier's session that is not final, if it has one."""
 
-    def latest_sessions(self, carriers: Sequence[str]) -> Sequence[Session]:
-        """Return each carrier's open or else newest session."""
+class WorkStore(PageStore, LeaseStore, Protocol):
+    """What an owner needs from opening to closing."""
 
-    def now(self) -> datetime:
-        """Return the warehouse's own time: the only clock that leases are measured with."""
+
+class SessionStore(WorkStore, Protocol):
+    """The warehouse as one whole sync sees it."""
+
+    def open_session(self, request: OpenRequest) -> Opened:
+        """Open, resume or refuse the carrier's session, as `decide_opening` says; a success takes the lease."""
+
+    def close_session(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> Session:
+        """Certify the walk, sweep if it may, and complete the session."""

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import CarrierError, CursorRejected, ParkRequired, TooManyQuarantined
 from sim_sync.core.pages import Cursor
-from sim_sync.core.ports import CarrierSource, SessionStore
+from sim_sync.core.ports import CarrierSource, PageStore
 from sim_sync.core.session import Session, State
 
 
@@ -55,9 +56,11 @@ class StepRules:
     quarantine: QuarantineLimit = QuarantineLimit()
     #: A cursor that the carrier no longer takes sets the walk back to its start, this many times in one run.
     max_walk_restarts: int = 3
+    #: Called with `fetch_page:fetched` at the moment at which a crash costs the most.
+    at: CrashPoint = nothing_armed
 
 
-def walk(session: Session, carrier: CarrierSource, store: SessionStore, rules: StepRules) -> StopReason | None:
+def walk(session: Session, carrier: CarrierSource, store: PageStore, rules: StepRules) -> StopReason | None:
     """Walk a claimed session from its cursor until the carrier's end signal (None) or a reason to stop.
 
     Raises:
@@ -69,7 +72,7 @@ def walk(session: Session, carrier: CarrierSource, store: SessionStore, rules: S
         if reason := _reason_to_stop(session, rules):
             return reason
         try:
-            session = _step(session, session.cursor, carrier, store)
+            session = _step(session, session.cursor, carrier, store, rules.at)
         except CursorRejected as rejected:
             if restarts_left == 0 or session.cursor == carrier.first_cursor():
                 raise
@@ -80,11 +83,12 @@ def walk(session: Session, carrier: CarrierSource, store: SessionStore, rules: S
     return StopReason.PAUSED if session.state is State.PAUSED else None
 
 
-def _step(session: Session, cursor: Cursor, carrier: CarrierSource, store: SessionStore) -> Session:
+def _step(session: Session, cursor: Cursor, carrier: CarrierSource, store: PageStore, at: CrashPoint) -> Session:
     try:
         page = carrier.fetch_page(cursor)
     except (CarrierError, ParkRequired) as error:
         raise error.told_at(f"page {session.pages_done + 1}")  # noqa: B904 - the same error, with its place
+    at("fetch_page:fetched")
     return store.commit_page(session.claim, cursor, page)
 
 

@@ -22,7 +22,7 @@ from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.diff import PageDiff, diff_page
 from sim_sync.core.errors import InputError
 from sim_sync.core.opening import Opened, OpenRequest, decide_opening
-from sim_sync.core.pages import Cursor, Effort, Page, cursor_digest
+from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Claim, Event, Release, Session, SessionInternals, SessionRecord, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse import pages, sessions, sweeping
@@ -120,20 +120,10 @@ class SqlSessionStore:
 
     # --- ends --------------------------------------------------------------------------------------------------
 
-    def release(
-        self,
-        claim: Claim,
-        event: Event,
-        *,
-        error: str | None = None,
-        wait_seconds: float | None = None,
-        retries: int = 0,
-        throttled_seconds: float = 0.0,
-    ) -> Session:
-        """Give the lease back and move the session by `event`; a claim that was lost changes nothing."""
+    def release(self, claim: Claim, release: Release) -> Session:
+        """Give the lease back and move the session as the release says; a claim that was lost changes nothing."""
         with transaction(self.engine, f"releasing the session of carrier {claim.carrier}") as connection:
             record, now = self._lock(connection, claim)
-            release = Release(event, error, wait_seconds, Effort(retries, throttled_seconds))
             after = session_events.released(record, claim, release, now)
             return sessions.write_record(connection, after, record)
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Collection
 
 from sim_sync.config import CarrierConfig
 from sim_sync.core.opening import Opened, OpenRequest, Trigger
-from sim_sync.core.ports import SessionStore
+from sim_sync.core.ports import SessionStore, WorkStore
 from sim_sync.core.session import Session, State
 from sim_sync.worker.crash import armed_crash_point
-from sim_sync.worker.marked_carrier import MarkedCarrier
-from sim_sync.worker.patience import PatientStore
 from sim_sync.worker.processes import this_process
+from sim_sync.worker.retrying import WarehouseRetry
 from sim_sync.worker.stopping import Stop, stopped_by_signals
 from sim_sync.worker.work import Limits, Outcome, work_on
 
@@ -41,12 +40,12 @@ def open_carrier(
         restart=restart,
         gone_owners=gone_owners,
     )
-    return PatientStore(store, Stop()).open_session(request)
+    return WarehouseRetry(Stop())(store.open_session, request)
 
 
 def walk_carrier(
     carrier: CarrierConfig,
-    store: SessionStore,
+    store: WorkStore,
     session: Session,
     *,
     stop: Stop,
@@ -67,12 +66,13 @@ def walk_carrier(
     with stopped_by_signals(stop):
         return work_on(
             session,
-            MarkedCarrier(carrier.build(stop), armed_crash_point()),
+            carrier.build(stop),
             store,
             limits=limits,
             stop=stop,
             on_checkpoint=on_checkpoint,
             was_terminated=was_terminated,
+            at=armed_crash_point(),
         )
 
 
@@ -81,7 +81,7 @@ def close_carrier(carrier: CarrierConfig, store: SessionStore, session: Session)
     if session.state is State.COMPLETED:
         return session
     source = carrier.build(Stop())
-    return PatientStore(store, Stop()).close_session(session.claim, carrier.sweep, source.config_hash)
+    return WarehouseRetry(Stop())(store.close_session, session.claim, carrier.sweep, source.config_hash)
 
 
 def sync_once(carrier: CarrierConfig, store: SessionStore, *, owner: str, gone_owners: Collection[str]) -> Session:

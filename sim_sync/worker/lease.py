@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sim_sync.core.errors import OwnershipError, TransientError
-from sim_sync.core.ports import SessionStore
+from sim_sync.core.ports import LeaseStore
 from sim_sync.core.session import Claim, State
 from sim_sync.core.sync import StopReason
 from sim_sync.worker.stopping import Stop
@@ -15,7 +15,7 @@ _log = logging.getLogger("sim_sync.worker")
 
 
 @contextmanager
-def kept_lease(store: SessionStore, claim: Claim, *, lease_seconds: float, stop: Stop) -> Iterator[None]:
+def kept_lease(store: LeaseStore, claim: Claim, *, lease_seconds: float, stop: Stop) -> Iterator[None]:
     """Renew the lease three times in its life, from a thread that ends with the block.
 
     A heartbeat proves only that the process lives: progress is counted in pages, elsewhere.
@@ -35,7 +35,7 @@ def kept_lease(store: SessionStore, claim: Claim, *, lease_seconds: float, stop:
         thread.join(timeout=lease_seconds)
 
 
-def _renew(store: SessionStore, claim: Claim, stop: Stop) -> None:
+def _renew(store: LeaseStore, claim: Claim, stop: Stop) -> None:
     try:
         session = store.renew_lease(claim)
     except OwnershipError as lost:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import (
     CarrierError,
     Fenced,
@@ -14,12 +15,13 @@ from sim_sync.core.errors import (
     StopRequested,
     TransientError,
 )
+from sim_sync.core.pages import Effort
 from sim_sync.core.parking import decide_parking
-from sim_sync.core.ports import CarrierSource, SessionStore, Waiter
-from sim_sync.core.session import Event, Session
+from sim_sync.core.ports import CarrierSource, LeaseStore, PageStore, Waiter, WorkStore
+from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sync import QuarantineLimit, StepRules, StopReason, walk
 from sim_sync.worker.lease import kept_lease
-from sim_sync.worker.patience import PatientStore
+from sim_sync.worker.retrying import RetryingPages, WarehouseRetry
 from sim_sync.worker.stopping import Stop
 
 _log = logging.getLogger("sim_sync.worker")
@@ -64,7 +66,7 @@ class Outcome:
 def work_on(
     session: Session,
     carrier: CarrierSource,
-    store: SessionStore,
+    store: WorkStore,
     *,
     limits: Limits,
     stop: Stop,
@@ -73,6 +75,7 @@ def work_on(
     monotonic: Callable[[], float] = time.monotonic,
     last_waiter: Waiter | None = None,
     chance: Callable[[], float] = random.random,
+    at: CrashPoint = nothing_armed,
 ) -> Outcome:
     """Walk a claimed session and leave it in the state that says what happened.
 
@@ -86,23 +89,24 @@ def work_on(
         should_stop=_stop_question(limits, stop, monotonic),
         on_checkpoint=on_checkpoint,
         quarantine=limits.quarantine,
+        at=at,
     )
-    last_words = PatientStore(store, last_waiter or Stop(), attempts=_LAST_ATTEMPTS)
+    exit_ = _Exit(session, store, WarehouseRetry(last_waiter or Stop(), attempts=_LAST_ATTEMPTS))
     try:
         with kept_lease(store, session.claim, lease_seconds=limits.lease_seconds, stop=stop):
-            reason, error = _walk(session, carrier, PatientStore(store, stop), rules, stop)
+            reason, error = _walk(session, carrier, RetryingPages(store, WarehouseRetry(stop)), rules, stop)
         if reason is StopReason.SHUTDOWN and was_terminated():
             reason = StopReason.PAUSED
     except BaseException as unnamed:
-        _release_after(unnamed, session, last_words)
+        exit_.release_after(unnamed)
         raise
     if isinstance(error, ParkRequired):
-        return _park(session, error, last_words, limits, chance())
-    return _leave(session, reason, error, last_words)
+        return exit_.park(error, limits.max_stalled_resumes, chance())
+    return exit_.leave(reason, error)
 
 
 def _walk(
-    session: Session, carrier: CarrierSource, store: SessionStore, rules: StepRules, stop: Stop
+    session: Session, carrier: CarrierSource, store: PageStore, rules: StepRules, stop: Stop
 ) -> tuple[StopReason | None, SimSyncError | None]:
     """Walk, and return why the walk stopped (None: it is at its end) with the error behind that, if there is one."""
     try:
@@ -120,39 +124,52 @@ def _walk(
     return reason, lost_elsewhere if isinstance(lost_elsewhere, SimSyncError) else None
 
 
-def _park(session: Session, wait: ParkRequired, store: SessionStore, limits: Limits, chance: float) -> Outcome:
-    """Park the session, or fail it where that did not help often enough."""
-    stalled_resumes = store.session(session.session_id).stalled_resumes
-    seconds = decide_parking(wait, stalled_resumes, max_stalled_resumes=limits.max_stalled_resumes, chance=chance)
-    if seconds is None:
-        wait.args = (f"{wait}; gave up after {stalled_resumes} resumes without one committed page",)
-        return _leave(session, StopReason.FAILED, wait, store)
-    return _leave(session, StopReason.PARKED, wait, store, wait_seconds=seconds)
+@dataclass(frozen=True, slots=True)
+class _Exit:
+    """How a run leaves its session; what cannot be written at once is tried again."""
+
+    session: Session
+    store: LeaseStore
+    retry: WarehouseRetry
+
+    def park(self, wait: ParkRequired, max_stalled_resumes: int | None, chance: float) -> Outcome:
+        """Park the session, or fail it where that did not help often enough."""
+        stalled_resumes = self._current().stalled_resumes
+        seconds = decide_parking(wait, stalled_resumes, max_stalled_resumes=max_stalled_resumes, chance=chance)
+        if seconds is None:
+            wait.args = (f"{wait}; gave up after {stalled_resumes} resumes without one committed page",)
+            return self.leave(StopReason.FAILED, wait)
+        return self.leave(StopReason.PARKED, wait, wait_seconds=seconds)
+
+    def leave(
+        self, reason: StopReason | None, error: SimSyncError | None, *, wait_seconds: float | None = None
+    ) -> Outcome:
+        """Release the session for this reason, unless closing is left to do or the session is another one's."""
+        if reason is None or reason is StopReason.FENCED:
+            return Outcome(self._current(), reason, error)
+        told = None if error is None else str(error)
+        release = Release(_EVENT_OF_STOP[reason], told, wait_seconds, _effort_of(error))
+        try:
+            left = self.retry(self.store.release, self.session.claim, release)
+        except TransientError as unavailable:
+            raise unavailable from error
+        return Outcome(left, reason, error)
+
+    def release_after(self, error: BaseException) -> None:
+        """Leave a word in the session before the error goes on; if even that fails, the lease runs out by itself."""
+        told = str(error) if isinstance(error, SimSyncError) else f"{type(error).__name__}: {error}"
+        try:
+            self.retry(self.store.release, self.session.claim, Release(Event.STOPPED_BY_MACHINE, told))
+        except SimSyncError as refused:
+            _log.warning("carrier %s: the session could not be released: %s", self.session.carrier, refused)
+
+    def _current(self) -> Session:
+        return self.retry(self.store.session, self.session.session_id)
 
 
-def _leave(
-    session: Session,
-    reason: StopReason | None,
-    error: SimSyncError | None,
-    store: SessionStore,
-    *,
-    wait_seconds: float | None = None,
-) -> Outcome:
-    if reason is None or reason is StopReason.FENCED:  # there is closing left to do, or the session is another one's
-        return Outcome(store.session(session.session_id), reason, error)
-    told = None if error is None else str(error)
-    try:
-        left = store.release(
-            session.claim,
-            _EVENT_OF_STOP[reason],
-            error=told,
-            wait_seconds=wait_seconds,
-            retries=error.retries if isinstance(error, ParkRequired) else 0,
-            throttled_seconds=error.throttled_seconds if isinstance(error, ParkRequired) else 0.0,
-        )
-    except TransientError as unavailable:
-        raise unavailable from error
-    return Outcome(left, reason, error)
+def _effort_of(error: SimSyncError | None) -> Effort:
+    """Return what a page has cost that did not come."""
+    return Effort(error.retries, error.throttled_seconds) if isinstance(error, ParkRequired) else Effort()
 
 
 def _stop_question(
@@ -174,12 +191,3 @@ def _stop_question(
         return None
 
     return should_stop
-
-
-def _release_after(error: BaseException, session: Session, store: SessionStore) -> None:
-    """Leave a word in the session before the error goes on; if even that fails, the lease runs out by itself."""
-    told = str(error) if isinstance(error, SimSyncError) else f"{type(error).__name__}: {error}"
-    try:
-        store.release(session.claim, Event.STOPPED_BY_MACHINE, error=told)
-    except SimSyncError as refused:
-        _log.warning("carrier %s: the session could not be released: %s", session.carrier, refused)

@@ -1,6 +1,6 @@
 import pytest
 
-from sim_sync.core.session import Event, State
+from sim_sync.core.session import Event, Release, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.cli.desk import Desk, assert_one_message
 from sim_sync_tests.fakes.fleet import a_page, a_sim
@@ -47,7 +47,7 @@ def test_resume_releases_a_paused_session_and_names_who_goes_on(desk: Desk) -> N
 @pytest.mark.parametrize(("event", "wait_seconds"), [(Event.GAVE_UP, None), (Event.WAIT_TOO_LONG, 3600.0)])
 def test_resume_releases_what_failed_or_waits(desk: Desk, event: Event, wait_seconds: float | None) -> None:
     session = desk.open_session(pages=1)
-    desk.warehouse.sessions.release(session.claim, event, error="HTTP 500", wait_seconds=wait_seconds)
+    desk.warehouse.sessions.release(session.claim, Release(event, error="HTTP 500", wait_seconds=wait_seconds))
     assert desk.type_in("resume", "acme").code == 0
     assert state_of(desk) is State.INTERRUPTED
 

@@ -10,7 +10,7 @@ import pytest
 import sim_sync.cli
 from sim_sync.cli.output import complain, print_json, print_lines
 from sim_sync.core.printable import printable
-from sim_sync.core.session import Event
+from sim_sync.core.session import Event, Release
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.inventory.rows import InventorySim
 from sim_sync.warehouse.inventory import load_inventory
@@ -110,7 +110,7 @@ def test_in_a_terminal_too_and_no_markup_is_taken_for_colours_or_pictures(hostil
 def test_no_error_of_a_carrier_that_is_kept_acts_in_a_terminal(desk: Desk) -> None:
     """Also one that another program, or an earlier version of this one, has written into the table."""
     session = desk.open_session()
-    desk.warehouse.sessions.release(session.claim, Event.GAVE_UP, error="refused")
+    desk.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="refused"))
     with desk.warehouse.engine.begin() as connection:
         connection.execute(sync_sessions.update().values(last_error="".join(CONTROLS).replace("\x00", "")))
     said = desk.type_in("status")

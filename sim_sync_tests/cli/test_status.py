@@ -1,7 +1,7 @@
 import json
 import signal
 
-from sim_sync.core.session import Event, Session
+from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.tables import sync_sessions
@@ -115,7 +115,7 @@ def test_a_held_sweep_is_not_forgotten_when_the_next_session_opens_and_fails(des
 
     session = desk.open_session(owner="run-2")
     assert line in desk.type_in("status").out
-    desk.warehouse.sessions.release(session.claim, Event.GAVE_UP, error="HTTP 401 for the account")
+    desk.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="HTTP 401 for the account"))
     out = desk.type_in("status").out
     assert line in out
     assert "HTTP 401 for the account" in out
@@ -144,9 +144,9 @@ def test_a_carrier_without_a_completed_walk_for_too_long_is_told(desk: Desk) -> 
 def test_every_stopped_state_says_what_it_waits_for(desk: Desk) -> None:
     store = desk.warehouse.sessions
     session = desk.open_session("acme", pages=1)
-    store.release(session.claim, Event.WAIT_TOO_LONG, error="HTTP 429, Retry-After 7200", wait_seconds=7200)
+    store.release(session.claim, Release(Event.WAIT_TOO_LONG, error="HTTP 429, Retry-After 7200", wait_seconds=7200))
     session = desk.open_session("zeta", pages=1)
-    store.release(session.claim, Event.GAVE_UP, error="HTTP 401 for the account")
+    store.release(session.claim, Release(Event.GAVE_UP, error="HTTP 401 for the account"))
     out = desk.type_in("status").out
     assert "acme: throttled until " in out
     assert "HTTP 429, Retry-After 7200" in out

@@ -28,9 +28,6 @@ def nobody_watches(_session: Session) -> None:
     """Let a checkpoint pass."""
 
 
-RULES = StepRules(should_stop=never_stop, on_checkpoint=nobody_watches, quarantine=QuarantineLimit(max_percent=100.0))
-
-
 @dataclass(frozen=True)
 class Death:
     """Where one run dies: at a point, after passing it `skip` times."""
@@ -47,12 +44,18 @@ class Nights:
         self.points = ArmedPoints()
         self.warehouse = InMemoryWarehouse(at=self.points)
         self.owners: list[str] = []
+        self.rules = StepRules(
+            should_stop=never_stop,
+            on_checkpoint=nobody_watches,
+            quarantine=QuarantineLimit(max_percent=100.0),
+            at=self.points,
+        )
 
     def walk(self, pages: list[list[Record]], deaths: list[Death]) -> ScriptedCarrier:
         """Walk once over the pages; the first runs die as they are told, the last one lives."""
         self.warehouse.clock.advance(3600)
         started_at = self.warehouse.now()
-        carrier = ScriptedCarrier(pages=pages, at=self.points)
+        carrier = ScriptedCarrier(pages=pages)
         for death in deaths:
             self.points.arm(death.point, skip=death.skip, error=death.error)
             with suppress(SimulatedCrash, CarrierUnavailable, WarehouseUnavailable):
@@ -68,7 +71,7 @@ class Nights:
         self.owners.append(owner)
         opened = self.warehouse.open_session(a_request(owner, Trigger.OPERATOR, gone_owners=gone))
         assert opened.refusal is None
-        walk(opened.session, carrier, self.warehouse, RULES)
+        walk(opened.session, carrier, self.warehouse, self.rules)
         session = self.warehouse.session(opened.session.session_id)
         self.warehouse.close_session(session.claim, SweepPolicy(), session.config_hash)
 

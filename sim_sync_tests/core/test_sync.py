@@ -17,7 +17,7 @@ from sim_sync.core.errors import (
     TooManyQuarantined,
 )
 from sim_sync.core.opening import Trigger
-from sim_sync.core.session import Event, Session, State
+from sim_sync.core.session import Event, Release, Session, State
 from sim_sync.core.sync import QuarantineLimit, StepRules, StopReason, walk
 from sim_sync_tests.fakes.carrier import Record, ScriptedCarrier, Unreadable, paged
 from sim_sync_tests.fakes.fleet import a_fleet, a_request, a_sim
@@ -66,6 +66,13 @@ def three_pages(**fields: Any) -> Walking:
 
 
 # --- to the end --------------------------------------------------------------------------------------------------
+
+
+def test_the_point_between_fetching_a_page_and_committing_it_is_passed_once_a_page() -> None:
+    walking = walking_over([a_sim(1)], [a_sim(2)])
+    passed: list[tuple[str, int]] = []
+    walking.walk(at=lambda point: passed.append((point, walking.stored.pages_done)))
+    assert passed == [("fetch_page:fetched", 0), ("fetch_page:fetched", 1)]
 
 
 @given(st.integers(0, 40), st.integers(1, 9))
@@ -141,7 +148,7 @@ def test_a_walk_in_many_runs_fetches_no_page_twice(size: int, page_size: int, bu
     for number, budget in enumerate(budgets):
         session = walking.open(f"run-{number}")
         walking.walk(session, should_stop=stop_after(budget))
-        walking.warehouse.release(session.claim, Event.STOPPED_BY_MACHINE)
+        walking.warehouse.release(session.claim, Release(Event.STOPPED_BY_MACHINE))
     walking.walk(walking.open("run-last"))
     assert walking.sim_ids == [sim.sim_id for sim in a_fleet(size)]
     assert walking.carrier.fetched_pages == list(range(len(walking.carrier.pages)))
@@ -155,7 +162,7 @@ def test_a_pause_reaches_a_walk_within_the_page_in_hand() -> None:
     session = walking.open()
 
     def pause_at_first_page(checkpoint: Session) -> None:
-        walking.warehouse.release(checkpoint.claim, Event.PAUSED_BY_OPERATOR)
+        walking.warehouse.release(checkpoint.claim, Release(Event.PAUSED_BY_OPERATOR))
 
     assert walking.walk(session, on_checkpoint=pause_at_first_page) is StopReason.PAUSED
     assert walking.carrier.fetched_pages == [0, 1]
@@ -168,7 +175,7 @@ def test_a_pause_during_the_last_page_leaves_closing_to_the_operator() -> None:
 
     def pause_at_second_page(checkpoint: Session) -> None:
         if checkpoint.pages_done == 2:
-            walking.warehouse.release(checkpoint.claim, Event.PAUSED_BY_OPERATOR)
+            walking.warehouse.release(checkpoint.claim, Release(Event.PAUSED_BY_OPERATOR))
 
     assert walking.walk(session, on_checkpoint=pause_at_second_page) is StopReason.PAUSED
     assert (walking.stored.state, walking.stored.cursor) == (State.PAUSED, None)
@@ -314,7 +321,7 @@ def test_a_walk_that_was_stopped_for_unreadable_records_does_not_go_on_before_so
         session = walking.open(owner)
         with pytest.raises(TooManyQuarantined):
             walking.walk(session, quarantine=STRICT)
-        walking.warehouse.release(session.claim, Event.GAVE_UP)
+        walking.warehouse.release(session.claim, Release(Event.GAVE_UP))
     assert walking.carrier.fetched_pages == [0]
     raised = QuarantineLimit(max_percent=20.0, judged_from_records=10)
     assert walking.walk(walking.open("run-3"), quarantine=raised) is None

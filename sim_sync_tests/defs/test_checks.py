@@ -5,7 +5,7 @@ import pytest
 
 from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import canonical_json
-from sim_sync.core.session import Event
+from sim_sync.core.session import Event, Release
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
 from sim_sync.inventory import Inventory
 from sim_sync_tests.defs.stage import Stage
@@ -78,11 +78,11 @@ def test_a_held_sweep_stays_unresolved_whatever_later_sessions_come_to(stage: St
     session = stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
     match what_then:
         case "failed":
-            stage.warehouse.sessions.release(session.claim, Event.GAVE_UP, error="HTTP 401")
+            stage.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="HTTP 401"))
         case "paused":
-            stage.warehouse.sessions.release(session.claim, Event.PAUSED_BY_OPERATOR)
+            stage.warehouse.sessions.release(session.claim, Release(Event.PAUSED_BY_OPERATOR))
         case "parked":
-            stage.warehouse.sessions.release(session.claim, Event.WAIT_TOO_LONG, wait_seconds=3600)
+            stage.warehouse.sessions.release(session.claim, Release(Event.WAIT_TOO_LONG, wait_seconds=3600))
         case "superseded":
             stage.clock.advance(60)
             stage.opened_by("another one", trigger=Trigger.OPERATOR, restart=True)
@@ -98,7 +98,7 @@ def test_a_complete_walk_resolves_what_the_last_one_held(stage: Stage) -> None:
 
 def test_a_session_that_failed_is_a_warning_with_its_error_until_it_is_complete(stage: Stage) -> None:
     session = stage.opened_by("the first night", trigger=Trigger.NIGHTLY)
-    stage.warehouse.sessions.release(session.claim, Event.GAVE_UP, error="page 1: HTTP 401 for the account")
+    stage.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="page 1: HTTP 401 for the account"))
     told = told_of_acme(stage.run(carrier="other"))
     assert told["no_session_has_failed"] == "failed after page 0: page 1: HTTP 401 for the account"
     assert told["carriers_are_fresh"] == "never walked to its end"

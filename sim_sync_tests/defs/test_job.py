@@ -4,7 +4,7 @@ import pytest
 from sim_sync.core.errors import AuthenticationFailed, ParkRequired, WarehouseUnavailable
 from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import Effort
-from sim_sync.core.session import Event, State, SweepState
+from sim_sync.core.session import Event, Release, State, SweepState
 from sim_sync.defs.ops import RETRIES
 from sim_sync.warehouse.content import exact_digests
 from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, Stage, materialized
@@ -109,7 +109,7 @@ def test_a_parked_run_ends_green_without_a_materialization_and_skips_what_comes_
 
 def test_a_run_that_finds_a_parked_session_not_due_leaves_it_alone_green(stage: Stage) -> None:
     stage.warehouse.sessions.release(
-        stage.opened_by("run-1").claim, Event.WAIT_TOO_LONG, error="429", wait_seconds=7200
+        stage.opened_by("run-1").claim, Release(Event.WAIT_TOO_LONG, error="429", wait_seconds=7200)
     )
 
     result = stage.run()
@@ -119,7 +119,7 @@ def test_a_run_that_finds_a_parked_session_not_due_leaves_it_alone_green(stage: 
 
 
 def test_a_run_that_finds_a_paused_session_leaves_it_alone_green(stage: Stage) -> None:
-    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.PAUSED_BY_OPERATOR)
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.PAUSED_BY_OPERATOR))
 
     result = stage.run({"dagster/schedule_name": "nightly_reconciliation"})
 
@@ -169,11 +169,11 @@ def test_a_run_of_the_sensor_that_comes_after_another_one_has_finished_the_sessi
 def test_a_terminate_that_could_not_be_sent_is_heard_at_the_next_report(stage: Stage) -> None:
     """Its code server was another one: nobody sends the run's process a signal."""
 
-    def terminate(name: str) -> None:
+    def terminate() -> None:
         for run in stage.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
             stage.instance.report_run_canceling(run)
 
-    stage.carrier.at = terminate
+    stage.carrier.on_fetched = terminate
 
     result = stage.run()
 
@@ -184,11 +184,11 @@ def test_a_terminate_that_could_not_be_sent_is_heard_at_the_next_report(stage: S
 
 
 def test_a_pause_of_an_operator_is_heard_within_one_page(stage: Stage) -> None:
-    def pause(name: str) -> None:
+    def pause() -> None:
         if len(stage.carrier.fetched) == 3:
             stage.warehouse.sessions.move_by_operator(ACME, Event.PAUSED_BY_OPERATOR)
 
-    stage.carrier.at = pause
+    stage.carrier.on_fetched = pause
 
     result = stage.run()
 
@@ -244,11 +244,11 @@ def test_resumes_without_progress_end_in_a_red_run_with_the_last_error(stage: St
 
 
 def test_a_fenced_worker_fails_with_that_word_and_writes_nothing_more(stage: Stage) -> None:
-    def take_over(name: str) -> None:
+    def take_over() -> None:
         if len(stage.carrier.fetched) == 3:
             stage.opened_by("another run", gone_owners=[stage.session.owner])
 
-    stage.carrier.at = take_over
+    stage.carrier.on_fetched = take_over
 
     result = stage.run()
 
@@ -338,7 +338,7 @@ BROKEN = "the configuration has 1 problem: carriers.yaml: carriers.acme.type: ex
 def test_a_permanent_error_before_the_session_is_opened_fails_it_with_the_reason(
     stage: Stage, tags: dict[str, str]
 ) -> None:
-    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.STOPPED_BY_MACHINE)
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
     stage.config.broken.add(ACME)
 
     result = stage.run(tags=tags)
@@ -367,7 +367,9 @@ def test_the_session_of_others_is_left_as_it_is(stage: Stage) -> None:
 
     stage.run(tags=BY_SENSOR)
     assert stage.session == session
-    parked = stage.warehouse.sessions.release(session.claim, Event.WAIT_TOO_LONG, error="429", wait_seconds=7200)
+    parked = stage.warehouse.sessions.release(
+        session.claim, Release(Event.WAIT_TOO_LONG, error="429", wait_seconds=7200)
+    )
     stage.run(tags=BY_SENSOR)
     assert stage.session == parked
     released = stage.warehouse.sessions.move_by_operator(ACME, Event.RELEASED_BY_OPERATOR)
@@ -376,14 +378,14 @@ def test_the_session_of_others_is_left_as_it_is(stage: Stage) -> None:
 
 
 def test_an_error_that_may_pass_leaves_the_session_to_the_next_run(stage: Stage) -> None:
-    session = stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.STOPPED_BY_MACHINE)
+    session = stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
     stage.run_that_cannot_start("key", WarehouseUnavailable("away"))
 
     assert stage.session == session
 
 
 def test_a_dry_run_that_cannot_be_done_leaves_the_session_alone(stage: Stage) -> None:
-    session = stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.STOPPED_BY_MACHINE)
+    session = stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
     stage.config.broken.add(ACME)
 
     assert not stage.run(tags=BY_SCHEDULE, dry_run=True).success

@@ -10,7 +10,7 @@ from sim_sync.carriers.settings import Retry
 from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable
 from sim_sync.core.opening import Trigger
 from sim_sync.core.resuming import Asked
-from sim_sync.core.session import Event, State
+from sim_sync.core.session import Event, Release, State
 from sim_sync.defs.resources import config_and_warehouse
 from sim_sync.defs.sensors import cursor_from_memory, memory_from_cursor
 from sim_sync.warehouse import Warehouse
@@ -75,7 +75,7 @@ def test_an_owner_that_the_instance_does_not_know_is_left_to_its_lease(stage: St
 
 def test_a_parked_session_is_resumed_when_it_is_due_and_never_before(stage: Stage) -> None:
     session = stage.opened_by("run-1")
-    stage.warehouse.sessions.release(session.claim, Event.WAIT_TOO_LONG, error="429", wait_seconds=7200)
+    stage.warehouse.sessions.release(session.claim, Release(Event.WAIT_TOO_LONG, error="429", wait_seconds=7200))
 
     stage.clock.advance(7199.9)
     assert stage.look() == (
@@ -87,14 +87,14 @@ def test_a_parked_session_is_resumed_when_it_is_due_and_never_before(stage: Stag
 
 
 def test_an_interrupted_session_is_resumed_at_once(stage: Stage) -> None:
-    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.STOPPED_BY_MACHINE)
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
 
     assert len(stage.look()[0]) == 1
 
 
 @pytest.mark.parametrize("event", [Event.PAUSED_BY_OPERATOR, Event.GAVE_UP])
 def test_what_only_a_person_resumes_is_left_alone_until_a_person_does(stage: Stage, event: Event) -> None:
-    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, event, error="look at this")
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(event, error="look at this"))
     stage.clock.advance(24 * 3600)
 
     assert stage.look()[0] == []
@@ -230,7 +230,7 @@ def test_a_run_that_a_deploy_ended_is_no_pause(stage: Stage) -> None:
 
 def test_a_run_of_another_host_that_never_opened_its_session_is_waited_for_and_then_replaced(stage: Stage) -> None:
     """A deploy replaced its container while it read our list: no lease tells of it, and no process can be looked at."""
-    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Event.STOPPED_BY_MACHINE)
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
     young = stage.started_run(process=ELSEWHERE)
     assert stage.look()[0] == []
     stage.instance.report_run_failed(young)

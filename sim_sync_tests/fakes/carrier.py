@@ -1,9 +1,8 @@
 """A carrier that does what the test wrote down: pages, totals, and everything that carriers do wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import CursorRejected
 from sim_sync.core.pages import Cursor, Effort, Page, Rejected
 from sim_sync.core.sims import Sim
@@ -42,7 +41,8 @@ class ScriptedCarrier:
     rejections: dict[int, int] = field(default_factory=dict)
     detours: Mapping[int, Cursor] = field(default_factory=dict)
     efforts: Mapping[int, Effort] = field(default_factory=dict)
-    at: CrashPoint = nothing_armed
+    #: Called when a page has been fetched and is not yet committed.
+    on_fetched: Callable[[], object] = lambda: None
     #: Every cursor that was asked for, answered or not.
     fetched: list[Cursor] = field(default_factory=list)
 
@@ -66,7 +66,7 @@ class ScriptedCarrier:
             self.rejections[number] -= 1
             raise CursorRejected(f"carrier {self.name}: page {number}: the cursor is no longer known")
         page = self._page(number)
-        self.at("fetch_page:fetched")
+        self.on_fetched()
         return page
 
     def _page(self, number: int) -> Page:

@@ -21,7 +21,7 @@ from sim_sync.core.claims import (
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import InputError
 from sim_sync.core.opening import GiveUp, Opened, OpenNew, OpenRequest, Refuse, Resume, decide_opening
-from sim_sync.core.pages import Cursor, Effort, Page
+from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.session import Claim, Event, Release, Session, SessionRecord, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.fakes.clock import SettableClock
@@ -128,19 +128,9 @@ class InMemoryWarehouse:
 
     # --- ends --------------------------------------------------------------------------------------------------
 
-    def release(
-        self,
-        claim: Claim,
-        event: Event,
-        *,
-        error: str | None = None,
-        wait_seconds: float | None = None,
-        retries: int = 0,
-        throttled_seconds: float = 0.0,
-    ) -> Session:
-        """Give the lease back and move the session by `event`; a claim that was lost changes nothing."""
+    def release(self, claim: Claim, release: Release) -> Session:
+        """Give the lease back and move the session as the release says; a claim that was lost changes nothing."""
         with self._transaction() as tables:
-            release = Release(event, error, wait_seconds, Effort(retries, throttled_seconds))
             return tables.put(session_events.released(_known(tables, claim), claim, release, self.clock.now()))
 
     def close_session(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> Session:

@@ -19,7 +19,7 @@ import yaml
 
 from sim_sync.config import load_config
 from sim_sync.core.opening import Trigger
-from sim_sync.core.session import Event, Session, State
+from sim_sync.core.session import Event, Release, Session, State
 from sim_sync.simulator.control import RunningSimulator
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.messages import TrueSim
@@ -112,7 +112,7 @@ class Place:
 
     def leave_interrupted(self, carrier: str = CARRIER) -> Session:
         """Open a session and leave it at once, so that a sensor that looks finds something to do."""
-        return self.warehouse.sessions.release(self.open(carrier).claim, Event.STOPPED_BY_MACHINE)
+        return self.warehouse.sessions.release(self.open(carrier).claim, Release(Event.STOPPED_BY_MACHINE))
 
     # --- its processes -----------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from sim_sync.warehouse.content import outcome_digests
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.migrate import migrate
 from sim_sync.warehouse.store import SqlSessionStore
-from sim_sync.worker.patience import PatientStore
+from sim_sync.worker.retrying import RetryingPages, WarehouseRetry
 from sim_sync_tests.fakes.carrier import Record, ScriptedCarrier, Unreadable, paged
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.fleet import a_request, a_sim
@@ -30,19 +30,20 @@ def a_carrier() -> ScriptedCarrier:
     return ScriptedCarrier(pages=paged(RECORDS, 4), tells_totals=True)
 
 
-def patient(store: SessionStore, waiter: Waiter) -> PatientStore:
-    """Return a store that asks again, without chance."""
-    return PatientStore(store, waiter, chance=lambda: 0.0)
-
-
-def sync(store: SessionStore, *, owner: str = "run-1", gone_owners: tuple[str, ...] = ()) -> Session:
-    """Open, walk and close, as a run does."""
+def sync(
+    store: SessionStore, *, waiter: Waiter | None = None, owner: str = "run-1", gone_owners: tuple[str, ...] = ()
+) -> Session:
+    """Open, walk and close, as a run does; without a waiter, nothing is tried again."""
     carrier = a_carrier()
-    opened = store.open_session(a_request(owner, first_cursor=carrier.first_cursor(), gone_owners=gone_owners))
+    retry = (
+        WarehouseRetry(RecordingWaiter(), attempts=1) if waiter is None else WarehouseRetry(waiter, chance=lambda: 0.0)
+    )
+    request = a_request(owner, first_cursor=carrier.first_cursor(), gone_owners=gone_owners)
+    opened = retry(store.open_session, request)
     assert opened.refusal is None
     rules = StepRules(should_stop=never_stop, on_checkpoint=lambda _session: None)
-    assert walk(opened.session, carrier, store, rules) is None
-    closed = store.close_session(opened.session.claim, SweepPolicy(), carrier.config_hash)
+    assert walk(opened.session, carrier, RetryingPages(store, retry), rules) is None
+    closed = retry(store.close_session, opened.session.claim, SweepPolicy(), carrier.config_hash)
     assert closed.state is State.COMPLETED
     return closed
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from sim_sync.core.errors import Fenced, InternalError
-from sim_sync.core.session import Event, State, SweepState
+from sim_sync.core.session import Event, Release, State, SweepState
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.fakes.fleet import CARRIER, a_fleet, a_page, a_rejected, a_sim
 from sim_sync_tests.warehouse.store_under_test import (
@@ -188,7 +188,7 @@ class EndRules:
     def test_a_paused_session_is_not_closed(self, under_test: StoreUnderTest) -> None:
         night(under_test, [a_sim(1), a_sim(2)])
         session = walked(under_test, opened(under_test), [a_sim(1)])
-        paused = under_test.store.release(session.claim, Event.PAUSED_BY_OPERATOR)
+        paused = under_test.store.release(session.claim, Release(Event.PAUSED_BY_OPERATOR))
         before = everything(under_test)
         assert under_test.store.close_session(session.claim, STRICT, "config-1") == paused
         assert everything(under_test) == before
@@ -222,7 +222,7 @@ class EndRules:
     @pytest.mark.parametrize("event", [Event.STOPPED_BY_MACHINE, Event.WAIT_TOO_LONG, Event.GAVE_UP])
     def test_a_released_session_is_not_closed(self, under_test: StoreUnderTest, event: Event) -> None:
         session = walked(under_test, opened(under_test), [a_sim(1)])
-        under_test.store.release(session.claim, event)
+        under_test.store.release(session.claim, Release(event))
         with pytest.raises(Fenced):
             under_test.store.close_session(session.claim, STRICT, "config-1")
 

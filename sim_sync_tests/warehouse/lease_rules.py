@@ -7,7 +7,7 @@ import pytest
 
 from sim_sync.core.errors import CursorRepeated, Fenced, IllegalTransition
 from sim_sync.core.pages import Effort
-from sim_sync.core.session import Claim, Event, State
+from sim_sync.core.session import Claim, Event, Release, State
 from sim_sync_tests.fakes.fleet import CARRIER, FIRST_CURSOR, LEASE_SECONDS, a_page, a_rejected, a_sim
 from sim_sync_tests.warehouse.store_under_test import (
     StoreUnderTest,
@@ -72,7 +72,7 @@ class LeaseRules:
 
     def test_a_renewal_tells_of_a_pause_and_renews_nothing(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test)
-        paused = under_test.store.release(session.claim, Event.PAUSED_BY_OPERATOR)
+        paused = under_test.store.release(session.claim, Release(Event.PAUSED_BY_OPERATOR))
         under_test.clock.advance(20)
         assert under_test.store.renew_lease(session.claim) == paused
         assert under_test.rows("sync_sessions") == [asdict(paused)]
@@ -93,7 +93,7 @@ class LeaseRules:
 
     @pytest.mark.parametrize("event", [Event.STOPPED_BY_MACHINE, Event.WAIT_TOO_LONG, Event.GAVE_UP])
     def test_a_worker_that_gave_its_lease_back_cannot_renew_it(self, under_test: StoreUnderTest, event: Event) -> None:
-        session = under_test.store.release(opened(under_test).claim, event)
+        session = under_test.store.release(opened(under_test).claim, Release(event))
         with pytest.raises(Fenced, match=session.state.value):
             under_test.store.renew_lease(session.claim)
 
@@ -117,47 +117,47 @@ class LeaseRules:
     ) -> None:
         session = committed(under_test, opened(under_test), a_page([a_sim(1)], {"page": 1}))
         now = under_test.clock.advance(5)
-        released = under_test.store.release(session.claim, event)
+        released = under_test.store.release(session.claim, Release(event))
         assert released == replace(session, state=state, lease_expires_at=None, updated_at=now)
         assert under_test.rows("sync_sessions") == [asdict(released)]
 
     def test_a_release_keeps_its_error_with_the_time(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test)
         now = under_test.clock.advance(5)
-        released = under_test.store.release(session.claim, Event.GAVE_UP, error="HTTP 401")
+        released = under_test.store.release(session.claim, Release(Event.GAVE_UP, error="HTTP 401"))
         assert (released.last_error, released.last_error_at, released.finished_at) == ("HTTP 401", now, None)
 
     def test_a_parked_session_knows_when_it_is_due(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test)
         now = under_test.clock.advance(5)
-        released = under_test.store.release(session.claim, Event.WAIT_TOO_LONG, wait_seconds=7200.5)
+        released = under_test.store.release(session.claim, Release(Event.WAIT_TOO_LONG, wait_seconds=7200.5))
         assert released.not_before == now + timedelta(seconds=7200.5)
 
     def test_a_release_adds_what_was_spent_in_vain(self, under_test: StoreUnderTest) -> None:
         session = committed(under_test, opened(under_test), a_page([a_sim()], {"page": 1}, effort=Effort(2, 1.5)))
         released = under_test.store.release(
-            session.claim, Event.WAIT_TOO_LONG, wait_seconds=60, retries=7, throttled_seconds=0.25
+            session.claim, Release(Event.WAIT_TOO_LONG, wait_seconds=60, effort=Effort(7, 0.25))
         )
         assert (released.retries, released.throttled_seconds) == (9, 1.75)
 
     def test_a_lost_claim_releases_nothing(self, under_test: StoreUnderTest) -> None:
         zombie = opened(under_test, "run-1")
         owner = opened(under_test, "run-2", gone_owners=["run-1"])
-        assert under_test.store.release(zombie.claim, Event.GAVE_UP, error="too late") == owner
+        assert under_test.store.release(zombie.claim, Release(Event.GAVE_UP, error="too late")) == owner
         assert under_test.rows("sync_sessions") == [asdict(owner)]
 
     def test_a_session_is_released_once(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test)
-        paused = under_test.store.release(session.claim, Event.PAUSED_BY_OPERATOR)
-        assert under_test.store.release(session.claim, Event.STOPPED_BY_MACHINE, error="SIGTERM") == paused
+        paused = under_test.store.release(session.claim, Release(Event.PAUSED_BY_OPERATOR))
+        assert under_test.store.release(session.claim, Release(Event.STOPPED_BY_MACHINE, error="SIGTERM")) == paused
         assert under_test.rows("sync_sessions") == [asdict(paused)]
 
     def test_a_completed_session_is_not_released(self, under_test: StoreUnderTest) -> None:
         completed = night(under_test, [a_sim(1)])
-        assert under_test.store.release(completed.claim, Event.STOPPED_BY_MACHINE) == completed
+        assert under_test.store.release(completed.claim, Release(Event.STOPPED_BY_MACHINE)) == completed
 
     def test_an_event_that_the_table_does_not_have_changes_nothing(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test)
         with pytest.raises(IllegalTransition):
-            under_test.store.release(session.claim, Event.RELEASED_BY_OPERATOR)
+            under_test.store.release(session.claim, Release(Event.RELEASED_BY_OPERATOR))
         assert under_test.rows("sync_sessions") == [asdict(session)]

@@ -9,7 +9,7 @@ import pytest
 
 from sim_sync.core.errors import Fenced
 from sim_sync.core.opening import Trigger
-from sim_sync.core.session import Event, Session, State
+from sim_sync.core.session import Event, Release, Session, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.fakes.fleet import CARRIER, FIRST_CURSOR, LEASE_SECONDS, a_page, a_request, a_sim
 from sim_sync_tests.warehouse.store_under_test import (
@@ -78,7 +78,7 @@ class OpeningRules:
 
     @pytest.mark.parametrize("trigger", list(Trigger))
     def test_a_paused_session_is_refused_to_everybody(self, under_test: StoreUnderTest, trigger: Trigger) -> None:
-        under_test.store.release(opened(under_test).claim, Event.PAUSED_BY_OPERATOR)
+        under_test.store.release(opened(under_test).claim, Release(Event.PAUSED_BY_OPERATOR))
         under_test.clock.advance(LEASE_SECONDS + 1)
         before = everything(under_test)
         assert "paused" in refusal(under_test, "run-2", trigger)
@@ -86,7 +86,7 @@ class OpeningRules:
 
     def test_the_sensor_resumes_an_interrupted_session_with_a_higher_fence(self, under_test: StoreUnderTest) -> None:
         session = committed(under_test, opened(under_test, "run-1"), a_page([a_sim()], {"page": 1}))
-        interrupted = under_test.store.release(session.claim, Event.STOPPED_BY_MACHINE)
+        interrupted = under_test.store.release(session.claim, Release(Event.STOPPED_BY_MACHINE))
         now = under_test.clock.advance(5)
         resumed = opened(under_test, "run-2", Trigger.SENSOR, lease_seconds=60.0)
         assert resumed == replace(
@@ -102,7 +102,7 @@ class OpeningRules:
 
     def test_the_new_owners_lease_is_the_one_that_it_asked_for(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test, "run-1", lease_seconds=30.0)
-        under_test.store.release(session.claim, Event.STOPPED_BY_MACHINE)
+        under_test.store.release(session.claim, Release(Event.STOPPED_BY_MACHINE))
         session = opened(under_test, "run-2", lease_seconds=60.0)
         now = under_test.clock.advance(5)
         assert under_test.store.renew_lease(session.claim).lease_expires_at == now + timedelta(seconds=60)
@@ -114,16 +114,16 @@ class OpeningRules:
         for number in range(3):
             session = opened(under_test, f"run-{number}", trigger)
             assert session.stalled_resumes == number
-            under_test.store.release(session.claim, Event.STOPPED_BY_MACHINE)
+            under_test.store.release(session.claim, Release(Event.STOPPED_BY_MACHINE))
 
     @pytest.mark.parametrize("trigger", [Trigger.NIGHTLY, Trigger.OPERATOR])
     def test_who_tries_again_what_was_given_up_begins_to_count_anew(
         self, under_test: StoreUnderTest, trigger: Trigger
     ) -> None:
         session = opened(under_test, "run-0", trigger)
-        under_test.store.release(session.claim, Event.STOPPED_BY_MACHINE)
+        under_test.store.release(session.claim, Release(Event.STOPPED_BY_MACHINE))
         session = opened(under_test, "run-1", trigger)
-        under_test.store.release(session.claim, Event.GAVE_UP, error="HTTP 500")
+        under_test.store.release(session.claim, Release(Event.GAVE_UP, error="HTTP 500"))
         assert opened(under_test, "run-2", trigger).stalled_resumes == 0
 
     def test_after_the_lease_the_session_is_taken_over_and_says_how_its_owner_was_lost(
@@ -158,9 +158,9 @@ class OpeningRules:
     def test_after_too_many_stalled_resumes_the_session_fails(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test, "run-0", max_stalled_resumes=2)
         for number in (1, 2):
-            under_test.store.release(session.claim, Event.STOPPED_BY_MACHINE, error="page 7: HTTP 500")
+            under_test.store.release(session.claim, Release(Event.STOPPED_BY_MACHINE, error="page 7: HTTP 500"))
             session = opened(under_test, f"run-{number}", Trigger.SENSOR, max_stalled_resumes=2)
-        under_test.store.release(session.claim, Event.STOPPED_BY_MACHINE)
+        under_test.store.release(session.claim, Release(Event.STOPPED_BY_MACHINE))
         now = under_test.clock.advance(5)
         answer = under_test.store.open_session(a_request("run-3", Trigger.SENSOR, max_stalled_resumes=2))
         failed = answer.session
@@ -228,7 +228,7 @@ class OpeningRules:
 
     def test_a_parked_session_is_refused_until_it_is_due(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test, "run-1")
-        under_test.store.release(session.claim, Event.WAIT_TOO_LONG, error="HTTP 429", wait_seconds=7200)
+        under_test.store.release(session.claim, Release(Event.WAIT_TOO_LONG, error="HTTP 429", wait_seconds=7200))
         under_test.clock.advance(7199)
         assert "HTTP 429" in refusal(under_test, "run-2", Trigger.SENSOR)
         under_test.clock.advance(1)

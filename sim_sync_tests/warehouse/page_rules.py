@@ -12,7 +12,7 @@ import pytest
 from sim_sync.core.errors import CursorRepeated, Fenced
 from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import Effort
-from sim_sync.core.session import Claim, Event, Session, State
+from sim_sync.core.session import Claim, Event, Release, Session, State
 from sim_sync.core.sims import Sim
 from sim_sync_tests.fakes.fleet import CARRIER, LEASE_SECONDS, a_page, a_rejected, a_sim
 from sim_sync_tests.warehouse.store_under_test import (
@@ -247,7 +247,7 @@ class PageRules:
     def test_a_worker_that_gave_its_lease_back_writes_nothing_more(
         self, under_test: StoreUnderTest, event: Event
     ) -> None:
-        session = under_test.store.release(opened(under_test).claim, event)
+        session = under_test.store.release(opened(under_test).claim, Release(event))
         self.assert_fenced(under_test, session.claim, session.state.value)
 
     def test_a_completed_session_takes_no_page(self, under_test: StoreUnderTest) -> None:
@@ -277,7 +277,7 @@ class PageRules:
 
     def test_a_pause_lets_the_page_in_hand_through_and_stays(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test)
-        under_test.store.release(session.claim, Event.PAUSED_BY_OPERATOR)
+        under_test.store.release(session.claim, Release(Event.PAUSED_BY_OPERATOR))
         after = committed(under_test, session, a_page([a_sim(1)], {"page": 1}, pages_total=2))
         assert (after.state, after.cursor, after.pages_done) == (State.PAUSED, {"page": 1}, 1)
         assert (after.lease_expires_at, after.eta_at) == (None, None)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sim_sync.core.pages import Effort, Page
-from sim_sync.core.session import Event
+from sim_sync.core.session import Event, Release
 from sim_sync_tests.fakes.fleet import CARRIER, LEASE_SECONDS, a_fleet, a_page, a_sim
 from sim_sync_tests.warehouse.store_under_test import StoreUnderTest, committed, night, opened, table
 
@@ -108,7 +108,7 @@ class ProgressRules:
         under_test.clock.advance(10)
         session = committed(under_test, session, page_to(1, pages_total=5))
         assert session.eta_at is not None
-        assert under_test.store.release(session.claim, event).eta_at is None
+        assert under_test.store.release(session.claim, Release(event)).eta_at is None
 
     def test_a_lost_owners_session_goes_on_from_what_it_expected(self, under_test: StoreUnderTest) -> None:
         session = committed(under_test, opened(under_test, "run-1"), page_to(1, records_total=9))

@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from sim_sync.core.errors import Fenced, SimSyncError
 from sim_sync.core.opening import Opened, Trigger
 from sim_sync.core.pages import Cursor, Page
-from sim_sync.core.session import FINAL_STATES, Claim, Event, Session
+from sim_sync.core.session import FINAL_STATES, Claim, Event, Release, Session
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.crash_points import SimulatedCrash
@@ -269,7 +269,7 @@ class StoreMachine(RuleBasedStateMachine):
         event, wait_seconds = how
         self.both(
             lambda store, name: store.store.release(
-                self._claim(worker, name), event, error="as told", wait_seconds=wait_seconds
+                self._claim(worker, name), Release(event, error="as told", wait_seconds=wait_seconds)
             )
         )
 
@@ -287,7 +287,7 @@ class StoreMachine(RuleBasedStateMachine):
         event=st.sampled_from([Event.PAUSED_BY_OPERATOR, Event.RELEASED_BY_OPERATOR]),
     )
     def person_decides(self, carrier: str, event: Event) -> None:
-        self.both(lambda store, _name: store.store.move_by_operator(carrier, event))  # type: ignore[attr-defined]
+        self.both(lambda store, _name: store.store.move_by_operator(carrier, event))
 
     # --- what no history may break -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.ports import SessionStore
-from sim_sync.core.session import Session
+from sim_sync.core.session import Event, Session
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.fakes.crash_points import ArmedPoints
@@ -30,11 +30,27 @@ class Clock(Protocol):
         """Move the time forward."""
 
 
+class ReadableStore(SessionStore, Protocol):
+    """A store with what an operator, the sensor and the contract ask of it besides."""
+
+    def move_by_operator(self, carrier: str, event: Event, *, error: str | None = None) -> Session:
+        """Move the carrier's open session by an operator's event."""
+
+    def open_session_of(self, carrier: str) -> Session | None:
+        """Return the carrier's session that is not final, if it has one."""
+
+    def latest_sessions(self, carriers: Sequence[str]) -> Sequence[Session]:
+        """Return each carrier's open or else newest session."""
+
+    def now(self) -> datetime:
+        """Return the warehouse's own time."""
+
+
 class StoreUnderTest(Protocol):
     """An empty warehouse, its clock, and a way to read its tables back."""
 
     @property
-    def store(self) -> SessionStore:
+    def store(self) -> ReadableStore:
         """The store itself."""
 
     @property

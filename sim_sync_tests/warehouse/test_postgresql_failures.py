@@ -19,7 +19,7 @@ from sim_sync_tests.fakes.databases import bring_postgres_up, start_postgres, st
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
 from sim_sync_tests.warehouse.crash_rules import points_of
 from sim_sync_tests.warehouse.databases import disposed, empty_tables
-from sim_sync_tests.warehouse.disturbed import Healing, outcome, patient, sync, undisturbed
+from sim_sync_tests.warehouse.disturbed import Healing, outcome, sync, undisturbed
 
 
 class Once:
@@ -72,7 +72,7 @@ def test_a_connection_that_is_cut_inside_of_a_transaction_costs_nothing_but_time
         empty_tables(postgres_engine)
         cut = Once(point, lambda: cut_all_connections(postgres_engine), passes=3 if "commit_page" in point else 1)
         waiter = Healing(lambda: None)
-        sync(patient(SqlSessionStore(worker_engine, clock=clock, at=cut), waiter))
+        sync(SqlSessionStore(worker_engine, clock=clock, at=cut), waiter=waiter)
         assert waiter.waits == [0.5], point
         assert outcome(postgres_engine) == expected, point
 
@@ -193,7 +193,7 @@ def test_a_server_that_is_restarted_in_mid_page_or_stays_away_for_a_while_costs_
     with disposed(open_engine(own_url)) as engine:
         migrate(engine)
         waiter = Healing(lambda: bring_postgres_up(own_server), at_wait=3)
-        sync(patient(SqlSessionStore(engine, clock=SettableClock().now, at=restart), waiter))
+        sync(SqlSessionStore(engine, clock=SettableClock().now, at=restart), waiter=waiter)
         assert waiter.waits == [0.5, 1.0, 2.0]
         assert outcome(engine) == expected
 

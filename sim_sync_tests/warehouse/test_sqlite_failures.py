@@ -14,10 +14,11 @@ from sim_sync.warehouse.migrate import migrate
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.tables import session_internals
 from sim_sync.warehouse.warehouse import open_warehouse
+from sim_sync.worker.retrying import WarehouseRetry
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
 from sim_sync_tests.warehouse.databases import disposed
-from sim_sync_tests.warehouse.disturbed import Healing, outcome, patient, sync, undisturbed
+from sim_sync_tests.warehouse.disturbed import Healing, outcome, sync, undisturbed
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_sync_goes_on_when_the_lock_is_given_back(
     lock = Lock(sqlite_engine)
     waiter = Healing(lock.give_back, at_wait=3)
     lock.take()
-    sync(patient(SqlSessionStore(impatient, clock=SettableClock().now), waiter))
+    sync(SqlSessionStore(impatient, clock=SettableClock().now), waiter=waiter)
     assert waiter.waits == [0.5, 1.0, 2.0]
     assert outcome(sqlite_engine) == undisturbed(f"sqlite:///{tmp_path}/undisturbed.db")
 
@@ -77,7 +78,7 @@ def test_a_full_disk_costs_nothing_but_time(tmp_path: Path, pages_left: int) -> 
     with disposed(open_engine(url)) as engine:
         limit = FileLimit(engine, pages_left)
         waiter = Healing(limit.lift)
-        sync(patient(SqlSessionStore(engine, clock=SettableClock().now), waiter))
+        sync(SqlSessionStore(engine, clock=SettableClock().now), waiter=waiter)
         assert waiter.waits == [0.5]
         assert outcome(engine) == undisturbed(f"sqlite:///{tmp_path}/undisturbed.db")
 
@@ -116,7 +117,7 @@ def test_a_file_that_may_only_be_read_is_told_at_once(sqlite_engine: sa.Engine) 
         assert store.open_session_of("acme") is None
         waiter = Healing(lambda: None)
         with pytest.raises(ConfigError) as refused:
-            patient(store, waiter).open_session(a_request())
+            WarehouseRetry(waiter)(store.open_session, a_request())
         assert waiter.waits == []
         (problem,) = refused.value.problems
         assert problem.expected == "a file that this user may write, in a folder that it may write too"

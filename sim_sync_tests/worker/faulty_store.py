@@ -1,13 +1,12 @@
 """A `SessionStore` that another one stands behind, and that fails, or tells the test, where the test wants it."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from sim_sync.core.opening import Opened, OpenRequest
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.ports import SessionStore
-from sim_sync.core.session import Claim, Event, Session
+from sim_sync.core.session import Claim, Release, Session
 from sim_sync.core.sweep import SweepPolicy
 
 Arguments = ParamSpec("Arguments")
@@ -42,40 +41,14 @@ class FaultyStore:
     def renew_lease(self, claim: Claim) -> Session:
         return self._pass_on(self._store.renew_lease, claim)
 
-    def release(
-        self,
-        claim: Claim,
-        event: Event,
-        *,
-        error: str | None = None,
-        wait_seconds: float | None = None,
-        retries: int = 0,
-        throttled_seconds: float = 0.0,
-    ) -> Session:
-        return self._pass_on(
-            self._store.release,
-            claim,
-            event,
-            error=error,
-            wait_seconds=wait_seconds,
-            retries=retries,
-            throttled_seconds=throttled_seconds,
-        )
+    def release(self, claim: Claim, release: Release) -> Session:
+        return self._pass_on(self._store.release, claim, release)
 
     def close_session(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> Session:
         return self._pass_on(self._store.close_session, claim, policy, config_hash)
 
     def session(self, session_id: str) -> Session:
         return self._pass_on(self._store.session, session_id)
-
-    def open_session_of(self, carrier: str) -> Session | None:
-        return self._pass_on(self._store.open_session_of, carrier)
-
-    def latest_sessions(self, carriers: Sequence[str]) -> Sequence[Session]:
-        return self._pass_on(self._store.latest_sessions, carriers)
-
-    def now(self) -> datetime:
-        return self._pass_on(self._store.now)
 
     def _pass_on(
         self, method: Callable[Arguments, Answer], *arguments: Arguments.args, **options: Arguments.kwargs

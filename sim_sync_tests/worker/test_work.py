@@ -20,7 +20,7 @@ from sim_sync.core.errors import (
     WarehouseUnavailable,
 )
 from sim_sync.core.pages import Cursor, Page
-from sim_sync.core.session import Event, Session, State
+from sim_sync.core.session import Event, Release, Session, State
 from sim_sync.core.sync import QuarantineLimit, StopReason
 from sim_sync.worker.stopping import Stop, stopped_by_signals
 from sim_sync.worker.work import Limits, Outcome, work_on
@@ -242,7 +242,7 @@ def test_a_wait_after_the_last_of_the_stalled_resumes_is_a_failure_unless_a_page
         carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={pages: down}), limits=Limits(max_stalled_resumes=2)
     )
     for number in (2, 3):
-        scene.warehouse.release(scene.session.claim, Event.STOPPED_BY_MACHINE)
+        scene.warehouse.release(scene.session.claim, Release(Event.STOPPED_BY_MACHINE))
         scene.session = scene.warehouse.open_session(a_request(f"run-{number}", max_stalled_resumes=2)).session
     assert scene.session.stalled_resumes == 2
     outcome = scene.work()
@@ -349,7 +349,7 @@ def test_a_warehouse_that_stays_away_leaves_the_session_interrupted_if_it_can() 
 def test_a_stop_while_the_warehouse_is_away_loses_only_the_page_in_hand() -> None:
     scene = Scene()
     scene.store.fail("commit_page", *[AWAY] * 8)
-    scene.carrier.at = lambda _point: scene.stop.request(StopReason.SHUTDOWN)
+    scene.carrier.on_fetched = lambda: scene.stop.request(StopReason.SHUTDOWN)
     assert scene.work().stopped_by is StopReason.SHUTDOWN
     assert (scene.left.state, scene.left.pages_done) == (State.INTERRUPTED, 0)
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from sim_sync.core.errors import ConfigError, Fenced, Problem, StopRequested, WarehouseUnavailable
-from sim_sync.core.ports import SessionStore
-from sim_sync.core.session import Event, Session
+from sim_sync.core.ports import PageStore, SessionStore
+from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.worker.patience import PatientStore
+from sim_sync.worker.retrying import RetryingPages, WarehouseRetry
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
 from sim_sync_tests.fakes.waiter import RecordingWaiter
 from sim_sync_tests.fakes.warehouse import InMemoryWarehouse
@@ -24,14 +24,13 @@ def opened(store: SessionStore) -> Session:
 
 CALLS: dict[str, Callable[[SessionStore, Session], Any]] = {
     "open_session": lambda store, _session: store.open_session(a_request("run-1")),
+    "release": lambda store, session: store.release(session.claim, Release(Event.WAIT_TOO_LONG, "why", 7)),
+    "session": lambda store, session: store.session(session.session_id),
+    "renew_lease": lambda store, session: store.renew_lease(session.claim),
+}
+PAGE_CALLS: dict[str, Callable[[PageStore, Session], Session]] = {
     "commit_page": lambda store, session: store.commit_page(session.claim, {"page": 0}, a_page([a_sim(1)])),
     "commit_walk_restart": lambda store, session: store.commit_walk_restart(session.claim, {"page": 0}, "gone"),
-    "renew_lease": lambda store, session: store.renew_lease(session.claim),
-    "release": lambda store, session: store.release(session.claim, Event.WAIT_TOO_LONG, error="why", wait_seconds=7),
-    "session": lambda store, session: store.session(session.session_id),
-    "open_session_of": lambda store, session: store.open_session_of(session.carrier),
-    "latest_sessions": lambda store, session: store.latest_sessions([session.carrier]),
-    "now": lambda store, _session: store.now(),
 }
 
 
@@ -39,11 +38,22 @@ CALLS: dict[str, Callable[[SessionStore, Session], Any]] = {
 def test_every_method_is_asked_again_and_answers_as_the_store_does(method: str) -> None:
     plain, behind = InMemoryWarehouse(), InMemoryWarehouse()
     faulty, waiter = FaultyStore(behind), RecordingWaiter()
-    patient = PatientStore(faulty, waiter, chance=lambda: 0.0)
     expected = CALLS[method](plain, opened(plain))
     session = opened(behind)
     faulty.fail(method, AWAY, AWAY)
-    assert CALLS[method](patient, session) == expected
+    assert WarehouseRetry(waiter, chance=lambda: 0.0)(CALLS[method], faulty, session) == expected
+    assert waiter.waits == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("method", PAGE_CALLS)
+def test_what_a_walk_writes_is_asked_again_and_answered_as_the_store_does(method: str) -> None:
+    plain, behind = InMemoryWarehouse(), InMemoryWarehouse()
+    faulty, waiter = FaultyStore(behind), RecordingWaiter()
+    expected = PAGE_CALLS[method](plain, opened(plain))
+    session = opened(behind)
+    faulty.fail(method, AWAY, AWAY)
+    pages = RetryingPages(faulty, WarehouseRetry(waiter, chance=lambda: 0.0))
+    assert PAGE_CALLS[method](pages, session) == expected
     assert waiter.waits == [0.5, 1.0]
 
 
@@ -53,34 +63,40 @@ def test_closing_is_asked_again_too() -> None:
     session = store.commit_page(session.claim, {"page": 0}, a_page([a_sim(1)]))
     faulty = FaultyStore(store)
     faulty.fail("close_session", AWAY)
-    closed = PatientStore(faulty, waiter).close_session(session.claim, SweepPolicy(), "config-1")
+    closed = WarehouseRetry(waiter)(faulty.close_session, session.claim, SweepPolicy(), "config-1")
     assert closed.finished_at is not None
     assert len(waiter.waits) == 1
 
 
+def faulty_session() -> tuple[FaultyStore, str]:
+    """Return a store that can fail, and the id of a session that can be read from it."""
+    store = InMemoryWarehouse()
+    return FaultyStore(store), opened(store).session_id
+
+
 def test_waits_grow_to_a_ceiling_and_after_the_last_attempt_the_error_is_told_as_it_is() -> None:
-    faulty, waiter = FaultyStore(InMemoryWarehouse()), RecordingWaiter()
-    faulty.fail("now", *[AWAY] * 20)
+    (faulty, session_id), waiter = faulty_session(), RecordingWaiter()
+    faulty.fail("session", *[AWAY] * 20)
     with pytest.raises(WarehouseUnavailable) as failed:
-        PatientStore(faulty, waiter, chance=lambda: 0.0).now()
+        WarehouseRetry(waiter, chance=lambda: 0.0)(faulty.session, session_id)
     assert failed.value is AWAY
     assert waiter.waits == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
     assert len(faulty.calls) == 8
 
 
 def test_chance_is_added_to_every_wait() -> None:
-    faulty, waiter = FaultyStore(InMemoryWarehouse()), RecordingWaiter()
-    faulty.fail("now", AWAY, AWAY)
-    PatientStore(faulty, waiter, chance=lambda: 0.5).now()
+    (faulty, session_id), waiter = faulty_session(), RecordingWaiter()
+    faulty.fail("session", AWAY, AWAY)
+    WarehouseRetry(waiter, chance=lambda: 0.5)(faulty.session, session_id)
     assert waiter.waits == [0.75, 1.25]
 
 
 def test_every_call_has_its_own_attempts() -> None:
-    faulty, waiter = FaultyStore(InMemoryWarehouse()), RecordingWaiter()
-    patient = PatientStore(faulty, waiter, attempts=3, chance=lambda: 0.0)
+    (faulty, session_id), waiter = faulty_session(), RecordingWaiter()
+    retry = WarehouseRetry(waiter, attempts=3, chance=lambda: 0.0)
     for _ in range(4):
-        faulty.fail("now", AWAY, AWAY)
-        patient.now()
+        faulty.fail("session", AWAY, AWAY)
+        retry(faulty.session, session_id)
     assert waiter.waits == [0.5, 1.0] * 4
 
 
@@ -89,16 +105,16 @@ def test_every_call_has_its_own_attempts() -> None:
     [Fenced("taken over"), ConfigError([Problem("warehouse", "url", "a database", "none")]), ZeroDivisionError()],
 )
 def test_what_does_not_pass_by_itself_is_not_asked_again(error: Exception) -> None:
-    faulty, waiter = FaultyStore(InMemoryWarehouse()), RecordingWaiter()
-    faulty.fail("now", error)
+    (faulty, session_id), waiter = faulty_session(), RecordingWaiter()
+    faulty.fail("session", error)
     with pytest.raises(type(error)):
-        PatientStore(faulty, waiter).now()
-    assert (waiter.waits, faulty.calls) == ([], ["now"])
+        WarehouseRetry(waiter)(faulty.session, session_id)
+    assert (waiter.waits, faulty.calls) == ([], ["session"])
 
 
 def test_a_stop_cuts_a_wait_short() -> None:
-    faulty, waiter = FaultyStore(InMemoryWarehouse()), RecordingWaiter(stop_at_wait=1)
-    faulty.fail("now", *[AWAY] * 20)
+    (faulty, session_id), waiter = faulty_session(), RecordingWaiter(stop_at_wait=1)
+    faulty.fail("session", *[AWAY] * 20)
     with pytest.raises(StopRequested):
-        PatientStore(faulty, waiter).now()
+        WarehouseRetry(waiter)(faulty.session, session_id)
     assert len(faulty.calls) == 2
