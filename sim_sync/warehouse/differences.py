@@ -21,6 +21,7 @@ from sim_sync.warehouse.matching import (
     there,
 )
 from sim_sync.warehouse.severity import Facts, severity_of
+from sim_sync.warehouse.status_words import unlisted_words
 from sim_sync.warehouse.tables import carrier_sims
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 
@@ -44,6 +45,8 @@ def find_differences(connection: sa.Connection, carrier: str, fields: Sequence[s
     _find(connection, Kind.UNKNOWN_TO_US, _without_iccid(carrier))
     if fields:
         _find_mismatches(connection, fields)
+    if "status" in fields and (words := unlisted_words(connection, carrier)):
+        connection.execute(found.insert(), words)
     forget_matches(connection)
     analyzed(connection, found)
 
@@ -107,20 +110,18 @@ def _is_pending() -> sa.ColumnElement[bool]:
 
 def _differ(name: str) -> sa.ColumnElement[bool]:
     """Return whether both sides tell a field, and differently. A side that is NULL or empty does not tell."""
-    return sa.func.nullif(_compared(name, ours.c[name]), "") != sa.func.nullif(_compared(name, _told_by(name)), "")
-
-
-def _told_by(name: str) -> sa.ColumnElement[Any]:
-    """Return what the carrier tells: a change in flight with an unclear status is no status."""
-    if name != "status":
-        return there.c[name]
-    in_flight = sa.and_(there.c.status == Lifecycle.UNKNOWN.value, _is_pending())
-    return sa.case((in_flight, sa.null()), else_=there.c.status)
+    mine, told = (sa.func.nullif(_compared(name, side.c[name]), "") for side in (ours, there))
+    return mine != told
 
 
 def _compared(name: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Return the form in which a value is compared: MSISDN and IMEI by what they name, all else as it is."""
+    """Return the form in which a value is compared: MSISDN and IMEI by what they name, all else as it is.
+
+    A status that is `unknown` is not told: nobody knows what its word means.
+    """
     match name:
+        case "status":
+            return sa.func.nullif(value, Lifecycle.UNKNOWN.value)
         case "msisdn":
             return _international_digits(value)
         case "imei":

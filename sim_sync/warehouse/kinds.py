@@ -12,6 +12,8 @@ class Kind(StrEnum):
     UNKNOWN_TO_US = "unknown_to_us"
     #: Both have it, and tell one field of it differently.
     MISMATCH = "mismatch"
+    #: Something about the data keeps SIMs from being compared: a status word that nobody has listed.
+    QUALITY = "quality"
 
 
 #: The fields that can be compared, because both sides have them.

@@ -4,21 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
 from sim_sync.warehouse.engine import reading
+from sim_sync.warehouse.status_words import counted_by_carrier_and_word
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
 
 
 def count_unknown_status_words(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
     """Count present SIMs by carrier and by the status words that its connector does not know; none is left out."""
-    sims = carrier_sims.c
-    flagged = sa.cast(sims.quality_flags, sa.Text()).like(f'%"{UNKNOWN_STATUS_FLAG}"%')
-    query = (
-        sa.select(sims.carrier, sa.func.coalesce(sims.carrier_status, ""), sa.func.count())
-        .where(sims.carrier.in_(carriers), sims.vanished_at.is_(None), flagged)
-        .group_by(sims.carrier, sims.carrier_status)
-        .order_by(sims.carrier, sims.carrier_status)
-    )
+    query = counted_by_carrier_and_word()
+    query = query.where(carrier_sims.c.carrier.in_(carriers)).order_by(*query.selected_columns[:2])
     counts: dict[str, dict[str, int]] = {}
     with reading(engine, "counting unknown status words") as connection:
         for carrier, word, count in connection.execute(query):

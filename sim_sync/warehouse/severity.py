@@ -20,7 +20,6 @@ SEVERITIES = (HIGH, MEDIUM, LOW)
 _IN_USE = frozenset({Lifecycle.ACTIVE})
 _OVER = frozenset({Lifecycle.DEACTIVATED, Lifecycle.TERMINATED, Lifecycle.REPLACED})
 _IN_STOCK = frozenset({Lifecycle.INVENTORY})
-_UNCLEAR = frozenset({Lifecycle.UNKNOWN})
 
 
 class Rule(NamedTuple):
@@ -53,8 +52,6 @@ RULES: dict[Kind, tuple[Rule, ...]] = {
         Rule(LOW, "the carrier is about to change it: the next night tells", pending=True),
         Rule(HIGH, "we count on a SIM that is over", field="status", ours=_IN_USE, theirs=_OVER),
         Rule(HIGH, "a SIM that we gave up is in use, and on our bill", field="status", ours=_OVER, theirs=_IN_USE),
-        Rule(LOW, "a status word that has no place in the lifecycle yet", field="status", ours=_UNCLEAR),
-        Rule(LOW, "a status word that has no place in the lifecycle yet", field="status", theirs=_UNCLEAR),
         Rule(LOW, "a name", field="label"),
         Rule(MEDIUM, "one side is out of date"),
     ),

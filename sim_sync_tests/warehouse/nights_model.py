@@ -85,7 +85,7 @@ class ModelOfNights:
                 "resolved": count(kind, lambda one: one.resolved_at == as_of),
                 "open": count(kind, lambda one: one.resolved_at is None),
             }
-            for kind in ("missing_at_carrier", "unknown_to_us", "mismatch")
+            for kind in ("missing_at_carrier", "unknown_to_us", "mismatch", "quality")
         }
 
     def _differing(self) -> Mapping[Key, tuple[str | None, str | None]]:
@@ -102,11 +102,15 @@ class ModelOfNights:
         for iccid, sim in theirs.items():
             if iccid not in pairs.values():
                 found["unknown_to_us", "", iccid] = (None, sim.status)
+        if unclear := sum(row.status == "unknown" for row in self.list.values()):
+            told = f"{unclear} SIM{'' if unclear == 1 else 's'} ha{'s' if unclear == 1 else 've'}"
+            told = f"{told} a status word that our list's `statuses` do not name"
+            found["quality", "status", "word:unknown"] = (told, None)
         for our_iccid, their_iccid in pairs.items():
             for name in FIELDS:
                 ours, told = getattr(self.list[our_iccid], name), getattr(theirs[their_iccid], name)
-                if name == "status" and told == "unknown" and theirs[their_iccid].pending:
-                    told = None
+                if name == "status" and "unknown" in {ours, told}:
+                    continue
                 if ours and told and comparable(name, ours) != comparable(name, told):
                     found["mismatch", name, our_iccid] = (ours, told)
         return found

@@ -8,12 +8,14 @@ import pytest
 import sqlalchemy as sa
 
 from sim_sync.core.errors import InputError
-from sim_sync.core.sims import Lifecycle, Sim
+from sim_sync.core.pages import canonical_json
+from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle, Sim
 from sim_sync.inventory import InventorySim
 from sim_sync.warehouse.content import exact_digests
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.kinds import COMPARABLE_FIELDS
 from sim_sync.warehouse.reconcile import reconcile
+from sim_sync.warehouse.status_words import MOST_WORDS
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.fleet import CARRIER, a_page
 from sim_sync_tests.warehouse.databases import SqlUnderTest, rows_of
@@ -140,9 +142,60 @@ def test_a_device_is_compared_by_the_14_digits_that_name_it(engine: sa.Engine, t
     assert len(compared(engine, [ours(imei="3520990")], [theirs(imei=theirs_form)], fields=["imei"])) == 1
 
 
-def test_a_status_in_flight_that_nobody_can_name_is_not_told(engine: sa.Engine) -> None:
-    assert compared(engine, [ours()], [theirs(status="unknown", pending=True)]) == {}
-    assert len(compared(engine, [ours()], [theirs(status="unknown")])) == 1
+@pytest.mark.parametrize("pending", [True, False])
+def test_a_status_that_nobody_can_name_is_not_told(engine: sa.Engine, *, pending: bool) -> None:
+    assert compared(engine, [ours()], [theirs(status="unknown", pending=pending)]) == {}
+
+
+def unlisted(number: int, word: str) -> Sim:
+    """Return a SIM with a status word that the connector does not list."""
+    flags = canonical_json([UNKNOWN_STATUS_FLAG])
+    iccid = f"8988303{number:012d}"
+    return theirs(iccid, status="unknown", carrier_status=word, quality_flags=flags)
+
+
+def test_a_status_word_that_nobody_has_listed_is_one_finding_however_many_sims_have_it(engine: sa.Engine) -> None:
+    fleet = [unlisted(number, "NEW") for number in range(1200)] + [unlisted(1200, "ODD"), theirs(label="b")]
+    listed = [ours(str(sim.iccid), label="a") for sim in fleet]
+    assert compared(engine, listed, fleet, fields=["status", "label"]) == {
+        ("quality", "carrier_status", "word:NEW"): (None, "1,200 SIMs have the unlisted word NEW", "medium"),
+        ("quality", "carrier_status", "word:ODD"): (None, "1 SIM has the unlisted word ODD", "medium"),
+        ("mismatch", "label", STEM): ("a", "b", "low"),
+    }
+
+
+def test_a_carrier_with_another_word_for_each_sim_is_a_few_findings(engine: sa.Engine) -> None:
+    fleet = [unlisted(number, f"word {number:03d}") for number in range(100)]
+    found = compared(engine, [ours(str(sim.iccid)) for sim in fleet], fleet)
+    assert len(found) == MOST_WORDS
+    assert found["quality", "carrier_status", "words:others"][1] == (
+        f"{101 - MOST_WORDS} SIMs have one of {101 - MOST_WORDS} more unlisted words"
+    )
+
+
+def test_a_word_of_ours_that_nobody_has_listed_is_one_finding_too(engine: sa.Engine) -> None:
+    fleet = [theirs(f"8988303{number:012d}") for number in range(30)]
+    assert compared(engine, [ours(str(sim.iccid), status="unknown") for sim in fleet], fleet) == {
+        ("quality", "status", "word:unknown"): (
+            "30 SIMs have a status word that our list's `statuses` do not name",
+            None,
+            "medium",
+        )
+    }
+
+
+def test_an_unlisted_word_is_no_finding_where_no_status_is_compared(engine: sa.Engine) -> None:
+    assert compared(engine, [ours("8988303000000000000")], [unlisted(0, "NEW")], fields=["label"]) == {}
+
+
+def test_a_finding_about_a_word_is_resolved_when_the_word_is_listed(engine: sa.Engine) -> None:
+    under_test = SqlUnderTest(engine)
+    iccid = str(unlisted(0, "NEW").iccid)
+    load_inventory(engine, CARRIER, [ours(iccid, status="inventory")], now=under_test.clock.now())
+    for word in (unlisted(0, "NEW"), theirs(iccid, status="inventory", carrier_status="NEW")):
+        night(under_test, [word])
+        counts = reconcile(engine, CARRIER, ["status"]).by_kind()["quality"]
+    assert counts == {"opened": 0, "seen_again": 0, "resolved": 1, "open": 0}
 
 
 _SEVERITIES = [
@@ -157,8 +210,6 @@ _SEVERITIES = [
     ("mismatch", "active", "terminated", "high"),
     ("mismatch", "deactivated", "active", "high"),
     ("mismatch", "active", "suspended", "medium"),
-    ("mismatch", "unknown", "active", "low"),
-    ("mismatch", "active", "unknown", "low"),
 ]
 
 
