@@ -7,7 +7,12 @@ from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, bu
 from sim_sync.defs.checks import CHECKS
 from sim_sync.defs.jobs import JOB_NAME, build_reconcile_carrier
 from sim_sync.defs.partitions import carrier_partitions
-from sim_sync.defs.resources import SyncConfigResource, WarehouseResource, config_and_warehouse
+from sim_sync.defs.resources import (
+    KeptRunResource,
+    SyncConfigResource,
+    WarehouseResource,
+    config_and_warehouse,
+)
 from sim_sync.defs.schedules import build_nightly_reconciliation
 from sim_sync.defs.sensors import build_resume_interrupted_syncs
 
@@ -25,7 +30,7 @@ defs = dg.Definitions(
     jobs=[_job],
     schedules=[build_nightly_reconciliation(_job, _config.carrier_names, _config.schedule)],
     sensors=[build_resume_interrupted_syncs(_job, _config.carrier_names, config_and_warehouse)],
-    resources={"sync_config": SyncConfigResource(), "warehouse": WarehouseResource()},
+    resources={"sync_config": SyncConfigResource(), "warehouse": WarehouseResource(), "kept_run": KeptRunResource()},
     executor=dg.in_process_executor,
 )
 

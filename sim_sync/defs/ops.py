@@ -5,31 +5,28 @@ nothing.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
-from sim_sync.config import CarrierConfig, Config
-from sim_sync.core.opening import Opened, Trigger
-from sim_sync.core.session import Session, State, SweepState
+from sim_sync.config import Config
+from sim_sync.core.session import Event, Release, Session, State, SweepState
 from sim_sync.core.sync import StopReason
+from sim_sync.defs.claiming import claimed_session, is_over_already, open_for_run
 from sim_sync.defs.dry_run import walk_dry
 from sim_sync.defs.failed_opening import reason_kept_in_session
-from sim_sync.defs.liveness import gone_owners
-from sim_sync.defs.partitions import SESSION_TAG
-from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata
-from sim_sync.defs.runs import introduce_run, tag_session, trigger_of, was_terminated
+from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata, session_observation
+from sim_sync.defs.runs import introduce_run, tag_session, was_terminated
 from sim_sync.defs.telling import RunInterrupted, failure, told_to_dagster
 from sim_sync.warehouse import Warehouse
-from sim_sync.worker.carrier_work import close_carrier, open_carrier, walk_carrier
+from sim_sync.worker.carrier_work import close_carrier, walk_carrier
+from sim_sync.worker.kept_run import KeptRun
 from sim_sync.worker.stopping import Stop
 from sim_sync.worker.work import Outcome
 
 #: The outer net for what the step's own backoff does not ride out: a database that stays away, a bug. At most
 #: (2 + 6 + 14) s plus jitter of waiting; Dagster's exponential delay has no ceiling, so the number of retries is small.
 RETRIES = dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-
-CARRIER_SIMS = dg.AssetKey("carrier_sims")
 
 
 class OpenSessionConfig(dg.Config):
@@ -43,22 +40,18 @@ class OpenSessionConfig(dg.Config):
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WorkOrder:
-    """What `open_session` hands on: the claimed session, and the page budget of this run."""
-
-    session_id: str
-    fence: int
-    max_pages: int | None
+#: Before everything else that the run may do: from then on its lease says that it lives.
+_FIRST = {"dagster/priority": "1"}
 
 
-@dg.op(out=dg.Out(WorkOrder, is_required=False), retry_policy=RETRIES)
+@dg.op(out=dg.Out(dg.Nothing, is_required=False), retry_policy=RETRIES, tags=_FIRST)
 def open_session(
     context: dg.OpExecutionContext,
     config: OpenSessionConfig,
     sync_config: dg.ResourceParam[Config],
     warehouse: dg.ResourceParam[Warehouse],
-) -> Iterator[dg.Output[WorkOrder]]:
+    kept_run: dg.ResourceParam[KeptRun],
+) -> Iterator[dg.Output[None]]:
     """Open the carrier's session, or take over the one that is open. What must not be touched is left alone, green."""
     with told_to_dagster():
         if config.dry_run:
@@ -68,48 +61,15 @@ def open_session(
         with reason_kept_in_session(context, warehouse):
             carrier = sync_config.carrier(context.partition_key)
             introduce_run(context)
-            if _is_over_already(context, warehouse):
+            if is_over_already(context, warehouse):
                 return
-            opened = _open(context, carrier, warehouse, restart=config.restart)
-        if opened.refusal is not None:
-            _tell_refusal(context, opened)
+            session = open_for_run(context, carrier, warehouse, restart=config.restart)
+        if session is None:
             return
-        session = opened.session
+        kept_run.hold(warehouse.sessions, session.claim, lease_seconds=carrier.lease_seconds)
         tag_session(context, session.session_id)
         context.log.info(_opening_line(session))
-    yield dg.Output(WorkOrder(session.session_id, session.fence, config.max_pages))
-
-
-def _is_over_already(context: dg.OpExecutionContext, warehouse: Warehouse) -> bool:
-    """Return whether the session that the sensor sent this run for was finished by another run meanwhile.
-
-    Dagster's own retry of a dead run and the sensor's run may both be on their way: the later one must not walk anew.
-    """
-    session_id = context.run.tags.get(SESSION_TAG)
-    if session_id is None or trigger_of(context) is not Trigger.SENSOR:
-        return False
-    session = warehouse.sessions.session(session_id)
-    if not session.is_open:
-        context.log.info(f"{session.carrier}: session {session_id} is {session.state.value} by now: nothing to resume")
-    return not session.is_open
-
-
-def _open(context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse, *, restart: bool) -> Opened:
-    return open_carrier(
-        carrier,
-        warehouse.sessions,
-        owner=context.run_id,
-        trigger=trigger_of(context),
-        restart=restart,
-        gone_owners=gone_owners(context.instance, warehouse, carrier.name),
-    )
-
-
-def _tell_refusal(context: dg.OpExecutionContext, opened: Opened) -> None:
-    if opened.session.state is State.FAILED:
-        raise failure(f"carrier {opened.session.carrier}: {opened.refusal}")
-    context.log.warning(f"carrier {opened.session.carrier} is left alone: {opened.refusal}")
-    context.log_event(_observation(opened.session))
+    yield dg.Output(None)
 
 
 def _opening_line(session: Session) -> str:
@@ -121,17 +81,22 @@ def _opening_line(session: Session) -> str:
     )
 
 
-@dg.op(out=dg.Out(WorkOrder, is_required=False), retry_policy=RETRIES)
+@dg.op(
+    ins={"opened": dg.In(dg.Nothing)},
+    out=dg.Out(dg.Nothing, is_required=False),
+    retry_policy=RETRIES,
+)
 def sync_pages(
     context: dg.OpExecutionContext,
-    order: WorkOrder,
     sync_config: dg.ResourceParam[Config],
     warehouse: dg.ResourceParam[Warehouse],
-) -> Iterator[dg.Output[WorkOrder]]:
+    kept_run: dg.ResourceParam[KeptRun],
+) -> Iterator[dg.Output[None]]:
     """Walk the session page by page; each page is one transaction with its rows, its history and its checkpoint."""
     with told_to_dagster():
         carrier = sync_config.carrier(context.partition_key)
-        session = _claimed(context, order, carrier, warehouse)
+        introduce_run(context)
+        session = claimed_session(context, carrier, warehouse, kept_run)
         if session is None:
             return
         if session.state is not State.COMPLETED:
@@ -141,7 +106,7 @@ def sync_pages(
                 warehouse.sessions,
                 session,
                 stop=stop,
-                max_pages=order.max_pages,
+                max_pages=_wish(context).max_pages,
                 on_checkpoint=CheckpointReporter(lambda checkpoint: _report_and_listen(context, checkpoint, stop)),
                 was_terminated=lambda: was_terminated(context.instance, context.run_id),
             )
@@ -149,34 +114,21 @@ def sync_pages(
             _tell_outcome(context, outcome, stop)
             if outcome.stopped_by is not None:
                 return
-            session = outcome.session
-    yield dg.Output(WorkOrder(session.session_id, session.fence, order.max_pages))
+            kept_run.hold(warehouse.sessions, outcome.session.claim, lease_seconds=carrier.lease_seconds)
+    yield dg.Output(None)
 
 
-def _claimed(
-    context: dg.OpExecutionContext, order: WorkOrder, carrier: CarrierConfig, warehouse: Warehouse
-) -> Session | None:
-    """Return the session under a claim of this run, or completed by another one; None where it is to be left alone.
-
-    A retry of the op, or of the run, claims it anew: of an earlier attempt somebody may still be alive.
-    """
-    session = warehouse.sessions.session(order.session_id)
-    is_ours = session.owner == context.run_id and session.fence == order.fence and session.state is State.RUNNING
-    if (is_ours and context.retry_number == 0) or session.state is State.COMPLETED:
-        return session
-    if not session.is_open:
-        context.log.warning(f"{session.carrier}: session {session.session_id} is {session.state.value} by now")
-        return None
-    opened = _open(context, carrier, warehouse, restart=False)
-    if opened.refusal is not None:
-        _tell_refusal(context, opened)
-        return None
-    return opened.session
+def _wish(context: dg.OpExecutionContext) -> OpenSessionConfig:
+    """Return the config of `open_session`, which a retry of the run may have left out."""
+    config: Any = context.run.run_config
+    for name in [*context.op_handle.path[:-1], "open_session"]:
+        config = config.get("ops", {}).get(name, {})
+    return OpenSessionConfig(**config.get("config", {}))
 
 
 def _report(context: dg.OpExecutionContext, session: Session) -> None:
     context.log.info(progress_line(session))
-    context.log_event(_observation(session))
+    context.log_event(session_observation(session))
 
 
 def _report_and_listen(context: dg.OpExecutionContext, session: Session, stop: Stop) -> None:
@@ -184,10 +136,6 @@ def _report_and_listen(context: dg.OpExecutionContext, session: Session, stop: S
     _report(context, session)
     if was_terminated(context.instance, context.run_id):
         stop.request(StopReason.PAUSED)
-
-
-def _observation(session: Session) -> dg.AssetObservation:
-    return dg.AssetObservation(CARRIER_SIMS, partition=session.carrier, metadata=session_metadata(session))
 
 
 def _tell_outcome(context: dg.OpExecutionContext, outcome: Outcome, stop: Stop) -> None:
@@ -208,18 +156,27 @@ def _tell_outcome(context: dg.OpExecutionContext, outcome: Outcome, stop: Stop) 
         raise RunInterrupted(f"{session.carrier}: {session.state.value} after page {session.pages_done}")
 
 
-@dg.op(out=dg.Out(dg.Nothing, is_required=False), retry_policy=RETRIES)
+@dg.op(
+    ins={"walked": dg.In(dg.Nothing)},
+    out=dg.Out(dg.Nothing, is_required=False),
+    retry_policy=RETRIES,
+)
 def close_session(
     context: dg.OpExecutionContext,
-    order: WorkOrder,
     sync_config: dg.ResourceParam[Config],
     warehouse: dg.ResourceParam[Warehouse],
+    kept_run: dg.ResourceParam[KeptRun],
 ) -> Iterator[dg.Output[None]]:
     """Certify the walk, sweep if it may, and complete the session."""
     with told_to_dagster():
         carrier = sync_config.carrier(context.partition_key)
-        claimed = _claimed(context, order, carrier, warehouse)
+        introduce_run(context)
+        claimed = claimed_session(context, carrier, warehouse, kept_run)
         if claimed is None:
+            return
+        if claimed.is_open and not claimed.walked_to_the_end:  # claimed anew by a retry, and it was given up meanwhile
+            warehouse.sessions.release(claimed.claim, Release(Event.STOPPED_BY_MACHINE))
+            context.log.warning(f"{claimed.carrier}: session {claimed.session_id} has pages left; it goes on by itself")
             return
         session = close_carrier(carrier, warehouse.sessions, claimed)
         context.log.info(progress_line(session))

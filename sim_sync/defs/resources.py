@@ -3,6 +3,8 @@
 The resources have no fields of their own: a warehouse URL with its password would be shown in the UI.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import dagster as dg
@@ -10,6 +12,7 @@ import dagster as dg
 from sim_sync.config import Config, load_config
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.worker.crash import armed_crash_point
+from sim_sync.worker.kept_run import KeptRun
 
 
 class SyncConfigResource(dg.ConfigurableResource[Config]):
@@ -26,6 +29,19 @@ class WarehouseResource(dg.ConfigurableResource[Warehouse]):
     def create_resource(self, context: dg.InitResourceContext) -> Warehouse:
         """Return the opened warehouse of this process."""
         return opened_warehouse(load_config().warehouse_url)
+
+
+class KeptRunResource(dg.ConfigurableResource[KeptRun]):
+    """What the run holds between its steps; let go when the run ends, however it ends."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[KeptRun]:
+        """Hand the same object to all steps that this process executes."""
+        kept_run = KeptRun()
+        try:
+            yield kept_run
+        finally:
+            kept_run.let_go()
 
 
 def config_and_warehouse() -> tuple[Config, Warehouse]:

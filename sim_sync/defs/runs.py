@@ -23,13 +23,18 @@ def trigger_of(context: Context) -> Trigger:
     A run that a person executes again gets the tags of the first; only an automatic retry has a number.
     """
     tags = context.run.tags
-    if context.run.parent_run_id is not None and _RETRY_NUMBER_TAG not in tags:
+    if context.run.parent_run_id is not None and not is_automatic_retry(context):
         return Trigger.OPERATOR
     if "dagster/sensor_name" in tags:
         return Trigger.SENSOR
     if "dagster/schedule_name" in tags:
         return Trigger.NIGHTLY
     return Trigger.OPERATOR
+
+
+def is_automatic_retry(context: Context) -> bool:
+    """Return whether Dagster's daemon started the run because the one before it died."""
+    return context.run.parent_run_id is not None and _RETRY_NUMBER_TAG in context.run.tags
 
 
 def introduce_run(context: Context) -> None:

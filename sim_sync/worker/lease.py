@@ -23,7 +23,7 @@ def kept_lease(store: LeaseStore, claim: Claim, *, lease_seconds: float, stop: S
     done = threading.Event()
 
     def keep() -> None:
-        while not done.wait(lease_seconds / 3):
+        while stop.reason is not StopReason.FENCED and not done.wait(lease_seconds / 3):
             _renew(store, claim, stop)
 
     thread = threading.Thread(target=keep, name=f"lease of {claim.carrier}", daemon=True)

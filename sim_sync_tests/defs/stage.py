@@ -23,6 +23,7 @@ from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, bu
 from sim_sync.defs.checks import CHECKS
 from sim_sync.defs.jobs import build_reconcile_carrier
 from sim_sync.defs.partitions import CARRIER_TAG, PROCESS_TAG, carrier_partitions
+from sim_sync.defs.resources import KeptRunResource
 from sim_sync.defs.runs import process_text
 from sim_sync.defs.schedules import build_nightly_reconciliation
 from sim_sync.defs.sensors import build_resume_interrupted_syncs
@@ -38,6 +39,7 @@ from sim_sync_tests.warehouse.databases import rows_of
 ACME, OTHER = "acme", "other"
 #: No process has this number on any host.
 DEAD = Process(this_host(), 2**22 + 1, "1.00")
+PATIENCE_SECONDS = 60.0
 ELSEWHERE = Process("another-host#1", 1, "1.00")
 
 
@@ -70,6 +72,7 @@ class FakeConfig:
     inventory: Inventory | None = None
     reconcile: Reconcile = field(default_factory=Reconcile)
     broken: set[str] = field(default_factory=set)
+    reading_inventory: Callable[[], None] = lambda: None
 
     @property
     def carrier_names(self) -> list[str]:
@@ -84,6 +87,7 @@ class FakeConfig:
         return self.carriers[name].max_age_hours
 
     def read_inventory(self, only: str | None = None) -> Inventory | None:
+        self.reading_inventory()
         return self.inventory
 
 
@@ -116,7 +120,7 @@ class Stage:
 
     @property
     def resources(self) -> dict[str, Any]:
-        return {"sync_config": self.config, "warehouse": self.warehouse}
+        return {"sync_config": self.config, "warehouse": self.warehouse, "kept_run": KeptRunResource()}
 
     def _open_eyes(self) -> tuple[Any, Warehouse]:
         return self.open_eyes()
@@ -237,6 +241,13 @@ def _other_carrier() -> ScriptedCarrier:
 def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
     """Return the names of the assets that a run has materialized."""
     return {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what another thread does; the test fails where it never comes."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
 
 
 def alive() -> Process:

@@ -1,3 +1,6 @@
+import threading
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
@@ -7,8 +10,9 @@ from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, Release, State, SweepState
 from sim_sync.defs.ops import RETRIES
 from sim_sync.warehouse.content import exact_digests
-from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, Stage, materialized
+from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, Stage, materialized, wait_until
 from sim_sync_tests.fakes.carrier import Unreadable
+from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.fleet import a_sim
 
 EVERYTHING = {"sim_inventory", "carrier_sims", "sim_discrepancies"}
@@ -88,6 +92,57 @@ def test_a_new_error_is_told_at_once(stage: Stage) -> None:
         (3, "status 503"),
         (5, "status 503"),
     ]
+
+
+# --- what a run holds between its steps ------------------------------------------------------------------------
+
+
+def steps_in_order(result: dg.ExecuteInProcessResult) -> list[str]:
+    return [event.step_key for event in result.all_events if event.is_step_start and event.step_key is not None]
+
+
+def test_the_session_is_opened_before_anything_else_is_done(stage: Stage) -> None:
+    assert steps_in_order(stage.run())[0] == "carrier_sims.open_session"
+
+
+def test_the_lease_is_kept_for_as_long_as_our_list_is_read(stage: Stage) -> None:
+    """It may have millions of rows, and take longer than any lease."""
+    stage.config.carriers[ACME].lease_seconds = 0.003
+    leases: list[bool] = []
+
+    def read_slowly() -> None:
+        for _ in range(3):
+            stage.clock.advance(3600)
+            wait_until(lambda: (stage.session.lease_expires_at or START) > stage.clock.now())
+            leases.append(True)
+
+    stage.config.reading_inventory = read_slowly
+
+    result = stage.run()
+
+    assert (result.success, leases, stage.session.state, stage.session.fence) == (True, [True] * 3, State.COMPLETED, 1)
+
+
+@pytest.mark.parametrize("max_pages", [None, 2])
+def test_nobody_keeps_a_lease_after_the_end_of_the_run(stage: Stage, max_pages: int | None) -> None:
+    stage.run(max_pages=max_pages)
+
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lease of")] == []
+
+
+def test_a_run_that_ends_with_its_session_open_keeps_no_lease_either(stage: Stage) -> None:
+    stage.config.reading_inventory = lambda: stage.config.broken.add(ACME)
+    result = stage.run()
+
+    assert (result.success, stage.session.state, stage.carrier.fetched) == (False, State.RUNNING, [])
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lease of")] == []
+
+
+def test_no_step_leaves_anything_for_another_one_on_the_disk_of_its_host(stage: Stage) -> None:
+    stage.run()
+
+    storage = Path(stage.instance.storage_directory())
+    assert [path for path in storage.rglob("*") if path.is_file()] == []
 
 
 # --- ends that are green and materialize nothing ---------------------------------------------------------------

@@ -1,0 +1,99 @@
+"""How a run comes by the session it works on: opened, taken over, or in its hands since the step before.
+
+Nothing goes from op to op through Dagster's storage: a retry may run on another host, and a claim that was written down
+may be lost by then. A claim is known to the process that took it; everybody else asks the warehouse.
+"""
+
+import dagster as dg
+
+from sim_sync.config import CarrierConfig
+from sim_sync.core.opening import Opened, Trigger
+from sim_sync.core.session import Session, State
+from sim_sync.defs.liveness import gone_owners
+from sim_sync.defs.partitions import SESSION_TAG
+from sim_sync.defs.progress import session_observation
+from sim_sync.defs.runs import is_automatic_retry, trigger_of
+from sim_sync.defs.telling import failure
+from sim_sync.warehouse import Warehouse
+from sim_sync.worker.carrier_work import open_carrier
+from sim_sync.worker.kept_run import KeptRun
+
+
+def open_for_run(
+    context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse, *, restart: bool = False
+) -> Session | None:
+    """Open the carrier's session for this run, or take it over; where that is refused, say why and return None."""
+    opened = open_carrier(
+        carrier,
+        warehouse.sessions,
+        owner=context.run_id,
+        trigger=trigger_of(context),
+        restart=restart and not _has_restarted(context, carrier, warehouse),
+        gone_owners=gone_owners(context.instance, warehouse, carrier.name),
+    )
+    if opened.refusal is None:
+        return opened.session
+    _tell_refusal(context, opened)
+    return None
+
+
+def claimed_session(
+    context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse, kept_run: KeptRun
+) -> Session | None:
+    """Return the session under a claim of this run, or completed by it; None where it is to be left alone.
+
+    A retry of the op, or of the run, claims it anew: of an earlier attempt somebody may still be alive.
+    """
+    claim = kept_run.let_go()
+    session = _session_of_run(context, warehouse) if claim is None else warehouse.sessions.session(claim.session_id)
+    if session is not None and not session.is_open:
+        return _over(context, session)
+    is_ours = session is not None and session.claim == claim and session.state is State.RUNNING
+    if is_ours and context.retry_number == 0:
+        return session
+    return open_for_run(context, carrier, warehouse)
+
+
+def is_over_already(context: dg.OpExecutionContext, warehouse: Warehouse) -> bool:
+    """Return whether the session that the sensor sent this run for was finished by another run meanwhile.
+
+    Dagster's own retry of a dead run and the sensor's run may both be on their way: the later one must not walk anew.
+    """
+    session = _session_of_run(context, warehouse)
+    if session is None or trigger_of(context) is not Trigger.SENSOR or session.is_open:
+        return False
+    context.log.info(f"{session.carrier}: session {session.session_id} is {session.state.value} by now")
+    return True
+
+
+def _session_of_run(context: dg.OpExecutionContext, warehouse: Warehouse) -> Session | None:
+    """Return the session that the run is tagged with: by the sensor, by itself, or by the run that it retries."""
+    session_id = context.run.tags.get(SESSION_TAG)
+    return None if session_id is None else warehouse.sessions.session(session_id)
+
+
+def _over(context: dg.OpExecutionContext, session: Session) -> Session | None:
+    """Return a finished session where this run completed it, or the one that it retries: nobody has told of it yet."""
+    if session.state is State.COMPLETED and session.owner in _family(context):
+        return session
+    context.log.warning(f"{session.carrier}: session {session.session_id} is {session.state.value} by now")
+    return None
+
+
+def _family(context: dg.OpExecutionContext) -> frozenset[str]:
+    """Return the run and the runs that it is a retry of."""
+    return frozenset(filter(None, (context.run_id, context.run.parent_run_id, context.run.root_run_id)))
+
+
+def _has_restarted(context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse) -> bool:
+    """Return whether the open session is the one that this restart opened, before a retry of its op or of its run."""
+    session = warehouse.sessions.open_session_of(carrier.name)
+    owners = _family(context) if is_automatic_retry(context) else {context.run_id}
+    return session is not None and session.owner in owners
+
+
+def _tell_refusal(context: dg.OpExecutionContext, opened: Opened) -> None:
+    if opened.session.state is State.FAILED:
+        raise failure(f"carrier {opened.session.carrier}: {opened.refusal}")
+    context.log.warning(f"carrier {opened.session.carrier} is left alone: {opened.refusal}")
+    context.log_event(session_observation(opened.session))
