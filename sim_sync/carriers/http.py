@@ -5,22 +5,29 @@ It turns what can happen on a wire into our errors; what an answer means is told
 
 import json
 import logging
-import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import httpx2
 
 from sim_sync import __version__
+from sim_sync.carriers.cut_off import CutOff, Limits, cut_socket, watched
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.origins import LinkRule, origin_of, path_within
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Timeouts
-from sim_sync.core.errors import AuthenticationFailed, CarrierUnavailable, ForeignOrigin, SimSyncError, UnexpectedAnswer
+from sim_sync.core.errors import (
+    AuthenticationFailed,
+    CarrierUnavailable,
+    ForeignOrigin,
+    SimSyncError,
+    StopRequested,
+    UnexpectedAnswer,
+)
 
 #: No carrier's page is near this size; a larger one is refused instead of filling the memory.
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -35,10 +42,6 @@ _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 # The client's own lines tell whole URLs, queries included.
 for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
-
-
-class _CutOff(Exception):
-    """A request took longer than any may; its connection was cut."""
 
 
 class _Line:
@@ -65,28 +68,21 @@ class _Line:
             self._stream = found["return_value"]
 
     @contextmanager
-    def cut_off_after(self, seconds: float) -> Iterator[None]:
-        """Cut the connection when what is done in here takes longer, and raise `_CutOff`."""
-        is_late = threading.Event()
+    def cut_off_after(self, limits: Limits) -> Iterator[None]:
+        """Cut the connection when what is done in here takes longer, and raise `CutOff`."""
+        with watched(self._cut, limits) as watch:
+            try:
+                yield
+            except (httpx2.TransportError, httpx2.DecodingError):
+                watch.raise_if_cut()
+                raise
+            # Where the length of a body is not known, its end looks the same.
+            watch.raise_if_cut()
 
-        def cut() -> None:
-            is_late.set()
-            raw = self._stream.get_extra_info("socket") if self._stream else None
-            if raw is not None:
-                with suppress(OSError):
-                    raw.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(seconds, cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except httpx2.TransportError:
-            if is_late.is_set():
-                raise _CutOff from None
-            raise
-        finally:
-            timer.cancel()
+    def _cut(self) -> None:
+        raw = self._stream.get_extra_info("socket") if self._stream else None
+        if raw is not None:
+            cut_socket(raw)
 
 
 class _Lines(threading.local):
@@ -103,10 +99,15 @@ class _Lines(threading.local):
         return self._line
 
 
+def whole_answer_limits(timeouts: Timeouts, is_stopped: Callable[[], bool] = lambda: False) -> Limits:
+    """Return how long a whole answer of a carrier may take."""
+    return Limits(timeouts.read_seconds * _WHOLE_ANSWER_FACTOR, is_stopped=is_stopped)
+
+
 class HttpClient:
     """One carrier's connection. `base_url` is the only origin it ever talks to. Threads may share it.
 
-    A whole answer may take `answer_seconds`; ten read timeouts, where nothing else is said.
+    An answer is cut off at the `limits`: after ten read timeouts, where nothing else is said.
     """
 
     def __init__(
@@ -116,13 +117,13 @@ class HttpClient:
         timeouts: Timeouts,
         redactor: Redactor,
         *,
-        answer_seconds: float | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._carrier = carrier
         self._base_url = base_url.rstrip("/")
         self._origin = origin_of(base_url)
         self._redactor = redactor
-        self._answer_seconds = answer_seconds or timeouts.read_seconds * _WHOLE_ANSWER_FACTOR
+        self._limits = limits or whole_answer_limits(timeouts)
         self._lines = _Lines(timeouts)
 
     def prepare(self) -> None:
@@ -137,6 +138,7 @@ class HttpClient:
             ForeignOrigin: the answer is a redirect to another origin; nothing was sent there.
             UnexpectedAnswer: the answer is larger than any page, or a redirect.
             AuthenticationFailed: the credentials cannot be written into a header.
+            StopRequested: the sync has to stop, and the answer did not come soon.
         """
         url = self._url_of(ask)
         self._check_credentials(ask, credentials)
@@ -148,16 +150,23 @@ class HttpClient:
             told = UnexpectedAnswer(f"{self.doing(ask)}: this is no URL that can be asked")
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             told = CarrierUnavailable(f"{self.doing(ask)}: {self._readable(_told(error))}")
-        except _CutOff:
-            told = CarrierUnavailable(f"{self.doing(ask)}: the answer was not whole after {self._answer_seconds:.0f} s")
+        except CutOff as cut:
+            told = self._cut_off(ask, is_stop=cut.is_stop)
         else:
             return Answer(status=status, headers=headers, body=self._parse(ask, status, raw))
         raise told  # out here, so that the client's error, which knows the request, is not even its context
 
+    def _cut_off(self, ask: Ask, *, is_stop: bool) -> SimSyncError:
+        if is_stop:
+            return StopRequested(f"{self.doing(ask)}: the answer on its way was cut off to stop the sync")
+        return CarrierUnavailable(
+            f"{self.doing(ask)}: the answer was not whole after {self._limits.answer_seconds:.0f} s"
+        )
+
     def _exchange(self, ask: Ask, url: str, credentials: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
         line = self._lines.own
         with (
-            line.cut_off_after(self._answer_seconds),
+            line.cut_off_after(self._limits),
             line.client.stream(
                 ask.method,
                 url,

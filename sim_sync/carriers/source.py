@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.desk import CarrierDesk
-from sim_sync.carriers.http import HttpClient
+from sim_sync.carriers.http import HttpClient, whole_answer_limits
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.retry import Patience
 from sim_sync.carriers.secrets import Redactor
@@ -48,8 +48,10 @@ class RestCarrier:
         self._auth = connector.build_auth(settings)
         redactor = Redactor([*settings.auth.secrets(), *self._auth.secrets()])
 
+        limits = whole_answer_limits(settings.timeouts, waiter.is_stopped)
+
         def client_for(base_url: str) -> HttpClient:
-            return HttpClient(settings.name, base_url, settings.timeouts, redactor)
+            return HttpClient(settings.name, base_url, settings.timeouts, redactor, limits=limits)
 
         self._http = client_for(settings.base_url)
         self._desk = CarrierDesk(

@@ -38,6 +38,9 @@ class Waiter(Protocol):
     def wait(self, seconds: float) -> None:
         """Return after `seconds`, or raise `StopRequested` as soon as the sync has to stop."""
 
+    def is_stopped(self) -> bool:
+        """Return whether the sync has to stop, for what waits for something else than time."""
+
 
 class PageStore(Protocol):
     """What a walk writes. Every method is one transaction."""

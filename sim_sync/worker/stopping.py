@@ -41,6 +41,10 @@ class Stop:
             self._reason, self._error = reason, error
         self._calls.put(None)
 
+    def is_stopped(self) -> bool:
+        """Return whether somebody has asked to stop."""
+        return self._reason is not None
+
     def wait(self, seconds: float) -> None:
         """Wait, as a `Waiter` does: return after `seconds`, or raise `StopRequested` when asked to stop."""
         with suppress(queue.Empty):
@@ -51,9 +55,10 @@ class Stop:
 
 @contextmanager
 def stopped_by_signals(stop: Stop) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into a request to finish the page in hand; outside of the main thread, change nothing.
+    """Turn SIGTERM and SIGINT into a request to stop after the page in hand, if that comes soon.
 
-    The handlers that were there before are back in place afterwards, so that who installed them can be told.
+    Outside of the main thread, change nothing. The handlers that were there before are back in place afterwards, so
+    that who installed them can be told.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

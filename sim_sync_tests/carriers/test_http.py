@@ -6,9 +6,11 @@ import socket
 import traceback
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from sim_sync.carriers.cut_off import Limits
 from sim_sync.carriers.http import HttpClient
 from sim_sync.carriers.messages import Ask
 from sim_sync.carriers.origins import LinkRule, origin_of
@@ -19,9 +21,12 @@ from sim_sync.core.errors import (
     CarrierUnavailable,
     ForeignOrigin,
     SimSyncError,
+    StopRequested,
     UnexpectedAnswer,
 )
-from sim_sync_tests.fakes.raw_server import RawServer, Script, in_turn, reply, serving
+from sim_sync.core.sync import StopReason
+from sim_sync.worker.stopping import Stop
+from sim_sync_tests.fakes.raw_server import Play, RawServer, Script, in_turn, reply, serving
 
 ASK = Ask(path="/v1/sims", params={"limit": "2"})
 CREDENTIALS = {"Authorization": "Bearer tok-3n-s3cret"}
@@ -215,29 +220,79 @@ def test_a_carrier_that_falls_silent_is_left_after_the_read_timeout() -> None:
         HttpClient("acme", server.url, Timeouts(read_seconds=0.2), Redactor()).fetch(ASK, CREDENTIALS)
 
 
-@pytest.mark.parametrize(
+DRIPS = pytest.mark.parametrize(
     "head",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX-Slow: ",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n[",
     ],
-    ids=["body", "header", "chunk"],
+    ids=["body", "header", "chunk", "body without an end"],
 )
-@pytest.mark.parametrize("answers_before", [0, 1], ids=["new connection", "kept connection"])
-def test_a_carrier_that_drips_is_cut_off(head: bytes, answers_before: int) -> None:
+
+
+def dripping(head: bytes, server: list[RawServer]) -> Play:
+    """Send the start of an answer, and then spaces without an end, one after the other."""
+
     def drip(connection: socket.socket) -> bool:
         connection.sendall(head)
-        while server.pause(0.02):
-            connection.sendall(b"x")
+        while server[0].pause(0.02):
+            connection.sendall(b" ")
         return False
 
-    with serving(in_turn(*[reply(200, {})] * answers_before, drip)) as server:
-        sender = HttpClient("acme", server.url, Timeouts(read_seconds=30), Redactor(), answer_seconds=1)
+    return drip
+
+
+@contextmanager
+def dripping_after(answers_before: int, head: bytes) -> Iterator[RawServer]:
+    """Serve whole answers first, and then one that drips in."""
+    servers: list[RawServer] = []
+    with serving(in_turn(*[reply(200, {})] * answers_before, dripping(head, servers))) as server:
+        servers.append(server)
+        yield server
+
+
+@DRIPS
+@pytest.mark.parametrize("answers_before", [0, 1], ids=["new connection", "kept connection"])
+def test_a_carrier_that_drips_is_cut_off(head: bytes, answers_before: int) -> None:
+    with dripping_after(answers_before, head) as server:
+        sender = HttpClient("acme", server.url, TIMEOUTS, Redactor(), limits=Limits(1))
         for _ in range(answers_before):
             sender.fetch(ASK, CREDENTIALS)
         with pytest.raises(CarrierUnavailable, match="not whole after 1 s"):
             sender.fetch(ASK, CREDENTIALS)
+
+
+@DRIPS
+@pytest.mark.parametrize("answers_before", [0, 1], ids=["new connection", "kept connection"])
+def test_a_stop_cuts_what_is_on_the_wire(head: bytes, answers_before: int) -> None:
+    stop = Stop()
+    with dripping_after(answers_before, head) as server:
+        limits = Limits(3600, grace_seconds=0.1, is_stopped=stop.is_stopped)
+        sender = HttpClient("acme", server.url, TIMEOUTS, Redactor(), limits=limits)
+        for _ in range(answers_before):
+            sender.fetch(ASK, CREDENTIALS)
+        stop.request(StopReason.SHUTDOWN)
+        with pytest.raises(StopRequested, match="was cut off to stop the sync"):
+            sender.fetch(ASK, CREDENTIALS)
+
+
+def test_an_answer_that_is_only_slow_to_start_is_cut_by_a_stop_too() -> None:
+    def silent(_request: object) -> object:
+        return lambda _connection: server.pause(3600)
+
+    limits = Limits(3600, grace_seconds=0.1, is_stopped=lambda: True)
+    with serving(silent) as server:  # type: ignore[arg-type]
+        sender = HttpClient("acme", server.url, TIMEOUTS, Redactor(), limits=limits)
+        with pytest.raises(StopRequested):
+            sender.fetch(ASK, CREDENTIALS)
+
+
+def test_an_answer_that_comes_soon_after_a_stop_is_taken() -> None:
+    with serving(in_turn(reply(200, {"sims": [1]}))) as server:
+        limits = Limits(3600, grace_seconds=3600, is_stopped=lambda: True)
+        assert HttpClient("acme", server.url, TIMEOUTS, Redactor(), limits=limits).fetch(ASK, {}).status == 200
 
 
 def test_nobody_listening_is_no_answer() -> None:

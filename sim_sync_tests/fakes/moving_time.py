@@ -39,6 +39,10 @@ class MovingTime:
         with self._lock:
             self._seconds += seconds
 
+    def is_stopped(self) -> bool:
+        """Return whether the test has armed a stop that is due."""
+        return self._stop_at_wait is not None and len(self.waits) > self._stop_at_wait
+
     def wait(self, seconds: float) -> None:
         """Let the time pass at once, or raise `StopRequested` where the test armed it."""
         with self._lock:

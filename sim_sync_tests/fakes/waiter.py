@@ -15,6 +15,10 @@ class RecordingWaiter:
         self._clock = clock
         self._stop_at_wait = stop_at_wait
 
+    def is_stopped(self) -> bool:
+        """Return whether the test has armed a stop that is due."""
+        return self._stop_at_wait is not None and len(self.waits) > self._stop_at_wait
+
     def wait(self, seconds: float) -> None:
         """Return at once, or raise `StopRequested` where the test armed it."""
         number = len(self.waits)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from sim_sync.core.session import State, SweepState
-from sim_sync.simulator.faults import SlowStart, Stall, Trigger
+from sim_sync.simulator.faults import SlowDrip, SlowStart, Stall, Trigger
 from sim_sync_tests.stories.place import CARRIER, PATIENCE_SECONDS, Place
 
 
@@ -34,6 +34,29 @@ def test_sigterm_in_mid_page_commits_that_page_gives_the_lease_back_and_is_no_su
         SweepState.DONE,
     )
     assert (place.page_requests(), len(place.rows("carrier_sims", "sim_id"))) == (10, 100)
+
+
+@pytest.mark.slow
+def test_sigterm_while_an_answer_drips_in_does_not_wait_for_it(place: Place) -> None:
+    place.simulator.arm(SlowDrip(seconds=600, pieces=1000), Trigger(nth=4))
+    command = [sys.executable, "-m", "sim_sync", "backfill", CARRIER]
+    with place.process(*command, log="backfill.log") as process:
+        place.wait_for_pages(3)
+        place.wait_for(lambda: place.simulator.fetch_mount_state().in_flight or None, "a page on its way")
+        process.send_signal(signal.SIGTERM)
+        # The whole answer would take ten minutes.
+        code = process.wait(30)
+
+    stopped = place.session()
+    assert stopped is not None
+    assert (stopped.state, stopped.pages_done, stopped.lease_expires_at) == (State.INTERRUPTED, 3, None)
+    assert code == 3
+
+    place.simulator.disarm()
+    completed = place.sync()
+
+    assert (completed.session_id, completed.state, completed.pages_done) == (stopped.session_id, State.COMPLETED, 10)
+    assert (place.page_requests(), len(place.rows("carrier_sims", "sim_id"))) == (11, 100)
 
 
 @pytest.mark.parametrize("where", ["start", "body"])
