@@ -20,10 +20,12 @@ from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.origins import LinkRule, origin_of, path_within
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Timeouts
+from sim_sync.carriers.tls import lasting_tls_failure, tls_context, unknown_name
 from sim_sync.core.errors import (
     AuthenticationFailed,
     CarrierUnavailable,
     ForeignOrigin,
+    InsecureConnection,
     SimSyncError,
     StopRequested,
     UnexpectedAnswer,
@@ -51,7 +53,7 @@ class _Line:
         self.client = httpx2.Client(
             timeout=httpx2.Timeout(timeouts.read_seconds, connect=timeouts.connect_seconds),
             limits=httpx2.Limits(max_connections=1),
-            verify=_ssl_context(),
+            verify=tls_context() or _host_context(),
             headers={
                 "User-Agent": f"sim_sync/{__version__}",
                 "Accept": "application/json",
@@ -137,6 +139,7 @@ class HttpClient:
             CarrierUnavailable: no answer, or not a whole one.
             ForeignOrigin: the answer is a redirect to another origin; nothing was sent there.
             UnexpectedAnswer: the answer is larger than any page, or a redirect.
+            InsecureConnection: the server is not trusted, or speaks no TLS that this host does.
             AuthenticationFailed: the credentials cannot be written into a header.
             StopRequested: the sync has to stop, and the answer did not come soon.
         """
@@ -149,12 +152,19 @@ class HttpClient:
         except httpx2.InvalidURL:  # its text quotes the URL
             told = UnexpectedAnswer(f"{self.doing(ask)}: this is no URL that can be asked")
         except (httpx2.TransportError, httpx2.DecodingError) as error:
-            told = CarrierUnavailable(f"{self.doing(ask)}: {self._readable(_told(error))}")
+            told = self._failure_of_the_wire(ask, error)
         except CutOff as cut:
             told = self._cut_off(ask, is_stop=cut.is_stop)
         else:
             return Answer(status=status, headers=headers, body=self._parse(ask, status, raw))
         raise told  # out here, so that the client's error, which knows the request, is not even its context
+
+    def _failure_of_the_wire(self, ask: Ask, error: Exception) -> SimSyncError:
+        lasting = lasting_tls_failure(error)
+        if lasting is not None:
+            return InsecureConnection(f"{self.doing(ask)}: no secure connection: {lasting}")
+        passing = unknown_name(error) or _told(error)
+        return CarrierUnavailable(f"{self.doing(ask)}: {self._readable(passing)}")
 
     def _cut_off(self, ask: Ask, *, is_stop: bool) -> SimSyncError:
         if is_stop:
@@ -265,7 +275,7 @@ class HttpClient:
 
 
 @cache
-def _ssl_context() -> ssl.SSLContext:
+def _host_context() -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=False)
 
 

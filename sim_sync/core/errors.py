@@ -8,6 +8,7 @@ SimSyncError
 ├── ParkRequired              wait longer than a worker should sleep: give the worker back
 ├── CarrierError              stop this carrier; somebody has to look
 │   ├── AuthenticationFailed  the carrier refused our credentials
+│   ├── InsecureConnection    the server does not prove who it is, or TLS cannot be agreed on
 │   ├── UnexpectedAnswer      an answer its documentation does not know
 │   ├── ForeignOrigin         a server-supplied URL leads to another host
 │   ├── CursorRejected        the carrier no longer takes this cursor
@@ -90,6 +91,10 @@ class CarrierError(SimSyncError):
 
 class AuthenticationFailed(CarrierError):
     """The carrier refused our credentials."""
+
+
+class InsecureConnection(CarrierError):
+    """The server did not prove who it is, or no TLS could be agreed on: waiting does not help."""
 
 
 class UnexpectedAnswer(CarrierError):

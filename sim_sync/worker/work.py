@@ -10,6 +10,7 @@ from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import (
     CarrierError,
     Fenced,
+    InputError,
     ParkRequired,
     SimSyncError,
     StopRequested,
@@ -117,7 +118,7 @@ def _walk(
         return StopReason.FENCED, lost
     except ParkRequired as wait:
         return StopReason.PARKED, wait
-    except CarrierError as error:
+    except (CarrierError, InputError) as error:  # InputError: of the environment, such as certificates to trust
         return StopReason.FAILED, error
     reason = reason or stop.reason  # a stop that arrived with the last page: closing is the next run's
     lost_elsewhere = stop.error if reason is StopReason.FENCED else None

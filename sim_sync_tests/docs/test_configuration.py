@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from sim_sync.carriers.registry import connectors
 from sim_sync.carriers.shared_limits import STATE_DIR_VARIABLE
+from sim_sync.carriers.tls import CERT_DIR_VARIABLE, CERT_FILE_VARIABLE
 from sim_sync.config import load_config
 from sim_sync.config.carrier import CarrierSection
 from sim_sync.config.config import CONFIG_VARIABLE, DEFAULT_WAREHOUSE_URL, WAREHOUSE_VARIABLE
@@ -20,7 +21,14 @@ DOCUMENT = PROJECT / "docs" / "configuration.md"
 CARRIERS = PROJECT / "docs" / "carriers.md"
 #: Keys that are not fields of a model: read by their own code.
 OTHER_KEYS = {"warehouse.url", "inventory", "carriers", "auth", "options"}
-VARIABLES = {CONFIG_VARIABLE, WAREHOUSE_VARIABLE, STATE_DIR_VARIABLE, "DAGSTER_HOME"}
+VARIABLES = {
+    CONFIG_VARIABLE,
+    WAREHOUSE_VARIABLE,
+    STATE_DIR_VARIABLE,
+    CERT_FILE_VARIABLE,
+    CERT_DIR_VARIABLE,
+    "DAGSTER_HOME",
+}
 
 
 def keys_of(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -57,15 +58,16 @@ def reply(
 class RawServer:
     """The server of a test. `received` are the requests in their order."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
         self._script = script
+        self._tls = tls
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._stopped = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def start(self) -> None:
         """Answer from now on."""
@@ -111,15 +113,23 @@ class RawServer:
                 self._open.append(connection)
             self._start_thread(self._serve, connection)
 
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        if self._tls is None:
+            return connection
+        secured = self._tls.wrap_socket(connection, server_side=True)
+        with self._lock:
+            self._open.append(secured)
+        return secured
+
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError), connection, connection.makefile("rb") as stream:
+        with suppress(OSError), self._secured(connection) as secured, secured.makefile("rb") as stream:
             while (request := _read(stream)) is not None:
                 with self._lock:
                     self.received.append(request)
                 answer = self._script(request)
                 if isinstance(answer, bytes):
-                    connection.sendall(answer)
-                elif not answer(connection):
+                    secured.sendall(answer)
+                elif not answer(secured):
                     return
 
 
@@ -136,9 +146,9 @@ def _read(stream: Any) -> Received | None:
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[RawServer]:
-    """Serve for the time of a test."""
-    server = RawServer(script)
+def serving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
+    """Serve for the time of a test, over TLS where it is given."""
+    server = RawServer(script, tls)
     server.start()
     try:
         yield server

@@ -14,6 +14,7 @@ from sim_sync.core.errors import (
     ConfigError,
     CursorRejected,
     Fenced,
+    InsecureConnection,
     ParkRequired,
     Problem,
     StopRequested,
@@ -257,8 +258,16 @@ def test_a_wait_after_the_last_of_the_stalled_resumes_is_a_failure_unless_a_page
         assert left.not_before is None
 
 
-@pytest.mark.parametrize("error", [AuthenticationFailed("carrier acme: 401"), CursorRejected("carrier acme: 410")])
-def test_a_permanent_error_of_the_carrier_fails_the_session(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationFailed("carrier acme: 401"),
+        CursorRejected("carrier acme: 410"),
+        InsecureConnection("carrier acme: the certificate is not trusted"),
+        ConfigError([Problem("environment", "SSL_CERT_FILE", "a file", "nothing")]),
+    ],
+)
+def test_a_permanent_error_of_the_carrier_or_of_the_environment_fails_the_session(error: Exception) -> None:
     scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={0: error}))
     outcome = scene.work()
     assert (outcome.stopped_by, outcome.error) == (StopReason.FAILED, error)
