@@ -137,10 +137,12 @@ class Claim:
 class Session:
     """One row of `sync_sessions`: the committed truth about a walk. Field meanings are in `docs/tables.md`.
 
-    `cursor` is `None` when the carrier has given its end signal and only closing is left.
+    `cursor` is `None` when the carrier has given its end signal and only closing is left. `session_number` says which
+    session of a carrier is newer; its times do not: the clock may have been wrong.
     """
 
     session_id: str
+    session_number: int
     carrier: str
     state: State
     cursor: Cursor | None

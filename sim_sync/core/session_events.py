@@ -31,10 +31,13 @@ from sim_sync.core.sweep import SweepVerdict
 # --- an owner comes --------------------------------------------------------------------------------------------------
 
 
-def opened(request: OpenRequest, session_id: str, records_expected: int | None, now: datetime) -> SessionRecord:
+def opened(
+    request: OpenRequest, session_id: str, session_number: int, records_expected: int | None, now: datetime
+) -> SessionRecord:
     """Return a new session at its first page, whose run holds the lease."""
     session = Session(
         session_id=session_id,
+        session_number=session_number,
         carrier=request.carrier,
         state=State.RUNNING,
         cursor=request.first_cursor,

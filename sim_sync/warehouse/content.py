@@ -11,11 +11,22 @@ from sim_sync.warehouse.tables import metadata
 
 #: What a second, undisturbed sync has otherwise: ids and times of a session, and what its disturbances cost.
 _OF_THE_SESSION: Mapping[str, frozenset[str]] = {
-    "carrier_sims": frozenset({"first_seen_at", "last_changed_at", "last_seen_session", "absent_since", "vanished_at"}),
+    "carrier_sims": frozenset(
+        {"first_seen_at", "last_changed_at", "last_seen_session", "absent_since", "vanished_at", "first_session_number"}
+    ),
     "sim_changes": frozenset({"session_id", "changed_at"}),
     "sync_sessions": frozenset(
         {
-            *("session_id", "fence", "owner", "lease_expires_at", "stalled_resumes", "retries", "throttled_seconds"),
+            *(
+                "session_id",
+                "session_number",
+                "fence",
+                "owner",
+                "lease_expires_at",
+                "stalled_resumes",
+                "retries",
+                "throttled_seconds",
+            ),
             *("started_at", "updated_at", "finished_at", "last_error", "last_error_at"),
         }
     ),

@@ -78,11 +78,10 @@ def _fill_ours(connection: sa.Connection, carrier: str) -> None:
 
 
 def _fill_there(connection: sa.Connection, carrier: str) -> None:
-    # Two SIMs with one ICCID, for example when the carrier has put it under a new id: the one that changed last is
-    # compared, and rows are not multiplied.
-    place = sa.func.row_number().over(
-        partition_by=_theirs.iccid, order_by=[_theirs.last_changed_at.desc(), _theirs.sim_id]
-    )
+    # Two SIMs with one ICCID, for example when the carrier has put it under a new id: one that the last walk saw goes
+    # before one that it missed, then the one that came last is compared, and rows are not multiplied.
+    order = [_theirs.absent_since.is_not(None), _theirs.first_session_number.desc(), _theirs.sim_id]
+    place = sa.func.row_number().over(partition_by=_theirs.iccid, order_by=order)
     placed = (
         sa.select(
             _theirs.iccid,

@@ -42,7 +42,7 @@ def migrate(engine: sa.Engine) -> None:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
         # Another process may have been here while this one waited for the lock; then there is nothing left to do.
         schema_state(connection, engine)
-        config = _alembic_config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -57,7 +57,7 @@ def schema_state(connection: sa.Connection, engine: sa.Engine) -> SchemaState:
     version = context.get_current_revision()
     if version is None:
         return SchemaState.MISSING
-    scripts = ScriptDirectory.from_config(_alembic_config())
+    scripts = ScriptDirectory.from_config(alembic_config())
     newest = scripts.get_current_head()
     if version == newest:
         return SchemaState.CURRENT
@@ -67,7 +67,8 @@ def schema_state(connection: sa.Connection, engine: sa.Engine) -> SchemaState:
     raise ConfigError([Problem("warehouse", shown_url(engine.url), expected, f"version {version}")])
 
 
-def _alembic_config() -> Config:
+def alembic_config() -> Config:
+    """Return where the migrations are; the caller gives it a connection."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config

@@ -42,8 +42,9 @@ def carry_out_decision(
 
 def _insert_new(connection: sa.Connection, request: OpenRequest, now: datetime) -> Session:
     session_id = sessions.new_session_id(request.carrier, now, secrets.token_hex(2))
+    number = sessions.next_session_number(connection, request.carrier)
     expected = sessions.expected_sims(connection, request.carrier)
-    record = session_events.opened(request, session_id, expected, now)
+    record = session_events.opened(request, session_id, number, expected, now)
     sessions.insert_record(connection, record)
     sessions.note_cursor(connection, session_id, cursor_digest(request.first_cursor))
     return record.session

@@ -35,5 +35,5 @@ def _quarantined(connection: sa.Connection, carrier: str, last_completed: Sessio
         .where(records.carrier == carrier, records.resolved_at.is_(None))
     )
     if last_completed is not None:
-        unresolved = unresolved.where(walks.started_at >= last_completed.started_at)
+        unresolved = unresolved.where(walks.session_number >= last_completed.session_number)
     return connection.execute(unresolved).scalar_one()

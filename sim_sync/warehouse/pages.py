@@ -16,8 +16,12 @@ from sim_sync.core.sims import FieldChange, Sim
 from sim_sync.warehouse.dialects import BulkInsert, is_one_of, list_parameter, text_of_json
 from sim_sync.warehouse.tables import UtcDateTime, carrier_sims, quarantined_records, sim_changes
 
-_KEPT_AT_FIRST_SIGHT = {"carrier", "sim_id", "first_seen_at"}
-_SIM_COLUMNS = ("carrier", *Sim._fields, "first_seen_at", "last_changed_at", "last_seen_session")
+_KEPT_AT_FIRST_SIGHT = {"carrier", "sim_id", "first_seen_at", "first_session_number"}
+_SIM_COLUMNS = (
+    "carrier",
+    *Sim._fields,
+    *("first_seen_at", "last_changed_at", "last_seen_session", "first_session_number"),
+)
 _OVERWRITTEN = ", ".join(f"{name} = excluded.{name}" for name in _SIM_COLUMNS if name not in _KEPT_AT_FIRST_SIGHT)
 
 _UPSERT_SIMS = BulkInsert(
@@ -69,7 +73,10 @@ def write_sims(connection: sa.Connection, session: Session, sims: Sequence[Sim],
     diff = diff_page(sims, known_sims(connection, session.carrier, sims), now)
     _UPSERT_SIMS.execute(
         connection,
-        [(session.carrier, *sim, now, changed_at, session.session_id) for sim, changed_at in diff.upserts],
+        [
+            (session.carrier, *sim, now, changed_at, session.session_id, session.session_number)
+            for sim, changed_at in diff.upserts
+        ],
     )
     _note_seen(connection, session, diff.unchanged)
     return diff

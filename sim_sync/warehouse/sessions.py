@@ -49,26 +49,23 @@ def read_open_session(connection: sa.Connection, carrier: str) -> Session | None
 
 def read_latest_sessions(connection: sa.Connection, carriers: Sequence[str]) -> list[Session]:
     """Return each carrier's open or else newest session, in the order of `carriers`."""
-    return _first_of_each(connection, carriers, sa.true(), [sa.case((_OPEN, 0), else_=1), *_NEWEST_FIRST])
+    return _first_of_each(connection, carriers, sa.true())
 
 
 def read_last_completed(connection: sa.Connection, carriers: Sequence[str]) -> list[Session]:
     """Return each carrier's last completed session, in the order of `carriers`; those without one are left out."""
     completed = sync_sessions.c.state == State.COMPLETED.value
-    return _first_of_each(connection, carriers, completed, _NEWEST_FIRST)
+    return _first_of_each(connection, carriers, completed)
 
 
-#: Sessions of one carrier, the newest first.
-_NEWEST_FIRST = (sync_sessions.c.started_at.desc(), sync_sessions.c.session_id.desc())
+#: Sessions of one carrier, the newest first. Never by their times: a clock that was wrong for a night would decide.
+_NEWEST_FIRST = (sync_sessions.c.session_number.desc(),)
 
 
 def _first_of_each(
-    connection: sa.Connection,
-    carriers: Sequence[str],
-    condition: sa.ColumnElement[bool],
-    order: Sequence[sa.ColumnElement[Any]],
+    connection: sa.Connection, carriers: Sequence[str], condition: sa.ColumnElement[bool]
 ) -> list[Session]:
-    place = sa.func.row_number().over(partition_by=sync_sessions.c.carrier, order_by=order).label("place")
+    place = sa.func.row_number().over(partition_by=sync_sessions.c.carrier, order_by=_NEWEST_FIRST).label("place")
     placed = sa.select(sync_sessions.c.session_id, place).where(sync_sessions.c.carrier.in_(carriers), condition)
     chosen = placed.subquery()
     first = sa.select(chosen.c.session_id).where(chosen.c.place == 1)
@@ -187,10 +184,19 @@ def _sims_seen_last_time(connection: sa.Connection, carrier: str) -> int | None:
         sa.select(session_internals.c.sims_seen)
         .join(sync_sessions, sync_sessions.c.session_id == session_internals.c.session_id)
         .where(sync_sessions.c.carrier == carrier, sync_sessions.c.state == State.COMPLETED.value)
-        .order_by(sync_sessions.c.finished_at.desc())
+        .order_by(*_NEWEST_FIRST)
         .limit(1)
     )
     return connection.execute(query).scalar_one_or_none()
+
+
+def next_session_number(connection: sa.Connection, carrier: str) -> int:
+    """Return the number of the carrier's next session.
+
+    Two that are opened at the same moment get the same one, and the database refuses the second.
+    """
+    newest = sa.select(sa.func.max(sync_sessions.c.session_number)).where(sync_sessions.c.carrier == carrier)
+    return (connection.execute(newest).scalar_one() or 0) + 1
 
 
 def new_session_id(carrier: str, now: datetime, chance: str) -> str:

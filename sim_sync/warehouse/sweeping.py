@@ -38,7 +38,7 @@ def walk_facts(connection: sa.Connection, record: SessionRecord, config_hash: st
         return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
 
     # SIMs that this walk added are not "known" yet: the guard compares with what was there before.
-    known_before = sa.and_(there, _sims.first_seen_at < session.started_at)
+    known_before = sa.and_(there, _sims.first_session_number < session.session_number)
     query = sa.select(
         count(seen),
         count(known_before),

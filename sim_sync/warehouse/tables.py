@@ -85,6 +85,7 @@ carrier_sims = sa.Table(
     _text("last_seen_session", nullable=False),
     _time("absent_since"),
     _time("vanished_at"),
+    _count("first_session_number"),
     # Not the carrier first: PostgreSQL would take it for the SIMs of a page while it has no statistics of a new table.
     sa.Index("ix_carrier_sims_iccid_carrier", "iccid", "carrier"),
     # Every walk writes every row once: with room beside it, PostgreSQL need not touch the indexes.
@@ -134,7 +135,8 @@ sync_sessions = sa.Table(
     _text("config_hash", nullable=False),
     _text("sweep_state", nullable=False),
     _text("sweep_reason"),
-    sa.Index("ix_sync_sessions_carrier_started_at", "carrier", "started_at"),
+    _count("session_number"),
+    sa.Index("uq_sync_sessions_carrier_session_number", "carrier", "session_number", unique=True),
 )
 #: At most one session per carrier is open: the database itself refuses a second one.
 sa.Index(

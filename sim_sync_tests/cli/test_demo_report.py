@@ -22,6 +22,7 @@ SENSOR = "resume_interrupted_syncs"
 def a_session(**fields: Any) -> Session:
     plain: dict[str, Any] = {
         "session_id": "s-1",
+        "session_number": 1,
         "carrier": "simulated-eu",
         "state": State.COMPLETED,
         "cursor": None,

@@ -11,6 +11,7 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 def a_session(state: State, sweep_state: SweepState = SweepState.PENDING) -> Session:
     return Session(
         session_id="s-1",
+        session_number=1,
         carrier="acme",
         state=state,
         cursor=None,

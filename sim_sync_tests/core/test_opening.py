@@ -29,6 +29,7 @@ def a_session(state: State, **fields: Any) -> Session:
     """Return run-1's session, an hour old; one that runs has a live lease."""
     plain: dict[str, Any] = {
         "session_id": "acme-1",
+        "session_number": 1,
         "carrier": "acme",
         "cursor": {"page": 7},
         "fence": 3,

@@ -28,6 +28,7 @@ def a_session(state: State, **fields: Any) -> Session:
     """Return run-1's session, updated a minute ago; one that runs has a live lease."""
     plain: dict[str, Any] = {
         "session_id": "acme-1",
+        "session_number": 1,
         "carrier": "acme",
         "cursor": {"page": 7},
         "fence": 3,

@@ -48,6 +48,7 @@ def reachable(state: State) -> set[State]:
 def a_session(state: State = State.RUNNING, cursor: dict[str, int] | None = None) -> Session:
     return Session(
         session_id="acme-1",
+        session_number=1,
         carrier="acme",
         state=state,
         cursor=cursor,

@@ -52,7 +52,7 @@ class SessionHistory(RuleBasedStateMachine):
     @initialize(expects=_TOTALS, lease_seconds=_LEASES)
     def a_run_opens_it(self, expects: int | None, lease_seconds: float) -> None:
         request = _request("run-0", lease_seconds)
-        self.record = session_events.opened(request, "acme-1", expects, self.now)
+        self.record = session_events.opened(request, "acme-1", 1, expects, self.now)
         self.model.happens("opening", self.now, cursor=FIRST_CURSOR, expects=expects, **_facts(request))
 
     @rule(seconds=_SECONDS)

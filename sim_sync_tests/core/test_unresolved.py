@@ -22,6 +22,7 @@ HOUR = timedelta(hours=1)
 def a_session(state: State = State.COMPLETED, **fields: object) -> Session:
     values: dict[str, object] = {
         "session_id": "acme-1",
+        "session_number": 1,
         "carrier": CARRIER,
         "state": state,
         "cursor": None,

@@ -7,6 +7,7 @@ from sim_sync_tests.fakes.clock import START
 
 WALKING = Session(
     session_id="acme-1",
+    session_number=1,
     carrier="acme",
     state=State.RUNNING,
     cursor={"page": 3},

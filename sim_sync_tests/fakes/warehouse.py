@@ -87,7 +87,8 @@ class InMemoryWarehouse:
         expected = (done[-1].internals.sims_seen if done else None) or self.sims_on_our_list.get(carrier) or None
         session_id = f"{carrier}-{now:%Y%m%dT%H%M%S}-{len(tables.records):04d}"
         tables.use_cursor(session_id, request.first_cursor)
-        return tables.put(session_events.opened(request, session_id, expected, now))
+        number = len(tables.records_of(carrier)) + 1
+        return tables.put(session_events.opened(request, session_id, number, expected, now))
 
     # --- steps -------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ class SimRow:
     first_seen_at: datetime
     last_changed_at: datetime
     last_seen_session: str
+    first_session_number: int
     absent_since: datetime | None = None
     vanished_at: datetime | None = None
 
@@ -92,8 +93,10 @@ class Tables:
         stored = {sim_id: self.sims[key] for sim_id, key in keys.items() if key in self.sims}
         diff = diff_page(page.sims, {key: KnownSim(row.sim, row.last_changed_at) for key, row in stored.items()}, now)
         for sim, last_changed_at in diff.upserts:
-            first_seen_at = stored[sim.sim_id].first_seen_at if sim.sim_id in stored else now
-            row = SimRow(sim, first_seen_at, last_changed_at, session.session_id)
+            first_seen_at, number = now, session.session_number
+            if sim.sim_id in stored:
+                first_seen_at, number = stored[sim.sim_id].first_seen_at, stored[sim.sim_id].first_session_number
+            row = SimRow(sim, first_seen_at, last_changed_at, session.session_id, number)
             self.sims[session.carrier, sim.sim_id] = row
         for sim_id in diff.unchanged:
             row = replace(stored[sim_id], last_seen_session=session.session_id, absent_since=None, vanished_at=None)
@@ -126,7 +129,7 @@ class Tables:
         facts = WalkFacts(
             sims_seen=len(there) - len(unseen),
             # SIMs that this walk added are not "known" yet: the guard compares with what was there before.
-            sims_known=sum(row.first_seen_at < session.started_at for row in there.values()),
+            sims_known=sum(row.first_session_number < session.session_number for row in there.values()),
             newly_missing=sum(row.absent_since is None for row in unseen.values()),
             records_quarantined=session.records_quarantined,
             carrier_total=record.internals.carrier_total,
@@ -172,6 +175,7 @@ def _sim_columns(carrier: str, row: SimRow) -> dict[str, Any]:
         "first_seen_at": row.first_seen_at,
         "last_changed_at": row.last_changed_at,
         "last_seen_session": row.last_seen_session,
+        "first_session_number": row.first_session_number,
         "absent_since": row.absent_since,
         "vanished_at": row.vanished_at,
     }

@@ -42,6 +42,30 @@ class EndRules:
         )
         assert under_test.rows("sync_sessions") == [asdict(completed)]
 
+    @pytest.mark.parametrize("days_off", [3, -3])
+    def test_a_clock_that_was_wrong_on_the_first_night_does_not_disarm_the_guard(
+        self, under_test: StoreUnderTest, days_off: int
+    ) -> None:
+        under_test.clock.advance(days_off * 86400)
+        first = night(under_test, a_fleet(300))
+        under_test.clock.advance(-days_off * 86400)
+        for _ in range(3):
+            held = night(under_test, a_fleet(10))
+            assert (held.sweep_state, held.session_number > first.session_number) == (SweepState.HELD, True)
+            assert "290 of 300 known SIMs" in (held.sweep_reason or "")
+        assert set(table(under_test, "carrier_sims", "absent_since", "vanished_at")) == {(None, None)}
+
+    def test_a_clock_that_is_put_right_during_a_walk_changes_nothing_about_who_was_known(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        night(under_test, a_fleet(100))
+        under_test.clock.advance(3 * 86400)
+        session = committed(under_test, opened(under_test), a_page(a_fleet(40), {"page": 1}))
+        under_test.clock.advance(-3 * 86400)
+        session = committed(under_test, session, a_page([a_sim(1000 + number) for number in range(100)]))
+        closed = under_test.store.close_session(session.claim, STRICT, session.config_hash)
+        assert "60 of 100 known SIMs" in (closed.sweep_reason or "")
+
     def test_a_missing_sim_is_absent_first_and_vanished_after_a_second_walk(self, under_test: StoreUnderTest) -> None:
         night(under_test, [a_sim(1), a_sim(2)])
         first_miss = night(under_test, [a_sim(1)]).finished_at

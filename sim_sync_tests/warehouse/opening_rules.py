@@ -36,6 +36,7 @@ class OpeningRules:
         session = opened(under_test, "run-1")
         assert session == Session(
             session_id=session.session_id,
+            session_number=1,
             carrier=CARRIER,
             state=State.RUNNING,
             cursor=FIRST_CURSOR,
@@ -55,6 +56,24 @@ class OpeningRules:
             session_ids.append(opened(under_test, restart=True).session_id)
             under_test.clock.advance(1)
         assert session_ids == sorted(set(session_ids))
+
+    def test_the_sessions_of_a_carrier_are_numbered_in_the_order_of_their_opening(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        numbers = [night(under_test, [a_sim(1)]).session_number, night(under_test, [a_sim(1)]).session_number]
+        numbers += [opened(under_test).session_number, opened(under_test, restart=True).session_number]
+        assert numbers == [1, 2, 3, 4]
+        assert opened(under_test, carrier="other").session_number == 1
+
+    def test_the_newest_session_is_the_one_that_was_opened_last_whatever_the_clock_said(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        under_test.clock.advance(3 * 86400)
+        night(under_test, [a_sim(1)])
+        under_test.clock.advance(-3 * 86400)
+        newest = night(under_test, [a_sim(1), a_sim(2), a_sim(3)])
+        assert under_test.store.latest_sessions([CARRIER]) == [newest]
+        assert opened(under_test).records_expected == 3
 
     def test_a_walk_expects_as_many_sims_as_the_last_completed_one_saw(self, under_test: StoreUnderTest) -> None:
         night(under_test, [a_sim(1), a_sim(2)], [a_sim(2), a_sim(3)])
@@ -199,6 +218,7 @@ class OpeningRules:
         assert reason in (superseded.last_error or "")
         assert new == Session(
             session_id=new.session_id,
+            session_number=2,
             carrier=CARRIER,
             state=State.RUNNING,
             cursor=FIRST_CURSOR,

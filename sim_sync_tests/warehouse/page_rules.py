@@ -57,6 +57,7 @@ def sim_row(sim: Sim, session: Session, first_seen_at: datetime, **fields: Any) 
         "last_seen_session": session.session_id,
         "absent_since": None,
         "vanished_at": None,
+        "first_session_number": 1,
     } | fields
 
 

@@ -3,25 +3,29 @@
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from sim_sync.core.errors import ConfigError
 from sim_sync.warehouse.engine import open_engine, reading, transaction
-from sim_sync.warehouse.migrate import VERSION_TABLE, SchemaState, migrate, schema_state
-from sim_sync.warehouse.tables import metadata, sync_sessions
+from sim_sync.warehouse.migrate import VERSION_TABLE, SchemaState, alembic_config, migrate, schema_state
+from sim_sync.warehouse.sessions import read_last_completed, read_latest_sessions
+from sim_sync.warehouse.tables import carrier_sims, metadata, sync_sessions
 from sim_sync.warehouse.warehouse import open_warehouse
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.crash_points import SimulatedCrash
 from sim_sync_tests.fakes.databases import fresh_postgres_database
 from sim_sync_tests.warehouse.databases import disposed
 
-NEWEST = "0002"
+NEWEST = "0003"
 VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
 
 
@@ -74,8 +78,11 @@ def _plain(index: Any) -> dict[str, Any]:
 
 
 def test_a_second_open_session_is_refused_by_the_database_itself(engine: sa.Engine) -> None:
+    numbers = count(1)
+
     def insert(session_id: str, state: str) -> None:
         given = {"session_id": session_id, "carrier": "acme", "state": state, "fence": 1, "config_hash": "c"}
+        given |= {"session_number": next(numbers)}
         times = {"started_at": START, "updated_at": START}
         with engine.begin() as connection:
             connection.execute(sync_sessions.insert().values(**given, **times, sweep_state="pending"))
@@ -87,8 +94,8 @@ def test_a_second_open_session_is_refused_by_the_database_itself(engine: sa.Engi
         insert("second", "running")
 
 
-#: What a migration of an empty database creates: tables with their version's, and indexes.
-CREATED = len(metadata.tables) + 1 + sum(len(table.indexes) for table in metadata.tables.values())
+#: What a migration of an empty database creates: tables with their version's, and indexes, one of them only for a time.
+CREATED = len(metadata.tables) + 1 + sum(len(table.indexes) for table in metadata.tables.values()) + 1
 
 
 @pytest.mark.parametrize("cut_at", range(1, CREATED + 1))
@@ -129,6 +136,55 @@ def test_a_migration_whose_record_fails_leaves_nothing(bare_engine: sa.Engine) -
     with pytest.raises(SimulatedCrash):
         migrate(bare_engine)
     assert sa.inspect(bare_engine).get_table_names() == []
+
+
+def _at_version(engine: sa.Engine, revision: str) -> None:
+    """Bring an empty database to the schema of an earlier version."""
+    with transaction(engine, "an earlier version") as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def test_sessions_from_before_they_had_numbers_are_numbered_by_their_times_and_the_open_one_is_the_newest(
+    bare_engine: sa.Engine,
+) -> None:
+    _at_version(bare_engine, "0002")
+    days = {"first": -3, "second": -2, "open": -5, "last": -1}
+    common = {"fence": 1, "config_hash": "c", "sweep_state": "pending", "updated_at": START}
+    rows = [
+        {"session_id": name, "carrier": "acme", "state": "running" if name == "open" else "completed"}
+        | {"started_at": START + timedelta(days=ago)}
+        for name, ago in days.items()
+    ]
+    rows.append({"session_id": "other", "carrier": "other", "state": "superseded", "started_at": START})
+    sims = [
+        {"sim_id": "old", "last_seen_session": "last", "first_seen_at": START},
+        {"sim_id": "old, seen again", "last_seen_session": "open", "first_seen_at": START - timedelta(days=9)},
+        {"sim_id": "new", "last_seen_session": "open", "first_seen_at": START - timedelta(days=4)},
+    ]
+    plain = {"carrier": "acme", "status": "active", "attributes": {}, "quality_flags": [], "last_changed_at": START}
+    without = {"session_number", "first_session_number"}
+    with bare_engine.begin() as connection:
+        for table, values in (
+            (sync_sessions, [row | common for row in rows]),
+            (carrier_sims, [s | plain for s in sims]),
+        ):
+            columns = [sa.column(column.name, column.type) for column in table.columns if column.name not in without]
+            connection.execute(sa.table(table.name, *columns).insert(), values)
+
+    migrate(bare_engine)
+
+    with bare_engine.connect() as connection:
+        numbers = {row.session_id: row.session_number for row in connection.execute(sa.select(sync_sessions))}
+        seen = {row.sim_id: row.first_session_number for row in connection.execute(sa.select(carrier_sims))}
+        assert [session.session_id for session in read_latest_sessions(connection, ["acme", "other"])] == [
+            "open",
+            "other",
+        ]
+        assert [session.session_id for session in read_last_completed(connection, ["acme", "other"])] == ["last"]
+    assert numbers == {"first": 1, "second": 2, "last": 3, "open": 4, "other": 1}
+    assert seen == {"old": 0, "old, seen again": 0, "new": 4}
 
 
 def test_a_newer_schema_is_refused_and_left_alone(bare_engine: sa.Engine) -> None:

@@ -90,16 +90,28 @@ def test_the_same_form_goes_before_the_other_one(engine: sa.Engine) -> None:
     assert list(found) == [("missing_at_carrier", "", STEM)]
 
 
-def test_two_sims_of_the_carrier_with_one_iccid_are_compared_once_by_the_one_that_changed_last(
-    engine: sa.Engine,
+@pytest.mark.parametrize("days_ahead", [0, 3])
+def test_two_sims_of_the_carrier_with_one_iccid_are_compared_once_by_the_one_that_came_last(
+    engine: sa.Engine, days_ahead: int
 ) -> None:
     under_test = SqlUnderTest(engine)
-    night(under_test, [theirs(sim_id="a", label="old")])
-    night(under_test, [theirs(sim_id="a", label="old"), theirs(sim_id="b", label="new")])
+    under_test.clock.advance(days_ahead * 86400)
+    night(under_test, [theirs(sim_id="b", label="old")])
+    under_test.clock.advance(-days_ahead * 86400)
+    night(under_test, [theirs(sim_id="b", label="old, and changed since"), theirs(sim_id="a", label="new")])
     load_inventory(engine, CARRIER, [ours(label="ours")], now=under_test.clock.now())
     reconcile(engine, CARRIER, ["label"])
-    (row,) = rows_of(engine, "sim_discrepancies")
-    assert (row["kind"], row["theirs"]) == ("mismatch", "new")
+    assert [(row["kind"], row["theirs"]) for row in rows_of(engine, "sim_discrepancies")] == [("mismatch", "new")]
+
+
+def test_of_two_sims_with_one_iccid_the_one_that_the_last_walk_missed_is_not_compared(engine: sa.Engine) -> None:
+    under_test = SqlUnderTest(engine)
+    night(under_test, [theirs(sim_id="old", label="old")])
+    night(under_test, [theirs(sim_id="old", label="old"), theirs(sim_id="new", label="new")])
+    night(under_test, [theirs(sim_id="old", label="old")])
+    load_inventory(engine, CARRIER, [ours(label="ours")], now=under_test.clock.now())
+    reconcile(engine, CARRIER, ["label"])
+    assert [row["theirs"] for row in rows_of(engine, "sim_discrepancies")] == ["old"]
 
 
 def test_a_sim_of_the_carrier_without_an_iccid_is_unknown_by_its_id(engine: sa.Engine) -> None:
