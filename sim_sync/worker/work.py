@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sim_sync.core.backoff import decide_parking
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import (
     CarrierError,
@@ -17,7 +18,6 @@ from sim_sync.core.errors import (
     TransientError,
 )
 from sim_sync.core.pages import Effort
-from sim_sync.core.parking import decide_parking
 from sim_sync.core.ports import CarrierSource, LeaseStore, PageStore, Waiter, WorkStore
 from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sync import QuarantineLimit, StepRules, StopReason, walk

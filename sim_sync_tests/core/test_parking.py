@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim_sync.core.backoff import LONGEST_OUTAGE_WAIT_SECONDS, decide_parking
 from sim_sync.core.errors import ParkRequired
-from sim_sync.core.parking import LONGEST_OUTAGE_WAIT_SECONDS, decide_parking
 
 DOWN = ParkRequired("HTTP 503; gave up after 8 attempts", wait_seconds=60, is_outage=True)
 
