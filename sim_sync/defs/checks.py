@@ -19,7 +19,7 @@ from sim_sync.core.unresolved import (
 from sim_sync.defs.markdown import code_span
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.overviews import carrier_overviews
-from sim_sync.warehouse.quality import count_high_discrepancies, count_unknown_status_words
+from sim_sync.warehouse.queries import count_high_discrepancies, count_unknown_status_words
 
 
 @dg.asset_check(asset="carrier_sims")
