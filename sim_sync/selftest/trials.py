@@ -14,13 +14,13 @@ from tempfile import TemporaryDirectory
 
 from sim_sync.core.crash_points import CRASH_POINTS
 from sim_sync.core.session import State
-from sim_sync.selftest.scratch import scratch_warehouse
 from sim_sync.selftest.victims import CARRIER, LEASE_SECONDS, Scene, TrialFailed, Victim, write_scene
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.options import MountOptions
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.content import exact_digests, outcome_digests
+from sim_sync.warehouse.scratch import scratch_warehouse
 
 _VENDOR = "twilio_super_sim"
 _KILLED = -9

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from sim_sync.selftest.ending import ended_like_ctrl_c
-from sim_sync_tests.selftest.test_scratch import schemas
+from sim_sync_tests.warehouse.test_scratch import schemas
 
 PATIENCE_SECONDS = 60.0
 

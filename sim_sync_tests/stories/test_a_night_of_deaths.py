@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from sim_sync.core.session import Session, State
-from sim_sync.selftest.scratch import scratch_warehouse
 from sim_sync.simulator.control import running_simulator
 from sim_sync.simulator.options import MountOptions
 from sim_sync.warehouse.content import outcome_digests
+from sim_sync.warehouse.scratch import scratch_warehouse
 from sim_sync_tests.stories.place import Place
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

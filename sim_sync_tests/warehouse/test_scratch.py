@@ -4,9 +4,9 @@ import pytest
 import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError
-from sim_sync.selftest.scratch import scratch_warehouse
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.queries import present_sims
+from sim_sync.warehouse.scratch import scratch_warehouse
 
 
 def schemas(url: str) -> set[str]:
