@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.cli.output import say, show_progress
 from sim_sync.cli.tables import narrow_table, print_table
-from sim_sync.selftest.ending import ended_like_ctrl_c
 from sim_sync.selftest.trials import (
     Tally,
     Theatre,
@@ -14,6 +13,7 @@ from sim_sync.selftest.trials import (
     kill_at_every_commit_point,
     kill_at_random_times,
 )
+from sim_sync.selftest.victims import ended_like_ctrl_c
 
 
 def run_selftest(*, url: str | None, kills: int, freezes: int) -> ExitCode:

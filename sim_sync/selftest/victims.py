@@ -1,25 +1,36 @@
 """Real sync processes: started with or without an armed crash point, killed, frozen, woken, and waited for.
 
 Each victim is an operating-system process of its own. It is forked from one that has imported everything already:
-starting an interpreter anew would take longer than most trials do.
+starting an interpreter for each would take longer than most trials do.
+
+`python -m sim_sync.selftest.victims CARRIER` does a victim's work: it syncs one carrier in this process, without
+Dagster, and prints one JSON line about the session it leaves. Exit code 0: completed by this process; 3: not; 1: an
+error.
 """
 
 import json
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import yaml
 
+from sim_sync.config import load_config
 from sim_sync.core.errors import SimSyncError
-from sim_sync.selftest.process import be_victim
+from sim_sync.core.session import State
+from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.worker.carrier_work import sync_once
 from sim_sync.worker.crash import VARIABLE as CRASH_VARIABLE
+from sim_sync.worker.crash import armed_crash_point
+from sim_sync.worker.processes import is_known_dead
 
 #: The carrier's name in the config of a trial.
 CARRIER = "selftest"
@@ -28,7 +39,7 @@ LEASE_SECONDS = 1
 _PATIENCE_SECONDS = 120
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["__main__", "sim_sync.selftest.process"])
+_processes.set_forkserver_preload(["__main__", "sim_sync.selftest.victims"])
 
 
 class TrialFailed(SimSyncError):
@@ -125,3 +136,60 @@ def write_scene(
     }
     path.write_text(yaml.safe_dump({"carriers": {CARRIER: carrier}}), encoding="utf-8")
     return Scene(folder, {**os.environ, "SIM_SYNC_CONFIG": str(path), "SIM_SYNC_WAREHOUSE_URL": warehouse_url})
+
+
+@contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that everything in it cleans up after itself."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# --- a victim's work ------------------------------------------------------------------------------------------------
+
+
+def main(carrier_name: str) -> int:
+    """Sync the carrier, and return the exit code."""
+    config = load_config()
+    warehouse = open_warehouse(config.warehouse_url, at=armed_crash_point())
+    owner = f"selftest-{os.getpid()}"
+    session = sync_once(
+        config.carrier(carrier_name),
+        warehouse.sessions,
+        owner=owner,
+        gone_owners=dead_owners(warehouse, carrier_name),
+    )
+    told = {"state": session.state.value, "fence": session.fence, "pages_done": session.pages_done}
+    print(json.dumps(told), flush=True)
+    return 0 if session.state is State.COMPLETED and session.owner == owner else 3
+
+
+def be_victim(environment: Mapping[str, str], carrier_name: str, folder: Path) -> None:
+    """Do the same in a process that was forked for it: with an environment and with output files of its own."""
+    os.environ.clear()
+    os.environ.update(environment)
+    for descriptor, name in ((1, "told"), (2, "complaints")):
+        file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(file, descriptor)
+        os.close(file)
+    sys.exit(main(carrier_name))
+
+
+def dead_owners(warehouse: Warehouse, carrier: str) -> frozenset[str]:
+    """Return the owner of the carrier's open session if its process on this host is certainly dead."""
+    session = warehouse.sessions.open_session_of(carrier)
+    if session is None or session.owner is None:
+        return frozenset()
+    is_dead = is_known_dead(warehouse.sessions.internals(session.session_id).process)
+    return frozenset({session.owner}) if is_dead else frozenset()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

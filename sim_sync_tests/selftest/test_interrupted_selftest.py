@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sim_sync.selftest.ending import ended_like_ctrl_c
+from sim_sync.selftest.victims import ended_like_ctrl_c
 from sim_sync_tests.warehouse.test_scratch import schemas
 
 PATIENCE_SECONDS = 60.0

@@ -41,7 +41,7 @@ class Stage:
     def sync(self, crash_at: str = "") -> int:
         """Sync in a process of its own, and return its exit code."""
         ended = subprocess.run(
-            [sys.executable, "-m", "sim_sync.selftest.process", self.case.type],
+            [sys.executable, "-m", "sim_sync.selftest.victims", self.case.type],
             env={**os.environ, **self.environment, "SIM_SYNC_CRASH_AT": crash_at},
             capture_output=True,
             text=True,
