@@ -17,12 +17,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml constraints.txt sim_sync/cli/dagster_command.py
+$(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sim_sync needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@# The same `dagster`, and `dagster job execute` takes a workspace file as all its other commands do.
-	@printf '#!/bin/sh\nexec "$${0%%/*}/python" -m sim_sync.cli.dagster_command "$$@"\n' > $(BIN)/dagster
 	@touch $@
 
 run: $(STAMP) ## the main job end to end, on simulated carriers: crash, resume, reconcile, report

@@ -1,40 +1,30 @@
-"""Everything Dagster sees, listed by name, with its resources. `workspace.yaml` points here."""
+"""Everything Dagster sees of this project as its own code location; `workspace.yaml` and `[tool.dg]` point here.
+
+What is in it, and how to have it beside other code, is `sim_sync.dagster`.
+"""
 
 import dagster as dg
 
 from sim_sync.config import load_config
-from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
-from sim_sync.defs.checks import CHECKS
-from sim_sync.defs.jobs import JOB_NAME, build_reconcile_carrier
-from sim_sync.defs.partitions import carrier_partitions
-from sim_sync.defs.resources import (
-    KeptRunResource,
-    SyncConfigResource,
-    WarehouseResource,
-    config_and_warehouse,
-)
-from sim_sync.defs.schedules import build_nightly_reconciliation
-from sim_sync.defs.sensors import build_resume_interrupted_syncs
+from sim_sync.dagster import build_defs
+from sim_sync.defs.jobs import JOB_NAME
 
-_config = load_config()
-_partitions = carrier_partitions(_config.carrier_names)
-_job = build_reconcile_carrier(_partitions)
 
-defs = dg.Definitions(
-    assets=[
-        build_sim_inventory(_partitions),
-        build_carrier_sims(_partitions),
-        build_sim_discrepancies(_partitions),
-    ],
-    asset_checks=list(CHECKS),
-    jobs=[_job],
-    schedules=[build_nightly_reconciliation(_job, _config.carrier_names, _config.schedule)],
-    sensors=[build_resume_interrupted_syncs(_job, _config.carrier_names, config_and_warehouse)],
-    resources={"sync_config": SyncConfigResource(), "warehouse": WarehouseResource(), "kept_run": KeptRunResource()},
-    executor=dg.in_process_executor,
-)
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the definitions of the configured carriers, read when Dagster loads the code location.
+
+    Raises:
+        ConfigError: with every problem of the configuration; Dagster shows it on its page.
+    """
+    return _definitions()
 
 
 def reconcile_carrier() -> dg.JobDefinition:
     """Return the job, for those who run it in their own process."""
-    return defs.resolve_job_def(JOB_NAME)
+    return _definitions().resolve_job_def(JOB_NAME)
+
+
+def _definitions() -> dg.Definitions:
+    # The executor is that of the location: an asset that is materialized by itself has no job of ours to say it.
+    return dg.Definitions.merge(build_defs(load_config()), dg.Definitions(executor=dg.in_process_executor))

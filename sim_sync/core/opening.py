@@ -30,7 +30,7 @@ class OpenRequest:
 
     carrier: str
     owner: str
-    process: Process
+    process: Process | None
     trigger: Trigger
     first_cursor: Cursor
     config_hash: str

@@ -234,9 +234,9 @@ def _owned(internals: SessionInternals, request: OpenRequest) -> SessionInternal
     return replace(
         internals,
         lease_seconds=request.lease_seconds,
-        owner_host=process.host,
-        owner_pid=process.pid,
-        owner_started=process.started,
+        owner_host=process.host if process else None,
+        owner_pid=process.pid if process else None,
+        owner_started=process.started if process else None,
     )
 
 

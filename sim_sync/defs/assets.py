@@ -6,7 +6,8 @@ import dagster as dg
 
 from sim_sync.config import Config
 from sim_sync.core.printable import printable
-from sim_sync.defs.ops import RETRIES, close_session, open_session, sync_pages
+from sim_sync.defs.names import Names
+from sim_sync.defs.ops import RETRIES, build_ops
 from sim_sync.defs.runs import introduce_run
 from sim_sync.defs.telling import told_to_dagster
 from sim_sync.inventory import Inventory
@@ -14,21 +15,25 @@ from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.reconcile import reconcile
 
-GROUP = "sim_sync"
+_RESOURCES = ("sync_config", "warehouse")
 #: How many rows that could not be used are named in the metadata; all of them are counted.
 _FINDINGS_SHOWN = 20
 
 
-def build_sim_inventory(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def build_sim_inventory(partitions: dg.PartitionsDefinition[str], names: Names) -> dg.AssetsDefinition:
     """Build the asset of our own list."""
 
-    @dg.asset(partitions_def=partitions, group_name=GROUP, retry_policy=RETRIES, kinds={"csv", "sql"})
-    def sim_inventory(
-        context: dg.AssetExecutionContext,
-        sync_config: dg.ResourceParam[Config],
-        warehouse: dg.ResourceParam[Warehouse],
-    ) -> dg.MaterializeResult[None]:
+    @dg.asset(
+        key=names.asset("sim_inventory"),
+        partitions_def=partitions,
+        group_name=names.group,
+        retry_policy=RETRIES,
+        kinds={"csv", "sql"},
+        required_resource_keys=names.keys(*_RESOURCES),
+    )
+    def sim_inventory(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         """What the company thinks it owns: its own list of SIMs, read as text, loaded into `inventory_sims`."""
+        sync_config, warehouse = _config_and_warehouse(context, names)
         with told_to_dagster():
             introduce_run(context)
             carrier = context.partition_key
@@ -51,33 +56,38 @@ def build_sim_inventory(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDe
     return sim_inventory
 
 
-def build_carrier_sims(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def build_carrier_sims(partitions: dg.PartitionsDefinition[str], names: Names) -> dg.AssetsDefinition:
     """Build the asset of what the carrier says."""
+    ops = build_ops(names)
 
-    @dg.graph_asset(partitions_def=partitions, group_name=GROUP, kinds={"rest", "sql"})
+    @dg.graph_asset(
+        key=names.asset("carrier_sims"), partitions_def=partitions, group_name=names.group, kinds={"rest", "sql"}
+    )
     def carrier_sims() -> None:
         """What the carrier says: its whole SIM list, walked page by page into `carrier_sims`, surviving any crash."""
-        return close_session(sync_pages(open_session()))  # type: ignore[no-any-return]  # a graph is composed, not run
+        # In the graph they have their own names in each deployment: run config says `open_session` everywhere.
+        opened = ops.open_session.alias("open_session")()
+        walked = ops.sync_pages.alias("sync_pages")(opened)
+        return ops.close_session.alias("close_session")(walked)  # type: ignore[no-any-return]  # composed, not run
 
     return carrier_sims
 
 
-def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Names) -> dg.AssetsDefinition:
     """Build the asset of what differs."""
 
     @dg.asset(
+        key=names.asset("sim_discrepancies"),
         partitions_def=partitions,
-        group_name=GROUP,
+        group_name=names.group,
         retry_policy=RETRIES,
         kinds={"sql"},
-        deps=["sim_inventory", "carrier_sims"],
+        deps=[names.asset("sim_inventory"), names.asset("carrier_sims")],
+        required_resource_keys=names.keys(*_RESOURCES),
     )
-    def sim_discrepancies(
-        context: dg.AssetExecutionContext,
-        sync_config: dg.ResourceParam[Config],
-        warehouse: dg.ResourceParam[Warehouse],
-    ) -> dg.MaterializeResult[None]:
+    def sim_discrepancies(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         """What differs between the two, with a history: since when, how often seen, resolved when."""
+        sync_config, warehouse = _config_and_warehouse(context, names)
         with told_to_dagster():
             introduce_run(context)
             if sync_config.inventory is None:
@@ -86,6 +96,11 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str]) -> dg.Asse
         return dg.MaterializeResult(metadata=_flat(counts.by_kind()))
 
     return sim_discrepancies
+
+
+def _config_and_warehouse(context: dg.AssetExecutionContext, names: Names) -> tuple[Config, Warehouse]:
+    found = names.resources(context, *_RESOURCES)
+    return found["sync_config"], found["warehouse"]
 
 
 def _flat(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:

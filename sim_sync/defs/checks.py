@@ -4,7 +4,8 @@ A check speaks of all carriers at once: Dagster shows one latest answer for an a
 not hide another one that is not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import dagster as dg
 
@@ -17,24 +18,19 @@ from sim_sync.core.unresolved import (
     sweep_concern,
 )
 from sim_sync.defs.markdown import code_span
+from sim_sync.defs.names import Names
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.overviews import carrier_overviews
 from sim_sync.warehouse.queries import count_high_discrepancies, count_unknown_status_words
 
 
-@dg.asset_check(asset="carrier_sims")
-def walks_are_certified(
-    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
-) -> dg.AssetCheckResult:
+def walks_are_certified(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """The last completed walk of every carrier saw its whole list, and what it did not see was marked."""
     found = _concerns(sync_config, warehouse, sweep_concern)
     return _result(found, "every walk is certified", "walks that marked nothing")
 
 
-@dg.asset_check(asset="carrier_sims")
-def carriers_are_fresh(
-    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
-) -> dg.AssetCheckResult:
+def carriers_are_fresh(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every carrier was walked to its end within its `max_age_hours`."""
     now = warehouse.sessions.now()
 
@@ -45,28 +41,19 @@ def carriers_are_fresh(
     return _result(found, "every carrier is fresh", "not complete for too long")
 
 
-@dg.asset_check(asset="carrier_sims")
-def no_session_has_failed(
-    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
-) -> dg.AssetCheckResult:
+def no_session_has_failed(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """No carrier's session is `failed`: waiting for a person, or for the next night to try again."""
     found = _concerns(sync_config, warehouse, failure_concern)
     return _result(found, "none has failed", "to be mended by a person", written=code_span)
 
 
-@dg.asset_check(asset="carrier_sims")
-def every_record_was_read(
-    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
-) -> dg.AssetCheckResult:
+def every_record_was_read(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """The last walks of every carrier could read all its records; what they could not is in quarantine."""
     found = _concerns(sync_config, warehouse, quarantine_concern)
     return _result(found, "every record was read", "in quarantined_records, each with its reason")
 
 
-@dg.asset_check(asset="carrier_sims")
-def status_words_are_known(
-    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
-) -> dg.AssetCheckResult:
+def status_words_are_known(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every status word of every carrier has a place in the lifecycle."""
     counts = count_unknown_status_words(warehouse.engine, sync_config.carrier_names)
     found = {
@@ -76,24 +63,46 @@ def status_words_are_known(
     return _result(found, "every status word is known", wrong, written=code_span)
 
 
-@dg.asset_check(asset="sim_discrepancies")
-def no_severe_discrepancy(
-    sync_config: dg.ResourceParam[Config], warehouse: dg.ResourceParam[Warehouse]
-) -> dg.AssetCheckResult:
+def no_severe_discrepancy(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """No carrier has an open discrepancy of high severity."""
     counts = count_high_discrepancies(warehouse.engine, sync_config.carrier_names)
     found = {carrier: str(count) for carrier, count in counts.items()}
     return _result(found, "none is open", "open ones, listed by `sim-sync discrepancies`")
 
 
-CHECKS = (
-    walks_are_certified,
-    carriers_are_fresh,
-    no_session_has_failed,
-    every_record_was_read,
-    status_words_are_known,
-    no_severe_discrepancy,
-)
+Check: TypeAlias = Callable[[Config, Warehouse], dg.AssetCheckResult]
+
+#: The checks of each asset.
+CHECKS: Mapping[str, Sequence[Check]] = {
+    "carrier_sims": (
+        walks_are_certified,
+        carriers_are_fresh,
+        no_session_has_failed,
+        every_record_was_read,
+        status_words_are_known,
+    ),
+    "sim_discrepancies": (no_severe_discrepancy,),
+}
+_RESOURCES = ("sync_config", "warehouse")
+
+
+def build_checks(names: Names) -> Sequence[dg.AssetChecksDefinition]:
+    """Build the checks of one deployment."""
+    return [_build(check, asset, names) for asset, checks in CHECKS.items() for check in checks]
+
+
+def _build(check: Check, asset: str, names: Names) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=names.asset(asset),
+        name=check.__name__,
+        description=check.__doc__,
+        required_resource_keys=names.keys(*_RESOURCES),
+    )
+    def ask(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        found = names.resources(context, *_RESOURCES)
+        return check(found["sync_config"], found["warehouse"])
+
+    return ask
 
 
 def _concerns(

@@ -12,7 +12,7 @@ from sim_sync.core.session import Session, State
 from sim_sync.defs.liveness import gone_owners
 from sim_sync.defs.partitions import SESSION_TAG
 from sim_sync.defs.progress import session_observation
-from sim_sync.defs.runs import is_automatic_retry, trigger_of
+from sim_sync.defs.runs import is_automatic_retry, process_of, trigger_of
 from sim_sync.defs.telling import failure
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.carrier_work import open_carrier
@@ -27,6 +27,7 @@ def open_for_run(
         carrier,
         warehouse.sessions,
         owner=context.run_id,
+        process=process_of(context),
         trigger=trigger_of(context),
         restart=restart and not _has_restarted(context, carrier, warehouse),
         gone_owners=gone_owners(context.instance, warehouse, carrier.name),
@@ -96,4 +97,4 @@ def _tell_refusal(context: dg.OpExecutionContext, opened: Opened) -> None:
     if opened.session.state is State.FAILED:
         raise failure(f"carrier {opened.session.carrier}: {opened.refusal}")
     context.log.warning(f"carrier {opened.session.carrier} is left alone: {opened.refusal}")
-    context.log_event(session_observation(opened.session))
+    context.log_event(session_observation(context, opened.session))

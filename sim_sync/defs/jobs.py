@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
+from sim_sync.defs.names import ASSETS, Names
 from sim_sync.defs.partitions import CARRIER_TAG
 
 if TYPE_CHECKING:  # what `define_asset_job` returns has no public name
@@ -14,11 +15,11 @@ AssetJob: TypeAlias = "UnresolvedAssetJobDefinition"
 JOB_NAME = "reconcile_carrier"
 
 
-def build_reconcile_carrier(partitions: dg.PartitionsDefinition[str]) -> AssetJob:
+def build_reconcile_carrier(partitions: dg.PartitionsDefinition[str], names: Names) -> AssetJob:
     """Build the job. Its steps share one process: a start-up of seconds instead of ten, and no orphaned step."""
     return dg.define_asset_job(
-        JOB_NAME,
-        selection=dg.AssetSelection.assets("sim_inventory", "carrier_sims", "sim_discrepancies"),
+        names.named(JOB_NAME),
+        selection=dg.AssetSelection.assets(*map(names.asset, ASSETS)),
         description="Reconciles one carrier: reads our list, walks the carrier's, and compares the two.",
         config=dg.PartitionedConfig(
             partitions_def=partitions,

@@ -5,7 +5,7 @@ nothing.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
@@ -15,6 +15,7 @@ from sim_sync.core.sync import StopReason
 from sim_sync.defs.claiming import claimed_session, is_over_already, open_for_run
 from sim_sync.defs.dry_run import walk_dry
 from sim_sync.defs.failed_opening import reason_kept_in_session
+from sim_sync.defs.names import Names
 from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata, session_observation
 from sim_sync.defs.runs import introduce_run, tag_session, was_terminated
 from sim_sync.defs.telling import RunInterrupted, failure, told_to_dagster
@@ -44,13 +45,12 @@ class OpenSessionConfig(dg.Config):
 _FIRST = {"dagster/priority": "1"}
 
 
-@dg.op(out=dg.Out(dg.Nothing, is_required=False), retry_policy=RETRIES, tags=_FIRST)
-def open_session(
+def _open_session(
     context: dg.OpExecutionContext,
     config: OpenSessionConfig,
-    sync_config: dg.ResourceParam[Config],
-    warehouse: dg.ResourceParam[Warehouse],
-    kept_run: dg.ResourceParam[KeptRun],
+    sync_config: Config,
+    warehouse: Warehouse,
+    kept_run: KeptRun,
 ) -> Iterator[dg.Output[None]]:
     """Open the carrier's session, or take over the one that is open. What must not be touched is left alone, green."""
     with told_to_dagster():
@@ -81,16 +81,8 @@ def _opening_line(session: Session) -> str:
     )
 
 
-@dg.op(
-    ins={"opened": dg.In(dg.Nothing)},
-    out=dg.Out(dg.Nothing, is_required=False),
-    retry_policy=RETRIES,
-)
-def sync_pages(
-    context: dg.OpExecutionContext,
-    sync_config: dg.ResourceParam[Config],
-    warehouse: dg.ResourceParam[Warehouse],
-    kept_run: dg.ResourceParam[KeptRun],
+def _sync_pages(
+    context: dg.OpExecutionContext, sync_config: Config, warehouse: Warehouse, kept_run: KeptRun
 ) -> Iterator[dg.Output[None]]:
     """Walk the session page by page; each page is one transaction with its rows, its history and its checkpoint."""
     with told_to_dagster():
@@ -128,7 +120,7 @@ def _wish(context: dg.OpExecutionContext) -> OpenSessionConfig:
 
 def _report(context: dg.OpExecutionContext, session: Session) -> None:
     context.log.info(progress_line(session))
-    context.log_event(session_observation(session))
+    context.log_event(session_observation(context, session))
 
 
 def _report_and_listen(context: dg.OpExecutionContext, session: Session, stop: Stop) -> None:
@@ -156,16 +148,8 @@ def _tell_outcome(context: dg.OpExecutionContext, outcome: Outcome, stop: Stop) 
         raise RunInterrupted(f"{session.carrier}: {session.state.value} after page {session.pages_done}")
 
 
-@dg.op(
-    ins={"walked": dg.In(dg.Nothing)},
-    out=dg.Out(dg.Nothing, is_required=False),
-    retry_policy=RETRIES,
-)
-def close_session(
-    context: dg.OpExecutionContext,
-    sync_config: dg.ResourceParam[Config],
-    warehouse: dg.ResourceParam[Warehouse],
-    kept_run: dg.ResourceParam[KeptRun],
+def _close_session(
+    context: dg.OpExecutionContext, sync_config: Config, warehouse: Warehouse, kept_run: KeptRun
 ) -> Iterator[dg.Output[None]]:
     """Certify the walk, sweep if it may, and complete the session."""
     with told_to_dagster():
@@ -186,3 +170,42 @@ def close_session(
         if session.sweep_state in {SweepState.HELD, SweepState.SKIPPED}:
             context.log.warning(f"{session.carrier}: the sweep is {session.sweep_state.value}: {session.sweep_reason}")
     yield dg.Output(None, metadata=session_metadata(session))
+
+
+_RESOURCES = ("sync_config", "warehouse", "kept_run")
+
+
+class CarrierSimsOps(NamedTuple):
+    """The ops of `carrier_sims`, in the order in which they run."""
+
+    open_session: dg.OpDefinition
+    sync_pages: dg.OpDefinition
+    close_session: dg.OpDefinition
+
+
+def build_ops(names: Names) -> CarrierSimsOps:
+    """Build the ops of one deployment; each takes the resources of that deployment alone."""
+    common: dict[str, Any] = {
+        "out": dg.Out(dg.Nothing, is_required=False),
+        "retry_policy": RETRIES,
+        "required_resource_keys": names.keys(*_RESOURCES),
+    }
+
+    @dg.op(name=names.named("open_session"), description=_open_session.__doc__, tags=_FIRST, **common)
+    def open_session(context: dg.OpExecutionContext, config: OpenSessionConfig) -> Iterator[dg.Output[None]]:
+        yield from _open_session(context, config, **names.resources(context, *_RESOURCES))
+
+    @dg.op(name=names.named("sync_pages"), description=_sync_pages.__doc__, ins={"opened": dg.In(dg.Nothing)}, **common)
+    def sync_pages(context: dg.OpExecutionContext) -> Iterator[dg.Output[None]]:
+        yield from _sync_pages(context, **names.resources(context, *_RESOURCES))
+
+    @dg.op(
+        name=names.named("close_session"),
+        description=_close_session.__doc__,
+        ins={"walked": dg.In(dg.Nothing)},
+        **common,
+    )
+    def close_session(context: dg.OpExecutionContext) -> Iterator[dg.Output[None]]:
+        yield from _close_session(context, **names.resources(context, *_RESOURCES))
+
+    return CarrierSimsOps(open_session, sync_pages, close_session)

@@ -14,8 +14,6 @@ from sim_sync.core.session import Session, State
 #: Seconds between two observations of one running walk.
 REPORT_EVERY_SECONDS = 15.0
 
-CARRIER_SIMS = dg.AssetKey("carrier_sims")
-
 
 def session_metadata(session: Session) -> dict[str, dg.MetadataValue]:
     """Return a session as metadata: plain numbers and texts, because those are seen at a glance."""
@@ -52,9 +50,9 @@ def session_metadata(session: Session) -> dict[str, dg.MetadataValue]:
     return metadata
 
 
-def session_observation(session: Session) -> dg.AssetObservation:
+def session_observation(context: dg.OpExecutionContext, session: Session) -> dg.AssetObservation:
     """Return what is to be seen of a session at its asset."""
-    return dg.AssetObservation(CARRIER_SIMS, partition=session.carrier, metadata=session_metadata(session))
+    return dg.AssetObservation(context.assets_def.key, partition=session.carrier, metadata=session_metadata(session))
 
 
 def _sweep_text(session: Session) -> str:

@@ -1,11 +1,12 @@
 """What the assets and ops get handed: the configuration and the warehouse, each as a plain object.
 
-The resources have no fields of their own: a warehouse URL with its password would be shown in the UI.
+Their only field is the path of the configuration: a warehouse URL with its password would be shown in the UI.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 import dagster as dg
 
@@ -16,19 +17,23 @@ from sim_sync.worker.kept_run import KeptRun
 
 
 class SyncConfigResource(dg.ConfigurableResource[Config]):
-    """The content of `carriers.yaml` (or of the file that `SIM_SYNC_CONFIG` names), read anew for every run."""
+    """The content of `carriers.yaml`, read again for every run: of `path`, or of where `SIM_SYNC_CONFIG` says."""
+
+    path: str | None = None
 
     def create_resource(self, context: dg.InitResourceContext) -> Config:
         """Read and return the configuration."""
-        return load_config()
+        return _load(self.path)
 
 
 class WarehouseResource(dg.ConfigurableResource[Warehouse]):
-    """The warehouse of `SIM_SYNC_WAREHOUSE_URL`, or the one that `carriers.yaml` names."""
+    """The warehouse of `SIM_SYNC_WAREHOUSE_URL`, or the one that the configuration names."""
+
+    path: str | None = None
 
     def create_resource(self, context: dg.InitResourceContext) -> Warehouse:
         """Return the opened warehouse of this process."""
-        return opened_warehouse(load_config().warehouse_url)
+        return opened_warehouse(_load(self.path).warehouse_url)
 
 
 class KeptRunResource(dg.ConfigurableResource[KeptRun]):
@@ -44,10 +49,14 @@ class KeptRunResource(dg.ConfigurableResource[KeptRun]):
             kept_run.let_go()
 
 
-def config_and_warehouse() -> tuple[Config, Warehouse]:
-    """Return both, the configuration read anew."""
-    config = load_config()
+def config_and_warehouse(path: str | None = None) -> tuple[Config, Warehouse]:
+    """Return both, the configuration read again."""
+    config = _load(path)
     return config, opened_warehouse(config.warehouse_url)
+
+
+def _load(path: str | None) -> Config:
+    return load_config(None if path is None else Path(path))
 
 
 @cache

@@ -1,7 +1,8 @@
 """What a run tells about itself: its trigger, its process, its tags; and whether a person ended it."""
 
 import json
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -13,6 +14,9 @@ from sim_sync.worker.processes import this_process
 _RETRY_NUMBER_TAG = "dagster/retry_number"
 #: What Dagster's run monitoring writes when it ends a run.
 _BY_RUN_MONITORING = "exceeding maximum runtime"
+
+#: Executors under which all steps of a run share its process.
+_ONE_PROCESS = {"in_process", "execute_in_process_executor"}
 
 Context: TypeAlias = dg.OpExecutionContext | dg.AssetExecutionContext
 
@@ -37,9 +41,27 @@ def is_automatic_retry(context: Context) -> bool:
     return context.run.parent_run_id is not None and _RETRY_NUMBER_TAG in context.run.tags
 
 
+def process_of(context: Context) -> Process | None:
+    """Return the process that a run lives and dies with; None where each of its steps has one of its own.
+
+    A step's process ends well before the run does: whoever took it for the run's would call a living run dead. Then the
+    lease alone decides.
+    """
+    return this_process() if _is_in_one_process(context) else None
+
+
+def _is_in_one_process(context: Context) -> bool:
+    executor = context.job_def.executor_def.name
+    run_config: Mapping[str, Any] = context.run.run_config
+    chosen = run_config.get("execution", {}).get("config") or {}
+    return executor in _ONE_PROCESS or (executor == "multi_or_in_process_executor" and "in_process" in chosen)
+
+
 def introduce_run(context: Context) -> None:
     """Tag the run with its carrier and its process, so that the sensor can tell when the process is gone."""
-    wanted = {CARRIER_TAG: context.partition_key, PROCESS_TAG: process_text(this_process())}
+    wanted = {CARRIER_TAG: context.partition_key}
+    if process := process_of(context):
+        wanted[PROCESS_TAG] = process_text(process)
     if any(context.run.tags.get(name) != value for name, value in wanted.items()):
         context.instance.add_run_tags(context.run.run_id, wanted)
 

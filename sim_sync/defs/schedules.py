@@ -6,11 +6,12 @@ import dagster as dg
 
 from sim_sync.config import Schedule
 from sim_sync.defs.jobs import AssetJob
+from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import CARRIER_TAG
 
 
 def build_nightly_reconciliation(
-    job: AssetJob, carrier_names: Sequence[str], schedule: Schedule
+    job: AssetJob, carrier_names: Sequence[str], schedule: Schedule, names: Names
 ) -> dg.ScheduleDefinition:
     """Build the schedule. A paused session is found by the run, which leaves it alone and says so."""
 
@@ -20,7 +21,7 @@ def build_nightly_reconciliation(
             yield dg.RunRequest(run_key=f"{carrier}:{night}", partition_key=carrier, tags={CARRIER_TAG: carrier})
 
     return dg.ScheduleDefinition(
-        name="nightly_reconciliation",
+        name=names.named("nightly_reconciliation"),
         job=job,
         cron_schedule=schedule.cron,
         execution_timezone=schedule.timezone,

@@ -29,6 +29,7 @@ from sim_sync.core.session import Event, Session, State
 from sim_sync.defs.deaths import death_of
 from sim_sync.defs.jobs import AssetJob
 from sim_sync.defs.liveness import UnfinishedRun, owner_is_gone, unfinished_runs
+from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG
 from sim_sync.defs.runs import was_terminated
 from sim_sync.warehouse import Warehouse
@@ -38,7 +39,7 @@ LOOK_EVERY_SECONDS = 10
 
 
 def build_resume_interrupted_syncs(
-    job: AssetJob, carrier_names: Sequence[str], open_eyes: Callable[[], tuple[Config, Warehouse]]
+    job: AssetJob, carrier_names: Sequence[str], open_eyes: Callable[[], tuple[Config, Warehouse]], names: Names
 ) -> dg.SensorDefinition:
     """Build the sensor, on by default: a fresh `dagster dev` resumes by itself.
 
@@ -46,11 +47,16 @@ def build_resume_interrupted_syncs(
     skip, and would be a failed tick.
     """
 
-    @dg.sensor(job=job, minimum_interval_seconds=LOOK_EVERY_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING)
+    @dg.sensor(
+        name=names.named("resume_interrupted_syncs"),
+        job=job,
+        minimum_interval_seconds=LOOK_EVERY_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
     def resume_interrupted_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         """Resumes every sync that died, was stopped by a deploy, ran out of its budget, or was parked and is due."""
         try:
-            return _look_and_act(context, carrier_names, *open_eyes())
+            return _look_and_act(context, names, carrier_names, *open_eyes())
         except SimSyncError as error:
             return dg.SkipReason(f"cannot look: {error}")
 
@@ -58,11 +64,15 @@ def build_resume_interrupted_syncs(
 
 
 def _look_and_act(
-    context: dg.SensorEvaluationContext, carrier_names: Sequence[str], sync_config: Config, warehouse: Warehouse
+    context: dg.SensorEvaluationContext,
+    names: Names,
+    carrier_names: Sequence[str],
+    sync_config: Config,
+    warehouse: Warehouse,
 ) -> dg.SensorResult:
     now = warehouse.sessions.now()
     sessions = [session for session in warehouse.sessions.latest_sessions(carrier_names) if session.is_open]
-    runs = unfinished_runs(context.instance, datetime.now(UTC))
+    runs = [found for found in unfinished_runs(context.instance, datetime.now(UTC)) if names.has(found.run)]
     memory = memory_from_cursor(context.cursor)
     sights = [_look(context.instance, warehouse, session, runs, memory) for session in sessions]
     verdicts = decide_resumes(sights, paces(sync_config), now, random.random())  # noqa: S311 - jitter, no secret

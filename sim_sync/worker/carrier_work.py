@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from sim_sync.config import CarrierConfig
 from sim_sync.core.opening import Opened, OpenRequest, Trigger
 from sim_sync.core.ports import SessionStore, WorkStore
-from sim_sync.core.session import Session, State
+from sim_sync.core.session import Process, Session, State
 from sim_sync.worker.crash import armed_crash_point
 from sim_sync.worker.processes import this_process
 from sim_sync.worker.retrying import WarehouseRetry
@@ -21,16 +21,20 @@ def open_carrier(
     store: SessionStore,
     *,
     owner: str,
+    process: Process | None,
     trigger: Trigger,
     restart: bool = False,
     gone_owners: Collection[str] = (),
 ) -> Opened:
-    """Open the carrier's session, or take over the one that is open, for the run `owner`."""
+    """Open the carrier's session, or take over the one that is open, for the run `owner`.
+
+    `process` is the one that the run lives and dies with, where there is such a one.
+    """
     source = carrier.build(Stop())
     request = OpenRequest(
         carrier=carrier.name,
         owner=owner,
-        process=this_process(),
+        process=process,
         trigger=trigger,
         first_cursor=source.first_cursor(),
         config_hash=source.config_hash,
@@ -86,7 +90,9 @@ def close_carrier(carrier: CarrierConfig, store: SessionStore, session: Session)
 
 def sync_once(carrier: CarrierConfig, store: SessionStore, *, owner: str, gone_owners: Collection[str]) -> Session:
     """Do a whole run's share without Dagster, and return the session as it is left."""
-    opened = open_carrier(carrier, store, owner=owner, trigger=Trigger.OPERATOR, gone_owners=gone_owners)
+    opened = open_carrier(
+        carrier, store, owner=owner, process=this_process(), trigger=Trigger.OPERATOR, gone_owners=gone_owners
+    )
     if opened.refusal is not None:
         return opened.session
     outcome = walk_carrier(

@@ -19,7 +19,7 @@ CARRIER = "field-meters"
 SIMS = 257
 PAGES = 5
 TAGS = json.dumps({"dagster/partition": CARRIER})
-EXECUTE = ("job", "execute", "-w", "workspace.yaml", "-j", "reconcile_carrier", "--tags", TAGS)
+EXECUTE = ("job", "execute", "-m", "sim_sync.definitions", "-j", "reconcile_carrier", "--tags", TAGS)
 #: The vendor's words in the lifecycle of sim_sync.
 STATUSES = {
     "new": "inventory",
@@ -140,7 +140,7 @@ def test_job_execute_fills_sqlite_and_compares_with_our_inventory(sqlite_elsewhe
     sqlite_elsewhere.write("carriers.yaml", WITH_INVENTORY)
     sqlite_elsewhere.write("ours.csv", ours_without_the_last_and_one_too_many(sqlite_elsewhere.server))
 
-    ended = sqlite_elsewhere.run("sim_sync.cli.dagster_command", *EXECUTE)
+    ended = sqlite_elsewhere.run("dagster", *EXECUTE)
 
     assert ended.returncode == 0, ended.stderr
     assert_the_tables_hold_exactly_the_servers_sims(sqlite_elsewhere)
@@ -152,21 +152,11 @@ def test_job_execute_fills_postgresql_without_an_inventory(postgres_elsewhere: E
     postgres_elsewhere.write("carriers.yaml", WITHOUT_INVENTORY)
     (tmp_path / "home").mkdir()
 
-    ended = postgres_elsewhere.run("sim_sync.cli.dagster_command", *EXECUTE, DAGSTER_HOME=str(tmp_path / "home"))
+    ended = postgres_elsewhere.run("dagster", *EXECUTE, DAGSTER_HOME=str(tmp_path / "home"))
 
     assert ended.returncode == 0, ended.stderr
     assert_the_tables_hold_exactly_the_servers_sims(postgres_elsewhere)
     assert postgres_elsewhere.rows("sim_discrepancies", "iccid") == []
-
-
-def test_job_execute_of_dagster_itself_takes_the_module(sqlite_elsewhere: Elsewhere) -> None:
-    sqlite_elsewhere.write("carriers.yaml", WITHOUT_INVENTORY)
-    module = ("-m", "sim_sync.definitions")
-
-    ended = sqlite_elsewhere.run("dagster", "job", "execute", *module, "-j", "reconcile_carrier", "--tags", TAGS)
-
-    assert ended.returncode == 0, ended.stderr
-    assert_the_tables_hold_exactly_the_servers_sims(sqlite_elsewhere)
 
 
 def test_backfill_fills_sqlite_without_an_inventory(sqlite_elsewhere: Elsewhere, tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ class Scene:
 
     def sync(self) -> Session:
         """Walk the whole carrier once, in this process."""
-        opened = open_carrier(self.carrier, self.warehouse.sessions, owner="bench", trigger=Trigger.OPERATOR)
+        opened = open_carrier(
+            self.carrier, self.warehouse.sessions, owner="bench", process=None, trigger=Trigger.OPERATOR
+        )
         outcome = walk_carrier(
             self.carrier,
             self.warehouse.sessions,

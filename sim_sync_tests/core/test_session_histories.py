@@ -36,7 +36,11 @@ def _request(owner: str, lease_seconds: float) -> OpenRequest:
 
 
 def _facts(request: OpenRequest) -> dict[str, Any]:
-    return {"owner": request.owner, "lease_seconds": request.lease_seconds, "pid": request.process.pid}
+    return {
+        "owner": request.owner,
+        "lease_seconds": request.lease_seconds,
+        "pid": request.process and request.process.pid,
+    }
 
 
 class SessionHistory(RuleBasedStateMachine):

@@ -20,8 +20,9 @@ from sim_sync.core.session import Process, Session
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit
 from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
-from sim_sync.defs.checks import CHECKS
+from sim_sync.defs.checks import build_checks
 from sim_sync.defs.jobs import build_reconcile_carrier
+from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import CARRIER_TAG, PROCESS_TAG, carrier_partitions
 from sim_sync.defs.resources import KeptRunResource
 from sim_sync.defs.runs import process_text
@@ -104,16 +105,17 @@ class Stage:
         #: What the sensor looks with.
         self.open_eyes: Callable[[], tuple[Any, Warehouse]] = lambda: (self.config, self.warehouse)
         partitions = carrier_partitions([ACME, OTHER])
-        job = build_reconcile_carrier(partitions)
-        self.sensor = build_resume_interrupted_syncs(job, [ACME, OTHER], self._open_eyes)
-        self.schedule = build_nightly_reconciliation(job, [ACME, OTHER], Schedule())
+        names = Names()
+        job = build_reconcile_carrier(partitions, names)
+        self.sensor = build_resume_interrupted_syncs(job, [ACME, OTHER], self._open_eyes, names)
+        self.schedule = build_nightly_reconciliation(job, [ACME, OTHER], Schedule(), names)
         self.definitions = dg.Definitions(
             assets=[
-                build_sim_inventory(partitions),
-                build_carrier_sims(partitions),
-                build_sim_discrepancies(partitions),
+                build_sim_inventory(partitions, names),
+                build_carrier_sims(partitions, names),
+                build_sim_discrepancies(partitions, names),
             ],
-            asset_checks=list(CHECKS),
+            asset_checks=build_checks(names),
             jobs=[job],
             resources=self.resources,
         )

@@ -17,7 +17,7 @@ def definitions() -> dg.Definitions:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIM_SYNC_CONFIG", str(ROOT / "carriers.yaml"))
         from sim_sync.definitions import defs
-    return defs
+    return defs()
 
 
 def test_dagster_takes_them(definitions: dg.Definitions) -> None:
@@ -121,7 +121,10 @@ def test_workspace_and_pyproject_name_the_same_module() -> None:
 
     (location,) = workspace["load_from"]
     assert location["python_module"]["module_name"] == "sim_sync.definitions"
-    assert pyproject["tool"]["dagster"]["module_name"] == "sim_sync.definitions"
+    project = pyproject["tool"]["dg"]["project"]
+    assert project["code_location_target_module"] == "sim_sync.definitions"
+    assert project["code_location_name"] == location["python_module"]["location_name"] == "sim_sync"
+    assert "dagster" not in pyproject["tool"], "it would beat the other one, and name the location otherwise"
 
 
 def test_dagster_takes_the_dagster_yaml_as_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

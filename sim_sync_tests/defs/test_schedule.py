@@ -5,6 +5,7 @@ import pytest
 
 from sim_sync.config import Schedule
 from sim_sync.defs.jobs import build_reconcile_carrier
+from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import carrier_partitions
 from sim_sync.defs.schedules import build_nightly_reconciliation
 from sim_sync_tests.defs.stage import Stage
@@ -37,8 +38,8 @@ def test_another_night_has_other_run_keys(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("cron", "timezone"), [("0 2 * * *", "Europe/Berlin"), ("*/5 * * * *", "UTC")])
 def test_it_ticks_as_the_config_says(cron: str, timezone: str) -> None:
-    job = build_reconcile_carrier(carrier_partitions(["acme"]))
+    job = build_reconcile_carrier(carrier_partitions(["acme"]), Names())
 
-    schedule = build_nightly_reconciliation(job, ["acme"], Schedule(cron=cron, timezone=timezone))
+    schedule = build_nightly_reconciliation(job, ["acme"], Schedule(cron=cron, timezone=timezone), Names())
 
     assert (schedule.cron_schedule, schedule.execution_timezone) == (cron, timezone)

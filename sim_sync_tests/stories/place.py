@@ -26,6 +26,7 @@ from sim_sync.simulator.messages import TrueSim
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.tables import metadata
 from sim_sync.worker.carrier_work import close_carrier, open_carrier, walk_carrier
+from sim_sync.worker.processes import this_process
 from sim_sync.worker.stopping import Stop
 
 CARRIER = "acme-eu"
@@ -87,7 +88,9 @@ class Place:
         open_now = self.warehouse.sessions.open_session_of(carrier)
         gone = [] if open_now is None or open_now.owner is None else [open_now.owner]
         sessions = self.warehouse.sessions
-        return open_carrier(config.carrier(carrier), sessions, owner=owner, trigger=trigger, gone_owners=gone).session
+        return open_carrier(
+            config.carrier(carrier), sessions, owner=owner, process=this_process(), trigger=trigger, gone_owners=gone
+        ).session
 
     def sync(
         self, carrier: str = CARRIER, *, max_pages: int | None = None, trigger: Trigger = Trigger.OPERATOR

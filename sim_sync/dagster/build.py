@@ -1,0 +1,68 @@
+"""Builds the definitions of one deployment: one configuration, its assets, checks, job, schedule and sensor."""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import dagster as dg
+
+from sim_sync.config import Config, load_config
+from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
+from sim_sync.defs.checks import build_checks
+from sim_sync.defs.jobs import build_reconcile_carrier
+from sim_sync.defs.names import Names
+from sim_sync.defs.partitions import carrier_partitions
+from sim_sync.defs.resources import KeptRunResource, SyncConfigResource, WarehouseResource, config_and_warehouse
+from sim_sync.defs.schedules import build_nightly_reconciliation
+from sim_sync.defs.sensors import build_resume_interrupted_syncs
+
+
+def build_defs(
+    config: Config | str | os.PathLike[str],
+    *,
+    key_prefix: str | Sequence[str] | None = None,
+    group_name: str = "sim_sync",
+    name_prefix: str | None = None,
+    schedule: bool = True,
+    sensor: bool = True,
+) -> dg.Definitions:
+    """Return everything that Dagster needs to sync and reconcile the carriers of one `carriers.yaml`.
+
+    It can be merged with other definitions: it brings no executor and no I/O manager, and its resources bear its own
+    names. Two deployments in one code location need different `key_prefix` and `name_prefix`.
+
+    Args:
+        config: the path of a `carriers.yaml`, or what `load_config` returned; every run reads the file again.
+        key_prefix: comes before the name in each asset key.
+        group_name: the asset group.
+        name_prefix: comes before the names of job, schedule, sensor, ops and resources, joined with `_`.
+        schedule: whether there is a nightly schedule.
+        sensor: whether there is the sensor that resumes; without it, only a run resumes an interrupted session.
+
+    Raises:
+        ConfigError: something that concerns all carriers is wrong.
+    """
+    if not isinstance(config, Config):
+        config = load_config(Path(config))
+    names = Names.of(key_prefix, group_name, name_prefix)
+    path, carriers = str(config.path), config.carrier_names
+    partitions = carrier_partitions(carriers)
+    job = build_reconcile_carrier(partitions, names)
+    open_context = partial(config_and_warehouse, path)
+    return dg.Definitions(
+        assets=[
+            build_sim_inventory(partitions, names),
+            build_carrier_sims(partitions, names),
+            build_sim_discrepancies(partitions, names),
+        ],
+        asset_checks=build_checks(names),
+        jobs=[job],
+        schedules=[build_nightly_reconciliation(job, carriers, config.schedule, names)] if schedule else [],
+        sensors=[build_resume_interrupted_syncs(job, carriers, open_context, names)] if sensor else [],
+        resources={
+            names.named("sync_config"): SyncConfigResource(path=path),
+            names.named("warehouse"): WarehouseResource(path=path),
+            names.named("kept_run"): KeptRunResource(),
+        },
+    )
