@@ -21,7 +21,8 @@ SimSyncError
 │   ├── ConfigError           `carriers.yaml`, the environment or the command line
 │   └── InventoryError        our own list of SIMs cannot be read
 └── InternalError             a bug: please report it
-    └── IllegalTransition     a session state was left by a way that does not exist
+    ├── IllegalTransition     a session state was left by a way that does not exist
+    └── WriteRefused          the database does not take what it was given
 """
 
 from collections.abc import Sequence
@@ -170,3 +171,14 @@ class InternalError(SimSyncError):
 
 class IllegalTransition(InternalError):
     """A session was asked to change its state in a way that the transition table does not have."""
+
+
+class WriteRefused(InternalError):
+    """The database does not take a statement, or a value in it; the text repeats neither.
+
+    `is_duplicate`: another transaction has written the same key.
+    """
+
+    def __init__(self, message: str, *, is_duplicate: bool = False) -> None:
+        super().__init__(message)
+        self.is_duplicate = is_duplicate

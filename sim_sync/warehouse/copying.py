@@ -9,18 +9,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sim_sync.warehouse.postgresql import BEHIND_POOLER
+
 
 def copy_rows(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
 ) -> str:
     """Put rows, tuples in the order of `columns`, beside a table, and return the name of the table they are in.
 
-    It is emptied when the transaction ends, and kept for the next page of this connection.
+    It is emptied when the transaction ends, and kept for the next page of this connection; behind a pooler it is gone,
+    because others use the connection too.
     """
     staged = f"staged_{table.name}"
     names = ", ".join(columns)
+    at_the_end = "DROP" if connection.info.get(BEHIND_POOLER) else "DELETE ROWS"
     connection.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} ON COMMIT DELETE ROWS AS "
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} ON COMMIT {at_the_end} AS "
         f"SELECT {names} FROM {table.name} WITH NO DATA"
     )
     # A second batch in the same transaction finds the first one there.

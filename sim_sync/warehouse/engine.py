@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.pages import canonical_json
 from sim_sync.warehouse.failures import told_as_ours
+from sim_sync.warehouse.postgresql import open_postgresql
 from sim_sync.warehouse.sqlite_files import make_sqlite_file, sqlite_file
 from sim_sync.warehouse.tables import UtcDateTime
 
@@ -20,8 +21,6 @@ _SQLITE = frozenset({"sqlite", "sqlite+pysqlite"})
 
 #: How long a connection waits for another process's SQLite transaction, in seconds.
 LOCK_SECONDS = 30.0
-#: How long to wait for a PostgreSQL server to take a connection, in seconds.
-CONNECT_TIMEOUT_SECONDS = 10
 #: A walk touches the keys of a table in any order: this much of them is kept in memory.
 _SQLITE_CACHE_KIB = 64 * 1024
 #: The write-ahead log grows to 64 MiB before it is brought into the file: a page of the keys is then written once for
@@ -29,14 +28,6 @@ _SQLITE_CACHE_KIB = 64 * 1024
 _SQLITE_CHECKPOINT_PAGES = 16 * 1024
 #: After this long without a word inside of a transaction, PostgreSQL takes the worker for frozen and rolls it back.
 FROZEN_TRANSACTION_SECONDS = 30
-#: A server that vanished without a word is noticed by the system's probes, not by the next hour of silence.
-_PROBES = {
-    "keepalives": 1,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 4,
-    "tcp_user_timeout": 30_000,
-}
 #: How often the switch of a new file to WAL mode is tried while other processes try the same.
 _WAL_ATTEMPTS = 50
 _EXPECTED_URL = "a SQLAlchemy URL such as sqlite:///warehouse.db or postgresql://user:password@host/database"
@@ -58,7 +49,7 @@ def open_engine(
     parsed = warehouse_url(url)
     if parsed.drivername in _SQLITE:
         return _open_sqlite(parsed, lock_seconds)
-    return _open_postgresql(parsed, frozen_seconds)
+    return open_postgresql(parsed, frozen_seconds)
 
 
 def parse_url(url: str) -> sa.URL:
@@ -93,26 +84,12 @@ def warehouse_url(url: str) -> sa.URL:
     return parsed
 
 
-def _open_postgresql(url: sa.URL, frozen_seconds: float) -> sa.Engine:
-    # A worker that freezes in the middle of a transaction would hold its session's row for ever: the server ends it.
-    frozen = f"-cidle_in_transaction_session_timeout={round(frozen_seconds * 1000)}"
-    return sa.create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        isolation_level="READ COMMITTED",
-        json_serializer=canonical_json,
-        connect_args={
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "application_name": "sim_sync",
-            "options": " ".join([frozen, str(url.query.get("options", ""))]).strip(),
-            **_PROBES,
-        },
-    )
-
-
 def _open_sqlite(url: sa.URL, lock_seconds: float) -> sa.Engine:
     if (path := sqlite_file(url)) is not None:
         make_sqlite_file(path)
-    engine = sa.create_engine(url, json_serializer=canonical_json, connect_args={"timeout": lock_seconds})
+    engine = sa.create_engine(
+        url, json_serializer=canonical_json, hide_parameters=True, connect_args={"timeout": lock_seconds}
+    )
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
@@ -168,13 +145,10 @@ def reading(engine: sa.Engine, doing: str) -> Iterator[sa.Connection]:
     Raises:
         WarehouseUnavailable, ConfigError: as in `transaction`.
     """
-    options: dict[str, Any] = {"reads_only": True}
-    if engine.dialect.name == "postgresql":
-        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with (
         told_as_ours(engine, doing),
         engine.connect() as connection,
-        connection.execution_options(**options).begin(),
+        connection.execution_options(reads_only=True).begin(),
     ):
         yield connection
 

@@ -1,6 +1,7 @@
 """What an error of the database means: it passes by itself, a person has to put the warehouse right, or it is our bug.
 
-No text that leaves this module holds a password.
+No text that leaves this module holds a password, a statement or a value: parameters are other people's SIMs, and the
+details of an error quote them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
-from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable
+from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable, WriteRefused
 
 #: SQLite's primary result codes (https://www.sqlite.org/rescode.html) that pass: busy, locked, no memory, interrupted,
 #: input/output error, full, locking protocol.
@@ -52,27 +53,55 @@ _REFUSALS: Mapping[str, str] = {
     "permission denied for database": _ACCESS,
     'FATAL:  role "': _ACCESS,
     'FATAL:  database "': "a database that exists",
+    "unsupported startup parameter": (
+        "a pooler that lets a connection begin: leave `options` out of the URL, or set PgBouncer's "
+        "`ignore_startup_parameters = options`"
+    ),
 }
+#: PgBouncer tells it with the code of a broken protocol.
+_STATEMENT_POOLING = "transaction blocks not allowed in statement pooling mode"
+_POOL_MODE = "PgBouncer with `pool_mode = transaction` or `session`"
 
 
 @contextmanager
 def told_as_ours(engine: sa.Engine, doing: str) -> Iterator[None]:
-    """Turn an error of the database into one of ours; a bug of ours stays what it is.
+    """Turn an error of the database into one of ours.
 
     Raises:
         WarehouseUnavailable: it passes by itself; `doing` says in what we were interrupted.
         ConfigError: it does not, and a person has to put the warehouse right.
+        WriteRefused: it does not take a statement or a value.
     """
     try:
         yield
     except DBAPIError as error:
-        told = " ".join(str(error.orig).split())
+        place = shown_url(engine.url)
         if passes_by_itself(error):
-            raise WarehouseUnavailable(f"the warehouse {shown_url(engine.url)} failed while {doing}: {told}") from None
+            raise WarehouseUnavailable(f"the warehouse {place} failed while {doing}: {_told(error)}") from None
         if expected := _expected_instead(error):
-            problem = Problem("warehouse", shown_url(engine.url), expected, f"{told} (while {doing})")
+            problem = Problem("warehouse", place, expected, f"{_told(error)} (while {doing})")
             raise ConfigError([problem]) from None
-        raise
+        raise _refused(engine, doing, error.orig, is_duplicate=isinstance(error, IntegrityError)) from None
+    except (StatementError, ValueError, OverflowError) as error:
+        # A driver's own words about a value that it cannot send: a lone surrogate, a number of too many bits.
+        told = error.orig if isinstance(error, StatementError) else error
+        raise _refused(engine, doing, told) from None
+
+
+def _refused(engine: sa.Engine, doing: str, error: BaseException | None, *, is_duplicate: bool = False) -> WriteRefused:
+    code = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
+    kind = type(error).__name__ + (f", {code}" if code else "")
+    return WriteRefused(
+        f"the warehouse {shown_url(engine.url)} does not take what was written while {doing} ({kind}); please report "
+        "this as a bug",
+        is_duplicate=is_duplicate,
+    )
+
+
+def _told(error: DBAPIError) -> str:
+    """Return the first line of what the database says; the lines after it quote statements and rows."""
+    primary: Any = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    return " ".join(str(primary or error.orig).split())
 
 
 def shown_url(url: sa.URL) -> str:
@@ -83,6 +112,8 @@ def shown_url(url: sa.URL) -> str:
 
 def passes_by_itself(error: DBAPIError) -> bool:
     """Return whether the same transaction may well succeed in a while. In doubt about a connection, it may."""
+    if _STATEMENT_POOLING in str(error.orig):
+        return False
     if error.connection_invalidated:
         return True
     if (code := _sqlite_code(error)) is not None:
@@ -100,6 +131,8 @@ def _expected_instead(error: DBAPIError) -> str | None:
             return _OWN_TABLES
         lacks = any(words in told for words in _SQLITE_LACKS)
         return _TABLES if lacks else _SQLITE_EXPECTED.get(code)
+    if _STATEMENT_POOLING in told:
+        return _POOL_MODE
     if (state := _sqlstate(error)) is not None:
         return _POSTGRESQL_EXPECTED.get(state) or _POSTGRESQL_EXPECTED.get(state[:2])
     if not isinstance(error, sa.exc.OperationalError):

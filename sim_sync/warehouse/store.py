@@ -20,7 +20,7 @@ from sim_sync.core.claims import (
 )
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.diff import PageDiff, diff_page
-from sim_sync.core.errors import InputError
+from sim_sync.core.errors import InputError, WriteRefused
 from sim_sync.core.opening import Opened, OpenRequest, decide_opening
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Claim, Event, Release, Session, SessionInternals, SessionRecord, State
@@ -52,7 +52,9 @@ class SqlSessionStore:
         """Open, resume or refuse the carrier's session; a success takes the lease and raises the fence."""
         try:
             opened = self._open_session(request)
-        except sa.exc.IntegrityError:
+        except WriteRefused as refused:
+            if not refused.is_duplicate:
+                raise
             # Two runs found no open session at the same moment, and the other one's insert came first.
             opened = self._open_session(request)
         self._at("open_session:committed")

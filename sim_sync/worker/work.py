@@ -3,8 +3,10 @@
 import logging
 import random
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sim_sync.core.backoff import decide_parking
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
@@ -158,7 +160,7 @@ class _Exit:
 
     def release_after(self, error: BaseException) -> None:
         """Leave a word in the session before the error goes on; if even that fails, the lease runs out by itself."""
-        told = str(error) if isinstance(error, SimSyncError) else f"{type(error).__name__}: {error}"
+        told = _without_values(error)
         try:
             self.retry(self.store.release, self.session.claim, Release(Event.STOPPED_BY_MACHINE, told))
         except SimSyncError as refused:
@@ -192,3 +194,17 @@ def _stop_question(
         return None
 
     return should_stop
+
+
+def _without_values(error: BaseException) -> str:
+    """Return what an error says where that is meant for people; of any other one, its kind and place.
+
+    A bug's own text may quote the records that it tripped over.
+    """
+    if isinstance(error, SimSyncError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {frames[-1].name}, line {frames[-1].lineno} of {Path(frames[-1].filename).name}" if frames else ""
+    return f"{type(error).__name__}{place}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.errors import ConfigError, Fenced, WarehouseUnavailable
+from sim_sync.core.errors import ConfigError, Fenced, WarehouseUnavailable, WriteRefused
 from sim_sync.core.session import State
 from sim_sync.warehouse.content import exact_digests
 from sim_sync.warehouse.engine import open_engine, transaction
@@ -138,14 +138,19 @@ def test_what_passes_by_itself_may_be_tried_again(postgres_engine: sa.Engine, sq
 def test_what_somebody_has_to_put_right_is_told_at_once(
     postgres_engine: sa.Engine, sqlstate: str, expected: str
 ) -> None:
-    with pytest.raises(ConfigError, match=rf"expected {expected}.* found as told .* \(while trying\)"):
+    with pytest.raises(ConfigError, match=rf"expected {expected}.* found as told \(while trying\)"):
         _failing_with(postgres_engine, sqlstate)
 
 
-@pytest.mark.parametrize("sqlstate", ["22001", "22021", "23502", "23505", "42601", "XX000"])
-def test_a_bug_of_ours_stays_what_it_is(postgres_engine: sa.Engine, sqlstate: str) -> None:
-    with pytest.raises(sa.exc.DBAPIError):
+@pytest.mark.parametrize("sqlstate", ["22001", "22021", "23502", "23505", "42601", "54000", "P0001", "XX000"])
+def test_what_is_refused_is_told_by_its_code_and_in_no_word_that_may_quote_a_row(
+    postgres_engine: sa.Engine, sqlstate: str
+) -> None:
+    with pytest.raises(WriteRefused, match=f"while trying .*, {sqlstate}") as refused:
         _failing_with(postgres_engine, sqlstate)
+    assert "as told" not in f"{refused.value}{refused.value.__cause__}"
+    assert refused.value.__suppress_context__
+    assert refused.value.is_duplicate is sqlstate.startswith("23")
 
 
 def test_a_table_that_is_not_there_is_told_at_once(postgres_url: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.errors import ConfigError, WarehouseUnavailable
+from sim_sync.core.errors import ConfigError, WarehouseUnavailable, WriteRefused
 from sim_sync.warehouse.content import exact_digests
 from sim_sync.warehouse.engine import open_engine, transaction
 from sim_sync.warehouse.migrate import migrate
@@ -163,13 +163,15 @@ def test_a_table_that_is_not_there_is_told_at_once(sqlite_engine: sa.Engine) -> 
 
 
 @pytest.mark.parametrize("statement", ["SELEC nothing", "INSERT INTO session_internals (session_id) VALUES ('s')"])
-def test_a_bug_of_ours_stays_what_it_is(sqlite_engine: sa.Engine, statement: str) -> None:
+def test_what_is_refused_is_told_by_its_code_and_not_by_the_statement(sqlite_engine: sa.Engine, statement: str) -> None:
     def do() -> None:
         with transaction(sqlite_engine, "trying") as connection:
             connection.exec_driver_sql(statement)
 
-    with pytest.raises(sa.exc.DBAPIError):
+    with pytest.raises(WriteRefused, match=r"while trying .*, SQLITE_") as refused:
         do()
+    assert "session_id" not in str(refused.value)
+    assert refused.value.__suppress_context__
 
 
 def test_a_failed_migration_is_told_and_done_later(tmp_path: Path) -> None:
