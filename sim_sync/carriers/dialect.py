@@ -61,13 +61,14 @@ def seconds_to_next_month(_answer: Answer, now: datetime) -> float:
 class Throttling:
     """How a carrier says: slower.
 
-    `statuses` always mean it, and so does what `signs.asks_to_slow_down` knows; `told` finds it in the vendor's own way
-    in the body of any answer, a 200 too. The longest wait that a rule of `waits` reads counts, and
+    `statuses` always mean it; `common` finds it in the ways in which carriers commonly say it, `told` in the vendor's
+    own, in the body of any answer, a 200 too. The longest wait that a rule of `waits` reads counts, and
     `default_wait_seconds` where none does. `quota_gone` tells an empty account from a fast one among the throttled
     answers: it parks for `quota_returns` seconds.
     """
 
     statuses: frozenset[int] = frozenset({429})
+    common: Sign = asks_to_slow_down
     told: Sign = never
     waits: Sequence[WaitRule] = (throttled_wait,)
     default_wait_seconds: float | None = None
@@ -76,7 +77,7 @@ class Throttling:
 
     def is_told_by(self, answer: Answer) -> bool:
         """Return whether an answer means: slower."""
-        is_plain = answer.status in self.statuses or asks_to_slow_down(answer)
+        is_plain = answer.status in self.statuses or self.common(answer)
         return is_plain or self.told(answer) or self.quota_gone(answer)
 
     def wait_seconds(self, answer: Answer, now: datetime) -> float | None:
@@ -103,6 +104,9 @@ class Dialect:
     """All that a carrier says in its own way. The defaults are HTTP's."""
 
     throttling: Throttling = Throttling()
+    #: Final, and out of reach for the moment, whatever the status says; what is throttled is neither.
+    failed: Sign = never
+    unavailable: Sign = never
     error_in_body: ErrorInBody | None = ErrorInBody(sign=documents_an_error, denied=denies_access)
     #: The credentials on the request have run out: log in again, once.
     credentials_expired: Sign = says_that_login_expired

@@ -75,6 +75,9 @@ class Credentials(Settings):
 class Options(Settings):
     """Keys of a carrier that only its connector knows; most have none."""
 
+    #: Keys that say nothing about which SIMs are listed in which order: a cursor means the same without them.
+    MEANINGLESS_TO_CURSORS: ClassVar[frozenset[str]] = frozenset()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierSettings:

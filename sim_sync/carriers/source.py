@@ -82,13 +82,13 @@ class RestCarrier:
 
         A rotated password, other limits, retries or status words leave it as it is.
         """
-        settings = self._settings
+        settings, options = self._settings, self._settings.options
         meaning = {
             "type": self._connector.type,
             "version": self._connector.version,
             "base_url": settings.base_url,
             "page_size": settings.page_size,
-            "options": settings.options.model_dump(mode="json"),
+            "options": options.model_dump(mode="json", exclude=set(options.MEANINGLESS_TO_CURSORS)),
             "account": settings.auth.identity(),
         }
         return hashlib.sha256(canonical_json(meaning).encode()).hexdigest()[:16]
@@ -115,7 +115,8 @@ class RestCarrier:
         if trouble is None:
             return answer
         was_cursor = isinstance(trouble, UnexpectedAnswer) and cursor != self.first_cursor()
-        if was_cursor and answer.status in self._connector.cursor_rejected_statuses:
+        is_final = self._connector.dialect.failed(answer)
+        if was_cursor and not is_final and answer.status in self._connector.cursor_rejected_statuses:
             raise CursorRejected(f"the carrier no longer takes its own cursor: {trouble}")
         raise trouble
 

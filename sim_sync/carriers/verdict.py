@@ -27,11 +27,11 @@ def trouble_of(answer: Answer, dialect: Dialect, now: datetime, told: Callable[[
     """
     if dialect.throttling.is_told_by(answer):
         return _slower(answer, dialect, now, told())
+    if dialect.failed(answer) or dialect.unavailable(answer) or dialect.credentials_expired(answer):
+        return _told_by_dialect(answer, dialect, now, told())
     in_body = dialect.error_in_body
     if in_body is not None and in_body.sign(answer) and (answer.status < 300 or in_body.denied(answer)):
         return _told_in_body(answer, dialect, in_body, now, told())
-    if dialect.credentials_expired(answer):
-        return AuthenticationFailed(f"{told()}; the carrier refused the credentials: check `auth` in carriers.yaml")
     if 200 <= answer.status < 300:
         return None
     return _told_by_status(answer, dialect, now, told())
@@ -43,7 +43,7 @@ def hold_seconds_of(answer: Answer, dialect: Dialect, now: datetime) -> float | 
         return _quota_wait_seconds(answer, dialect, now)
     if dialect.throttling.is_told_by(answer):
         return _bounded(dialect.throttling.wait_seconds(answer, now), dialect)
-    if not _passes_by_itself(answer.status):
+    if dialect.failed(answer) or not (_passes_by_itself(answer.status) or dialect.unavailable(answer)):
         return None
     return _bounded(requested_wait(answer, now), dialect)
 
@@ -61,6 +61,14 @@ def _quota_wait_seconds(answer: Answer, dialect: Dialect, now: datetime) -> floa
     # When a quota returns is known from the vendor's documentation: only what this one answer says is bounded.
     returns = dialect.throttling.quota_returns(answer, now) or 0.0
     return max(returns, _bounded(dialect.throttling.wait_seconds(answer, now), dialect) or 0.0)
+
+
+def _told_by_dialect(answer: Answer, dialect: Dialect, now: datetime, told: str) -> SimSyncError:
+    if dialect.failed(answer):
+        return UnexpectedAnswer(f"{told}, which is final for this carrier")
+    if dialect.unavailable(answer):
+        return _transient(CarrierUnavailable, told, requested_wait(answer, now), dialect)
+    return AuthenticationFailed(f"{told}; the carrier refused the credentials: check `auth` in carriers.yaml")
 
 
 def _told_in_body(answer: Answer, dialect: Dialect, in_body: ErrorInBody, now: datetime, told: str) -> SimSyncError:

@@ -12,6 +12,7 @@ from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
 from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, list_at
 from sim_sync.carriers.rest.credentials import DeclaredAuth, declared_auth
+from sim_sync.carriers.rest.errors import Errors
 from sim_sync.carriers.rest.places import HeaderName, Path, place_of
 from sim_sync.carriers.rest.styles import PageNumberStyle, Style, body_paths
 from sim_sync.carriers.settings import CarrierSettings, Options, Settings
@@ -78,7 +79,10 @@ class ListCall(Settings):
 class Declaration(Options):
     """What is declared of the API: the list call, and where each field of a SIM stands in a record."""
 
+    MEANINGLESS_TO_CURSORS = frozenset({"errors"})
+
     list: ListCall
+    errors: Errors = Errors()
     fields: Mapping[FieldName, Path]
     #: The country in which MSISDNs without `+` are dialled (ISO 3166), if it is a national carrier.
     msisdn_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
@@ -102,6 +106,7 @@ def describe(settings: CarrierSettings) -> Connector:
         links=getattr(call.pagination, "links", None) or call.links,
         totals=_totals(call.pagination),
         record_map=RecordMap(fields=declared.fields, statuses=_OUR_WORDS, msisdn_region=declared.msisdn_region),
+        dialect=declared.errors.dialect(),
     )
 
 
