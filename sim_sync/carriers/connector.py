@@ -51,6 +51,8 @@ class Connector:
     dialect: Dialect = field(default_factory=Dialect)
     #: Statuses that mean "this cursor is no longer taken", on any page but the first.
     cursor_rejected_statuses: frozenset[int] = frozenset({400, 404, 410})
+    #: A SIM may stand on several pages of a walk by design.
+    pages_overlap: bool = False
     #: What is taken of the carrier's links; None leaves it to the account's `links`.
     links: LinkRule | None = None
     #: Returns the connector that the account's own settings describe: `rest` is nothing without them.

@@ -137,6 +137,7 @@ class RestCarrier:
             rejected=rejected,
             records_total=totals.records,
             pages_total=totals.pages,
+            is_reread=self._pagination.is_reread(cursor),
         )
 
     def _in_own_words(self, doing: str, act: Callable[[], Found]) -> Found:

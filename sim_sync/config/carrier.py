@@ -89,6 +89,8 @@ class CarrierSection(Settings):
     run_budget: RunBudget = RunBudget()
     max_session_age_hours: Annotated[float, Field(gt=0)] = 24.0
     max_age_hours: Annotated[float, Field(gt=0)] = DEFAULT_MAX_AGE_HOURS
+    max_pages_per_walk: Annotated[int, Field(ge=1)] = 1_000_000
+    max_idle_pages: Annotated[int, Field(ge=1)] = 50
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
 
 
@@ -106,6 +108,8 @@ class CarrierConfig:
     run_budget: RunBudget
     max_session_age_hours: float
     max_age_hours: float
+    max_pages_per_walk: int
+    max_idle_pages: int
     lease_seconds: float
 
     @property
@@ -169,11 +173,13 @@ class _Parser:
         return CarrierConfig(
             connector=connector,
             settings=settings,
-            sweep=SweepPolicy(**section.sweep.model_dump()),
+            sweep=SweepPolicy(**section.sweep.model_dump(), repeats_by_design=connector.pages_overlap),
             quarantine=QuarantineLimit(max_percent=section.quarantine.max_percent),
             run_budget=section.run_budget,
             max_session_age_hours=section.max_session_age_hours,
             max_age_hours=section.max_age_hours,
+            max_pages_per_walk=section.max_pages_per_walk,
+            max_idle_pages=section.max_idle_pages,
             lease_seconds=section.lease_seconds,
         )
 

@@ -9,10 +9,11 @@ from sim_sync.core.sims import FieldChange, Sim, tracked_changes
 
 
 class KnownSim(NamedTuple):
-    """A SIM as stored, and when a tracked field of it last changed."""
+    """A SIM as stored, when a tracked field of it last changed, and which session saw it last."""
 
     sim: Sim
     last_changed_at: datetime
+    last_seen_session: str
 
 
 class Upsert(NamedTuple):
@@ -24,20 +25,27 @@ class Upsert(NamedTuple):
 
 @dataclass(slots=True)
 class PageDiff:
-    """The writes that a page needs. `unchanged` holds the ids of SIMs that were only seen again."""
+    """The writes that a page needs. `unchanged` holds the ids of SIMs that were only seen again.
+
+    `first_seen` counts the SIMs that the session had not seen before.
+    """
 
     upserts: list[Upsert] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     changes: list[FieldChange] = field(default_factory=list)
     added: int = 0
     changed: int = 0
+    first_seen: int = 0
 
 
-def diff_page(sims: Sequence[Sim], known: Mapping[str, KnownSim], now: datetime) -> PageDiff:
+def diff_page(
+    sims: Sequence[Sim], known: Mapping[str, KnownSim], now: datetime, session_id: str | None = None
+) -> PageDiff:
     """Compare a page with the warehouse. Of a SIM that stands twice in the page, the later record counts."""
     diff = PageDiff()
     for sim in {sim.sim_id: sim for sim in sims}.values():
         old = known.get(sim.sim_id)
+        diff.first_seen += old is None or old.last_seen_session != session_id
         if old is None:
             diff.added += 1
             diff.upserts.append(Upsert(sim, now))

@@ -13,6 +13,7 @@ SimSyncError
 │   ├── ForeignOrigin         a server-supplied URL leads to another host
 │   ├── CursorRejected        the carrier no longer takes this cursor
 │   ├── CursorRepeated        the carrier leads in a circle
+│   ├── EndlessList           the walk has reached its bound without an end
 │   └── TooManyQuarantined    so many unreadable records that it is no accident
 ├── OwnershipError            this worker must not write; another one, or a person, decides
 │   ├── Fenced                somebody took the session over
@@ -112,6 +113,10 @@ class CursorRejected(CarrierError):
 
 class CursorRepeated(CarrierError):
     """The carrier handed out a cursor that this walk has already used: it would loop for ever."""
+
+
+class EndlessList(CarrierError):
+    """The walk has reached a bound, and the carrier still names a next page."""
 
 
 class TooManyQuarantined(CarrierError):

@@ -52,7 +52,9 @@ class Page:
     """One page as fetched.
 
     `records` counts what the carrier sent, whether or not it could be read; `records_total` and `pages_total` are the
-    carrier's own totals for the whole list, where it gives them.
+    carrier's own totals for the whole list, where it gives them. `overlap` counts the SIMs that stood on the page
+    before too, by the paging's design. `is_reread` marks a page that need not bring anything new. `gap` says why SIMs
+    may have been passed over before this page, `end_doubt` why the end may be none.
     """
 
     sims: Sequence[Sim]
@@ -61,4 +63,8 @@ class Page:
     rejected: Sequence[Rejected] = ()
     records_total: int | None = None
     pages_total: int | None = None
+    overlap: int = 0
+    is_reread: bool = False
+    gap: str | None = None
+    end_doubt: str | None = None
     effort: Effort = field(default_factory=Effort)

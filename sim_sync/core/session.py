@@ -199,6 +199,20 @@ class SessionInternals:
     walk_restarts: int = 0
     #: Distinct SIMs of the whole walk, counted when it was closed.
     sims_seen: int | None = None
+    #: SIMs on the walk's pages: one that stands on two of them counts twice.
+    sims_listed: int = 0
+    #: By how many SIMs the carrier's total fell from page to page, all falls together.
+    total_fallen: int = 0
+    #: A page with records came that did not tell the total, after one that did.
+    total_is_stale: bool = False
+    #: Why SIMs may have been passed over, and why the end may be none.
+    walk_gap: str | None = None
+    end_doubt: str | None = None
+    #: Pages in a row, up to now, that brought no SIM that the walk had not seen.
+    idle_pages: int = 0
+    #: The bounds of a walk: so many such pages, and so many pages at all.
+    max_idle_pages: int = 50
+    max_pages: int = 1_000_000
     #: The cursor whose page was committed last: how a lost acknowledgement is told from a page that was never written.
     last_cursor_digest: str | None = None
 

@@ -11,7 +11,7 @@ time. Where an event needs a claim, `claims` has checked it before. After every 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sim_sync.core import progress
+from sim_sync.core import certainty, progress
 from sim_sync.core.diff import PageDiff
 from sim_sync.core.errors import InternalError
 from sim_sync.core.opening import OpenRequest, Resume
@@ -78,7 +78,7 @@ def page_committed(record: SessionRecord, page: Page, diff: PageDiff, now: datet
 
     Under a pause it was the owner's last page: the lease is given back with it, and no end is promised.
     """
-    session, internals = record.session, _paced(record, page, now)
+    session, internals = record.session, _paced(record, page, diff, now)
     goes_on = session.state is State.RUNNING
     pages_done = session.pages_done + 1
     records_seen = session.records_seen + page.records
@@ -127,7 +127,9 @@ def walk_restarted(record: SessionRecord, first_cursor: Cursor, reason: str, now
         lease_expires_at=record.session.lease_expires_at if record.session.state is State.RUNNING else None,
         updated_at=now,
     )
-    internals = replace(record.internals, walk_restarts=record.internals.walk_restarts + 1, last_cursor_digest=None)
+    internals = replace(
+        certainty.started_again(record), walk_restarts=record.internals.walk_restarts + 1, last_cursor_digest=None
+    )
     return SessionRecord(session, internals)
 
 
@@ -234,20 +236,21 @@ def _owned(internals: SessionInternals, request: OpenRequest) -> SessionInternal
     return replace(
         internals,
         lease_seconds=request.lease_seconds,
+        max_idle_pages=request.max_idle_pages,
+        max_pages=request.max_pages,
         owner_host=process.host if process else None,
         owner_pid=process.pid if process else None,
         owner_started=process.started if process else None,
     )
 
 
-def _paced(record: SessionRecord, page: Page, now: datetime) -> SessionInternals:
-    session, internals = record.session, record.internals
+def _paced(record: SessionRecord, page: Page, diff: PageDiff, now: datetime) -> SessionInternals:
+    session, internals = record.session, certainty.learned(record, page, diff)
     # Taking over writes the row too, so the time between two owners is nobody's page time.
     page_seconds = (now - session.updated_at).total_seconds() - page.effort.throttled_seconds
     return replace(
         internals,
         pace_seconds=progress.next_pace(internals.pace_seconds, page_seconds),
-        carrier_total=internals.carrier_total if page.records_total is None else page.records_total,
         last_cursor_digest=None if session.cursor is None else cursor_digest(session.cursor),
     )
 

@@ -4,18 +4,20 @@ Absent is not gone: only a certified complete walk may mark anything, a SIM is `
 too many at once wait for an operator.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sim_sync.core.session import SweepState
+from sim_sync.core.session import SessionRecord, SweepState
 
 
 @dataclass(frozen=True, slots=True)
 class SweepPolicy:
-    """The limits of `sweep:` in `carriers.yaml`."""
+    """The limits of `sweep:` in `carriers.yaml`; `repeats_by_design` where a connector's pages overlap."""
 
     max_vanished_percent: float = 5.0
     min_vanished_count: int = 20
     total_tolerance_percent: float = 0.5
+    repeats_by_design: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,8 @@ class WalkFacts:
     """What the warehouse knows about a walk that is about to be closed.
 
     `sims_seen` counts distinct SIMs of this session, `sims_known` the carrier's SIMs not marked vanished before it or
-    seen in it, `newly_missing` those of them that the walk did not see and that no earlier walk missed.
+    seen in it, `newly_missing` those of them that the walk did not see and that no earlier walk missed. The fields from
+    `sims_listed` on are those of `SessionInternals`.
     """
 
     sims_seen: int
@@ -33,6 +36,17 @@ class WalkFacts:
     carrier_total: int | None
     end_signalled: bool = True
     config_unchanged: bool = True
+    sims_listed: int | None = None
+    total_fallen: int = 0
+    total_is_stale: bool = False
+    walk_gap: str | None = None
+    end_doubt: str | None = None
+    walk_restarts: int = 0
+
+    @property
+    def repeats(self) -> int:
+        """How many SIMs on the walk's pages were SIMs that it had seen already."""
+        return 0 if self.sims_listed is None else max(self.sims_listed - self.sims_seen, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +57,91 @@ class SweepVerdict:
     reason: str | None = None
 
 
+def facts_of(
+    record: SessionRecord, *, sims_seen: int, sims_known: int, newly_missing: int, config_hash: str
+) -> WalkFacts:
+    """Return the facts about a walk from its record and what a store has counted."""
+    session, known = record.session, record.internals
+    return WalkFacts(
+        sims_seen=sims_seen,
+        sims_known=sims_known,
+        newly_missing=newly_missing,
+        records_quarantined=session.records_quarantined,
+        carrier_total=known.carrier_total,
+        end_signalled=session.walked_to_the_end,
+        config_unchanged=session.config_hash == config_hash,
+        sims_listed=known.sims_listed,
+        total_fallen=known.total_fallen,
+        total_is_stale=known.total_is_stale,
+        walk_gap=known.walk_gap,
+        end_doubt=known.end_doubt,
+        walk_restarts=known.walk_restarts,
+    )
+
+
 def certification_problem(facts: WalkFacts, policy: SweepPolicy) -> str | None:
     """Return why the walk is not certified complete, or None where it is."""
+    return next(_problems(facts, policy), None)
+
+
+def _problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
     if not facts.end_signalled:
-        return "the carrier never gave its end signal"
+        yield "the carrier never gave its end signal"
     if not facts.config_unchanged:
-        return "the carrier's configuration changed during the walk"
+        yield "the carrier's configuration changed during the walk"
     if facts.records_quarantined:
-        return f"{facts.records_quarantined} records could not be read, and any of them may be a SIM that seems missing"
-    if facts.carrier_total is not None:
-        allowed = max(1.0, facts.carrier_total * policy.total_tolerance_percent / 100)
-        if abs(facts.carrier_total - facts.sims_seen) > allowed:
-            return f"the carrier says it has {facts.carrier_total} SIMs, but {facts.sims_seen} were seen"
-    return None
+        yield f"{facts.records_quarantined} records could not be read, and any of them may be a SIM that seems missing"
+    if facts.end_doubt is not None:
+        yield facts.end_doubt
+    if facts.walk_restarts and facts.sims_listed is not None and facts.sims_listed < facts.sims_seen:
+        yield (
+            f"{facts.sims_seen - facts.sims_listed} SIMs that were seen before the walk had to start again were not "
+            "seen after it"
+        )
+    yield from _total_problems(facts, policy) if facts.carrier_total is not None else _repeat_problems(facts, policy)
+
+
+def _total_problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
+    """Yield how the walk disagrees with the carrier's total.
+
+    SIMs that left during the walk were seen or not: to have seen all that stayed for certain, a walk has to have seen
+    as many as the total says and those that left. The tolerance is for a total that is not quite exact; it must not
+    cover what a walk itself shows to have gone wrong.
+    """
+    total = facts.carrier_total or 0
+    at_least = total + facts.total_fallen
+    says = f"the carrier says it has {total} SIMs, but {facts.sims_seen} were seen"
+    if facts.sims_seen < at_least:
+        if facts.repeats:
+            yield (
+                f"{facts.sims_listed} records were {facts.sims_seen} SIMs, and the carrier says it has {at_least}"
+                f"{_those_that_left(facts)}: where some come twice, others may not have come at all"
+            )
+        if facts.walk_gap is not None:
+            yield f"{says}: {facts.walk_gap}"
+        if facts.total_is_stale:
+            yield f"{says}, and it told that on its first pages only"
+    percent_allowed = total * policy.total_tolerance_percent / 100
+    if facts.total_fallen and at_least - facts.sims_seen > percent_allowed:
+        yield f"{says} and {facts.total_fallen} left during the walk: others may have moved up into pages read before"
+    allowed = max(1.0, percent_allowed)
+    if total - facts.sims_seen > allowed or facts.sims_seen - at_least > allowed:
+        yield says
+
+
+def _those_that_left(facts: WalkFacts) -> str:
+    return f" with {facts.total_fallen} that left during the walk" if facts.total_fallen else ""
+
+
+def _repeat_problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
+    """Yield what a walk without a total shows to have gone wrong."""
+    if facts.repeats and not policy.repeats_by_design:
+        yield (
+            f"{facts.sims_listed} records were {facts.sims_seen} SIMs: where some come twice, others may not have come "
+            "at all"
+        )
+    if facts.walk_gap is not None:
+        yield facts.walk_gap
 
 
 def decide_sweep(facts: WalkFacts, policy: SweepPolicy) -> SweepVerdict:

@@ -49,7 +49,7 @@ def known_sims(connection: sa.Connection, carrier: str, sims: Sequence[Sim]) -> 
     dialect = connection.dialect
     parameters = {"carrier": carrier, "sim_ids": list_parameter(dialect, [sim.sim_id for sim in sims])}
     rows = connection.execute(_known_query(dialect.name), parameters)
-    return {row[0]: KnownSim(Sim._make(row[:-1]), row[-1]) for row in rows}
+    return {row[0]: KnownSim(Sim._make(row[:-2]), row[-2], row[-1]) for row in rows}
 
 
 @cache
@@ -57,8 +57,9 @@ def _known_query(dialect_name: str) -> sa.TextualSelect:
     json_columns = {"attributes", "quality_flags"}
     columns = ", ".join(text_of_json(dialect_name, name) if name in json_columns else name for name in Sim._fields)
     condition = is_one_of(dialect_name, "sim_id", "sim_ids")
-    query = f"SELECT {columns}, last_changed_at FROM carrier_sims WHERE carrier = :carrier AND {condition}"
-    return sa.text(query).columns(*(_read_as(name) for name in (*Sim._fields, "last_changed_at")))
+    beside = ("last_changed_at", "last_seen_session")
+    query = f"SELECT {columns}, {', '.join(beside)} FROM carrier_sims WHERE carrier = :carrier AND {condition}"
+    return sa.text(query).columns(*(_read_as(name) for name in (*Sim._fields, *beside)))
 
 
 def _read_as(name: str) -> sa.ColumnClause[object]:
@@ -70,7 +71,7 @@ def write_sims(connection: sa.Connection, session: Session, sims: Sequence[Sim],
     """Bring the page's SIMs into `carrier_sims` and return what that changed."""
     if not sims:
         return PageDiff()
-    diff = diff_page(sims, known_sims(connection, session.carrier, sims), now)
+    diff = diff_page(sims, known_sims(connection, session.carrier, sims), now, session.session_id)
     _UPSERT_SIMS.execute(
         connection,
         [

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from sim_sync.core.session import Session, SessionRecord, SweepState
-from sim_sync.core.sweep import SweepPolicy, SweepVerdict, WalkFacts, decide_sweep
+from sim_sync.core.sweep import SweepPolicy, SweepVerdict, WalkFacts, decide_sweep, facts_of
 from sim_sync.warehouse.tables import carrier_sims
 
 _sims = carrier_sims.c
@@ -46,14 +46,12 @@ def walk_facts(connection: sa.Connection, record: SessionRecord, config_hash: st
         count(sa.and_(~seen, there)),
     ).where(_sims.carrier == session.carrier)
     sims_seen, sims_known, newly_missing, unseen = connection.execute(query).one()
-    facts = WalkFacts(
+    facts = facts_of(
+        record,
         sims_seen=int(sims_seen),
         sims_known=int(sims_known),
         newly_missing=int(newly_missing),
-        records_quarantined=session.records_quarantined,
-        carrier_total=record.internals.carrier_total,
-        end_signalled=session.walked_to_the_end,
-        config_unchanged=session.config_hash == config_hash,
+        config_hash=config_hash,
     )
     return facts, int(unseen)
 

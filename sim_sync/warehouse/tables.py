@@ -160,6 +160,14 @@ session_internals = sa.Table(
     _count("walk_restarts"),
     sa.Column("sims_seen", sa.BigInteger()),
     _text("last_cursor_digest"),
+    _count("sims_listed"),
+    _count("total_fallen"),
+    sa.Column("total_is_stale", sa.Boolean(), nullable=False, server_default=sa.false()),
+    _text("walk_gap"),
+    _text("end_doubt"),
+    _count("idle_pages"),
+    sa.Column("max_idle_pages", sa.BigInteger(), nullable=False, server_default="50"),
+    sa.Column("max_pages", sa.BigInteger(), nullable=False, server_default="1000000"),
 )
 
 walk_cursors = sa.Table(

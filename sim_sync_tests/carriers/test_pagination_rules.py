@@ -193,22 +193,34 @@ class TestPageNumber:
     def test_a_total_that_fell_leads_back_by_the_pages_that_hold_so_many_rows(self) -> None:
         rule = numbered(total=InBody("total"))
         found = answer({"items": [1, 2], "total": 17})
-        assert following(rule, {"page": 6, "total": 20}, found) == {"page": 4, "total": 17, "back": 1}
+        assert following(rule, {"page": 6, "total": 20}, found) == {"page": 4, "total": 17, "back": 1, "far": 7}
 
     def test_it_never_leads_back_before_the_first_page(self) -> None:
         rule = numbered(total=InBody("total"))
         found = answer({"items": [1, 2], "total": 20})
-        assert following(rule, {"page": 3, "total": 50}, found) == {"page": 1, "total": 20, "back": 1}
+        assert following(rule, {"page": 3, "total": 50}, found) == {"page": 1, "total": 20, "back": 1, "far": 4}
 
     def test_rows_that_left_before_the_last_page_are_looked_for_too(self) -> None:
         rule = numbered(total_pages=InBody("pages"), total=InBody("total"))
         found = answer({"items": [], "total": 4, "pages": 2})
-        assert following(rule, {"page": 3, "total": 5}, found) == {"page": 2, "total": 4, "back": 1}
+        assert following(rule, {"page": 3, "total": 5}, found) == {"page": 2, "total": 4, "back": 1, "far": 4}
 
     def test_where_only_pages_are_told_a_fall_of_pages_leads_back_by_one_more(self) -> None:
         rule = numbered(total_pages=InBody("pages"))
         found = answer({"items": [1, 2], "pages": 8})
-        assert following(rule, {"page": 6, "pages": 10}, found) == {"page": 3, "pages": 8, "back": 1}
+        assert following(rule, {"page": 6, "pages": 10}, found) == {"page": 3, "pages": 8, "back": 1, "far": 7}
+
+    def test_pages_that_it_leads_back_to_are_told_apart_from_new_ones(self) -> None:
+        rule = numbered(total=InBody("total"))
+        cursor: Cursor | None = {"page": 6, "total": 20}
+        places = []
+        for total in (17, 17, 17, 17):
+            assert cursor is not None
+            places.append((cursor["page"], rule.is_reread(cursor)))
+            cursor = following(rule, cursor, answer({"items": [1, 2], "total": total}))
+        assert places == [(6, False), (4, True), (5, True), (6, True)]
+        assert cursor == {"page": 7, "total": 17, "back": 1}
+        assert not rule.is_reread(cursor)
 
     def test_a_total_that_goes_up_and_down_for_ever_does_not_hold_the_walk_for_ever(self) -> None:
         rule = numbered(total=InBody("total"))
@@ -236,7 +248,12 @@ class TestOffset:
 
     def test_a_total_that_fell_leads_back_by_as_many_rows(self) -> None:
         found = answer({"items": [1, 2], "n": 17})
-        assert following(self.RULE, {"offset": 10, "total": 20}, found) == {"offset": 7, "total": 17, "back": 1}
+        assert following(self.RULE, {"offset": 10, "total": 20}, found) == {
+            "offset": 7,
+            "total": 17,
+            "back": 1,
+            "far": 12,
+        }
 
     def test_a_carrier_that_ignores_the_offset_is_refused_before_it_goes_on_for_ever(self) -> None:
         rule = Offset(base=BASE, records=items, offset_param="skip")

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -46,6 +47,86 @@ def test_a_complete_walk_is_certified_and_swept() -> None:
 def test_a_walk_that_is_not_certified_sweeps_nothing_and_says_why(problem: dict[str, int | bool], words: str) -> None:
     bad = replace(GOOD, **problem)  # type: ignore[arg-type] # the fields differ in type
     assert decide_sweep(bad, POLICY) == SweepVerdict(SweepState.SKIPPED, f"not certified complete: {words}")
+
+
+@pytest.mark.parametrize(
+    ("walk", "words"),
+    [
+        (
+            {"sims_listed": 1001},
+            "1001 records were 1000 SIMs: where some come twice, others may not have come at all",
+        ),
+        (
+            {"sims_listed": 1001, "carrier_total": 1001},
+            "1001 records were 1000 SIMs, and the carrier says it has 1001: where",
+        ),
+        (
+            {"sims_listed": 1004, "carrier_total": 998, "total_fallen": 3},
+            "1004 records were 1000 SIMs, and the carrier says it has 1001 with 3 that left during the walk: where",
+        ),
+        (
+            {"sims_listed": 1000, "carrier_total": 997, "total_fallen": 9},
+            "the carrier says it has 997 SIMs, but 1000 were seen and 9 left during the walk: others may have moved up",
+        ),
+        (
+            {"carrier_total": 1001, "total_is_stale": True},
+            "the carrier says it has 1001 SIMs, but 1000 were seen, and it told that on its first pages only",
+        ),
+        ({"walk_gap": "a key came twice"}, "a key came twice"),
+        (
+            {"walk_gap": "a key came twice", "carrier_total": 1001},
+            "the carrier says it has 1001 SIMs, but 1000 were seen: a key came twice",
+        ),
+        ({"end_doubt": "it ended with 400", "carrier_total": 1000}, "it ended with 400"),
+        (
+            {"sims_listed": 998, "walk_restarts": 1},
+            "2 SIMs that were seen before the walk had to start again were not seen after it",
+        ),
+    ],
+)
+def test_a_walk_that_shows_that_it_may_have_missed_sims_is_not_certified(walk: dict[str, Any], words: str) -> None:
+    assert (certification_problem(replace(GOOD, **walk), POLICY) or "").startswith(words)
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [
+        # Some SIMs came twice, and all that the total counts were seen: the list grew at its beginning.
+        {"sims_listed": 1003, "carrier_total": 1000},
+        {"sims_listed": 1003, "carrier_total": 999},
+        # Three that had been seen left, and the walk stepped back.
+        {"sims_listed": 1006, "carrier_total": 997, "total_fallen": 3},
+        {"sims_listed": 1000, "carrier_total": 997, "total_fallen": 3},
+        {"carrier_total": 1000, "total_is_stale": True, "walk_gap": "a key came twice"},
+        {"sims_listed": 1000, "walk_restarts": 1},
+        # A walk that was under way when counting began.
+        {"sims_listed": 10},
+    ],
+)
+def test_a_walk_that_has_seen_all_there_is_to_see_is_certified(walk: dict[str, Any]) -> None:
+    assert certification_problem(replace(GOOD, **walk), POLICY) is None
+
+
+def test_sims_that_come_twice_by_the_pagings_design_are_no_sign() -> None:
+    overlapping = replace(POLICY, repeats_by_design=True)
+    assert certification_problem(replace(GOOD, sims_listed=1100), overlapping) is None
+
+
+@given(st.integers(1, 50), st.integers(0, 50), st.integers(0, 50), st.integers(0, 20))
+def test_a_sim_that_was_there_all_along_and_missed_is_never_covered_by_those_that_came_twice(
+    stayed: int, left: int, came: int, repeats: int
+) -> None:
+    # All that could be seen were seen, but for one that stayed; those that left were seen before, and fell out.
+    seen = stayed - 1 + left + came
+    walk = replace(
+        GOOD,
+        sims_seen=seen,
+        sims_known=stayed + left,
+        sims_listed=seen + 1 + repeats,
+        carrier_total=stayed + came,
+        total_fallen=left,
+    )
+    assert certification_problem(walk, POLICY) is not None
 
 
 @pytest.mark.parametrize("total", [996, 999, 1000, 1005])

@@ -12,7 +12,7 @@ from sim_sync.core.diff import KnownSim, PageDiff, diff_page
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Session, SessionRecord, SweepState
 from sim_sync.core.sims import Sim
-from sim_sync.core.sweep import SweepPolicy, SweepVerdict, WalkFacts, decide_sweep
+from sim_sync.core.sweep import SweepPolicy, SweepVerdict, decide_sweep, facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,8 @@ class Tables:
         """Bring the page's SIMs into the table and return what that changed."""
         keys = {sim.sim_id: (session.carrier, sim.sim_id) for sim in page.sims}
         stored = {sim_id: self.sims[key] for sim_id, key in keys.items() if key in self.sims}
-        diff = diff_page(page.sims, {key: KnownSim(row.sim, row.last_changed_at) for key, row in stored.items()}, now)
+        known = {key: KnownSim(row.sim, row.last_changed_at, row.last_seen_session) for key, row in stored.items()}
+        diff = diff_page(page.sims, known, now, session.session_id)
         for sim, last_changed_at in diff.upserts:
             first_seen_at, number = now, session.session_number
             if sim.sim_id in stored:
@@ -126,15 +127,13 @@ class Tables:
         session = record.session
         there = {key: row for key, row in self.sims.items() if key[0] == session.carrier and row.vanished_at is None}
         unseen = {key: row for key, row in there.items() if row.last_seen_session != session.session_id}
-        facts = WalkFacts(
+        facts = facts_of(
+            record,
             sims_seen=len(there) - len(unseen),
             # SIMs that this walk added are not "known" yet: the guard compares with what was there before.
             sims_known=sum(row.first_session_number < session.session_number for row in there.values()),
             newly_missing=sum(row.absent_since is None for row in unseen.values()),
-            records_quarantined=session.records_quarantined,
-            carrier_total=record.internals.carrier_total,
-            end_signalled=session.walked_to_the_end,
-            config_unchanged=session.config_hash == config_hash,
+            config_hash=config_hash,
         )
         verdict = decide_sweep(facts, policy)
         if verdict.state is SweepState.DONE:

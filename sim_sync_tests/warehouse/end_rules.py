@@ -8,6 +8,7 @@ import pytest
 from sim_sync.core.errors import Fenced, InternalError
 from sim_sync.core.session import Event, Release, State, SweepState
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync_tests.fakes.crash_points import SimulatedCrash
 from sim_sync_tests.fakes.fleet import CARRIER, a_fleet, a_page, a_rejected, a_sim
 from sim_sync_tests.warehouse.store_under_test import (
     StoreUnderTest,
@@ -197,10 +198,76 @@ class EndRules:
         self, under_test: StoreUnderTest, carrier_total: int, sweep_state: SweepState
     ) -> None:
         night(under_test, a_fleet(4))
-        session = committed(under_test, opened(under_test), a_page(a_fleet(2), {"page": 1}, records_total=99))
-        session = committed(under_test, session, a_page([a_sim(1), a_sim(2)], records_total=carrier_total))
+        session = committed(under_test, opened(under_test), a_page(a_fleet(2), {"page": 1}, records_total=1))
+        session = committed(under_test, session, a_page([a_sim(2)], records_total=carrier_total))
         closed = under_test.store.close_session(session.claim, STRICT, "config-1")
         assert closed.sweep_state is sweep_state
+
+    @pytest.mark.parametrize(
+        ("totals", "sweep_state"),
+        [
+            ((4, 4), SweepState.SKIPPED),  # as many records as the total says, and one SIM of them twice
+            ((None, None), SweepState.SKIPPED),
+            ((3, 3), SweepState.DONE),  # a SIM came to the front meanwhile: all that the total counts were seen
+            ((4, 3), SweepState.SKIPPED),  # one left; nobody knows whether one that stayed has moved up
+            ((3, None), SweepState.DONE),
+        ],
+    )
+    def test_a_walk_in_which_a_sim_came_twice_has_to_have_seen_all_that_the_total_counts(
+        self, under_test: StoreUnderTest, totals: tuple[int | None, int | None], sweep_state: SweepState
+    ) -> None:
+        night(under_test, a_fleet(4))
+        session = committed(under_test, opened(under_test), a_page(a_fleet(2), {"page": 1}, records_total=totals[0]))
+        session = committed(under_test, session, a_page([a_sim(1), a_sim(2)], records_total=totals[1]))
+        closed = under_test.store.close_session(session.claim, STRICT, "config-1")
+        assert closed.sweep_state is sweep_state
+        if sweep_state is SweepState.SKIPPED:
+            assert "4 records were 3 SIMs" in (closed.sweep_reason or "")
+
+    def test_a_page_that_is_fetched_again_after_a_crash_is_no_repetition(self, under_test: StoreUnderTest) -> None:
+        session = opened(under_test, "run-1")
+        page = a_page(a_fleet(2), {"page": 1})
+        under_test.crash_points.arm("commit_page:checkpoint_written", error=SimulatedCrash("here"))
+        with pytest.raises(SimulatedCrash):
+            committed(under_test, session, page)
+        under_test.crash_points.disarm()
+        session = opened(under_test, "run-2", gone_owners=["run-1"])
+        session = committed(under_test, committed(under_test, session, page), a_page([a_sim(2)]))
+        assert under_test.store.close_session(session.claim, STRICT, "config-1").sweep_state is SweepState.DONE
+
+    def test_a_walk_that_had_to_start_again_is_judged_by_what_it_saw_after_that(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        night(under_test, a_fleet(4))
+        session = committed(under_test, opened(under_test), a_page(a_fleet(2), {"page": 1}))
+        session = under_test.store.commit_walk_restart(session.claim, {"page": 0}, "410")
+        session = walked(under_test, session, a_fleet(2), [a_sim(2)])
+        closed = under_test.store.close_session(session.claim, STRICT, "config-1")
+        assert (closed.sweep_state, closed.sweep_reason) == (SweepState.DONE, None)
+
+    def test_a_walk_that_did_not_see_again_what_it_saw_before_its_restart_marks_nothing(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        night(under_test, a_fleet(4))
+        session = committed(under_test, opened(under_test), a_page(a_fleet(2), {"page": 1}))
+        session = under_test.store.commit_walk_restart(session.claim, {"page": 0}, "410")
+        session = walked(under_test, session, [a_sim(1)], [a_sim(2)])
+        closed = under_test.store.close_session(session.claim, STRICT, "config-1")
+        assert closed.sweep_reason == (
+            "not certified complete: 1 SIMs that were seen before the walk had to start again were not seen after it"
+        )
+
+    def test_a_walk_whose_pages_overlap_by_design_may_see_sims_twice(self, under_test: StoreUnderTest) -> None:
+        night(under_test, a_fleet(4))
+        overlapping = replace(STRICT, repeats_by_design=True)
+        closed = night(under_test, a_fleet(2), [a_sim(1), a_sim(2)], policy=overlapping)
+        assert closed.sweep_state is SweepState.DONE
+
+    def test_what_a_page_doubts_is_the_reason(self, under_test: StoreUnderTest) -> None:
+        session = committed(under_test, opened(under_test), a_page([a_sim(1)], {"page": 1}, gap="a key came twice"))
+        session = committed(under_test, session, a_page([a_sim(2)], end_doubt="it ended with HTTP 400"))
+        closed = under_test.store.close_session(session.claim, STRICT, "config-1")
+        assert closed.sweep_reason == "not certified complete: it ended with HTTP 400"
 
     def test_a_walk_that_is_not_over_is_not_closed(self, under_test: StoreUnderTest) -> None:
         session = committed(under_test, opened(under_test), a_page([a_sim(1)], {"page": 1}))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sim_sync.core.errors import CursorRepeated, Fenced
+from sim_sync.core.errors import CursorRepeated, EndlessList, Fenced
 from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import Effort
 from sim_sync.core.session import Claim, Event, Release, Session, State
@@ -308,3 +308,59 @@ class PageRules:
         with pytest.raises(Fenced):
             committed(under_test, zombie, a_page([], {"page": 1}))
         assert committed(under_test, session, a_page([], {"page": 1})).cursor == {"page": 1}
+
+    @pytest.mark.parametrize(
+        "idle", [[], [a_sim(1)], [a_sim(1), a_sim(1, label="changed")]], ids=["empty", "same", "changed"]
+    )
+    def test_a_walk_stops_where_page_after_page_brings_no_sim_that_it_has_not_seen(
+        self, under_test: StoreUnderTest, idle: list[Sim]
+    ) -> None:
+        session = committed(under_test, opened(under_test, max_idle_pages=2), a_page([a_sim(1)], {"page": 1}))
+        session = committed(under_test, session, a_page(idle, {"page": 2}))
+        session = committed(under_test, session, a_page(idle, {"page": 3}))
+        before = everything(under_test)
+        with pytest.raises(EndlessList, match="page 4: 2 pages in a row brought no SIM that this walk had not seen"):
+            committed(under_test, session, a_page(idle, {"page": 4}))
+        assert everything(under_test) == before
+        assert committed(under_test, session, a_page(idle)).walked_to_the_end
+
+    def test_a_list_that_grows_while_it_is_walked_is_not_endless(self, under_test: StoreUnderTest) -> None:
+        session = opened(under_test, max_idle_pages=2)
+        for number in range(1, 13):
+            sims = [a_sim(number)] if number % 3 == 0 else []
+            session = committed(under_test, session, a_page(sims, {"page": number}))
+        assert session.pages_done == 12
+
+    def test_pages_that_need_not_bring_anything_new_do_not_count(self, under_test: StoreUnderTest) -> None:
+        session = committed(under_test, opened(under_test, max_idle_pages=1), a_page([a_sim(1)], {"page": 1}))
+        for number in range(2, 9):
+            session = committed(under_test, session, a_page([a_sim(1)], {"page": number}, is_reread=True))
+        session = committed(under_test, session, a_page([], {"page": 9}))
+        with pytest.raises(EndlessList):
+            committed(under_test, session, a_page([], {"page": 10}))
+
+    def test_idle_pages_are_counted_over_a_change_of_owners_by_the_limit_of_the_last(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        session = committed(under_test, opened(under_test, "run-1", max_idle_pages=9), a_page([], {"page": 1}))
+        session = committed(under_test, session, a_page([], {"page": 2}))
+        session = opened(under_test, "run-2", gone_owners=["run-1"], max_idle_pages=2)
+        with pytest.raises(EndlessList, match="page 3: 2 pages in a row"):
+            committed(under_test, session, a_page([], {"page": 3}))
+
+    def test_a_walk_that_starts_again_may_pass_the_pages_that_it_has_seen(self, under_test: StoreUnderTest) -> None:
+        session = opened(under_test, max_idle_pages=1)
+        for number in (1, 2, 3):
+            session = committed(under_test, session, a_page([a_sim(number)], {"page": number}))
+        session = under_test.store.commit_walk_restart(session.claim, {"page": 0}, "410")
+        for number in (1, 2, 3, 4):
+            session = committed(under_test, session, a_page([a_sim(min(number, 3))], {"page": number}))
+        with pytest.raises(EndlessList):
+            committed(under_test, session, a_page([a_sim(3)], {"page": 5}))
+
+    def test_a_walk_is_no_longer_than_its_bound(self, under_test: StoreUnderTest) -> None:
+        session = opened(under_test, max_pages=2)
+        for number in (1, 2):
+            session = committed(under_test, session, a_page([a_sim(number)], {"page": number}))
+        with pytest.raises(EndlessList, match=r"page 3: the walk is longer than `max_pages_per_walk` \(2\) allows"):
+            committed(under_test, session, a_page([a_sim(3)]))

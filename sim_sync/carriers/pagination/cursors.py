@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.pagination.places import Place, ToBody, ToQuery, position
-from sim_sync.carriers.pagination.rule import PathOf
+from sim_sync.carriers.pagination.rule import Pagination, PathOf
 from sim_sync.core.errors import UnexpectedAnswer
 from sim_sync.core.pages import Cursor
 
 
 @dataclass(frozen=True, slots=True)
-class CursorInAnswer:
+class CursorInAnswer(Pagination):
     """The next cursor stands at `found_in` and goes to `sent_to`; where it is absent, null or empty the list ends.
 
     Where the carrier also says whether there is more, `more` decides, and a cursor that is then missing is an error.
@@ -21,10 +21,6 @@ class CursorInAnswer:
     found_in: Place
     sent_to: ToQuery | ToBody
     more: Callable[[Answer], bool] | None = None
-
-    def first_cursor(self) -> Cursor:
-        """Return the empty cursor."""
-        return {}
 
     def ask(self, cursor: Cursor) -> Ask:
         """Return the first request, with the cursor from the second page on."""

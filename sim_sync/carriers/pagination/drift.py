@@ -8,7 +8,7 @@ What leaves and enters between the same two answers cannot be told apart and is 
 from sim_sync.core.pages import Cursor
 
 #: A total that goes up and down at every answer must not hold a walk for ever: so often it may step back.
-MAX_STEPS_BACK = 1000
+MAX_STEPS_BACK = 100
 
 
 def fallen(cursor: Cursor, name: str, total: int | None) -> int:
@@ -28,6 +28,21 @@ def remembered(cursor: Cursor, name: str) -> int | None:
     """Return a whole number that a cursor remembers, None where it does not."""
     value = cursor.get(name)
     return value if isinstance(value, int) else None
+
+
+def behind(cursor: Cursor, name: str) -> bool:
+    """Return whether a cursor stands before the farthest place that its walk has read up to."""
+    here, far = remembered(cursor, name), remembered(cursor, "far")
+    return here is not None and far is not None and here < far
+
+
+def farthest(cursor: Cursor, here: int, following: int) -> dict[str, int]:
+    """Return what the next cursor remembers of the farthest place, where it leads to one before it.
+
+    `here` is the place behind the page that was just read, `following` the one that the walk goes to.
+    """
+    far = max(whole(cursor, "far", 0), here)
+    return {"far": far} if following < far else {}
 
 
 def whole(cursor: Cursor, name: str, default: int) -> int:

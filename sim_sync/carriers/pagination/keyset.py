@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.pagination.places import ToBody, ToQuery, position
-from sim_sync.carriers.pagination.rule import PathOf, RecordsOf
+from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
 from sim_sync.carriers.paths import Lookup
 from sim_sync.core.errors import UnexpectedAnswer
 from sim_sync.core.pages import Cursor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keyset:
+class Keyset(Pagination):
     """The key of the last record leads on.
 
     `more` says whether the list goes on; without it an empty page is the end. Messages call the key `key_name`.
@@ -24,10 +24,6 @@ class Keyset:
     key_name: str
     sent_to: ToQuery | ToBody
     more: Callable[[Answer], bool] | None = None
-
-    def first_cursor(self) -> Cursor:
-        """Return the empty cursor."""
-        return {}
 
     def ask(self, cursor: Cursor) -> Ask:
         """Return the first request, with the last key from the second page on."""

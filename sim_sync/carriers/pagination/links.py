@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.rule import PathOf
+from sim_sync.carriers.pagination.rule import Pagination, PathOf
 from sim_sync.carriers.paths import is_plain, lookup_of
 from sim_sync.core.errors import UnexpectedAnswer
 from sim_sync.core.pages import Cursor
@@ -23,7 +23,7 @@ def ask_by_link(first: Ask, cursor: Cursor) -> Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class NextLinkInBody:
+class NextLinkInBody(Pagination):
     """The body holds the URL of the next page; null is the end (Twilio, KORE), and so is an empty text.
 
     An answer without the link's key is refused, because it may be an answer that lost it, or a path with a slip of the
@@ -35,10 +35,6 @@ class NextLinkInBody:
     link: str
     absent_after_first: bool = False
     absent_is_end: bool = False
-
-    def first_cursor(self) -> Cursor:
-        """Return the empty cursor."""
-        return {}
 
     def ask(self, cursor: Cursor) -> Ask:
         """Return the first request, or the one that the carrier's link asks for."""
@@ -68,15 +64,11 @@ class NextLinkInBody:
 
 
 @dataclass(frozen=True, slots=True)
-class NextLinkInHeader:
+class NextLinkInHeader(Pagination):
     """A `Link` header with `rel="next"` (RFC 8288) leads on; without one the list ends."""
 
     first: Ask
     header: str = "Link"
-
-    def first_cursor(self) -> Cursor:
-        """Return the empty cursor."""
-        return {}
 
     def ask(self, cursor: Cursor) -> Ask:
         """Return the first request, or the one that the carrier's link asks for."""

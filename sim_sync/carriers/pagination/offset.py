@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.drift import fallen, remembered, steps_back, whole
+from sim_sync.carriers.pagination.drift import behind, fallen, farthest, remembered, steps_back, whole
 from sim_sync.carriers.pagination.places import Place, whole_number, with_query
 from sim_sync.carriers.pagination.repeats import page_digest, refuse_repeated
-from sim_sync.carriers.pagination.rule import PathOf, RecordsOf
+from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
 from sim_sync.core.errors import UnexpectedAnswer
 from sim_sync.core.pages import Cursor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offset:
+class Offset(Pagination):
     """From row to row. The list ends at `total`, which the first page tells at least; else with an empty page."""
 
     base: Ask
@@ -21,10 +21,6 @@ class Offset:
     limit_param: str | None = None
     page_size: int | None = None
     total: Place | None = None
-
-    def first_cursor(self) -> Cursor:
-        """Return the empty cursor."""
-        return {}
 
     def ask(self, cursor: Cursor) -> Ask:
         """Return the request for the rows from an offset on."""
@@ -62,4 +58,8 @@ class Offset:
             found["total"] = total
         if times := steps_back(cursor) + bool(back):
             found["back"] = times
-        return found
+        return found | farthest(cursor, offset + count, found["offset"])
+
+    def is_reread(self, cursor: Cursor) -> bool:
+        """Return whether the walk has stepped back over these rows."""
+        return behind(cursor, "offset")

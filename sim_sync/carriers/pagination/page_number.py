@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.drift import fallen, remembered, steps_back, whole
+from sim_sync.carriers.pagination.drift import behind, fallen, farthest, remembered, steps_back, whole
 from sim_sync.carriers.pagination.places import Place, flag, whole_number, with_query
 from sim_sync.carriers.pagination.repeats import page_digest, refuse_repeated
-from sim_sync.carriers.pagination.rule import PathOf, RecordsOf
+from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
 from sim_sync.core.errors import UnexpectedAnswer
 from sim_sync.core.pages import Cursor
 
@@ -25,7 +25,7 @@ _NOTHING = _Told(None, None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageNumber:
+class PageNumber(Pagination):
     """Page after page by its number.
 
     The end is said by the first of these that the answer holds: `last_page` (a flag), `total_pages`, `total` (of
@@ -42,10 +42,6 @@ class PageNumber:
     total_pages: Place | None = None
     total: Place | None = None
     last_page: Place | None = None
-
-    def first_cursor(self) -> Cursor:
-        """Return the empty cursor."""
-        return {}
 
     def ask(self, cursor: Cursor) -> Ask:
         """Return the request for a page by its number."""
@@ -71,7 +67,12 @@ class PageNumber:
         if self._ended(page - self.first_page, size, count, known) and not back:
             return None
         following = self._cursor(page - back if back else page + 1, size, known, steps_back(cursor) + bool(back))
+        following = {**following, **farthest(cursor, page + 1, whole(following, "page", 0))}
         return following if known != _NOTHING else self._not_repeated(cursor, following, records)
+
+    def is_reread(self, cursor: Cursor) -> bool:
+        """Return whether the walk has stepped back over this page."""
+        return behind(cursor, "page")
 
     def _not_repeated(self, cursor: Cursor, following: Cursor, records: Sequence[Any]) -> Cursor:
         digest = page_digest(records)

@@ -13,10 +13,14 @@ RecordsOf: TypeAlias = Callable[[Answer], list[Any]]
 
 
 class Pagination(Protocol):
-    """One way to walk a list. The empty cursor `{}` is the first page of every walk."""
+    """One way to walk a list. The empty cursor `{}` is the first page of every walk.
+
+    A rule inherits from this: what most of them have nothing to say about is answered here.
+    """
 
     def first_cursor(self) -> Cursor:
         """Return the cursor of the first page."""
+        return {}
 
     def ask(self, cursor: Cursor) -> Ask:
         """Return the request for the page at a cursor."""
@@ -28,3 +32,7 @@ class Pagination(Protocol):
             UnexpectedAnswer: the answer does not say whether, or where, the list goes on.
             ForeignOrigin: it leads to another origin.
         """
+
+    def is_reread(self, cursor: Cursor) -> bool:
+        """Return whether the page at a cursor need not bring anything new, by the rule's own doing."""
+        return False

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.pagination.drift import steps_back, whole
 from sim_sync.carriers.pagination.page_number import PageNumber
-from sim_sync.carriers.pagination.rule import PathOf
+from sim_sync.carriers.pagination.rule import Pagination, PathOf
 from sim_sync.core.pages import Cursor
 
 #: Windows overlap: for a carrier's clock that is not ours, and for a bound that it does not count in.
@@ -17,7 +17,7 @@ CAUGHT_UP = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Windows:
+class Windows(Pagination):
     """Windows of at most `longest`, by the time of a SIM's last modification, oldest first.
 
     A SIM that is modified during the walk leaves its window for the end of time. So the end of a window that reaches
@@ -40,14 +40,14 @@ class Windows:
     now: Callable[[], datetime]
     longest: timedelta = timedelta(days=365)
 
-    def first_cursor(self) -> Cursor:
-        """Return the empty cursor: the first page of the first window."""
-        return {}
-
     def ask(self, cursor: Cursor) -> Ask:
         """Return the request for a page of a window."""
         since, till = self._window(cursor)
         return self.put(self.pages.ask(_place(cursor)), since, till)
+
+    def is_reread(self, cursor: Cursor) -> bool:
+        """Say yes: windows overlap, most of them hold nothing, and their number has a bound of its own."""
+        return True
 
     def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
         """Return the next page of the window, the next window, or None where the present is reached."""

@@ -93,6 +93,7 @@ CONNECTOR = Connector(
     options_model=WalkOptions,
     build_auth=lambda settings: BasicAuth(settings.auth.username, settings.auth.api_key.get_secret_value()),
     pagination=list_devices,
+    pages_overlap=True,  # windows do, by a minute, and a SIM that is modified comes again in a later one
     records=devices,
     record_map=RecordMap(
         fields={"iccid": "iccid", "status": "status", "rate_plan": "ratePlan"},

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sim_sync.carriers.auth import Authorizer, BearerAuth, NoAuth
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination import InHeader, Offset, PathOf
+from sim_sync.carriers.pagination import InHeader, Offset, Pagination, PathOf
 from sim_sync.carriers.pagination.links import ask_by_link, next_link
 from sim_sync.carriers.pagination.places import whole_number
 from sim_sync.carriers.pagination.repeats import is_repeated, page_digest
@@ -60,7 +60,7 @@ def token_auth(settings: CarrierSettings) -> Authorizer:
 
 
 @dataclass(frozen=True, slots=True)
-class OffsetOrAfter:
+class OffsetOrAfter(Pagination):
     """By offset and limit; where the server's `Link` header leads on with `after`, by that.
 
     Without `X-Total-Count`, a server that has given a next link ends the list by giving none; otherwise an empty page
@@ -69,15 +69,15 @@ class OffsetOrAfter:
 
     offset: Offset
 
-    def first_cursor(self) -> Cursor:
-        """Return the empty cursor."""
-        return {}
-
     def ask(self, cursor: Cursor) -> Ask:
         """Return the request for the rows from an offset on, or for what the server's link leads to."""
         if "next" in cursor:
             return ask_by_link(self.offset.ask({}), cursor)
         return self.offset.ask(cursor)
+
+    def is_reread(self, cursor: Cursor) -> bool:
+        """Return whether the rows at an offset were read before."""
+        return self.offset.is_reread(cursor)
 
     def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
         """Return the next offset, or the server's link."""
