@@ -5,7 +5,7 @@ from sim_sync.cli.output import say
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError
-from sim_sync.core.session import Event, Session, State
+from sim_sync.core.session import Event, Session, State, require_known
 from sim_sync.warehouse import Warehouse, open_warehouse
 
 
@@ -48,6 +48,7 @@ def _open_session(warehouse: Warehouse, carrier: str) -> Session:
     session = warehouse.sessions.open_session_of(carrier)
     if session is None:
         raise InputError(f"carrier {carrier} has no open session; `sim-sync backfill {carrier}` starts one")
+    require_known(session.state, f"the session of carrier {session.carrier}")
     return session
 
 

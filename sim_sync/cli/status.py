@@ -141,6 +141,8 @@ def _note(session: Session, now: datetime) -> str:
             return f"paused by an operator; `sim-sync resume {session.carrier}` lets it go on"
         case State.COMPLETED:
             return f"finished {session.finished_at:%Y-%m-%d %H:%M:%S} UTC; {_sweep_text(session)}"
+        case state if not state.is_known:
+            return "this version of sim_sync does not know the state that it is in; upgrade sim_sync here"
         case _:
             return session.last_error or ""
 

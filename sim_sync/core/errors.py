@@ -161,12 +161,13 @@ class ConfigError(InputError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        count = len(self.problems)
-        head = f"the configuration has {count} problem{'' if count == 1 else 's'}:"
-        super().__init__("\n  ".join([head, *map(str, self.problems)]))
+        told = list(map(str, self.problems))
+        if len(told) > 1:
+            told.insert(0, f"the configuration has {len(told)} problems:")
+        super().__init__("\n  ".join(told))
 
     def __str__(self) -> str:
-        """Return the head and one line a problem."""
+        """Return the only problem, or a head and one line a problem."""
         return printable_lines(super(SimSyncError, self).__str__())
 
 

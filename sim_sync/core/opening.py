@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sim_sync.core.pages import Cursor
-from sim_sync.core.session import Process, Session, State
+from sim_sync.core.session import Process, Session, State, require_known
 
 
 class Trigger(StrEnum):
@@ -87,6 +87,7 @@ def decide_opening(session: Session | None, request: OpenRequest, now: datetime)
     """Decide what a run may do about the carrier's open session (`None`: it has none). `now` is the warehouse's."""
     if session is None:
         return OpenNew()
+    require_known(session.state, f"the session of carrier {session.carrier}")
     if request.restart:
         return OpenNew("an operator asked for a restart")
     lost_owner = owner_loss(session, request.gone_owners, now) if session.state is State.RUNNING else None

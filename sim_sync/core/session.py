@@ -9,12 +9,30 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Self
 
-from sim_sync.core.errors import IllegalTransition
+from sim_sync.core.errors import IllegalTransition, InputError
 from sim_sync.core.pages import Cursor, Effort
 
 
-class State(StrEnum):
+class _Word(StrEnum):
+    """A word of a column. One that another version of sim_sync has written is kept as it stands, and only shown."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        word = str.__new__(cls, value)
+        word._name_, word._value_ = "OF_ANOTHER_VERSION", value
+        return word
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this version knows what the word means."""
+        return self.name in type(self).__members__
+
+
+class State(_Word):
     """Where a session stands. Machine stop, waiting, human stop, giving up and done are different words."""
 
     RUNNING = "running"
@@ -96,7 +114,13 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
 
 
 def next_state(state: State, event: Event) -> State:
-    """Return the state that follows, or raise `IllegalTransition` where the table has no such way."""
+    """Return the state that follows.
+
+    Raises:
+        IllegalTransition: the table has no such way.
+        InputError: the state is one of another version, and nobody here knows what may follow.
+    """
+    require_known(state)
     try:
         return TRANSITIONS[state, event]
     except KeyError:
@@ -105,7 +129,15 @@ def next_state(state: State, event: Event) -> State:
         ) from None
 
 
-class SweepState(StrEnum):
+def require_known(state: State, whose: str = "a session") -> None:
+    """Raise `InputError` where a state is one of another version: what it means is not for us to guess."""
+    if not state.is_known:
+        raise InputError(
+            f"{whose} is {state.value!r}, a state that this version of sim_sync does not know; upgrade sim_sync here"
+        )
+
+
+class SweepState(_Word):
     """What became of marking the SIMs that a walk did not see."""
 
     PENDING = "pending"

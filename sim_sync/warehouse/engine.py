@@ -7,17 +7,13 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
-from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.pages import canonical_json
 from sim_sync.warehouse.failures import told_as_ours
 from sim_sync.warehouse.postgresql import open_postgresql
 from sim_sync.warehouse.sqlite_files import make_sqlite_file, sqlite_file
 from sim_sync.warehouse.tables import UtcDateTime
-
-_SQLITE = frozenset({"sqlite", "sqlite+pysqlite"})
+from sim_sync.warehouse.urls import SQLITE, create_engine, warehouse_url
 
 #: How long a connection waits for another process's SQLite transaction, in seconds.
 LOCK_SECONDS = 30.0
@@ -30,7 +26,6 @@ _SQLITE_CHECKPOINT_PAGES = 16 * 1024
 FROZEN_TRANSACTION_SECONDS = 30
 #: How often the switch of a new file to WAL mode is tried while other processes try the same.
 _WAL_ATTEMPTS = 50
-_EXPECTED_URL = "a SQLAlchemy URL such as sqlite:///warehouse.db or postgresql://user:password@host/database"
 
 
 def open_engine(
@@ -47,49 +42,15 @@ def open_engine(
         ConfigError: the URL is of neither database, or cannot be used. Its text never contains the password.
     """
     parsed = warehouse_url(url)
-    if parsed.drivername in _SQLITE:
+    if parsed.drivername in SQLITE:
         return _open_sqlite(parsed, lock_seconds)
     return open_postgresql(parsed, frozen_seconds)
-
-
-def parse_url(url: str) -> sa.URL:
-    """Return a URL in the one form in which its password is never shown.
-
-    Raises:
-        ValueError: it is no URL. The text is not repeated, for it may hold a password.
-    """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise ValueError("expected a SQLAlchemy URL") from None
-    if "password" not in parsed.query:
-        return parsed
-    # libpq takes it there too, but SQLAlchemy hides it only where it expects it.
-    password = str(parsed.query["password"])
-    return parsed.difference_update_query(["password"]).set(password=password)
-
-
-def warehouse_url(url: str) -> sa.URL:
-    """Return the URL of a warehouse.
-
-    Raises:
-        ConfigError: it is no URL, or of neither database.
-    """
-    try:
-        parsed = parse_url(url)
-    except ValueError:
-        raise ConfigError([Problem("warehouse", "url", _EXPECTED_URL, "something that is no URL")]) from None
-    if parsed.drivername not in _SQLITE and parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise ConfigError([Problem("warehouse", "url", _EXPECTED_URL, parsed.drivername)])
-    return parsed
 
 
 def _open_sqlite(url: sa.URL, lock_seconds: float) -> sa.Engine:
     if (path := sqlite_file(url)) is not None:
         make_sqlite_file(path)
-    engine = sa.create_engine(
-        url, json_serializer=canonical_json, hide_parameters=True, connect_args={"timeout": lock_seconds}
-    )
+    engine = create_engine(url, json_serializer=canonical_json, connect_args={"timeout": lock_seconds})
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:

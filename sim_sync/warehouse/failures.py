@@ -4,14 +4,18 @@ No text that leaves this module holds a password, a statement or a value: parame
 details of an error quote them.
 """
 
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from json import JSONDecodeError
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable, WriteRefused
+from sim_sync.warehouse.urls import shown_url
 
 #: SQLite's primary result codes (https://www.sqlite.org/rescode.html) that pass: busy, locked, no memory, interrupted,
 #: input/output error, full, locking protocol.
@@ -45,6 +49,8 @@ _POSTGRESQL_EXPECTED: Mapping[str, str] = {
     "42P07": _OWN_TABLES,
     "42703": _TABLES,
 }
+_OPTIONS = "a URL whose options the client library and this server take"
+_URL = "a URL with which a connection can be made"
 #: A refused connection comes without a code, so its English text has to do; in another language it is tried again.
 _REFUSALS: Mapping[str, str] = {
     "password authentication failed": _ACCESS,
@@ -57,6 +63,13 @@ _REFUSALS: Mapping[str, str] = {
         "a pooler that lets a connection begin: leave `options` out of the URL, or set PgBouncer's "
         "`ignore_startup_parameters = options`"
     ),
+    "invalid ": _OPTIONS,
+    "could not match": _OPTIONS,
+    "could not parse": _OPTIONS,
+    "definition of service": _OPTIONS,
+    "certificate": _OPTIONS,
+    "private key file": _OPTIONS,
+    "server does not support": _OPTIONS,
 }
 #: PgBouncer tells it with the code of a broken protocol.
 _STATEMENT_POOLING = "transaction blocks not allowed in statement pooling mode"
@@ -85,6 +98,10 @@ def told_as_ours(engine: sa.Engine, doing: str) -> Iterator[None]:
     except (StatementError, ValueError, OverflowError) as error:
         # A driver's own words about a value that it cannot send: a lone surrogate, a number of too many bits.
         told = error.orig if isinstance(error, StatementError) else error
+        if told is not None and _is_about_a_stored_value(told):
+            expected = "values that can be read: correct the row, or restore the database from a copy"
+            found = f"{' '.join(str(told).split())} (while {doing})"
+            raise ConfigError([Problem("warehouse", shown_url(engine.url), expected, found)]) from None
         raise _refused(engine, doing, told) from None
 
 
@@ -104,10 +121,12 @@ def _told(error: DBAPIError) -> str:
     return " ".join(str(primary or error.orig).split())
 
 
-def shown_url(url: sa.URL) -> str:
-    """Return a URL for people: where the warehouse is, without any secret."""
-    place = {name: value for name, value in url.query.items() if name in {"host", "port", "mode", "uri"}}
-    return url.set(query=place).render_as_string(hide_password=True)
+def _is_about_a_stored_value(error: BaseException) -> bool:
+    """Return whether a row was there and could not be read: SQLAlchemy found no time in it, or Python no JSON."""
+    if error.__traceback__ is None:
+        return False
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    return isinstance(error, JSONDecodeError) or "_processors" in Path(innermost.filename).name
 
 
 def passes_by_itself(error: DBAPIError) -> bool:
@@ -130,14 +149,19 @@ def _expected_instead(error: DBAPIError) -> str | None:
         if told.endswith("already exists"):
             return _OWN_TABLES
         lacks = any(words in told for words in _SQLITE_LACKS)
-        return _TABLES if lacks else _SQLITE_EXPECTED.get(code)
+        return _TABLES if lacks else _SQLITE_EXPECTED.get(code) or _expected_of_a_connection(error)
     if _STATEMENT_POOLING in told:
         return _POOL_MODE
     if (state := _sqlstate(error)) is not None:
         return _POSTGRESQL_EXPECTED.get(state) or _POSTGRESQL_EXPECTED.get(state[:2])
     if not isinstance(error, sa.exc.OperationalError):
-        return None
+        return _expected_of_a_connection(error)
     return next((expected for words, expected in _REFUSALS.items() if words in told), None)
+
+
+def _expected_of_a_connection(error: DBAPIError) -> str | None:
+    """Return what was expected where no statement was sent: it is the connection itself that could not be made."""
+    return _URL if error.statement is None and not isinstance(error, sa.exc.IntegrityError) else None
 
 
 def _sqlite_code(error: DBAPIError) -> int | None:

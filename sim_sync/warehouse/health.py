@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from sim_sync.warehouse.engine import open_engine, reading, warehouse_url
-from sim_sync.warehouse.migrate import SchemaState, schema_state
+from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.warehouse.engine import open_engine, reading
+from sim_sync.warehouse.migrate import SchemaState, missing_tables, schema_state
 from sim_sync.warehouse.sqlite_files import require_place_for, sqlite_file
+from sim_sync.warehouse.urls import shown_url, warehouse_url
 
 _SCHEMA_TEXTS = {
     SchemaState.MISSING: "empty; the first sync creates the tables",
@@ -25,11 +27,11 @@ def look_at_warehouse(url: str) -> WarehouseHealth:
     """Return how a warehouse is.
 
     Raises:
-        ConfigError: the URL or the place cannot be used, or its schema is newer than this program.
+        ConfigError: the URL or the place cannot be used, or its schema is not one of this program.
         WarehouseUnavailable: it cannot be reached.
     """
     parsed = warehouse_url(url)
-    shown = parsed.render_as_string(hide_password=True)
+    shown = shown_url(parsed)
     path = sqlite_file(parsed)
     if path is not None and not path.exists():  # opening it would make it
         require_place_for(path)
@@ -37,6 +39,11 @@ def look_at_warehouse(url: str) -> WarehouseHealth:
     engine = open_engine(url)
     try:
         with reading(engine, "looking at the warehouse") as connection:
-            return WarehouseHealth(shown, _SCHEMA_TEXTS[schema_state(connection, engine)])
+            state = schema_state(connection, engine)
+            missing = missing_tables(connection) if state is SchemaState.CURRENT else ()
     finally:
         engine.dispose()
+    if missing:
+        expected = "the tables of this version of sim_sync: restore them from a copy"
+        raise ConfigError([Problem("warehouse", shown, expected, f"none called {', '.join(missing)}")])
+    return WarehouseHealth(shown, _SCHEMA_TEXTS[state])

@@ -16,9 +16,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sim_sync.core.errors import InventoryError
 from sim_sync.core.pages import canonical_json
-from sim_sync.warehouse.engine import parse_url
-from sim_sync.warehouse.failures import shown_url
 from sim_sync.warehouse.postgresql import CONNECT_TIMEOUT_SECONDS
+from sim_sync.warehouse.urls import parse_url, shown_url
 
 #: Rows that are held at a time: a list of millions must not need gigabytes.
 _ROWS_AT_ONCE = 5_000

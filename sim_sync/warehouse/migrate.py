@@ -1,5 +1,6 @@
 """Brings a warehouse's schema up to date. A migration and its record are one transaction, one process at a time."""
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from alembic.script import ScriptDirectory
 
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.warehouse.engine import reading, transaction
-from sim_sync.warehouse.failures import shown_url
+from sim_sync.warehouse.tables import metadata
+from sim_sync.warehouse.urls import shown_url
 
 #: Where the version of a warehouse's schema is written down.
 VERSION_TABLE = "sim_sync_schema_version"
@@ -51,12 +53,17 @@ def schema_state(connection: sa.Connection, engine: sa.Engine) -> SchemaState:
     """Return whether the schema has to be brought up to date.
 
     Raises:
-        ConfigError: the warehouse was written by a newer version of sim_sync.
+        ConfigError: the warehouse was written by a newer version of sim_sync, or nobody can know by which one.
     """
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    version = context.get_current_revision()
-    if version is None:
+    versions = context.get_current_heads()
+    if not versions:
+        _refuse_tables_without_version(connection, engine)
         return SchemaState.MISSING
+    if len(versions) > 1:
+        expected = f"one version in the table {VERSION_TABLE}: leave the row of the tables that are there"
+        raise _problem(engine, expected, f"{len(versions)}: {', '.join(sorted(versions))}")
+    version = versions[0]
     scripts = ScriptDirectory.from_config(alembic_config())
     newest = scripts.get_current_head()
     if version == newest:
@@ -64,7 +71,35 @@ def schema_state(connection: sa.Connection, engine: sa.Engine) -> SchemaState:
     if version in {script.revision for script in scripts.walk_revisions()}:
         return SchemaState.OLDER
     expected = f"a schema of version {newest} or older; upgrade sim_sync on this machine"
-    raise ConfigError([Problem("warehouse", shown_url(engine.url), expected, f"version {version}")])
+    raise _problem(engine, expected, f"version {version}")
+
+
+def missing_tables(connection: sa.Connection) -> Sequence[str]:
+    """Return the tables, and the columns as `table.column`, that a schema of this version lacks."""
+    inspector = sa.inspect(connection)
+    there = set(inspector.get_table_names())
+    missing = []
+    for table in metadata.sorted_tables:
+        if table.name not in there:
+            missing.append(table.name)
+            continue
+        columns = {column["name"] for column in inspector.get_columns(table.name)}
+        missing += [f"{table.name}.{column.name}" for column in table.columns if column.name not in columns]
+    return missing
+
+
+def _refuse_tables_without_version(connection: sa.Connection, engine: sa.Engine) -> None:
+    ours = {table.name for table in metadata.sorted_tables}
+    if found := sorted(ours & set(sa.inspect(connection).get_table_names())):
+        expected = (
+            "a database in which no other program has tables of the same names, or those of sim_sync with their "
+            f"version in {VERSION_TABLE}: name another database, or restore it from a copy"
+        )
+        raise _problem(engine, expected, f"{found[0]} already exists without one")
+
+
+def _problem(engine: sa.Engine, expected: str, found: str) -> ConfigError:
+    return ConfigError([Problem("warehouse", shown_url(engine.url), expected, found)])
 
 
 def alembic_config() -> Config:

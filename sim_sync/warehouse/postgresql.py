@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.pages import canonical_json
-from sim_sync.warehouse.failures import shown_url
+from sim_sync.warehouse.urls import create_engine, shown_url
 
 #: How long to wait for a PostgreSQL server to take a connection, in seconds.
 CONNECT_TIMEOUT_SECONDS = 10
@@ -43,12 +43,11 @@ def open_postgresql(url: sa.URL, frozen_seconds: float) -> sa.Engine:
         url: where it is.
         frozen_seconds: how long it bears silence inside of a transaction before it rolls it back.
     """
-    engine = sa.create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         # The driver begins no transaction by itself; `_begin` does, in one round trip with all that it depends on.
         isolation_level="AUTOCOMMIT",
         json_serializer=canonical_json,
-        hide_parameters=True,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "sim_sync",

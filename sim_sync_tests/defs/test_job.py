@@ -386,7 +386,7 @@ def test_a_dry_run_ends_where_the_carrier_leads_in_a_circle(stage: Stage) -> Non
 
 BY_SENSOR = {"dagster/sensor_name": "resume_interrupted_syncs"}
 BY_SCHEDULE = {"dagster/schedule_name": "nightly_reconciliation"}
-BROKEN = "the configuration has 1 problem: carriers.yaml: carriers.acme.type: expected a known type, found 'nothing'"
+BROKEN = "carriers.yaml: carriers.acme.type: expected a known type, found 'nothing'"
 
 
 @pytest.mark.parametrize("tags", [BY_SENSOR, BY_SCHEDULE])
