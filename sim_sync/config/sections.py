@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from sim_sync.carriers.settings import Settings
 from sim_sync.config.cron import parse_cron
+from sim_sync.core.discrepancies import COMPARABLE_FIELDS
 from sim_sync.core.sims import Lifecycle
 from sim_sync.inventory import OUR_COLUMNS
-from sim_sync.warehouse.kinds import COMPARABLE_FIELDS
 
 
 def _parse_timezone(name: str) -> str:

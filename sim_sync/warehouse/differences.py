@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sim_sync.core.discrepancies import Kind
 from sim_sync.core.sims import Lifecycle
-from sim_sync.warehouse.kinds import Kind
 from sim_sync.warehouse.matching import (
     forget_matches,
     match_sims,

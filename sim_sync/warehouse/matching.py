@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sim_sync.warehouse.kinds import COMPARABLE_FIELDS
+from sim_sync.core.discrepancies import COMPARABLE_FIELDS
 from sim_sync.warehouse.tables import carrier_sims, inventory_sims
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from sim_sync.core.discrepancies import COMPARABLE_FIELDS, Kind
 from sim_sync.core.errors import InputError
 from sim_sync.core.session import State
 from sim_sync.warehouse.differences import find_differences, found
 from sim_sync.warehouse.engine import transaction
-from sim_sync.warehouse.kinds import COMPARABLE_FIELDS, Kind
 from sim_sync.warehouse.tables import inventory_sims, sim_discrepancies, sync_sessions
 from sim_sync.warehouse.temporary import lock_comparison
 

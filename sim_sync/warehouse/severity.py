@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from sim_sync.core.discrepancies import Kind
 from sim_sync.core.sims import Lifecycle
-from sim_sync.warehouse.kinds import Kind
 
 HIGH = "high"
 MEDIUM = "medium"

@@ -9,8 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sim_sync.core.discrepancies import Kind
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle
-from sim_sync.warehouse.kinds import Kind
 from sim_sync.warehouse.matching import ours
 from sim_sync.warehouse.severity import MEDIUM
 from sim_sync.warehouse.tables import carrier_sims

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import pytest
 import sqlalchemy as sa
 
+from sim_sync.core.discrepancies import COMPARABLE_FIELDS
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.inventory import InventorySim
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.inventory import load_inventory
-from sim_sync.warehouse.kinds import COMPARABLE_FIELDS
 from sim_sync.warehouse.migrate import migrate
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync_tests.fakes.fleet import CARRIER, a_sim

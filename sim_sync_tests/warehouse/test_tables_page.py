@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from sim_sync.core.discrepancies import Kind
 from sim_sync.core.session import State, SweepState
 from sim_sync.core.sims import TRACKED_FIELDS, Lifecycle
 from sim_sync.warehouse.inventory import load_inventory
-from sim_sync.warehouse.kinds import Kind
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.warehouse.severity import SEVERITIES
 from sim_sync.warehouse.tables import metadata

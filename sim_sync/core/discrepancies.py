@@ -1,4 +1,4 @@
-"""The words of `sim_discrepancies`: what can differ, and in which fields."""
+"""The words of `sim_discrepancies`: what can differ between our list and a carrier, and in which fields."""
 
 from enum import StrEnum
 
