@@ -11,39 +11,9 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
-from sim_sync.carriers import rest
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.vendors import (
-    cisco_control_center,
-    emnify,
-    hologram,
-    kore_super_sim,
-    one_nce,
-    soracom,
-    telnyx,
-    thingspace,
-    tmf639,
-    twilio_super_sim,
-    twilio_wireless,
-)
 
 GROUP = "sim_sync.connectors"
-
-_OURS = (
-    twilio_super_sim.CONNECTOR,
-    twilio_wireless.CONNECTOR,
-    kore_super_sim.CONNECTOR,
-    telnyx.CONNECTOR,
-    emnify.CONNECTOR,
-    one_nce.CONNECTOR,
-    hologram.CONNECTOR,
-    soracom.CONNECTOR,
-    cisco_control_center.CONNECTOR,
-    thingspace.CONNECTOR,
-    tmf639.CONNECTOR,
-    rest.CONNECTOR,
-)
-_BUILT_IN: Mapping[str, Connector] = MappingProxyType({connector.type: connector for connector in _OURS})
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +42,7 @@ def connector_problems() -> Mapping[str, str]:
 
 def collect(plug_ins: Iterable[EntryPoint]) -> Registry:
     """Return our own connectors and those of plug-ins."""
-    found = dict(_BUILT_IN)
+    found = dict(built_in())
     problems: dict[str, str] = {}
     for plug_in in plug_ins:
         try:
@@ -80,6 +50,42 @@ def collect(plug_ins: Iterable[EntryPoint]) -> Registry:
         except _Unusable as reason:
             problems[plug_in.name] = f"the connector plug-in {plug_in.name!r} ({_origin(plug_in)}) {reason}"
     return Registry(MappingProxyType(found), MappingProxyType(problems))
+
+
+@cache
+def built_in() -> Mapping[str, Connector]:
+    """Return our own connectors by their types."""
+    # Imported when the first carrier is read: who only needs the config's shape does not load every vendor.
+    from sim_sync.carriers import rest
+    from sim_sync.carriers.vendors import (
+        cisco_control_center,
+        emnify,
+        hologram,
+        kore_super_sim,
+        one_nce,
+        soracom,
+        telnyx,
+        thingspace,
+        tmf639,
+        twilio_super_sim,
+        twilio_wireless,
+    )
+
+    ours = (
+        twilio_super_sim.CONNECTOR,
+        twilio_wireless.CONNECTOR,
+        kore_super_sim.CONNECTOR,
+        telnyx.CONNECTOR,
+        emnify.CONNECTOR,
+        one_nce.CONNECTOR,
+        hologram.CONNECTOR,
+        soracom.CONNECTOR,
+        cisco_control_center.CONNECTOR,
+        thingspace.CONNECTOR,
+        tmf639.CONNECTOR,
+        rest.CONNECTOR,
+    )
+    return MappingProxyType({connector.type: connector for connector in ours})
 
 
 @cache
@@ -91,7 +97,7 @@ def _installed() -> Registry:
 
 
 def _load(plug_in: EntryPoint, found: Mapping[str, Connector]) -> Connector:
-    if plug_in.name in _BUILT_IN:
+    if plug_in.name in built_in():
         raise _Unusable("has the name of a built-in connector, which stays as it is: give it another name")
     if plug_in.name in found:
         raise _Unusable("has the name of another plug-in, which is used: uninstall one of them")
