@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from sim_sync.cli.dotenv_file import add_dotenv
 from sim_sync.cli.output import accept_any_text, complain
 from sim_sync.core.errors import InputError, SimSyncError
 
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str] | None) -> None:
     from sim_sync.cli.app import app
 
+    add_dotenv(os.environ)
     try:
         app(None if arguments is None else list(arguments))
     finally:

@@ -3,9 +3,11 @@
 What it finds is gathered in `sim_sync.cli.findings`; here it is printed and given its exit code.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from sim_sync.cli.dotenv_file import conflict_lines
 from sim_sync.cli.exit_codes import ExitCode, worst_of
 from sim_sync.cli.findings import CarrierFindings, PlaceFindings, look_at_carriers, look_at_inventory, look_at_tables
 from sim_sync.cli.output import print_json, print_lines
@@ -44,7 +46,7 @@ def _told(item: PlaceFindings | CarrierFindings) -> dict[str, object]:
 
 
 def _print_table(path: str, places: Sequence[PlaceFindings], found: Sequence[CarrierFindings]) -> None:
-    print_lines([f"config     ok: {path}"])
+    print_lines([f"config     ok: {path}", *conflict_lines(os.environ)])
     print_lines(f"{place.name:<10} {_word(place.exit_code)}: {place.told}" for place in places)
     table = narrow_table("carrier", "reachable", "signed in", "SIMs", "pages", "a walk takes", foldable={"carrier"})
     for carrier in found:

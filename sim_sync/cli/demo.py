@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sim_sync.cli.demo_report import INJECTED_FAULTS, Killed, Outcome, report_lines, verdicts
+from sim_sync.cli.dotenv_file import DOTENV, dotenv_names
 from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.cli.guard import guarded, kill_guarded
 from sim_sync.cli.output import say
@@ -26,7 +27,7 @@ from sim_sync.cli.place import (
     require_simulated,
 )
 from sim_sync.config import load_config
-from sim_sync.core.errors import SimSyncError
+from sim_sync.core.errors import InputError, SimSyncError
 from sim_sync.core.session import Session, State
 from sim_sync.private_files import opened_privately, private_by_default
 from sim_sync.simulator.control import RunningSimulator, running_simulator
@@ -50,6 +51,7 @@ class DemonstrationFailed(SimSyncError):
 def run_demo(root: Path) -> ExitCode:
     """Do the main job end to end, and return whether its figures are the known ones."""
     require_project_folder(root)
+    _require_neutral_dotenv(root)
     with locked(root), _environment(root), private_by_default():
         require_simulated(root)
         say(f"1. The simulated carrier starts, with {SIMULATED_SIMS:,} SIMs.")
@@ -64,6 +66,14 @@ def run_demo(root: Path) -> ExitCode:
     for line in report_lines(root, found):
         say(line)
     return ExitCode.DONE if all(is_right for _, is_right in found) else ExitCode.FAILED
+
+
+def _require_neutral_dotenv(root: Path) -> None:
+    """Refuse a `.env` that leads elsewhere: Dagster's daemon lets it win over the environment that we give it."""
+    if names := [name for name in dotenv_names(root / DOTENV) if name.startswith(("SIM_SYNC_", "DAGSTER_"))]:
+        raise InputError(
+            f"`make run` works in this folder alone, but its .env sets {', '.join(names)}: rename that file meanwhile"
+        )
 
 
 @contextmanager
