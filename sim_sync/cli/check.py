@@ -23,7 +23,7 @@ def check_everything(carriers: Sequence[str], *, as_json: bool) -> ExitCode:
         config.require_known(name)
     names = carriers or config.carrier_names
     config.require_sound(names)
-    places = [look_at_tables(config), look_at_inventory(config)]
+    places = [look_at_tables(config), look_at_inventory(config, names)]
     found = look_at_carriers(config, names)
     if as_json:
         _print_json(str(config.path), places, found)

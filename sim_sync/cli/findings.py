@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -10,10 +10,12 @@ from sim_sync.carriers.settings import Retry
 from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.config import CarrierConfig, Config
 from sim_sync.core.errors import AuthenticationFailed, CarrierError, InputError, ParkRequired, SimSyncError
+from sim_sync.core.inventory import ListTally, shown_words
 from sim_sync.core.pages import Page
 from sim_sync.core.ports import CarrierSource
 from sim_sync.core.progress import pages_for
 from sim_sync.core.sims import TRACKED_FIELDS, UNKNOWN_STATUS_FLAG, Sim
+from sim_sync.inventory import survey
 from sim_sync.warehouse.health import look_at_warehouse
 from sim_sync.worker.stopping import Stop
 
@@ -61,23 +63,29 @@ def look_at_tables(config: Config) -> PlaceFindings:
     return PlaceFindings("warehouse", f"{health.url}, {health.schema}")
 
 
-def look_at_inventory(config: Config) -> PlaceFindings:
-    """Return how our list of SIMs is."""
+def look_at_inventory(config: Config, names: Sequence[str]) -> PlaceFindings:
+    """Return how the part of these carriers in our list of SIMs is."""
     try:
-        inventory = config.read_inventory()
+        our_list = config.our_list()
+        if our_list is None:
+            return PlaceFindings("inventory", "none is configured, so there is nothing to compare the carriers with")
+        with our_list.opened(names) as reading:
+            tally = survey(reading)
     except SimSyncError as error:
         return PlaceFindings("inventory", str(error), _code_of(error))
-    if inventory is None:
-        return PlaceFindings("inventory", "none is configured, so there is nothing to compare the carriers with")
-    told = [f"{len(inventory.rows):,} SIMs"]
-    if inventory.findings:
-        first = inventory.findings[0]
-        told.append(f"{len(inventory.findings)} rows cannot be used, the first in line {first.line}: {first.reason}")
-    if inventory.unknown_status_words:
-        told.append(f"unknown status words: {', '.join(sorted(inventory.unknown_status_words))}")
-    if inventory.unknown_carriers:
-        told.append(f"carriers that are not configured: {', '.join(sorted(inventory.unknown_carriers))}")
-    return PlaceFindings("inventory", "; ".join(told))
+    return PlaceFindings("inventory", "; ".join(_told_of(tally)))
+
+
+def _told_of(tally: ListTally) -> Iterator[str]:
+    yield f"{tally.sims:,} SIMs"
+    for number, (first, *_) in tally.by_kind():
+        rows = f"{number:,} row{'' if number == 1 else 's'}"
+        what = f"{rows} lack a value" if first.uses_row else f"{rows} cannot be used"
+        yield f"{what}, the first in {tally.described(first)}"
+    if tally.unknown_status_words:
+        yield f"unknown status words: {shown_words(tally.unknown_status_words)}"
+    if tally.unknown_carriers:
+        yield f"carriers that are not configured: {shown_words(tally.unknown_carriers)}"
 
 
 def look_at_carriers(config: Config, names: Sequence[str]) -> Sequence[CarrierFindings]:

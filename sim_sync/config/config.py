@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from sim_sync.config.carrier import CARRIER_NAME, CarrierConfig, parse_carrier
 from sim_sync.config.document import read_document
 from sim_sync.config.environment import Place, Resolved, key_text, resolve, variable_of
+from sim_sync.config.our_list import OurList, SqlList
 from sim_sync.config.problems import read_part
 from sim_sync.config.sections import (
     CsvInventory,
@@ -22,7 +23,7 @@ from sim_sync.config.sections import (
 )
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.unresolved import DEFAULT_MAX_AGE_HOURS
-from sim_sync.inventory import CsvInventorySettings, Inventory, parse_sheet, read_inventory
+from sim_sync.inventory import CsvInventorySettings, CsvList, Terms
 
 CONFIG_VARIABLE = "SIM_SYNC_CONFIG"
 WAREHOUSE_VARIABLE = "SIM_SYNC_WAREHOUSE_URL"
@@ -43,6 +44,8 @@ class Config:
     reconcile: Reconcile
     _carriers: Mapping[str, Any] = field(repr=False)
     _environ: Mapping[str, str] = field(repr=False)
+    #: The keys of `inventory` whose values came from the environment, with the variables' names.
+    _inventory_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def carrier_names(self) -> Sequence[str]:
@@ -85,34 +88,25 @@ class Config:
         if problems:
             raise ConfigError(problems)
 
-    def read_inventory(self, only: str | None = None) -> Inventory | None:
-        """Read our list of SIMs, all of it or one carrier's part; None where no list is configured.
-
-        Raises:
-            InventoryError: the list as a whole cannot be read.
-        """
+    def our_list(self) -> OurList | None:
+        """Return our list of SIMs, to be read; None where no list is configured."""
         match self.inventory:
             case None:
                 return None
             case CsvInventory() as csv:
+                variable = self._inventory_variables.get("path")
                 settings = CsvInventorySettings(
                     path=self.path.parent / csv.path,
                     columns=csv.columns,
                     statuses=csv.statuses,
                     delimiter=csv.delimiter,
                     encoding=csv.encoding,
+                    shown_path=None if variable is None else f"of {{env: {variable}}}",
                 )
-                return read_inventory(settings, self.carrier_names, only=only)
+                return CsvList(settings, self.carrier_names)
             case SqlInventory() as sql:
-                return self._query_inventory(sql, only)
-
-    def _query_inventory(self, sql: SqlInventory, only: str | None) -> Inventory:
-        from sim_sync.warehouse.inventory_sql import open_sql
-
-        with open_sql(sql.url.get_secret_value(), sql.query) as sheet:
-            return parse_sheet(
-                sheet, columns=sql.columns, statuses=sql.statuses, carriers=self.carrier_names, only=only
-            )
+                terms = Terms(sql.columns, self.carrier_names, sql.statuses)
+                return SqlList(sql.url.get_secret_value(), sql.query, terms, self._inventory_variables.get("url"))
 
 
 def load_config(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Config:
@@ -149,6 +143,7 @@ class _Reader:
             reconcile=reconcile,
             _carriers=self._carriers(),
             _environ=self._environ,
+            _inventory_variables=self._inventory_variables(),
         )
         if self._problems:
             self._add_problems_of_carriers(config)
@@ -183,6 +178,11 @@ class _Reader:
         found, problems = read_part(adapter.validate_python, part, (name,), str(self._path), known_keys=keys)
         self._problems.extend(problems)
         return found
+
+    def _inventory_variables(self) -> Mapping[str, str]:
+        raw = self._document.get("inventory")
+        found = {key: variable_of(value) for key, value in raw.items()} if isinstance(raw, Mapping) else {}
+        return {key: variable for key, variable in found.items() if variable is not None}
 
     def _carriers(self) -> Mapping[str, Any]:
         raw = self._document.get("carriers")

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, SecretStr
 from sim_sync.carriers.settings import Settings
 from sim_sync.config.cron import parse_cron
 from sim_sync.core.discrepancies import COMPARABLE_FIELDS
+from sim_sync.core.inventory import OUR_COLUMNS
 from sim_sync.core.sims import Lifecycle
-from sim_sync.inventory import OUR_COLUMNS
 
 
 def _parse_timezone(name: str) -> str:
@@ -61,7 +61,8 @@ class CsvInventory(_Inventory):
 
     type: Literal["csv"]
     path: Path
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    #: None is the one that splits the header into the columns that `columns` names.
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     encoding: str = "utf-8-sig"
 
 

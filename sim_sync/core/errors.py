@@ -4,7 +4,8 @@ SimSyncError
 ├── TransientError            wait and try again; nobody needs to know
 │   ├── Throttled             the carrier said: slower
 │   ├── CarrierUnavailable    no answer, or not a whole one
-│   └── WarehouseUnavailable  the database did not take the transaction
+│   ├── WarehouseUnavailable  the database did not take the transaction
+│   └── InventoryUnavailable  our own list cannot be read right now
 ├── ParkRequired              wait longer than a worker should sleep: give the worker back
 ├── CarrierError              stop this carrier; somebody has to look
 │   ├── AuthenticationFailed  the carrier refused our credentials
@@ -70,6 +71,10 @@ class CarrierUnavailable(TransientError):
 
 class WarehouseUnavailable(TransientError):
     """The database was locked, full, restarted or out of reach; the transaction did not happen."""
+
+
+class InventoryUnavailable(TransientError):
+    """Our own list was written while it was read, or its database was out of reach; nothing was written."""
 
 
 class ParkRequired(SimSyncError):

@@ -1,23 +1,19 @@
 """The three assets, one partition a carrier: what we think we own, what the carrier says, and what differs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
 from sim_sync.config import Config
-from sim_sync.core.printable import printable
 from sim_sync.defs.names import Names
 from sim_sync.defs.ops import RETRIES, build_ops
+from sim_sync.defs.our_list import load_and_tell
 from sim_sync.defs.runs import introduce_run
 from sim_sync.defs.telling import told_to_dagster
-from sim_sync.inventory import Inventory
 from sim_sync.warehouse import Warehouse
-from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.reconcile import reconcile
 
 _RESOURCES = ("sync_config", "warehouse")
-#: How many rows that could not be used are named in the metadata; all of them are counted.
-_FINDINGS_SHOWN = 20
 
 
 def build_sim_inventory(partitions: dg.PartitionsDefinition[str], names: Names) -> dg.AssetsDefinition:
@@ -29,29 +25,17 @@ def build_sim_inventory(partitions: dg.PartitionsDefinition[str], names: Names) 
         group_name=names.group,
         retry_policy=RETRIES,
         kinds={"csv", "sql"},
+        output_required=False,
         required_resource_keys=names.keys(*_RESOURCES),
     )
-    def sim_inventory(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def sim_inventory(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """What the company thinks it owns: its own list of SIMs, read as text, loaded into `inventory_sims`."""
         sync_config, warehouse = _config_and_warehouse(context, names)
         with told_to_dagster():
             introduce_run(context)
-            carrier = context.partition_key
-            inventory = sync_config.read_inventory(carrier)
-            if inventory is None:
-                return dg.MaterializeResult(metadata={"inventory": "none is configured", "rows": 0})
-            counts = load_inventory(warehouse.engine, carrier, inventory.rows)
-        return dg.MaterializeResult(
-            metadata={
-                "rows": len(inventory.rows),
-                "added": counts.added,
-                "changed": counts.changed,
-                "removed": counts.removed,
-                "unusable_rows": len(inventory.findings),
-                "unknown_status_words": _words(inventory.unknown_status_words),
-                "findings": _findings(inventory),
-            }
-        )
+            metadata = load_and_tell(context, sync_config.our_list(), warehouse)
+        if metadata is not None:
+            yield dg.MaterializeResult(metadata=metadata)
 
     return sim_inventory
 
@@ -105,17 +89,3 @@ def _config_and_warehouse(context: dg.AssetExecutionContext, names: Names) -> tu
 
 def _flat(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     return {f"{kind}_{what}": number for kind, by_what in counts.items() for what, number in by_what.items()}
-
-
-def _words(words: Mapping[str, int]) -> str:
-    return ", ".join(f"{printable(word)} ({count})" for word, count in sorted(words.items())) or "none"
-
-
-def _findings(inventory: Inventory) -> dg.TableMetadataValue:
-    """Return the first findings as a table of plain texts: in markdown, a cell of the list could be an image."""
-    rows = [
-        dg.TableRecord({"line": finding.line, "reason": printable(finding.reason)})
-        for finding in inventory.findings[:_FINDINGS_SHOWN]
-    ]
-    columns = [dg.TableColumn("line", "int"), dg.TableColumn("reason", "string")]
-    return dg.MetadataValue.table(rows, schema=dg.TableSchema(columns))

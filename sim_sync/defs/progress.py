@@ -94,3 +94,25 @@ class CheckpointReporter:
             self._next_at = self._monotonic() + self._every_seconds
             self._last_error = session.last_error
             self._report(session)
+
+
+class RowsReporter:
+    """Tells how many rows of a long list were read so far, every few seconds; of a short list nothing."""
+
+    def __init__(
+        self,
+        tell: Callable[[int], None],
+        *,
+        every_seconds: float = REPORT_EVERY_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tell = tell
+        self._every_seconds = every_seconds
+        self._monotonic = monotonic
+        self._next_at = monotonic() + every_seconds
+
+    def __call__(self, rows: int) -> None:
+        """Tell the number of rows, if it is time to."""
+        if self._monotonic() >= self._next_at:
+            self._next_at = self._monotonic() + self._every_seconds
+            self._tell(rows)

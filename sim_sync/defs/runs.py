@@ -57,6 +57,21 @@ def _is_in_one_process(context: Context) -> bool:
     return executor in _ONE_PROCESS or (executor == "multi_or_in_process_executor" and "in_process" in chosen)
 
 
+def is_dry_run(context: Context) -> bool:
+    """Return whether the run was started with `dry_run: true`, which `open_session` takes and all steps keep to."""
+    return _dry_run_in(context.run.run_config)
+
+
+def _dry_run_in(config: object) -> bool:
+    if not isinstance(config, Mapping):
+        return False
+    opening = config.get("open_session")
+    wishes = opening.get("config") if isinstance(opening, Mapping) else None
+    if isinstance(wishes, Mapping):
+        return wishes.get("dry_run") is True
+    return any(_dry_run_in(part) for part in config.values())
+
+
 def introduce_run(context: Context) -> None:
     """Tag the run with its carrier and its process, so that the sensor can tell when the process is gone."""
     wanted = {CARRIER_TAG: context.partition_key}

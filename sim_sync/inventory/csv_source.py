@@ -1,155 +1,170 @@
-"""Our list of SIMs from a CSV file, read by pandas with every cell as text: an ICCID is no number, `NA` is no gap.
+"""Our list of SIMs from a CSV file, every cell as the text that stands there: an ICCID is no number, `NA` is no gap.
 
-What the cells mean is in `parsing`.
+What the cells mean is in `parsing`. The file is read once, row by row, and its digest is taken on the way.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
-from sim_sync.core.errors import InventoryError
-from sim_sync.core.sims import Lifecycle
-from sim_sync.inventory.parsing import parse_sheet
-from sim_sync.inventory.rows import Inventory
+from sim_sync.core.errors import InventoryError, InventoryUnavailable
+from sim_sync.core.inventory import FindingKind
+from sim_sync.inventory.cells import is_rounded, unmarked_number
+from sim_sync.inventory.csv_file import (
+    CsvInventorySettings,
+    HashedFile,
+    opened_hashed,
+    refuse_unknown_encoding,
+    told_as_inventory_error,
+)
+from sim_sync.inventory.layout import header_name, places_of
+from sim_sync.inventory.lines import Lines
+from sim_sync.inventory.reading import Reading, Terms, digest_with_terms
+from sim_sync.inventory.records import Records
+from sim_sync.inventory.sheets import Damage, SheetRow
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-#: Rows that pandas holds at a time: a list of millions must not need gigabytes.
-_CHUNK_ROWS = 20_000
-#: Cells beyond the header that a line may have before the whole file is refused; one such cell makes it a finding.
-_SURPLUS_CELLS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class CsvInventorySettings:
-    """The CSV form of `inventory:` in `carriers.yaml`.
-
-    `columns` maps our names (`OUR_COLUMNS`) to the file's, `statuses` the company's words to the lifecycle.
-    """
-
-    path: Path
-    columns: Mapping[str, str]
-    statuses: Mapping[str, Lifecycle] = field(default_factory=dict)
-    delimiter: str = ","
-    encoding: str = "utf-8-sig"
+_BLOCK_BYTES = 1 << 20
+#: What separates cells, where the config does not say: the one that splits the header into the columns it names.
+_DELIMITERS = (",", ";", "\t", "|")
+_MARKS = ((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"))
+_BYTE_ORDER_MARKS = (*_MARKS, (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+#: Digits from which on a cell at the ICCID's place makes a line a row of its own.
+_DIGITS_OF_AN_ICCID = 15
+_CUT_OFF = "the file ends in the middle of this row: was the export cut off?"
+_ADVICE = "format the column as text, and export the list again from where it is kept"
 
 
-def read_inventory(settings: CsvInventorySettings, carriers: Sequence[str], *, only: str | None = None) -> Inventory:
-    """Read our list from its CSV file; `carriers` and `only` are those of `parse_sheet`.
-
-    Raises:
-        InventoryError: the file as a whole cannot be used; it says what was expected and what to do.
-    """
-    with open_csv(settings) as sheet:
-        return parse_sheet(sheet, columns=settings.columns, statuses=settings.statuses, carriers=carriers, only=only)
-
-
-class CsvSheet(NamedTuple):
+class CsvSheet:
     """An open CSV file as a `Sheet`."""
 
-    where: str
-    columns: Sequence[str]
-    rows: Iterable[tuple[int, Sequence[str]]]
+    place = "line"
+    advice = _ADVICE
+
+    def __init__(self, where: str, columns: Sequence[str], rows: Iterator[SheetRow], content: HashedFile) -> None:
+        self.where = where
+        self.columns = columns
+        self.rows = rows
+        self._content = content
+
+    @property
+    def digest(self) -> str:
+        """The digest of what was read so far."""
+        return self._content.hexdigest()
+
+
+class CsvList:
+    """Our list in a CSV file."""
+
+    def __init__(self, settings: CsvInventorySettings, carriers: Sequence[str]) -> None:
+        self._settings = settings
+        self._terms = Terms(settings.columns, carriers, settings.statuses)
+
+    def digest(self) -> str:
+        """Return the digest of the file's content and of what gives it its meaning, without reading what it says.
+
+        Raises:
+            InventoryError: the file cannot be read.
+        """
+        with told_as_inventory_error(self._settings), opened_hashed(self._settings) as content:
+            while content.read(_BLOCK_BYTES):
+                pass
+            return self._with_terms(content.hexdigest())
+
+    @contextmanager
+    def opened(self, only: Collection[str] | None = None) -> Iterator[Reading]:
+        """Open the list for one reading, of the carriers in `only` or of all."""
+        with open_csv(self._settings) as sheet:
+            yield Reading(sheet, self._terms, only, lambda: self._with_terms(sheet.digest))
+
+    def _with_terms(self, content_digest: str) -> str:
+        form = (self._settings.delimiter, self._settings.encoding)
+        return digest_with_terms(content_digest, self._terms, form)
 
 
 @contextmanager
 def open_csv(settings: CsvInventorySettings) -> Iterator[CsvSheet]:
-    """Open the file and read its header; the rows are read as they are asked for, inside the `with`."""
-    _refuse_unknown_encoding(settings)
-    with _told_as_inventory_error(settings), settings.path.open("rb") as file:
-        header = _read_header(file, settings)
-        file.seek(0)
-        columns = [name.strip().removeprefix("\ufeff") for name in header]
-        first_line = 2 + sum(name.count("\n") for name in header)
-        yield CsvSheet(str(settings.path), columns, _lines(file, settings, len(columns), first_line))
+    """Open the file and read its header; the rows are read as they are asked for, inside the `with`.
+
+    Raises:
+        InventoryError: the file as a whole cannot be used; it says what was expected and what to do.
+        InventoryUnavailable: it was written while it was read.
+    """
+    refuse_unknown_encoding(settings)
+    with ExitStack() as stack:
+        with told_as_inventory_error(settings):
+            content = stack.enter_context(opened_hashed(settings))
+            mark = content.peek(4)
+            encoding = next((name for start, name in _BYTE_ORDER_MARKS if mark.startswith(start)), settings.encoding)
+            # What cannot be decoded becomes U+FFFD, and so a finding of its cell instead of the end of the reading.
+            buffered = io.BufferedReader(content, _BLOCK_BYTES)
+            lines = Lines(io.TextIOWrapper(buffered, encoding, errors="replace", newline=""))
+            delimiter, columns = _header(lines, settings)
+        yield CsvSheet(settings.where, columns, _rows(lines, delimiter, columns, settings, content), content)
 
 
-def _read_header(file: IO[bytes], settings: CsvInventorySettings) -> list[str]:
-    import pandas as pd
-
-    frame = pd.read_csv(file, nrows=1, **_as_text(settings))
-    return [str(name) for name in frame.iloc[0]]
-
-
-def _lines(
-    file: IO[bytes], settings: CsvInventorySettings, width: int, first_line: int
-) -> Iterator[tuple[int, Sequence[str]]]:
-    import pandas as pd
-
-    # More names than columns: a line with a cell too many is then a row that we can name, not the end of the reading.
-    names = range(width + _SURPLUS_CELLS)
-    chunks = pd.read_csv(
-        file, skiprows=1, names=list(names), index_col=False, chunksize=_CHUNK_ROWS, **_as_text(settings)
-    )
-    line = first_line
-    with chunks:
-        for chunk in chunks:
-            columns = _filled_columns(chunk, width)
-            # A quoted cell may go over several lines of the file.
-            multiline = any("\n" in cell for column in columns for cell in column)
-            for cells in zip(*columns, strict=True):
-                yield line, cells
-                line += 1 + (sum(cell.count("\n") for cell in cells) if multiline else 0)
+def _header(lines: Lines, settings: CsvInventorySettings) -> tuple[str, list[str]]:
+    """Pass over blank lines before the header, and return the delimiter with the header's names."""
+    delimiters = _DELIMITERS if settings.delimiter is None else (settings.delimiter,)
+    while True:
+        lines.begin()
+        first = next(lines, None)
+        if first is None:
+            raise InventoryError(
+                f"the inventory {settings.where} is empty: expected a header line and one row a SIM. "
+                "Was the export cut off? Nothing was written."
+            )
+        told = first.strip("\ufeff \r\n")
+        if told.lower().startswith("sep=") and len(told) == 5:
+            # A spreadsheet's own way to say what separates the cells.
+            delimiters = (told[4],) if settings.delimiter is None else delimiters
+        elif told.strip("".join(delimiters) + ' "'):
+            lines.give_back()
+            break
+    found = {delimiter: _names(lines, delimiter) for delimiter in delimiters}
+    chosen = max(found, key=lambda delimiter: _known(found[delimiter], settings.columns))
+    next(iter(Records(lines, chosen)))
+    return chosen, found[chosen]
 
 
-def _filled_columns(chunk: "pd.DataFrame", width: int) -> list[list[str]]:
-    """Return the header's columns, and those beyond it up to the last one with anything in it: usually none."""
-    columns = [chunk[name].tolist() for name in chunk.columns]
-    while len(columns) > width and not any(columns[-1]):
-        columns.pop()
-    return columns
+def _names(lines: Lines, delimiter: str) -> list[str]:
+    _, cells, _ = next(iter(Records(lines, delimiter)))
+    lines.give_back()
+    return [header_name(cell) for cell in cells]
 
 
-def _as_text(settings: CsvInventorySettings) -> dict[str, Any]:
-    return {
-        "header": None,
-        "sep": settings.delimiter,
-        "encoding": settings.encoding,
-        "dtype": str,
-        "keep_default_na": False,
-        "na_filter": False,
-        # Blank lines count, so that line numbers are those of the file.
-        "skip_blank_lines": False,
-    }
+def _known(found: Sequence[str], columns: Mapping[str, str]) -> int:
+    return sum(bool(places_of(found, name)) for name in columns.values())
 
 
-def _refuse_unknown_encoding(settings: CsvInventorySettings) -> None:
-    try:
-        # Python knows encodings of other things than text too, such as base64; those refuse a text.
-        _ = "".encode(settings.encoding)
-    except LookupError:
-        raise InventoryError(
-            f"the inventory's `encoding` is {settings.encoding!r}: expected utf-8, cp1252 or another that Python knows"
-        ) from None
+def _rows(
+    lines: Lines, delimiter: str, columns: Sequence[str], settings: CsvInventorySettings, content: HashedFile
+) -> Iterator[SheetRow]:
+    width = len(columns)
+    records = Records(lines, delimiter, width, _row_detector(columns, settings))
+    with told_as_inventory_error(settings):
+        for number, cells, damage in records:
+            if damage is None and len(cells) < width and cells and not lines.taken[-1].endswith(("\n", "\r")):
+                yield number, cells, Damage(FindingKind.RAGGED, _CUT_OFF)
+            else:
+                yield number, cells, damage
+    if not content.is_unchanged():
+        raise InventoryUnavailable(
+            f"the inventory {settings.where} was written while it was read; nothing was written to the warehouse. "
+            "Write a new list beside it and rename that, so that nobody reads half of it."
+        )
 
 
-@contextmanager
-def _told_as_inventory_error(settings: CsvInventorySettings) -> Iterator[None]:
-    from pandas.errors import EmptyDataError, ParserError
+def _row_detector(columns: Sequence[str], settings: CsvInventorySettings) -> Callable[[Sequence[str]], bool]:
+    """Return what tells whether cells are a row of their own: something like an ICCID stands where it should."""
+    place = next(iter(places_of(columns, settings.columns.get("iccid", ""))), 0)
+    is_wide = len(columns) > 1
 
-    where = f"the inventory {settings.path}"
-    try:
-        yield
-    except OSError as problem:
-        raise InventoryError(
-            f"{where} cannot be read ({problem.strerror}): expected a CSV file that this user may read. "
-            "Correct the inventory's `path`, or bring the file there; nothing was written."
-        ) from None
-    except UnicodeError as problem:
-        raise InventoryError(
-            f"{where} is not {settings.encoding} ({problem}): export it as UTF-8 (a spreadsheet calls it 'CSV UTF-8'), "
-            "or set the inventory's `encoding`, for example to cp1252; nothing was written."
-        ) from None
-    except EmptyDataError:
-        raise InventoryError(
-            f"{where} is empty: expected a header line and one row a SIM. Was the export cut off? Nothing was written."
-        ) from None
-    except ParserError as problem:
-        told = " ".join(str(problem).split())
-        raise InventoryError(
-            f"{where} is not the CSV that was expected ({told}): check its quotes and the inventory's `delimiter` "
-            f"({settings.delimiter!r}); nothing was written."
-        ) from None
+    def is_row(cells: Sequence[str]) -> bool:
+        return place < len(cells) and (len(cells) > 1 or not is_wide) and _looks_like_iccid(cells[place])
+
+    return is_row
+
+
+def _looks_like_iccid(cell: str) -> bool:
+    text = unmarked_number(cell)
+    return is_rounded(text) or sum(char.isdigit() for char in text) >= _DIGITS_OF_AN_ICCID

@@ -1,257 +1,330 @@
-"""From text cells to our SIMs: which column means what, which row can be used, which status word means what.
+"""From the cells of one row to a SIM of ours, or to what of them cannot be used. Pure.
 
-Pure: where the cells come from is the sheet's business. A list that cannot be understood as a whole is refused, because
-a failed read is not an empty list; a single row that cannot be used is a finding.
+One value never costs the list: an identifier or a word that a spreadsheet has changed is left out and told, a row whose
+ICCID cannot be read is told. Nothing is repaired by guess.
 """
 
 import re
-from collections import Counter
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
-from typing import NamedTuple
+from functools import lru_cache
 
-from sim_sync.core.errors import InventoryError
 from sim_sync.core.identifiers import Identifier, NotAnIdentifier, normal_iccid, normal_imei, normal_imsi, normal_msisdn
+from sim_sync.core.inventory import Finding, FindingKind, InventorySim, ListTally, count_word, shortened
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
-from sim_sync.inventory.rows import OUR_COLUMNS, Finding, Inventory, InventorySim, Sheet
+from sim_sync.inventory import cells as damage
+from sim_sync.inventory.layout import Layout
+from sim_sync.inventory.rounding import RoundingCount
+from sim_sync.inventory.sheets import Damage, Sheet
 
 _LIFECYCLE = StatusWords({word.value: StatusMeaning(word) for word in Lifecycle})
-#: What a spreadsheet makes of 20 digits: 8.98831E+19, or 89883100000000000000.0. The digits after the 15th are gone.
-_ROUNDED_NUMBER = re.compile(r"\d+([.,]\d+)?[eE]\+?\d+|\d{15,}[.,]0+")
-#: How many examples a message names.
-_EXAMPLES = 3
+#: What no database takes, or what a decoder puts where it could not read.
+_UNREADABLE = re.compile("[\0\ufffd\ud800-\udfff]")
+#: Different plans and words that are remembered: a list of millions knows a handful.
+_REMEMBERED = 4096
+#: Characters of a cell that a finding keeps.
+_PAYLOAD_CHARACTERS = 200
+#: An ICCID cell with fewer digits is a note, a total or a heading rather than a SIM of ours.
+_DIGITS_OF_A_SIM = 10
+
+_NOWHERE = sys.maxsize
+#: Plain digits of these lengths are what they look like, and need no second look; 3GPP TS 23.003, ITU-T E.164.
+_IMSI_DIGITS = range(14, 16)
+_IMEI_DIGITS = range(14, 17)
+_MSISDN_CHARACTERS = range(8, 16)
+
+_FLAG_REASONS = {
+    "length": "has not as many digits as it should: were leading zeros lost in a spreadsheet?",
+    "malformed": "holds something else than digits",
+}
 
 
 class _UnusableRow(ValueError):
-    """A row that cannot be used; the text says why."""
+    """A row that cannot be used."""
+
+    def __init__(self, kind: FindingKind, reason: str, ours: str | None = None, *, hides_sim: bool = False) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.ours = ours
+        self.hides_sim = hides_sim
 
 
-def parse_sheet(
-    sheet: Sheet,
-    *,
-    columns: Mapping[str, str],
-    statuses: Mapping[str, Lifecycle],
-    carriers: Sequence[str],
-    only: str | None = None,
-) -> Inventory:
-    """Read a sheet to its end and return what it says.
-
-    Args:
-        sheet: the cells.
-        columns: our column names to the sheet's; `iccid` is required.
-        statuses: the company's status words, in any case, to the lifecycle.
-        carriers: the configured carriers. Without a mapped `carrier` column there must be exactly one.
-        only: keep the rows of this carrier; by default those of all configured ones.
-
-    Raises:
-        InventoryError: the sheet as a whole cannot be used.
-    """
-    parser = _Parser(sheet.where, _layout(sheet, columns, carriers), statuses, carriers, only)
-    for line, cells in sheet.rows:
-        parser.take(line, cells)
-    return parser.inventory()
-
-
-class _Layout(NamedTuple):
-    """Where in a row our columns stand; those without a meaning to us are `extra`."""
-
-    width: int
-    ours: Mapping[str, int]
-    extra: Sequence[tuple[str, int]]
-
-
-def _layout(sheet: Sheet, columns: Mapping[str, str], carriers: Sequence[str]) -> _Layout:
-    if "iccid" not in columns:
-        raise InventoryError("the inventory's `columns` do not say which column holds the ICCID: add `iccid: <column>`")
-    if strange := [name for name in columns if name not in OUR_COLUMNS]:
-        raise InventoryError(f"the inventory's `columns` may map {', '.join(OUR_COLUMNS)}; found {', '.join(strange)}")
-    if "carrier" not in columns and len(carriers) != 1:
-        raise InventoryError(
-            f"the inventory {sheet.where} has no column mapped to `carrier`, and {len(carriers)} carriers are "
-            "configured: add `carrier: <column>` to the inventory's `columns`"
-        )
-    places = {name: [at for at, found in enumerate(sheet.columns) if found == name] for name in columns.values()}
-    _refuse_missing(sheet, {ours: theirs for ours, theirs in columns.items() if not places[theirs]})
-    if twice := [name for name, found in places.items() if len(found) > 1]:
-        raise InventoryError(
-            f"the inventory {sheet.where} has more than one column called {_quoted(twice)}: rename one"
-        )
-    ours = {name: places[theirs][0] for name, theirs in columns.items()}
-    return _Layout(len(sheet.columns), ours, _extra_columns(sheet.columns, set(ours.values())))
-
-
-def _refuse_missing(sheet: Sheet, missing: Mapping[str, str]) -> None:
-    if not missing:
-        return
-    found = {name.casefold(): name for name in sheet.columns}
-    told = []
-    for ours, theirs in missing.items():
-        near = get_close_matches(theirs.casefold(), found, n=1, cutoff=0.6)
-        told.append(f"{theirs!r} (our {ours}" + (f"; did you mean {found[near[0]]!r}?)" if near else ")"))
-    message = (
-        f"the inventory {sheet.where} lacks the column{'s' if len(told) > 1 else ''} {', '.join(told)}. "
-        f"Columns found: {_quoted(sheet.columns)}. Correct the inventory's `columns` or the list's header."
-    )
-    if len(sheet.columns) == 1 and (other := next((mark for mark in ";\t|," if mark in sheet.columns[0]), None)):
-        message += f" The header looks as if cells were separated by {other!r}: set the inventory's `delimiter`."
-    raise InventoryError(message)
-
-
-def _extra_columns(columns: Sequence[str], taken: set[int]) -> list[tuple[str, int]]:
-    """Name the columns without a meaning to us; one without a name, or with another's, gets its place for a name."""
-    named: dict[str, int] = {}
-    for at, name in enumerate(columns):
-        if at not in taken:
-            named[name if name and name not in named else f"column {at + 1}"] = at
-    return list(named.items())
-
-
-class _Parser:
-    """Takes a sheet's rows one after the other."""
+class RowParser:
+    """Takes a sheet's rows one after the other; what it met is in `tally` and `rounding`."""
 
     def __init__(
         self,
-        where: str,
-        layout: _Layout,
+        sheet: Sheet,
+        layout: Layout,
         statuses: Mapping[str, Lifecycle],
         carriers: Sequence[str],
-        only: str | None,
+        only: frozenset[str],
     ) -> None:
-        self._where = where
         self._layout = layout
+        self._advice = sheet.advice
         self._words = _LIFECYCLE.overridden_by({word: StatusMeaning(status) for word, status in statuses.items()})
+        self._only_carrier = None if "carrier" in layout.ours else carriers[0]
         self._carriers = {name: name for name in carriers}
         self._only = only
-        self._lines_by_iccid: dict[str, dict[str, int]] = {name: {} for name in carriers}
-        self._statuses: dict[str, str] = {}
-        self._shared: dict[str, str] = {}
-        self._rows: list[InventorySim] = []
-        self._findings: list[Finding] = []
-        self._unknown_words: Counter[str] = Counter()
-        self._unknown_carriers: Counter[str] = Counter()
-        self._of_others = 0
+        self._plan = lru_cache(_REMEMBERED)(lambda text: (text, damage.damage_of_word(text)))
+        self._status = lru_cache(_REMEMBERED)(self._status_of)
+        self.found: list[Finding] = []
+        self.tally = ListTally(sheet.place)
+        self.rounding = RoundingCount()
 
-    def take(self, line: int, raw_cells: Sequence[str]) -> None:
-        """Take one row; a line without any filled cell is none."""
+    def take(self, number: int, raw_cells: Sequence[str], damaged: Damage | None) -> InventorySim | None:
+        """Return the SIM that a row is; None for a row that cannot be used, is empty, or is not asked for.
+
+        What of it could not be used is appended to `found`.
+        """
         cells = [cell.strip() for cell in raw_cells]
-        if not any(cells):
-            return
+        if damaged is None and not any(cells):
+            return None
+        row = _Row(number, cells, self._layout)
+        sim = None
         try:
-            self._refuse_malformed(cells)
-            carrier = self._carrier(cells)
-            if carrier is not None:
-                self._rows.append(self._sim(line, carrier, cells))
+            sim = self._understood(row, damaged)
         except _UnusableRow as reason:
-            self._findings.append(Finding(line, str(reason)))
+            row.found = [row.finding(reason.kind, str(reason), reason.ours, hides_sim=reason.hides_sim)]
+        if sim is not None:
+            self.tally.sims += 1
+        if row.found and row.is_asked_for:
+            self._tell(row.found)
+        return sim
 
-    def inventory(self) -> Inventory:
-        """Return what was taken, or refuse a list without a single row of ours."""
-        self._refuse_unusable()
-        return Inventory(self._rows, self._findings, dict(self._unknown_words), dict(self._unknown_carriers))
+    def _tell(self, found: Sequence[Finding]) -> None:
+        self.found.extend(found)
+        for finding in found:
+            self.tally.add(finding)
 
-    def _refuse_malformed(self, cells: Sequence[str]) -> None:
-        if any(cells[self._layout.width :]):
-            raise _UnusableRow("the row has more cells than the header: quote cells that contain the delimiter")
-        # PostgreSQL cannot store it, and no identifier has one: the file is damaged here.
-        if "\0" in "".join(cells):
-            raise _UnusableRow("a cell contains a NUL character")
+    def _understood(self, row: "_Row", damaged: Damage | None) -> InventorySim | None:
+        self._refuse_shapeless(row, damaged)
+        carrier = self._carrier(row)
+        if carrier is not None:
+            row.is_asked_for = carrier in self._only
+            if not row.is_asked_for:
+                self._count_other(carrier)
+                return None
+            row.carrier = carrier
+        self._take_out_damage(row, damaged)
+        if carrier is None:
+            told = "the row names no carrier"
+            raise _UnusableRow(FindingKind.NO_CARRIER, told, "carrier", hides_sim=_is_sim(row.cell("iccid")))
+        return self._sim(row, carrier)
 
-    def _carrier(self, cells: Sequence[str]) -> str | None:
-        """Return the row's carrier if its rows are asked for; a row of another carrier is only counted."""
-        name = next(iter(self._carriers)) if "carrier" not in self._layout.ours else self._cell(cells, "carrier")
-        if name is None:
-            raise _UnusableRow("the row names no carrier")
-        if name not in self._carriers:
-            self._unknown_carriers[name] += 1
-            return None
-        if self._only is not None and name != self._only:
-            self._of_others += 1
-            return None
-        return self._carriers[name]
+    def _refuse_shapeless(self, row: "_Row", damaged: Damage | None) -> None:
+        """Refuse a row of which nobody can say which cell belongs to which column."""
+        if damaged is not None and damaged.columns is None:
+            raise _UnusableRow(damaged.kind, damaged.reason, hides_sim=True)
+        if any(row.cells[self._layout.width :]):
+            told = "the row has more cells than the header: quote cells that contain the delimiter"
+            raise _UnusableRow(FindingKind.RAGGED, told, hides_sim=True)
 
-    def _sim(self, line: int, carrier: str, cells: Sequence[str]) -> InventorySim:
-        iccid_raw = self._cell(cells, "iccid")
-        iccid = _parse_iccid(iccid_raw)
-        first_line = self._lines_by_iccid[carrier].setdefault(iccid, line)
-        if first_line != line:
-            raise _UnusableRow(f"ICCID {iccid} stands in line {first_line} already, and that one counts")
+    def _carrier(self, row: "_Row") -> str | None:
+        """Return the carrier that the row names, if it can be read."""
+        name = self._only_carrier or damage.unmarked(row.cell("carrier") or "")
+        return None if not name or _UNREADABLE.search(name) else self._carriers.get(name, name)
+
+    def _count_other(self, carrier: str) -> None:
+        """Count a row of a carrier that is not asked for; a configured one's is read at another time."""
+        if carrier in self._carriers:
+            self.tally.rows_of_others += 1
+        else:
+            count_word(self.tally.unknown_carriers, carrier)
+
+    def _take_out_damage(self, row: "_Row", damaged: Damage | None) -> None:
+        """Take out the cells that cannot be read."""
+        if damaged is not None:
+            for place in damaged.columns or ():
+                row.take_out(place, damaged.kind, damaged.reason)
+        text = "".join(row.cells)
+        if not text.isascii() or "\0" in text:
+            row.take_out_unreadable()
+        if len(row.cells) < self._layout.width:
+            row.fill_up()
+        if self._layout.twins:
+            row.compare_twins()
+
+    def _sim(self, row: "_Row", carrier: str) -> InventorySim:
+        raw = row.cell("iccid")
+        iccid = self._iccid(raw)
         return InventorySim(
             carrier=carrier,
             iccid=iccid,
-            iccid_raw=iccid if iccid_raw is None or iccid_raw == iccid else iccid_raw,
-            imsi=_normal(normal_imsi, self._cell(cells, "imsi")),
-            msisdn=_normal(normal_msisdn, self._cell(cells, "msisdn")),
-            imei=_normal(normal_imei, self._cell(cells, "imei")),
-            status=self._status(self._cell(cells, "status")),
-            rate_plan=self._shared_text(self._cell(cells, "rate_plan")),
-            label=self._cell(cells, "label"),
-            attributes=self._attributes(cells),
+            iccid_raw=iccid if raw is None or raw == iccid else raw,
+            imsi=_identifier(row, "imsi", normal_imsi, _IMSI_DIGITS),
+            msisdn=_msisdn(row),
+            imei=_identifier(row, "imei", normal_imei, _IMEI_DIGITS),
+            status=self._status_word(row),
+            rate_plan=_undamaged(row, "rate_plan", self._plan),
+            label=_label(row),
+            attributes=self._attributes(row.cells),
+            row_number=row.number,
+            rounding=self.rounding.take(iccid),
         )
 
-    def _cell(self, cells: Sequence[str], name: str) -> str | None:
-        at = self._layout.ours.get(name)
-        return None if at is None else cells[at] or None
+    def _iccid(self, raw: str | None) -> str:
+        if raw is None:
+            raise _UnusableRow(FindingKind.NO_ICCID, "the row has no ICCID", "iccid")
+        text = raw if raw.isdigit() else damage.unmarked_number(raw)
+        if damage.is_rounded(text):
+            told = f"ICCID {shortened(raw)!r} was rounded by a spreadsheet, its last digits are lost: {self._advice}"
+            raise _UnusableRow(FindingKind.ROUNDED, told, "iccid", hides_sim=True)
+        try:
+            return normal_iccid(text)
+        except NotAnIdentifier as reason:
+            told = f"ICCID {shortened(raw)!r}: {reason}"
+            raise _UnusableRow(FindingKind.NOT_AN_ICCID, told, "iccid", hides_sim=_is_sim(raw)) from None
 
-    def _status(self, word: str | None) -> str | None:
+    def _status_word(self, row: "_Row") -> str | None:
+        word = _undamaged(row, "status", self._plan)
         if word is None:
             return None
-        status = self._statuses.get(word)
-        if status is None:
-            status = self._statuses[word] = self._words[word].status.value
-            if word not in self._words:
-                self._unknown_words[word] = 0
-        if word in self._unknown_words:
-            self._unknown_words[word] += 1
+        status, is_known = self._status(word)
+        if not is_known:
+            count_word(self.tally.unknown_status_words, word)
         return status
+
+    def _status_of(self, word: str) -> tuple[str, bool]:
+        return self._words[word].status.value, word in self._words
 
     def _attributes(self, cells: Sequence[str]) -> str:
         filled = {name: cells[at] for name, at in self._layout.extra if cells[at]}
         return canonical_json(filled) if filled else "{}"
 
-    def _shared_text(self, text: str | None) -> str | None:
-        """Return one object for equal texts: a million rows know a handful of rate plans."""
-        return None if text is None else self._shared.setdefault(text, text)
 
-    def _refuse_unusable(self) -> None:
-        if self._rows or self._of_others:
-            return
-        if self._findings:
-            examples = "; ".join(f"line {line}: {reason}" for line, reason in self._findings[:_EXAMPLES])
-            raise InventoryError(
-                f"the inventory {self._where} has no row that could be used ({len(self._findings)} could not). "
-                f"{examples}. Correct the list and read it again; nothing was written."
-            )
-        if self._unknown_carriers:
-            found = _quoted([name for name, _ in self._unknown_carriers.most_common(_EXAMPLES)])
-            raise InventoryError(
-                f"the inventory {self._where} has no row of a configured carrier: expected "
-                f"{_quoted(list(self._carriers))} in its carrier column, found {found}. Nothing was written."
-            )
-        raise InventoryError(
-            f"the inventory {self._where} has a header, but no row: expected our SIMs, one a row. "
-            "Was the export cut off? Nothing was written."
-        )
+class _Row:
+    """One row while it is understood."""
+
+    __slots__ = ("_layout", "carrier", "cells", "found", "is_asked_for", "number")
+
+    def __init__(self, number: int, cells: list[str], layout: Layout) -> None:
+        self.number = number
+        self.cells = cells
+        self.carrier: str | None = None
+        self.is_asked_for = True
+        self.found: list[Finding] = []
+        self._layout = layout
+
+    def cell(self, ours: str) -> str | None:
+        """Return a cell of ours; None where the list does not say."""
+        at = self._layout.ours.get(ours, _NOWHERE)
+        return (self.cells[at] or None) if at < len(self.cells) else None
+
+    def finding(
+        self, kind: FindingKind, reason: str, ours: str | None, *, uses_row: bool = False, hides_sim: bool = False
+    ) -> Finding:
+        """Return a finding about one of our columns, or about the whole row."""
+        name = "" if ours is None else self._layout.names.get(ours, ours)
+        return Finding(self.number, kind, reason, name, self._payload(), self.carrier, uses_row, hides_sim)
+
+    def leave_out(self, ours: str, kind: FindingKind, reason: str) -> None:
+        """Note that a value of the row is not used."""
+        self.found.append(self.finding(kind, reason, ours, uses_row=True))
+
+    def take_out(self, place: int, kind: FindingKind, reason: str) -> None:
+        """Empty a cell and note why. Without its ICCID or its carrier the row is none."""
+        ours = next((name for name, at in self._layout.ours.items() if at == place), None)
+        if ours in {"iccid", "carrier"}:
+            raise _UnusableRow(kind, reason, ours, hides_sim=True)
+        name = next((name for name, at in self._layout.extra if at == place), "") if ours is None else ours
+        self.leave_out(name, kind, reason)
+        self.cells[place] = ""
+
+    def take_out_unreadable(self) -> None:
+        """Take out the cells with characters that cannot be read or stored."""
+        for place, cell in enumerate(self.cells):
+            if unreadable := _UNREADABLE.search(cell):
+                told = (
+                    "a cell contains a NUL character: the list is damaged here"
+                    if unreadable.group() == "\0"
+                    else "the cell has characters that could not be read: export the list as UTF-8, or set the "
+                    "inventory's `encoding`"
+                )
+                self.take_out(place, FindingKind.UNREADABLE, told)
+
+    def fill_up(self) -> None:
+        """Take cells that the row does not have for empty ones; tell it where one of ours is among them."""
+        there = len(self.cells)
+        self.cells.extend([""] * (self._layout.width - there))
+        if any(at >= there for at in self._layout.ours.values()):
+            told = f"the row has {there} cells, the header {self._layout.width}: what is not there counts as not said"
+            self.found.append(self.finding(FindingKind.RAGGED, told, None, uses_row=True))
+
+    def compare_twins(self) -> None:
+        """Where a column stands more than once, its cells have to agree."""
+        for ours, places in self._layout.twins.items():
+            first = self._layout.ours[ours]
+            said = {self.cells[at] for at in (first, *places)} - {""}
+            if len(said) > 1:
+                name = self._layout.names[ours]
+                told = f"the list has {1 + len(places)} columns called {name!r}, and they differ here: rename one"
+                self.take_out(first, FindingKind.CONTRADICTION, told)
+            elif said:
+                self.cells[first] = said.pop()
+
+    def _payload(self) -> str:
+        said = {
+            name: self.cells[at][:_PAYLOAD_CHARACTERS].replace("\0", "\ufffd")
+            for name, at in ((self._layout.names[ours], at) for ours, at in self._layout.ours.items())
+            if at < len(self.cells) and self.cells[at]
+        }
+        return canonical_json(said)
 
 
-def _parse_iccid(raw: str | None) -> str:
-    if raw is None:
-        raise _UnusableRow("the row has no ICCID")
-    if _ROUNDED_NUMBER.fullmatch(raw):
-        raise _UnusableRow(
-            f"ICCID {raw!r} was rounded by a spreadsheet, its last digits are lost: "
-            "format the column as text, and export the list again from where it is kept"
-        )
-    try:
-        return normal_iccid(raw)
-    except NotAnIdentifier as reason:
-        raise _UnusableRow(f"ICCID {raw!r}: {reason}") from None
-
-
-def _normal(form: Callable[[str], Identifier], text: str | None) -> str | None:
+def _identifier(row: _Row, ours: str, normal: Callable[[str], Identifier], lengths: range) -> str | None:
     """Return an identifier in the form in which the carrier's are stored: they are compared as text."""
-    return None if text is None else form(text).normal
+    raw = row.cell(ours)
+    if raw is None or (len(raw) in lengths and raw.isascii() and raw.isdigit()):
+        return raw
+    found = _sound_identifier(row, ours, raw, normal)
+    return None if found is None else found.normal
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names)
+def _msisdn(row: _Row) -> str | None:
+    raw = row.cell("msisdn")
+    if raw is None or (raw[0] == "+" and len(raw) in _MSISDN_CHARACTERS and raw.isascii() and raw[1:].isdigit()):
+        return raw
+    found = _sound_identifier(row, "msisdn", raw, normal_msisdn)
+    return None if found is None else found.normal
+
+
+def _sound_identifier(row: _Row, ours: str, raw: str, normal: Callable[[str], Identifier]) -> Identifier | None:
+    text = damage.unmarked_number(raw)
+    if not text or damage.is_nothing(text):
+        return None
+    if changed := damage.damage_of_number(text):
+        row.leave_out(ours, FindingKind.CHANGED, f"{shortened(raw)!r} {changed}, and is left out")
+        return None
+    found = normal(text)
+    flaw = (found.flag or "").rpartition("_")[2]
+    if flaw in _FLAG_REASONS:
+        told = f"{shortened(raw)!r} {_FLAG_REASONS[flaw]}; it is left out"
+        row.leave_out(ours, FindingKind.NOT_AN_IDENTIFIER, told)
+        return None
+    return found
+
+
+def _label(row: _Row) -> str | None:
+    raw = row.cell("label")
+    return raw if raw is None or (raw.isascii() and raw[0] not in "#=") else _undamaged(row, "label", _look_at_label)
+
+
+def _look_at_label(text: str) -> tuple[str, str | None]:
+    return text, damage.damage_of_label(text)
+
+
+def _undamaged(row: _Row, ours: str, look: Callable[[str], tuple[str, str | None]]) -> str | None:
+    raw = row.cell(ours)
+    if raw is None:
+        return None
+    text, changed = look(damage.unmarked(raw))
+    if changed:
+        row.leave_out(ours, FindingKind.CHANGED, f"{shortened(raw)!r} {changed}, and is left out")
+        return None
+    return text or None
+
+
+def _is_sim(text: str | None) -> bool:
+    return sum(char.isdigit() for char in text or "") >= _DIGITS_OF_A_SIM

@@ -29,12 +29,17 @@ def copy_rows(
     )
     # A second batch in the same transaction finds the first one there.
     connection.exec_driver_sql(f"TRUNCATE {staged}")
-    statement = f"COPY {staged} ({names}) FROM STDIN"
+    copy_into(connection, staged, columns, rows)
+    return staged
+
+
+def copy_into(connection: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Append rows to a table by COPY."""
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
     driver: Any = connection.connection.driver_connection
     with _told_as_sqlalchemy(connection, statement), driver.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
-    return staged
 
 
 @contextmanager

@@ -3,90 +3,54 @@
 Where the list comes from and what its words mean is not decided here: see the room `inventory`, and `inventory_sql`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from sim_sync.core.errors import InventoryError
-from sim_sync.warehouse.dialects import BulkInsert
-from sim_sync.warehouse.engine import read_clock, transaction
+from sim_sync.core.inventory import Entry, Finding, ListWords
+from sim_sync.warehouse.engine import read_clock
+from sim_sync.warehouse.failures import told_as_ours
+from sim_sync.warehouse.inventory_notes import LoadNote, write_findings, write_note
+from sim_sync.warehouse.inventory_staging import TOLD, Staged, Staging, drop_tables, listed
 from sim_sync.warehouse.tables import UtcDateTime, inventory_sims
-from sim_sync.warehouse.temporary import analyzed, lock_comparison, temporary_table
-
-#: Rows in one statement: enough to be quick, few enough to need little memory.
-_CHUNK_ROWS = 10_000
-#: What our list says of a SIM; a row is changed if any of it is.
-_TOLD = ("iccid_raw", "imsi", "msisdn", "imei", "status", "rate_plan", "label", "attributes")
-
-_listed = temporary_table("listed_sims", "iccid", *_TOLD, key=("iccid",))
-# Of an ICCID that stands twice in the list, the first row counts.
-_INSERT_LISTED = BulkInsert(_listed, ("iccid", *_TOLD), "ON CONFLICT (iccid) DO NOTHING")
+from sim_sync.warehouse.temporary import lock_comparison
 
 _ours = inventory_sims.c
+_IS_THERE = _ours.removed_at.is_(None)
 
 
-class InventoryRow(Protocol):
-    """A SIM of our list: `inventory.InventorySim`, without importing the room beside this one."""
-
-    @property
-    def carrier(self) -> str:
-        """The carrier that the list has it under."""
-
-    @property
-    def iccid(self) -> str:
-        """The ICCID in its normal form."""
-
-    @property
-    def iccid_raw(self) -> str | None:
-        """The ICCID as the list has it."""
-
-    @property
-    def imsi(self) -> str | None:
-        """The IMSI."""
-
-    @property
-    def msisdn(self) -> str | None:
-        """The MSISDN."""
-
-    @property
-    def imei(self) -> str | None:
-        """The IMEI."""
-
-    @property
-    def status(self) -> str | None:
-        """A lifecycle word."""
-
-    @property
-    def rate_plan(self) -> str | None:
-        """The rate plan."""
-
-    @property
-    def label(self) -> str | None:
-        """The label."""
-
-    @property
-    def attributes(self) -> str:
-        """The rest of the row as canonical JSON text."""
+_PLAIN_WORDS = ListWords()
 
 
 class LoadCounts(NamedTuple):
-    """What loading the list did to `inventory_sims`. A SIM that came back to the list counts as added."""
+    """What loading the list did to `inventory_sims`. A SIM that came back to the list counts as added.
+
+    `kept` are SIMs that the list no longer names and that were not removed: as many of its rows cannot be read, and
+    each may be one of them.
+    """
 
     added: int
     changed: int
     removed: int
     unchanged: int
+    kept: int = 0
 
 
 def load_inventory(
     engine: sa.Engine,
     carrier: str,
-    rows: Iterable[InventoryRow],
+    entries: Iterable[Entry],
     *,
+    source: str = "",
+    words: ListWords = _PLAIN_WORDS,
     allow_empty: bool = False,
+    dry_run: bool = False,
+    note: Callable[[LoadCounts], LoadNote] | None = None,
+    on_rows: Callable[[int], None] = lambda _rows: None,
+    on_finding: Callable[[Finding], None] = lambda _finding: None,
     now: datetime | None = None,
 ) -> LoadCounts:
     """Make the carrier's part of `inventory_sims` say what the list says; rows of other carriers are left alone.
@@ -96,49 +60,55 @@ def load_inventory(
     Args:
         engine: the warehouse.
         carrier: whose rows are loaded.
-        rows: the list, complete for this carrier.
+        entries: the list, complete for this carrier, row by row; it is not held.
+        source: what `inventory_findings` calls the list.
+        words: how findings about its rows are put.
         allow_empty: take an empty list for the truth.
+        dry_run: count what would be done, and write nothing.
+        note: what to remember of this load, in the same transaction; by default that nothing is known.
+        on_rows: hears how many rows were read so far.
+        on_finding: hears of the rows that repeat an ICCID; nobody can know of them before.
         now: the time of loading; the warehouse's own by default.
 
     Raises:
         InventoryError: the list has no SIM of this carrier although it had some before.
         WarehouseUnavailable: the transaction did not happen.
     """
-    with transaction(engine, f"loading the inventory of carrier {carrier}") as connection:
-        lock_comparison(connection, carrier)
-        _listed.create(connection)
-        listed = _fill(connection, (row for row in rows if row.carrier == carrier))
-        if not listed and not allow_empty:
+    with told_as_ours(engine, f"loading the inventory of carrier {carrier}"), engine.connect() as connection:
+        transaction = _begin_staging(connection)
+        staged = Staging(connection, carrier, words, on_finding).fill(entries, on_rows)
+        if not staged.sims and not allow_empty:
             _refuse_emptying(connection, carrier)
-        time = now or read_clock(connection)
-        counts = _apply(connection, carrier, time)
-        _listed.drop(connection)
+        if dry_run:
+            counts = _count(connection, carrier, staged)
+        else:
+            transaction = _begin_writing(connection, transaction)
+            lock_comparison(connection, carrier)
+            counts = _apply(connection, carrier, staged, now or read_clock(connection))
+            write_findings(connection, carrier, source, now or read_clock(connection))
+            write_note(
+                connection, carrier, source, None if note is None else note(counts), now or read_clock(connection)
+            )
+        drop_tables(connection)
+        transaction.commit()
     return counts
 
 
-def _fill(connection: sa.Connection, rows: Iterator[InventoryRow]) -> int:
-    while chunk := list(islice(rows, _CHUNK_ROWS)):
-        _INSERT_LISTED.execute(connection, [_values(row) for row in chunk])
-    analyzed(connection, _listed)
-    return connection.execute(sa.select(sa.func.count()).select_from(_listed)).scalar_one()
+def _begin_staging(connection: sa.Connection) -> sa.RootTransaction:
+    """Begin where only temporary tables are written: in SQLite that needs nobody's lock."""
+    return connection.execution_options(reads_only=connection.dialect.name == "sqlite").begin()
 
 
-def _values(row: InventoryRow) -> tuple[str | None, ...]:
-    return (
-        row.iccid,
-        row.iccid_raw,
-        row.imsi,
-        row.msisdn,
-        row.imei,
-        row.status,
-        row.rate_plan,
-        row.label,
-        row.attributes,
-    )
+def _begin_writing(connection: sa.Connection, transaction: sa.RootTransaction) -> sa.RootTransaction:
+    """Go on to where the database's write lock is held: in SQLite that is another transaction."""
+    if connection.dialect.name != "sqlite":
+        return transaction
+    transaction.commit()
+    return connection.execution_options(reads_only=False).begin()
 
 
 def _refuse_emptying(connection: sa.Connection, carrier: str) -> None:
-    query = sa.select(sa.func.count()).where(_ours.carrier == carrier, _ours.removed_at.is_(None))
+    query = sa.select(sa.func.count()).where(_ours.carrier == carrier, _IS_THERE)
     if known := connection.execute(query).scalar_one():
         raise InventoryError(
             f"our inventory has no SIM of carrier {carrier} any more, and {known} are known: a failed export looks "
@@ -147,40 +117,75 @@ def _refuse_emptying(connection: sa.Connection, carrier: str) -> None:
         )
 
 
-def _apply(connection: sa.Connection, carrier: str, now: datetime) -> LoadCounts:
-    """Write the difference between the list and the table; each statement is over all rows."""
-    same = sa.and_(_ours.carrier == carrier, _ours.iccid == _listed.c.iccid)
-    told = _told_by_list(connection)
-    differs = sa.or_(*(_comparable(name).is_distinct_from(_listed.c[name]) for name in _TOLD))
-    is_there = _ours.removed_at.is_(None)
-    update = inventory_sims.update()
+class _Differences:
+    """What the list says otherwise than the table, as conditions."""
 
-    changed = connection.execute(update.where(same, is_there, differs).values(**told, loaded_at=now)).rowcount
-    back = update.where(same, ~is_there).values(**told, loaded_at=now, removed_at=None)
+    def __init__(self, connection: sa.Connection, carrier: str) -> None:
+        self.same = sa.and_(_ours.carrier == carrier, _ours.iccid == listed.c.iccid)
+        differs = sa.or_(*(_comparable(name).is_distinct_from(listed.c[name]) for name in TOLD))
+        self.changed = sa.and_(self.same, _IS_THERE, differs)
+        self.returned = sa.and_(self.same, ~_IS_THERE)
+        self.new = ~sa.exists().where(self.same)
+        self.gone = sa.and_(
+            _ours.carrier == carrier,
+            _IS_THERE,
+            ~sa.exists().where(listed.c.iccid == _ours.iccid).correlate(inventory_sims),
+        )
+        #: What the list says, in the form in which it is stored.
+        self.told: dict[str, sa.ColumnElement[object]] = {name: listed.c[name] for name in TOLD}
+        if connection.dialect.name == "postgresql":
+            self.told["attributes"] = sa.cast(listed.c.attributes, sa.JSON())
+
+
+def _count(connection: sa.Connection, carrier: str, staged: Staged) -> LoadCounts:
+    """Count what `_apply` would do."""
+    differences = _Differences(connection, carrier)
+
+    def number(source: sa.FromClause, condition: sa.ColumnElement[bool]) -> int:
+        query = sa.select(sa.func.count()).select_from(source).where(condition)
+        return int(connection.execute(query).scalar_one())
+
+    both = inventory_sims.join(listed, differences.same)
+    changed = number(both, differences.changed)
+    added = number(listed, differences.new) + number(both, differences.returned)
+    gone = number(inventory_sims, differences.gone)
+    return _counted(staged, added, changed, gone, is_kept=_is_kept(gone, staged))
+
+
+def _apply(connection: sa.Connection, carrier: str, staged: Staged, now: datetime) -> LoadCounts:
+    """Write the difference between the list and the table; each statement is over all rows."""
+    differences = _Differences(connection, carrier)
+    told, update = differences.told, inventory_sims.update()
+    changed = connection.execute(update.where(differences.changed).values(**told, loaded_at=now)).rowcount
+    back = update.where(differences.returned).values(**told, loaded_at=now, removed_at=None)
     returned = connection.execute(back).rowcount
-    new = sa.select(sa.literal(carrier), _listed.c.iccid, *told.values(), sa.literal(now, UtcDateTime())).where(
-        ~sa.exists().where(same)
-    )
-    columns = ["carrier", "iccid", *_TOLD, "loaded_at"]
-    insert = inventory_sims.insert().from_select(columns, new)
+    new = sa.select(sa.literal(carrier), listed.c.iccid, *told.values(), sa.literal(now, UtcDateTime()))
+    insert = inventory_sims.insert().from_select(["carrier", "iccid", *TOLD, "loaded_at"], new.where(differences.new))
     # psycopg forgets the count of an INSERT unless SQLAlchemy is told to keep it.
     inserted = connection.execute(insert.execution_options(preserve_rowcount=True)).rowcount
-    gone = sa.and_(_ours.carrier == carrier, is_there, ~sa.exists().where(_listed.c.iccid == _ours.iccid))
-    removed = connection.execute(update.where(gone).values(removed_at=now)).rowcount
+    query = sa.select(sa.func.count()).select_from(inventory_sims).where(differences.gone)
+    gone = int(connection.execute(query).scalar_one())
+    is_kept = _is_kept(gone, staged)
+    if gone and not is_kept:
+        connection.execute(update.where(differences.gone).values(removed_at=now))
+    return _counted(staged, inserted + returned, changed, gone, is_kept=is_kept)
 
-    listed = connection.execute(sa.select(sa.func.count()).select_from(_listed)).scalar_one()
-    added = inserted + returned
-    return LoadCounts(added=added, changed=changed, removed=removed, unchanged=listed - added - changed)
+
+def _is_kept(gone: int, staged: Staged) -> bool:
+    """Return whether all SIMs that the list no longer names may be those of its rows that cannot be read."""
+    return 0 < gone <= staged.hidden_sims
+
+
+def _counted(staged: Staged, added: int, changed: int, gone: int, *, is_kept: bool) -> LoadCounts:
+    return LoadCounts(
+        added=added,
+        changed=changed,
+        removed=0 if is_kept else gone,
+        unchanged=staged.sims - added - changed,
+        kept=gone if is_kept else 0,
+    )
 
 
 def _comparable(name: str) -> sa.ColumnElement[str]:
     """Return a stored column in the form in which the list has it: JSON as its text."""
     return sa.cast(_ours[name], sa.Text()) if name == "attributes" else _ours[name]
-
-
-def _told_by_list(connection: sa.Connection) -> dict[str, sa.ColumnElement[object]]:
-    """Return what the list says, in the form in which it is stored."""
-    told: dict[str, sa.ColumnElement[object]] = {name: _listed.c[name] for name in _TOLD}
-    if connection.dialect.name == "postgresql":
-        told["attributes"] = sa.cast(_listed.c.attributes, sa.JSON())
-    return told

@@ -3,8 +3,9 @@
 What the cells mean is decided in the room `inventory`; this module only knows how to ask.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -14,13 +15,20 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from sim_sync.core.errors import InventoryError
+from sim_sync.core.errors import InventoryError, InventoryUnavailable
+from sim_sync.core.inventory import shortened
 from sim_sync.core.pages import canonical_json
+from sim_sync.warehouse.failures import passes_by_itself
 from sim_sync.warehouse.postgresql import CONNECT_TIMEOUT_SECONDS
 from sim_sync.warehouse.urls import parse_url, shown_url
 
 #: Rows that are held at a time: a list of millions must not need gigabytes.
 _ROWS_AT_ONCE = 5_000
+_IN_QUOTES = re.compile(r'"[^"]*"')
+#: PostgreSQL's types that have values for which Python has none.
+_TYPES_WITHOUT_A_FORM = ("date", "timestamp", "timestamptz", "time", "timetz", "interval", "json", "jsonb")
+#: PostgreSQL's errors about a value, which they quote.
+_DATA_EXCEPTION = "22"
 _PLAIN_POSTGRESQL = frozenset({"postgresql", "postgres"})
 _URL = "expected a SQLAlchemy URL, for example postgresql://reader@host/database"
 
@@ -30,34 +38,70 @@ class SqlSheet(NamedTuple):
 
     where: str
     columns: Sequence[str]
-    rows: Iterable[tuple[int, Sequence[str]]]
+    rows: Iterable[tuple[int, Sequence[str], None]]
+    place: str = "row"
+    advice: str = (
+        "it went through a floating-point number: let the query give the column as text, from a column of text"
+    )
 
 
 @contextmanager
-def open_sql(url: str, query: str) -> Iterator[SqlSheet]:
+def open_sql(url: str, query: str, *, variable: str | None = None) -> Iterator[SqlSheet]:
     """Ask a database for our list; the rows come as they are read, inside the `with`.
 
     Args:
         url: a SQLAlchemy URL; `postgresql://` means psycopg 3. A SQLite file is opened for reading only.
         query: one statement in the database's own words, sent as it is.
+        variable: the environment variable that the URL came from; then nothing of the URL is shown.
 
     Raises:
-        InventoryError: the database cannot be reached or does not take the query. No text contains the password.
+        InventoryError: the database does not take the query or cannot be used. No text contains the password.
+        InventoryUnavailable: the database is out of reach, and may not be in a while.
     """
-    given = _parsed(url)
+    given = _Given(_parsed(url), variable)
     engine = _engine(given)
     try:
-        with _told_as_inventory_error(given), engine.connect() as connection:
-            result = _reader(connection).exec_driver_sql(query)
-            if not result.returns_rows:
-                raise InventoryError(
-                    f"the query for the inventory of {shown_url(given)} gives no rows by its nature: expected a "
-                    "SELECT. Correct the inventory's `query`; nothing was written."
-                )
-            rows = ((number, [_text(value) for value in row]) for number, row in enumerate(result, start=1))
-            yield SqlSheet(f"of {shown_url(given)}", list(result.keys()), rows)
+        with ExitStack() as stack:
+            with _told_as_inventory_error(given):
+                connection = stack.enter_context(engine.connect())
+                result = _reader(connection).exec_driver_sql(query)
+                if not result.returns_rows:
+                    raise InventoryError(
+                        f"the query for the inventory {given.where} gives no rows by its nature: expected a "
+                        "SELECT. Correct the inventory's `query`; nothing was written."
+                    )
+                columns = list(result.keys())
+            yield SqlSheet(given.where, columns, _rows(result, given))
     finally:
         engine.dispose()
+
+
+def _rows(result: sa.CursorResult[Any], given: "_Given") -> Iterator[tuple[int, Sequence[str], None]]:
+    with _told_as_inventory_error(given):
+        for number, row in enumerate(result, start=1):
+            yield number, [_text(value) for value in row], None
+
+
+class _Given(NamedTuple):
+    """Where the list is, and the environment variable that says so, if one does."""
+
+    url: sa.URL
+    variable: str | None = None
+
+    @property
+    def where(self) -> str:
+        """What messages call the list."""
+        return f"of {shown_url(self.url)}" if self.variable is None else f"of {{env: {self.variable}}}"
+
+    def hidden_in(self, text: str) -> str:
+        """Return a driver's text without the password, and without any part of a URL that is not to be shown."""
+        url = self.url
+        parts = [url.password]
+        if self.variable is not None:
+            parts += [url.render_as_string(hide_password=False), url.host, url.username, url.database]
+        for part in parts:
+            text = text.replace(part, "***") if part else text
+        return text
 
 
 def _parsed(url: str) -> sa.URL:
@@ -77,16 +121,52 @@ def _opened_for_reading(url: sa.URL) -> sa.URL:
     return url.set(database=f"file:{path}").update_query_dict({"mode": "ro", "uri": "true"})
 
 
-def _engine(url: sa.URL) -> sa.Engine:
-    place = _opened_for_reading(url) if url.get_backend_name() == "sqlite" else url
-    patience = {"connect_timeout": CONNECT_TIMEOUT_SECONDS} if url.get_backend_name() == "postgresql" else {}
+def _engine(given: _Given) -> sa.Engine:
+    is_sqlite = given.url.get_backend_name() == "sqlite"
+    is_postgresql = given.url.get_backend_name() == "postgresql"
+    place = _opened_for_reading(given.url) if is_sqlite else given.url
+    patience = {"connect_timeout": CONNECT_TIMEOUT_SECONDS} if is_postgresql else {}
     try:
-        return sa.create_engine(place, poolclass=sa.NullPool, connect_args=patience)
+        engine = sa.create_engine(place, poolclass=sa.NullPool, connect_args=patience)
     except (SQLAlchemyError, ImportError, TypeError) as problem:
         raise InventoryError(
-            f"the inventory's `url` {shown_url(url)} cannot be used ({_one_line(problem, url)}): {_URL}, with its "
-            "driver installed"
+            f"the inventory's `url` {given.where.removeprefix('of ')} cannot be used ({_one_line(problem, given)}): "
+            f"{_URL}, with its driver installed"
         ) from None
+    if is_sqlite or is_postgresql:
+        sa.event.listen(engine, "connect", _take_every_text if is_sqlite else _take_every_value)
+    return engine
+
+
+def _take_every_text(connection: Any, _record: object) -> None:
+    """Let SQLite's driver give a text that is no UTF-8 as it can: one such value is a finding, not the end."""
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
+
+
+def _take_every_value(connection: Any, _record: object) -> None:
+    """Let psycopg give a value that Python has no form for, such as the date `infinity`, as the database writes it."""
+    from psycopg.adapt import Loader
+    from psycopg.pq import Format
+
+    adapters = connection.adapters
+
+    def lenient(strict: Any) -> type[Loader]:
+        class Lenient(Loader):
+            def __init__(self, oid: int, context: Any = None) -> None:
+                super().__init__(oid, context)
+                self._load = strict(oid, context).load
+
+            def load(self, data: Any) -> Any:
+                try:
+                    return self._load(data)
+                except Exception:  # noqa: BLE001 - whatever it is, the database's own text is the value
+                    return bytes(data).decode(errors="replace")
+
+        return Lenient
+
+    for name in _TYPES_WITHOUT_A_FORM:
+        oid = adapters.types[name].oid
+        adapters.register_loader(oid, lenient(adapters.get_loader(oid, Format.TEXT)))
 
 
 def _reader(connection: sa.Connection) -> sa.Connection:
@@ -98,21 +178,27 @@ def _reader(connection: sa.Connection) -> sa.Connection:
 
 
 @contextmanager
-def _told_as_inventory_error(url: sa.URL) -> Iterator[None]:
+def _told_as_inventory_error(given: _Given) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as problem:
-        raise InventoryError(
-            f"the inventory of {shown_url(url)} cannot be read ({_one_line(problem, url)}): expected a database that "
+        told = (
+            f"the inventory {given.where} cannot be read ({_one_line(problem, given)}): expected a database that "
             "takes the query. Correct the inventory's `url` and `query`, or bring the database there; nothing was "
             "written."
-        ) from None
+        )
+        if isinstance(problem, DBAPIError) and passes_by_itself(problem):
+            raise InventoryUnavailable(told) from None
+        raise InventoryError(told) from None
 
 
-def _one_line(problem: BaseException, url: sa.URL) -> str:
-    told = problem.orig if isinstance(problem, DBAPIError) else problem
-    text = " ".join(str(told).split())
-    return text.replace(str(url.password), "***") if url.password else text
+def _one_line(problem: BaseException, given: _Given) -> str:
+    """Return what the driver says in one sentence, without the query and without anything of a row."""
+    told: Any = problem.orig if isinstance(problem, DBAPIError) else problem
+    text = getattr(getattr(told, "diag", None), "message_primary", None) or str(told)
+    if str(getattr(told, "sqlstate", "")).startswith(_DATA_EXCEPTION):
+        text = _IN_QUOTES.sub('"..."', text)
+    return shortened(given.hidden_in(" ".join(text.split())), 300)
 
 
 def _text(value: Any) -> str:

@@ -1,7 +1,7 @@
 """The tables, as both databases have them. `docs/tables.md` explains every column to the people who query them.
 
-`session_internals` and `walk_cursors` are our own notes; the other tables are the public contract. A change here needs
-a migration, and a test compares the two.
+`session_internals`, `walk_cursors` and `inventory_loads` are our own notes; the other tables are the public contract. A
+change here needs a migration, and a test compares the two.
 """
 
 from datetime import UTC, datetime
@@ -210,6 +210,29 @@ inventory_sims = sa.Table(
     sa.Column("attributes", JsonText, nullable=False),
     _time("loaded_at", nullable=False),
     _time("removed_at"),
+)
+
+inventory_findings = sa.Table(
+    "inventory_findings",
+    metadata,
+    _text("source", primary_key=True),
+    sa.Column("row_number", sa.BigInteger(), primary_key=True, autoincrement=False),
+    _text("column_name", primary_key=True),
+    _text("carrier"),
+    _text("reason", nullable=False),
+    sa.Column("payload", JsonText, nullable=False),
+    _time("found_at", nullable=False),
+)
+
+inventory_loads = sa.Table(
+    "inventory_loads",
+    metadata,
+    _text("carrier", primary_key=True),
+    _text("source", nullable=False),
+    _text("digest"),
+    sa.Column("rows_left", sa.BigInteger(), nullable=False),
+    sa.Column("report", JsonText, nullable=False),
+    _time("loaded_at", nullable=False),
 )
 
 sim_discrepancies = sa.Table(

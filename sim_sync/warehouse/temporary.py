@@ -51,3 +51,9 @@ def _refuse_nested_loops(connection: sa.Connection) -> None:
     here are equalities of whole columns, so there is always another way.
     """
     connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
+
+
+def lock_list(connection: sa.Connection) -> None:
+    """Keep the loads of other carriers from writing down what is wrong with our list, until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK + 1)))

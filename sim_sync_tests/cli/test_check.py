@@ -94,7 +94,9 @@ def test_unusable_rows_of_our_list_are_counted_with_the_first_reason(desk: Desk,
     desk.write_config({"inventory": inventory, "carriers": {"acme": an_account(simulator.url)}})
     (desk.folder / "ours.csv").write_text("ICCID\n8988303000000000001\n8.98830E+18\n")
     said = desk.type_in("check")
-    assert "1 SIMs; 1 rows cannot be used, the first in line 3" in said.out
+    assert (
+        "1 SIMs; 1 row cannot be used, the first in line 3, column 'ICCID': ICCID '8.98830E+18' was rounded" in said.out
+    )
 
 
 def test_a_place_where_no_warehouse_can_be_is_told(desk: Desk, simulator: SimulatorServer) -> None:

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.inventory.rows import InventorySim
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.queries import DiscrepancyRow
 from sim_sync.warehouse.reconcile import reconcile

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.config import load_config
+from sim_sync.config import Config, load_config
 from sim_sync.config.config import DEFAULT_WAREHOUSE_URL
-from sim_sync.core.errors import ConfigError
+from sim_sync.core.errors import ConfigError, SimSyncError
 from sim_sync_tests.config.conftest import CARRIER, Load
+from sim_sync_tests.inventory.lists import Read, gathered
 
 SOUND = f"carriers:{CARRIER}"
 
@@ -30,7 +31,7 @@ def test_a_config_of_one_carrier_is_enough(load: Load) -> None:
     assert (config.schedule.cron, config.schedule.timezone) == ("0 2 * * *", "UTC")
     assert config.reconcile.fields == ("status", "msisdn", "imsi", "rate_plan")
     assert config.inventory is None
-    assert config.read_inventory() is None
+    assert config.our_list() is None
 
 
 def test_every_problem_of_the_whole_file_is_told_at_once(load: Load) -> None:
@@ -113,14 +114,21 @@ def test_the_file_is_found_by_the_environment_or_in_the_current_folder(
     assert load_config(environ={}).carrier_names == ("acme",)
 
 
+def listed(config: Config) -> Read:
+    """Return what our list says."""
+    our_list = config.our_list()
+    assert our_list is not None
+    with our_list.opened() as reading:
+        return gathered(reading)
+
+
 def test_the_inventory_lies_beside_the_config(load: Load, tmp_path: Path) -> None:
     (tmp_path / "ours.csv").write_text("ICCID;State\n89883070000000000000;LIVE\n", encoding="utf-8")
     text = (
         "inventory: {type: csv, path: ours.csv, delimiter: ';', columns: {iccid: ICCID, status: State}, "
         "statuses: {LIVE: active}}\n" + SOUND
     )
-    inventory = load(text).read_inventory("acme")
-    assert inventory is not None
+    inventory = listed(load(text))
     assert [(row.iccid, row.status) for row in inventory.rows] == [("89883070000000000000", "active")]
 
 
@@ -130,17 +138,30 @@ def test_the_inventory_may_be_the_answer_of_a_query(load: Load, tmp_path: Path) 
         f"inventory: {{type: sql, url: 'sqlite:///{tmp_path / 'ours.db'}', "
         "query: \"SELECT '89883070000000000000' AS iccid\", columns: {iccid: iccid}}\n" + SOUND
     )
-    inventory = load(text).read_inventory()
-    assert inventory is not None
+    inventory = listed(load(text))
     assert [row.iccid for row in inventory.rows] == ["89883070000000000000"]
+
+
+@pytest.mark.parametrize(
+    "inventory",
+    [
+        "type: csv, path: {env: OUR_PLACE}",
+        "type: sql, url: {env: OUR_PLACE}, query: SELECT 1",
+    ],
+)
+@pytest.mark.parametrize("place", ["sqlite:////vault/token-4711/list.db", "postgresql://user-4711@127.0.0.1:1/db-4711"])
+def test_where_our_list_is_stays_untold_if_the_environment_says_it(load: Load, inventory: str, place: str) -> None:
+    config = load(f"inventory: {{{inventory}, columns: {{iccid: iccid}}}}\n{SOUND}", OUR_PLACE=place)
+    with pytest.raises(SimSyncError, match=r"\{env: OUR_PLACE\}") as refused:
+        listed(config)
+    assert "4711" not in str(refused.value) + repr(config)
 
 
 def test_the_shipped_config_is_sound() -> None:
     config = load_config(Path(__file__).parents[2] / "carriers.yaml", environ={})
     config.require_sound(config.carrier_names)
-    inventory = config.read_inventory()
-    assert inventory is not None
-    assert (len(inventory.rows), inventory.findings, inventory.unknown_status_words) == (20_004, [], {})
+    inventory = listed(config)
+    assert (len(inventory.rows), inventory.findings, inventory.tally.unknown_status_words) == (20_004, [], {})
 
 
 def test_no_printed_form_of_a_config_shows_a_secret(load: Load) -> None:

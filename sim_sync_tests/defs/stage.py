@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,13 +29,14 @@ from sim_sync.defs.resources import KeptRunResource
 from sim_sync.defs.runs import process_text
 from sim_sync.defs.schedules import build_nightly_reconciliation
 from sim_sync.defs.sensors import build_resume_interrupted_syncs
-from sim_sync.inventory import Inventory
+from sim_sync.inventory import Reading, Terms
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.tables import metadata
 from sim_sync.worker.processes import this_host, this_process
 from sim_sync_tests.fakes.carrier import ScriptedCarrier, paged
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.fleet import a_fleet, a_request
+from sim_sync_tests.inventory.lists import GivenSheet
 from sim_sync_tests.warehouse.databases import rows_of
 
 ACME, OTHER = "acme", "other"
@@ -66,11 +68,30 @@ class FakeCarrierConfig:
 
 
 @dataclass
+class GivenList:
+    """Our list as the test wrote it down: ICCID, carrier and state, with a digest if it is to have one."""
+
+    rows: Sequence[tuple[str, str, str]] = ()
+    digest_text: str | None = None
+    readings: int = 0
+
+    def digest(self) -> str | None:
+        return self.digest_text
+
+    @contextmanager
+    def opened(self, only: Collection[str] | None = None) -> Iterator[Reading]:
+        self.readings += 1
+        rows = [(at, row, None) for at, row in enumerate(self.rows, start=2)]
+        terms = Terms({"iccid": "ICCID", "carrier": "Carrier", "status": "State"}, [ACME, OTHER], {})
+        yield Reading(GivenSheet(["ICCID", "Carrier", "State"], rows), terms, only, self.digest)
+
+
+@dataclass
 class FakeConfig:
     """A `Config` over such carriers, without an inventory unless one is given."""
 
     carriers: dict[str, FakeCarrierConfig]
-    inventory: Inventory | None = None
+    inventory: GivenList | None = None
     reconcile: Reconcile = field(default_factory=Reconcile)
     broken: set[str] = field(default_factory=set)
     reading_inventory: Callable[[], None] = lambda: None
@@ -87,7 +108,7 @@ class FakeConfig:
     def max_age_hours(self, name: str) -> float:
         return self.carriers[name].max_age_hours
 
-    def read_inventory(self, only: str | None = None) -> Inventory | None:
+    def our_list(self) -> "GivenList | None":
         self.reading_inventory()
         return self.inventory
 

@@ -7,8 +7,7 @@ from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.session import Event, Release
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
-from sim_sync.inventory import Inventory
-from sim_sync_tests.defs.stage import Stage
+from sim_sync_tests.defs.stage import GivenList, Stage
 from sim_sync_tests.fakes.carrier import Unreadable, paged
 from sim_sync_tests.fakes.fleet import a_fleet, a_sim
 
@@ -136,7 +135,7 @@ def test_records_in_quarantine_are_a_warning_until_a_complete_walk_could_read_th
 
 
 def test_a_severe_discrepancy_is_a_warning_with_its_number(stage: Stage) -> None:
-    stage.config.inventory = Inventory(rows=[], findings=[], unknown_status_words={}, unknown_carriers={})
+    stage.config.inventory = GivenList([("89445000000000000001", "other", "active")])
 
     evaluation = checks(stage.run())["no_severe_discrepancy"]
 

@@ -10,10 +10,12 @@ from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, Release, State, SweepState
 from sim_sync.defs.ops import RETRIES
 from sim_sync.warehouse.content import exact_digests
-from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, Stage, materialized, wait_until
+from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, GivenList, Stage, materialized, wait_until
 from sim_sync_tests.fakes.carrier import Unreadable
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.fleet import a_sim
+from sim_sync_tests.inventory.lists import ICCID
+from sim_sync_tests.inventory.lists import OTHER as NEW
 
 EVERYTHING = {"sim_inventory", "carrier_sims", "sim_discrepancies"}
 
@@ -349,7 +351,9 @@ def test_a_restart_supersedes_the_open_session_and_walks_from_the_first_page(sta
 
 
 def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(stage: Stage) -> None:
+    stage.config.inventory = GivenList([(ICCID, ACME, "active")])
     stage.run()
+    stage.config.inventory = GivenList([(ICCID, ACME, "suspended"), (NEW, ACME, "active"), ("8.9E+19", ACME, "")])
     stage.carrier.pages = [[a_sim(0, status="suspended"), a_sim(1)], [a_sim(77), Unreadable()]]
     before = exact_digests(stage.warehouse.engine)
 
@@ -360,8 +364,27 @@ def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(stage: Stage) -> No
         "dry run over acme, nothing written: 2 pages (the whole list), 4 records; 1 would be added, 1 changed, "
         "1 quarantined" in told
     )
-    assert (result.success, materialized(result)) == (True, {"sim_inventory"})
+    assert (
+        "acme: dry run, nothing written: of our inventory would be 1 added, 1 changed, 0 removed; "
+        "1 rows cannot be used, 0 values are left out" in told
+    )
+    assert (result.success, materialized(result)) == (True, set())
     assert exact_digests(stage.warehouse.engine) == before
+
+
+def test_an_unchanged_list_is_not_read_again_by_a_resume(stage: Stage) -> None:
+    stage.config.inventory = GivenList([(ICCID, ACME, "active")], digest_text="1")
+    stage.run(max_pages=2)
+    result = stage.run({"dagster/sensor_name": "resume_interrupted_syncs"})
+
+    (materialization,) = result.asset_materializations_for_node("sim_inventory")
+    assert stage.config.inventory.readings == 1
+    assert str(materialization.metadata["list"].value).startswith("unchanged since ")
+    assert (materialization.metadata["rows"].value, materialization.metadata["added"].value) == (1, 0)
+
+    stage.config.inventory = GivenList([(ICCID, ACME, "suspended")], digest_text="2")
+    (materialization,) = stage.run().asset_materializations_for_node("sim_inventory")
+    assert (materialization.metadata["list"].value, materialization.metadata["changed"].value) == ("read", 1)
 
 
 def test_a_dry_run_keeps_to_its_pages_and_says_so(stage: Stage) -> None:

@@ -1,38 +1,19 @@
 """What the cells of our list mean: columns, carriers, ICCIDs, status words, and rows that cannot be used."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_sync.core.errors import InventoryError
+from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import Lifecycle
-from sim_sync.inventory import Inventory, InventorySim, parse_sheet
+from sim_sync_tests.inventory.lists import ICCID, OTHER, parsed
 
-ICCID = "89883030000080139311"
-OTHER = "8988303000008013932"
-COLUMNS = {"iccid": "ICCID", "carrier": "Carrier", "status": "State"}
-
-
-class GivenSheet(NamedTuple):
-    """A sheet as the test wrote it down."""
-
-    columns: Sequence[str]
-    rows: Iterable[tuple[int, Sequence[str]]]
-    where: str = "our.csv"
-
-
-def parsed(
-    *rows: Sequence[str],
-    header: Sequence[str] = ("ICCID", "Carrier", "State"),
-    columns: Mapping[str, str] = COLUMNS,
-    carriers: Sequence[str] = ("acme", "other"),
-    **options: Any,
-) -> Inventory:
-    sheet = GivenSheet(header, list(enumerate(rows, start=2)))
-    return parse_sheet(sheet, columns=columns, statuses=options.pop("statuses", {}), carriers=carriers, **options)
+IMSI = "295050910000001"
+IMEI = "352099001761481"
 
 
 def refusal(*rows: Sequence[str], **options: Any) -> str:
@@ -47,18 +28,18 @@ def test_a_row_becomes_a_sim_with_all_that_it_says() -> None:
         name: name.upper() for name in ("iccid", "carrier", "imsi", "msisdn", "imei", "status", "rate_plan", "label")
     }
     inventory = parsed(
-        [f" {ICCID} ", "acme", "295", "+49", "35", "active", "iot", "truck 7", "NA", ""],
+        [f" {ICCID} ", "acme", IMSI, "+4915123450001", IMEI, "active", "iot", "truck 7", "NA", ""],
         header=[*columns.values(), "Site", "Empty"],
         columns=columns,
     )
     assert inventory.rows == [
-        InventorySim("acme", ICCID, ICCID, "295", "+49", "35", "active", "iot", "truck 7", '{"Site":"NA"}')
+        InventorySim("acme", ICCID, ICCID, IMSI, "+4915123450001", IMEI, "active", "iot", "truck 7", '{"Site":"NA"}', 2)
     ]
-    assert (inventory.findings, inventory.unknown_carriers, inventory.unknown_status_words) == ([], {}, {})
+    assert (inventory.findings, inventory.tally.unknown_carriers, inventory.tally.unknown_status_words) == ([], {}, {})
 
 
 def test_an_empty_cell_means_that_the_list_does_not_say() -> None:
-    assert parsed([ICCID, "acme", "  "]).rows == [InventorySim("acme", ICCID, ICCID)]
+    assert parsed([ICCID, "acme", "  "]).sims == [InventorySim("acme", ICCID, ICCID)]
 
 
 @pytest.mark.parametrize(
@@ -91,10 +72,8 @@ def test_an_iccid_is_brought_to_its_normal_form_and_kept_as_it_came(raw: str, no
 def test_an_iccid_that_a_spreadsheet_has_rounded_is_never_taken_for_one(raw: str) -> None:
     inventory = parsed([raw, "acme", ""], [OTHER, "acme", ""])
     (finding,) = inventory.findings
-    assert finding.line == 2
-    assert finding.reason.startswith(
-        f"ICCID {raw!r} was rounded by a spreadsheet, its last digits are lost: format the"
-    )
+    assert finding.row_number == 2
+    assert finding.reason.startswith(f"ICCID {raw!r} was rounded by a spreadsheet, its last digits are lost: export it")
 
 
 #: Digits, but not those of ASCII.
@@ -104,29 +83,23 @@ WIDE = "".join(chr(0xFF10 + int(digit)) for digit in ICCID)
 @pytest.mark.parametrize("raw", ["123", "8988303000008013931X", "89883030000080139311234", "ICCID", WIDE])
 def test_what_is_no_iccid_is_a_finding(raw: str) -> None:
     inventory = parsed([raw, "acme", ""], [OTHER, "acme", ""])
-    assert inventory.findings == [(2, f"ICCID {raw!r}: expected an ICCID of 18 to 22 digits")]
+    assert inventory.reasons == [(2, f"ICCID {raw!r}: expected an ICCID of 18 to 22 digits")]
     assert len(inventory.rows) == 1
 
 
 def test_a_row_without_an_iccid_is_a_finding_and_a_row_without_anything_is_none() -> None:
     inventory = parsed(["", "acme", "active"], ["", " ", ""], [], [ICCID, "acme", ""])
-    assert inventory.findings == [(2, "the row has no ICCID")]
-
-
-def test_of_an_iccid_that_stands_twice_the_first_row_counts_and_the_second_is_told() -> None:
-    inventory = parsed([ICCID, "acme", "active"], [f"{ICCID} ", "acme", "suspended"], [ICCID, "other", "active"])
-    assert [(row.carrier, row.status) for row in inventory.rows] == [("acme", "active"), ("other", "active")]
-    assert inventory.findings == [(3, f"ICCID {ICCID} stands in line 2 already, and that one counts")]
+    assert inventory.reasons == [(2, "the row has no ICCID")]
 
 
 def test_rows_of_carriers_that_are_not_configured_are_counted() -> None:
     inventory = parsed([ICCID, "acme", ""], [OTHER, "ACME", ""], [ICCID, "elsewhere", ""], [OTHER, "elsewhere", ""])
     assert [row.carrier for row in inventory.rows] == ["acme"]
-    assert inventory.unknown_carriers == {"ACME": 1, "elsewhere": 2}
+    assert inventory.tally.unknown_carriers == {"ACME": 1, "elsewhere": 2}
 
 
 def test_a_row_without_a_carrier_is_a_finding() -> None:
-    assert parsed([ICCID, "", ""], [OTHER, "acme", ""]).findings == [(2, "the row names no carrier")]
+    assert parsed([ICCID, "", ""], [OTHER, "acme", ""]).reasons == [(2, "the row names no carrier")]
 
 
 def test_one_carriers_rows_can_be_asked_for() -> None:
@@ -156,19 +129,34 @@ def test_status_words_are_the_companys_in_any_case_and_those_of_the_lifecycle(wo
     statuses = {"LIVE": Lifecycle.ACTIVE, "STOPPED": Lifecycle.SUSPENDED}
     inventory = parsed([ICCID, "acme", word], statuses=statuses)
     assert [row.status for row in inventory.rows] == [status]
-    assert inventory.unknown_status_words == {}
+    assert inventory.tally.unknown_status_words == {}
 
 
 def test_a_status_word_that_nobody_listed_is_unknown_and_counted() -> None:
     inventory = parsed([ICCID, "acme", "ON"], [OTHER, "acme", "ON"], [ICCID, "other", "on"])
     assert [row.status for row in inventory.rows] == ["unknown"] * 3
-    assert inventory.unknown_status_words == {"ON": 2, "on": 1}
+    assert inventory.tally.unknown_status_words == {"ON": 2, "on": 1}
 
 
 def test_a_column_that_is_not_there_is_told_with_the_nearest_one() -> None:
-    told = refusal([ICCID, "acme", ""], header=["Iccid", "Carrier", "State"])
-    assert "the inventory our.csv lacks the column 'ICCID' (our iccid; did you mean 'Iccid'?)" in told
-    assert "Columns found: 'Iccid', 'Carrier', 'State'" in told
+    told = refusal([ICCID, "acme", ""], header=["ICC-ID", "Carrier", "State"])
+    assert "the inventory our.csv lacks the column 'ICCID' (our iccid; did you mean 'ICC-ID'?)" in told
+    assert "Columns found: 'ICC-ID', 'Carrier', 'State'" in told
+
+
+@pytest.mark.parametrize("name", ["Iccid", " ICCID ", "ICCID\u00a0", "\ufeffICCID", "\u200bICCID"])
+def test_a_column_is_found_in_other_case_and_with_blanks_that_nobody_sees(name: str) -> None:
+    assert [row.iccid for row in parsed([ICCID, "acme", ""], header=[name, "Carrier", "State"]).rows] == [ICCID]
+
+
+def test_a_column_is_found_whose_name_goes_over_two_lines() -> None:
+    columns = {"iccid": "SIM  number", "carrier": "Carrier"}
+    assert parsed([ICCID, "acme"], header=["SIM\nnumber", "Carrier"], columns=columns).sims
+
+
+def test_the_very_name_comes_before_the_same_one_in_other_case() -> None:
+    inventory = parsed([OTHER, "acme", "", ICCID], header=["iccid", "Carrier", "State", "ICCID"])
+    assert [row.iccid for row in inventory.rows] == [ICCID]
 
 
 def test_all_columns_that_are_not_there_are_told_at_once() -> None:
@@ -176,10 +164,24 @@ def test_all_columns_that_are_not_there_are_told_at_once() -> None:
     assert all(name in told for name in ("'ICCID' (our iccid)", "'Carrier' (our carrier)", "'State' (our status)"))
 
 
-def test_a_column_that_stands_twice_is_told() -> None:
-    assert "more than one column called 'ICCID': rename one" in refusal(
-        [ICCID, "acme", "", ""], header=["ICCID", "Carrier", "State", "ICCID"]
-    )
+TWICE = ["ICCID", "Carrier", "State", "ICCID", "State"]
+
+
+def test_a_column_that_stands_twice_is_one_column_where_both_agree() -> None:
+    rows = [[ICCID, "acme", "active", ICCID, "active"], [OTHER, "acme", "", OTHER, "suspended"]]
+    inventory = parsed(*rows, header=TWICE)
+    assert [(row.iccid, row.status) for row in inventory.rows] == [(ICCID, "active"), (OTHER, "suspended")]
+    assert inventory.findings == []
+
+
+def test_where_a_column_that_stands_twice_contradicts_itself_the_value_is_left_out_and_told() -> None:
+    rows = [[ICCID, "acme", "active", ICCID, "suspended"], [ICCID, "acme", "", OTHER, ""], [OTHER, "acme", "", "", ""]]
+    inventory = parsed(*rows, header=TWICE)
+    assert [(row.iccid, row.status) for row in inventory.rows] == [(ICCID, None), (OTHER, None)]
+    assert inventory.reasons == [
+        (2, "the list has 2 columns called 'State', and they differ here: rename one"),
+        (3, "the list has 2 columns called 'ICCID', and they differ here: rename one"),
+    ]
 
 
 def test_a_mapping_without_the_iccid_or_to_names_that_are_not_ours_is_told() -> None:
@@ -195,10 +197,103 @@ def test_columns_without_a_meaning_are_kept_by_their_name_or_their_place() -> No
 
 def test_a_list_without_a_row_that_can_be_used_is_refused_with_examples() -> None:
     told = refusal(["1", "acme", ""], ["2", "acme", ""], ["", "acme", ""], ["4", "acme", ""])
-    assert "has no row that could be used (4 could not). line 2: ICCID '1': expected an ICCID" in told
-    assert "line 4: the row has no ICCID" in told
-    assert "line 5" not in told
+    assert "has no row that could be used (4 could not). line 2, column 'ICCID': ICCID '1': expected an ICCID" in told
+    assert "line 3, column 'ICCID': ICCID '2'" in told
+    assert "line 4, column 'ICCID': the row has no ICCID" not in told
     assert told.endswith("nothing was written.")
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("imsi", "2.6201E+14"),
+        ("imsi", "2,6201E+14"),
+        ("imsi", "1010123456789"),  # 001010123456789, the test network's
+        ("imsi", "2026-03-02"),
+        ("imei", "3.52E+14"),
+        ("imei", "#N/A"),
+        ("msisdn", "4.91512E+12"),
+        ("msisdn", "02.03.2026"),
+        ("msisdn", "2026-03-02 00:00:00"),
+        ("msisdn", "########"),
+        ("msisdn", "4915x"),
+        ("rate_plan", "1.00E+05"),
+        ("rate_plan", "1,0E+05"),
+        ("rate_plan", "2-Jan"),
+        ("rate_plan", "02. Jan"),
+        ("rate_plan", "Mär-26"),
+        ("rate_plan", "1/2/2026"),
+        ("rate_plan", "#NAME?"),
+        ("rate_plan", "#WERT!"),
+        ("status", "#REF!"),
+        ("label", "#DIV/0!"),
+    ],
+)
+def test_a_value_that_a_spreadsheet_has_changed_is_left_out_and_told_with_its_place(column: str, cell: str) -> None:
+    inventory = parsed([ICCID, "acme", cell], columns={"iccid": "ICCID", "carrier": "Carrier", column: "State"})
+    (sim,) = inventory.rows
+    assert (sim.iccid, getattr(sim, column)) == (ICCID, None)
+    assert (inventory.places, inventory.findings[0].uses_row) == ([(2, "State")], True)
+    assert repr(cell) in inventory.findings[0].reason
+    assert (inventory.tally.sims, inventory.tally.unusable_rows, inventory.tally.values_left_out) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "plan", ["1E5", "NA", "None", "null", "nan", "N/A", "TRUE", "0012", "1-2", "10", "IoT 2026-03"]
+)
+def test_a_plan_is_called_what_it_is_called(plan: str) -> None:
+    inventory = parsed([ICCID, "acme", plan], columns={"iccid": "ICCID", "carrier": "Carrier", "rate_plan": "State"})
+    assert ([row.rate_plan for row in inventory.rows], inventory.findings) == ([plan], [])
+
+
+@pytest.mark.parametrize("cell", ["-", "n/a", "NA", "None", "null", "NULL", "?"])
+@pytest.mark.parametrize("column", ["imsi", "msisdn", "imei"])
+def test_a_word_for_no_number_is_no_number_and_no_finding(column: str, cell: str) -> None:
+    inventory = parsed([ICCID, "acme", cell], columns={"iccid": "ICCID", "carrier": "Carrier", column: "State"})
+    assert ([getattr(row, column) for row in inventory.rows], inventory.findings) == ([None], [])
+
+
+@pytest.mark.parametrize("marked", [f'="{ICCID}"', f"'{ICCID}", f"\ufeff{ICCID}", f"\u202d{ICCID}\u202c"])
+def test_marks_that_make_a_number_text_are_no_part_of_it(marked: str) -> None:
+    assert [row.iccid for row in parsed([marked, "acme", ""]).rows] == [ICCID]
+
+
+def test_a_cell_that_cannot_be_read_costs_its_value_and_without_the_iccid_or_the_carrier_the_row() -> None:
+    rows = [[ICCID, "acme", "act\0ive"], [f"{OTHER}\ufffd", "acme", ""], [ICCID, "ac\0me", ""], [OTHER, "acme", ""]]
+    inventory = parsed(*rows)
+    assert [(row.iccid, row.status) for row in inventory.rows] == [(ICCID, None), (OTHER, None)]
+    assert inventory.places == [(2, "State"), (3, "ICCID"), (4, "Carrier")]
+    assert "could not be read: export the list as UTF-8" in inventory.findings[1].reason
+    assert all("\\u0000" not in finding.payload for finding in inventory.findings)
+
+
+def test_a_row_that_lacks_cells_of_ours_is_used_and_told() -> None:
+    inventory = parsed([ICCID, "acme"], [OTHER], [OTHER, "acme", "active"])
+    assert [(row.iccid, row.status) for row in inventory.rows] == [(ICCID, None), (OTHER, "active")]
+    assert inventory.reasons == [
+        (2, "the row has 2 cells, the header 3: what is not there counts as not said"),
+        (3, "the row names no carrier"),
+    ]
+
+
+def test_a_finding_keeps_what_stood_in_our_columns_and_nothing_of_the_others() -> None:
+    inventory = parsed(
+        ["123", "acme", "", "1234"], [OTHER, "acme", "", ""], header=["ICCID", "Carrier", "State", "PIN"]
+    )
+    assert [finding.payload for finding in inventory.findings] == ['{"Carrier":"acme","ICCID":"123"}']
+
+
+def test_a_cell_of_another_sims_rows_is_cut_short_in_messages() -> None:
+    swallowed = "12345\n" + "\n".join(f"{ICCID},acme,active" for _ in range(100))
+    (finding,) = parsed([swallowed, "acme", ""], [OTHER, "acme", ""]).findings
+    assert len(finding.reason) < 120
+    assert ICCID not in finding.reason
+
+
+def test_words_are_counted_apart_up_to_a_hundred_and_together_from_there() -> None:
+    rows = [[f"{number:020d}", "acme", f"word {number}"] for number in range(150)]
+    words = parsed(*rows).tally.unknown_status_words
+    assert (len(words), words["word 0"], words["(others)"]) == (101, 1, 50)
 
 
 def test_a_list_of_other_carriers_only_is_refused() -> None:
@@ -222,13 +317,11 @@ def test_a_list_without_rows_is_refused() -> None:
     )
 )
 @settings(max_examples=100, deadline=None)
-def test_every_row_is_used_found_or_counted_and_none_twice(rows: list[tuple[str, ...]]) -> None:
+def test_every_row_is_used_found_or_counted(rows: list[tuple[str, ...]]) -> None:
     filled = [row for row in rows if any(row)]
     try:
         inventory = parsed(*rows)
     except InventoryError:
         return
-    told = len(inventory.rows) + len(inventory.findings) + sum(inventory.unknown_carriers.values())
+    told = len(inventory.rows) + len(inventory.findings) + sum(inventory.tally.unknown_carriers.values())
     assert told == len(filled)
-    keys = [(row.carrier, row.iccid) for row in inventory.rows]
-    assert len(keys) == len(set(keys))

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import Sim
-from sim_sync.inventory import InventorySim
 
 FIELDS = ("status", "msisdn", "imsi", "rate_plan")
 Key = tuple[str, str, str]

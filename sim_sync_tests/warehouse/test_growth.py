@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import COMPARABLE_FIELDS
+from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.inventory import InventorySim
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.migrate import migrate

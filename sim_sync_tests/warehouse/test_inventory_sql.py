@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.errors import InventoryError
-from sim_sync.inventory import Inventory, parse_sheet
+from sim_sync.core.errors import InventoryError, InventoryUnavailable
+from sim_sync.inventory import Reading, Terms
 from sim_sync.warehouse.inventory_sql import open_sql
+from sim_sync_tests.inventory.lists import Read, gathered
 
 ICCID = "89883030000080139311"
 
@@ -34,11 +35,17 @@ def given(url: str, *statements: str) -> None:
 
 def rows(url: str, query: str) -> list[tuple[int, list[str]]]:
     with open_sql(url, query) as sheet:
-        return [(line, list(cells)) for line, cells in sheet.rows]
+        return [(line, list(cells)) for line, cells, _ in sheet.rows]
+
+
+def read(url: str, query: str, **columns: str) -> Read:
+    """Return what a query's answer means."""
+    with open_sql(url, query) as sheet:
+        return gathered(Reading(sheet, Terms({"iccid": "iccid"} | columns, ["acme"], {})))
 
 
 def refusal(url: str, query: str = "SELECT 1") -> str:
-    with pytest.raises(InventoryError) as refused:
+    with pytest.raises((InventoryError, InventoryUnavailable)) as refused:
         rows(url, query)
     assert "\n" not in str(refused.value)
     return str(refused.value)
@@ -52,7 +59,7 @@ def test_a_query_is_a_sheet_with_its_columns_and_counted_rows(list_url: str) -> 
     )
     with open_sql(list_url, 'SELECT iccid AS "ICCID", state, NULL AS empty FROM sims') as sheet:
         assert list(sheet.columns) == ["ICCID", "state", "empty"]
-        assert [(line, list(cells)) for line, cells in sheet.rows] == [(1, [ICCID, "LIVE", ""])]
+        assert [(line, list(cells)) for line, cells, _ in sheet.rows] == [(1, [ICCID, "LIVE", ""])]
 
 
 def test_a_list_from_a_query_means_what_a_list_from_a_file_means(list_url: str) -> None:
@@ -61,16 +68,10 @@ def test_a_list_from_a_query_means_what_a_list_from_a_file_means(list_url: str) 
         "CREATE TABLE sims (iccid text, carrier text, state text, note text)",
         "INSERT INTO sims VALUES ('89883030000080139311', 'acme', 'LIVE', 'NA'), (NULL, 'acme', 'LIVE', NULL)",
     )
-    with open_sql(list_url, "SELECT * FROM sims ORDER BY iccid IS NULL") as sheet:
-        inventory = parse_sheet(
-            sheet,
-            columns={"iccid": "iccid", "carrier": "carrier", "status": "state"},
-            statuses={},
-            carriers=["acme"],
-        )
-    assert isinstance(inventory, Inventory)
+    query = "SELECT * FROM sims ORDER BY iccid IS NULL"
+    inventory = read(list_url, query, carrier="carrier", status="state")
     assert [(row.iccid, row.status, row.attributes) for row in inventory.rows] == [(ICCID, "unknown", '{"note":"NA"}')]
-    assert inventory.findings == [(2, "the row has no ICCID")]
+    assert inventory.reasons == [(2, "the row has no ICCID")]
 
 
 def test_numbers_keep_all_their_digits_in_sqlite(tmp_path: Path) -> None:
@@ -106,9 +107,10 @@ def test_values_are_written_as_text_in_postgresql(postgres_url: str) -> None:
 def test_an_iccid_that_a_float_column_has_damaged_is_a_finding_and_not_a_sim(list_url: str, damaged: str) -> None:
     query = "SELECT CAST(? AS double precision) AS iccid".replace("?", damaged)
     given(list_url, "CREATE TABLE sims (iccid text)")
-    with open_sql(list_url, query) as sheet, pytest.raises(InventoryError) as refused:
-        parse_sheet(sheet, columns={"iccid": "iccid"}, statuses={}, carriers=["acme"])
-    assert "was rounded by a spreadsheet, its last digits are lost" in str(refused.value)
+    with pytest.raises(InventoryError) as refused:
+        read(list_url, query)
+    assert "row 1, column 'iccid'" in str(refused.value)
+    assert "was rounded by a spreadsheet, its last digits are lost: it went through a floating" in str(refused.value)
 
 
 def test_a_query_is_sent_as_it_is(list_url: str) -> None:
@@ -167,7 +169,7 @@ def test_a_connection_that_is_cut_in_the_middle_is_no_shorter_list(postgres_url:
     query = (
         "SELECT CASE WHEN i = 20000 THEN pg_terminate_backend(pg_backend_pid()) END FROM generate_series(1, 50000) i"
     )
-    with pytest.raises(InventoryError, match=r"cannot be read .*terminating connection"):
+    with pytest.raises(InventoryUnavailable, match=r"cannot be read .*terminating connection"):
         rows(postgres_url, query)
 
 

@@ -1,0 +1,71 @@
+"""Loading our own list in a run: how far it is, and what it came to, as people see it in Dagster."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import dagster as dg
+
+from sim_sync.config.our_list import OurList
+from sim_sync.core.printable import printable
+from sim_sync.defs.progress import RowsReporter
+from sim_sync.defs.runs import is_dry_run
+from sim_sync.warehouse import Warehouse
+from sim_sync.worker.our_list import LoadReport, load_our_list
+
+Metadata: TypeAlias = Mapping[str, str | int | dg.TableMetadataValue]
+
+
+def load_and_tell(context: dg.AssetExecutionContext, our_list: OurList | None, warehouse: Warehouse) -> Metadata | None:
+    """Load our list and return what it came to; None after a dry run, which materializes nothing."""
+    carrier, dry_run = context.partition_key, is_dry_run(context)
+    if our_list is None:
+        return None if dry_run else {"inventory": "none is configured", "rows": 0}
+    reporter = RowsReporter(lambda rows: context.log.info(f"{carrier}: loading our inventory ({rows:,} rows)"))
+    report = load_our_list(our_list, warehouse, carrier, dry_run=dry_run, on_rows=reporter)
+    context.log.info(f"{carrier}: {_line(report, dry_run=dry_run)}")
+    return None if dry_run else _metadata(report)
+
+
+def _line(report: LoadReport, *, dry_run: bool) -> str:
+    if report.unchanged_since is not None:
+        return f"our inventory is unchanged since {report.unchanged_since:%Y-%m-%d %H:%M} UTC: not loaded again"
+    would = "dry run, nothing written: of our inventory would be" if dry_run else "our inventory is loaded:"
+    kept = f"; {report.kept:,} kept, because as many rows cannot be read" if report.kept else ""
+    return (
+        f"{would} {report.added:,} added, {report.changed:,} changed, {report.removed:,} removed{kept}; "
+        f"{report.unusable_rows:,} rows cannot be used, {report.values_left_out:,} values are left out"
+    )
+
+
+def _metadata(report: LoadReport) -> Metadata:
+    since = report.unchanged_since
+    return {
+        "rows": report.rows,
+        "added": report.added,
+        "changed": report.changed,
+        "removed": report.removed,
+        "kept": report.kept,
+        "unusable_rows": report.unusable_rows,
+        "values_left_out": report.values_left_out,
+        "unknown_status_words": report.unknown_status_words or "none",
+        "list": "read" if since is None else f"unchanged since {since:%Y-%m-%d %H:%M} UTC, not read again",
+        "findings": _findings(report),
+    }
+
+
+def _findings(report: LoadReport) -> dg.TableMetadataValue:
+    """Return examples of each kind of finding as a table of plain texts: in markdown, a cell could be an image."""
+    rows = [
+        dg.TableRecord(
+            {
+                "line": finding.row_number,
+                "column": printable(finding.column),
+                "reason": printable(finding.reason),
+                "of this kind": finding.times,
+            }
+        )
+        for finding in report.findings
+    ]
+    kinds = {"line": "int", "column": "string", "reason": "string", "of this kind": "int"}
+    columns = [dg.TableColumn(name, kind) for name, kind in kinds.items()]
+    return dg.MetadataValue.table(rows, schema=dg.TableSchema(columns))

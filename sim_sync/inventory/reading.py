@@ -1,0 +1,125 @@
+"""Reading a list from its first row to its last, entry by entry. One that nobody can understand as a whole is refused.
+
+A failed read is not an empty list: whoever takes entries believes them only after `EndOfList`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sim_sync import __version__
+from sim_sync.core.errors import InventoryError
+from sim_sync.core.inventory import EndOfList, Entry, InventorySim, ListTally, ListWords, Rounding
+from sim_sync.core.sims import Lifecycle
+from sim_sync.inventory.layout import lay_out, quoted
+from sim_sync.inventory.parsing import RowParser
+from sim_sync.inventory.sheets import Sheet
+
+#: How many examples a message names.
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the config says about a list.
+
+    `columns` maps our names to the list's, `statuses` the company's words, in any case, to the lifecycle. `carriers`
+    are the configured ones: without a mapped `carrier` column there must be exactly one.
+    """
+
+    columns: Mapping[str, str]
+    carriers: Sequence[str]
+    statuses: Mapping[str, Lifecycle]
+
+
+def digest_with_terms(content_digest: str, terms: Terms, form: tuple[str | None, ...]) -> str:
+    """Return a digest of a list's content together with everything that gives it its meaning."""
+    meaning = (__version__, content_digest, dict(terms.columns), list(terms.carriers), dict(terms.statuses), form)
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Reading:
+    """A sheet read once: iterate over it for its entries; what it came to is in `tally`."""
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        terms: Terms,
+        only: Collection[str] | None = None,
+        digest: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """Raise `InventoryError` if the header does not have what the terms name.
+
+        `only` are the carriers whose rows are asked for; by default all configured ones. `digest` says what the
+        digest of everything that was read is, for a list that has one.
+        """
+        self.digest = digest
+        layout = lay_out(sheet, terms.columns, terms.carriers)
+        self._sheet = sheet
+        self._carriers = terms.carriers
+        #: How messages about its rows are put.
+        self.words = ListWords(sheet.place, layout.names["iccid"], sheet.advice)
+        wanted = frozenset(terms.carriers if only is None else only)
+        self._parser = RowParser(sheet, layout, terms.statuses, terms.carriers, wanted)
+        self._examples: dict[int, InventorySim] = {}
+
+    @property
+    def where(self) -> str:
+        """What messages and tables call the list."""
+        return self._sheet.where
+
+    @property
+    def tally(self) -> ListTally:
+        """What was read so far."""
+        return self._parser.tally
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield the entries, `EndOfList` last.
+
+        Raises:
+            InventoryError: the list as a whole cannot be used; it says what was expected and what to do.
+        """
+        take, found, examples = self._parser.take, self._parser.found, self._examples
+        for number, cells, damaged in self._sheet.rows:
+            sim = take(number, cells, damaged)
+            if sim is not None:
+                if sim.rounding:
+                    examples.setdefault(sim.rounding, sim)
+                yield sim
+            if found:
+                yield from found
+                found.clear()
+        yield EndOfList(self._withdrawn())
+
+    def _withdrawn(self) -> Rounding | None:
+        rounded_from = self._parser.rounding.rounded_from
+        if rounded_from is not None:
+            withdrawn = self._parser.rounding.number_from(rounded_from)
+            self.tally.sims -= withdrawn
+            example = next(sim for look, sim in sorted(self._examples.items(), reverse=True) if look >= rounded_from)
+            self.tally.add(self.words.rounded(example.row_number, example.iccid, example.carrier), withdrawn)
+        self._refuse_unusable()
+        return rounded_from
+
+    def _refuse_unusable(self) -> None:
+        tally, where = self.tally, self.where
+        if tally.sims or tally.rows_of_others:
+            return
+        if tally.unusable_rows:
+            examples = [finding for _, found in tally.by_kind() for finding in found if not finding.uses_row]
+            told = "; ".join(tally.described(finding) for finding in examples[:_EXAMPLES])
+            raise InventoryError(
+                f"the inventory {where} has no row that could be used ({tally.unusable_rows} could not). "
+                f"{told}. Correct the list and read it again; nothing was written."
+            )
+        if tally.unknown_carriers:
+            found = quoted([name for name, _ in tally.unknown_carriers.most_common(_EXAMPLES)])
+            raise InventoryError(
+                f"the inventory {where} has no row of a configured carrier: expected "
+                f"{quoted(self._carriers)} in its carrier column, found {found}. Nothing was written."
+            )
+        raise InventoryError(
+            f"the inventory {where} has a header, but no row: expected our SIMs, one a row. "
+            "Was the export cut off? Nothing was written."
+        )

@@ -1,0 +1,178 @@
+"""Our list beside the tables, row by row as it is read, before anything of it counts: in temporary tables.
+
+A list that breaks off leaves nothing. While it is read nobody waits for us: SQLite writes its temporary tables without
+the database's write lock, and in PostgreSQL nothing is locked that others use.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from sim_sync.core.inventory import EndOfList, Entry, Finding, InventorySim, ListWords, Rounding
+from sim_sync.warehouse.copying import copy_into
+from sim_sync.warehouse.dialects import BulkInsert
+from sim_sync.warehouse.temporary import analyzed
+
+#: Rows in one statement: enough to be quick, few enough to need little memory.
+CHUNK_ROWS = 5_000
+#: What our list says of a SIM; a row is changed if any of it is.
+TOLD = ("iccid_raw", "imsi", "msisdn", "imei", "status", "rate_plan", "label", "attributes")
+#: The list's source may be slow to give the next row: longer than other transactions of ours are ever silent.
+_PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
+
+_metadata = sa.MetaData()
+
+
+def _temporary(name: str, *columns: Any) -> sa.Table:
+    return sa.Table(name, _metadata, *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+
+
+#: `position` counts the rows: of two rows with one ICCID the first counts.
+listed = _temporary(
+    "listed_sims",
+    sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("row_number", sa.BigInteger()),
+    sa.Column("rounding", sa.BigInteger()),
+    *(sa.Column(name, sa.Text()) for name in ("iccid", *TOLD)),
+)
+repeated = _temporary(
+    "repeated_rows",
+    sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("row_number", sa.BigInteger()),
+    sa.Column("first_row", sa.BigInteger()),
+)
+findings = _temporary(
+    "listed_findings",
+    sa.Column("row_number", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("column_name", sa.Text(), primary_key=True),
+    sa.Column("carrier", sa.Text()),
+    sa.Column("reason", sa.Text()),
+    sa.Column("payload", sa.Text()),
+)
+_TABLES = (listed, repeated, findings)
+_LISTED_COLUMNS = ("position", "row_number", "rounding", "iccid", *TOLD)
+_FINDING_COLUMNS = ("row_number", "column_name", "carrier", "reason", "payload")
+_INSERT_FINDINGS = BulkInsert(findings, _FINDING_COLUMNS, "ON CONFLICT (row_number, column_name) DO NOTHING")
+_INSERT_LISTED = (
+    f"INSERT INTO listed_sims ({', '.join(_LISTED_COLUMNS)}) VALUES ({', '.join('?' * len(_LISTED_COLUMNS))})"
+)
+
+
+class Staged(NamedTuple):
+    """What stands in the temporary tables: SIMs, each once, and how many rows are SIMs of which we cannot say which."""
+
+    sims: int
+    hidden_sims: int
+
+
+class Staging:
+    """Fills the temporary tables of a connection with one carrier's part of a list."""
+
+    def __init__(
+        self, connection: sa.Connection, carrier: str, words: ListWords, on_finding: Callable[[Finding], None]
+    ) -> None:
+        self._connection = connection
+        self._carrier = carrier
+        self._words = words
+        self._on_finding = on_finding
+        self._rows = 0
+        self._hidden_sims = 0
+
+    def fill(self, entries: Iterable[Entry], on_rows: Callable[[int], None]) -> Staged:
+        """Take a list to its end; what stands in it twice, and what was rounded, becomes a finding.
+
+        `on_rows` hears how many rows were taken so far.
+        """
+        create_tables(self._connection)
+        remaining = iter(entries)
+        rounded_from: Rounding | None = None
+        while chunk := list(islice(remaining, CHUNK_ROWS)):
+            self._append([entry for entry in chunk if isinstance(entry, InventorySim)])
+            self._find([entry for entry in chunk if isinstance(entry, Finding)])
+            if isinstance(chunk[-1], EndOfList):
+                rounded_from = chunk[-1].rounded_from
+            on_rows(self._rows)
+        if rounded_from is not None:
+            self._withdraw_rounded(rounded_from)
+        self._make_findable()
+        self._withdraw_repeated()
+        sims = self._connection.execute(sa.select(sa.func.count()).select_from(listed)).scalar_one()
+        return Staged(sims, self._hidden_sims)
+
+    def _append(self, sims: list[InventorySim]) -> None:
+        rows = []
+        for sim in sims:
+            if sim.carrier == self._carrier:
+                self._rows += 1
+                # The carrier stands first, and the last two columns first here.
+                rows.append((self._rows, sim.row_number, sim.rounding, *sim[1:-2]))
+        if not rows:
+            return
+        if self._connection.dialect.name == "sqlite":
+            self._connection.exec_driver_sql(_INSERT_LISTED, rows)
+        else:
+            copy_into(self._connection, listed.name, _LISTED_COLUMNS, rows)
+
+    def _find(self, found: list[Finding]) -> None:
+        self._hidden_sims += sum(finding.hides_sim for finding in found)
+        rows = [
+            (finding.row_number, finding.column, finding.carrier, finding.reason, finding.payload) for finding in found
+        ]
+        _INSERT_FINDINGS.execute(self._connection, rows)
+
+    def _withdraw_rounded(self, rounded_from: Rounding) -> None:
+        is_rounded = listed.c.rounding >= int(rounded_from)
+        chosen = sa.select(listed.c.position, listed.c.row_number, listed.c.iccid).where(is_rounded)
+        for rows in self._pages(chosen, listed.c.position):
+            self._find([self._words.rounded(row.row_number, row.iccid, self._carrier) for row in rows])
+        self._connection.execute(listed.delete().where(is_rounded))
+
+    def _make_findable(self) -> None:
+        if self._connection.dialect.name == "sqlite":
+            self._connection.exec_driver_sql("CREATE INDEX temp.listed_iccid ON listed_sims (iccid, position)")
+        analyzed(self._connection, listed)
+
+    def _withdraw_repeated(self) -> None:
+        """Of an ICCID that stands twice in the list, the first row counts."""
+        by_iccid = sa.select(listed.c.iccid, sa.func.min(listed.c.position).label("first")).group_by(listed.c.iccid)
+        twice = by_iccid.having(sa.func.count() > 1).subquery()
+        first = listed.alias("first_listed")
+        chosen = (
+            sa.select(listed.c.position, listed.c.row_number, first.c.row_number)
+            .join(twice, twice.c.iccid == listed.c.iccid)
+            .join(first, first.c.position == twice.c.first)
+            .where(listed.c.position > twice.c.first)
+        )
+        self._connection.execute(repeated.insert().from_select(["position", "row_number", "first_row"], chosen))
+        for rows in self._pages(sa.select(repeated), repeated.c.position):
+            found = [self._words.repeated(row.row_number, row.first_row, self._carrier) for row in rows]
+            self._find(found)
+            for finding in found:
+                self._on_finding(finding)
+        self._connection.execute(listed.delete().where(listed.c.position.in_(sa.select(repeated.c.position))))
+
+    def _pages(self, chosen: sa.Select[Any], position: sa.Column[int]) -> Iterator[list[Any]]:
+        last = 0
+        while rows := list(
+            self._connection.execute(chosen.where(position > last).order_by(position).limit(CHUNK_ROWS))
+        ):
+            yield rows
+            last = rows[-1].position
+
+
+def create_tables(connection: sa.Connection) -> None:
+    """Create the temporary tables; what an earlier load of this connection has left is gone."""
+    drop_tables(connection)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_PATIENCE)
+    for table in _TABLES:
+        table.create(connection, checkfirst=False)
+
+
+def drop_tables(connection: sa.Connection) -> None:
+    """Drop the temporary tables, if they are there; PostgreSQL does so at the end of the transaction."""
+    schema = "temp" if connection.dialect.name == "sqlite" else "pg_temp"
+    for table in _TABLES:
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {schema}.{table.name}")
