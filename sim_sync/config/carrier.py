@@ -70,6 +70,10 @@ class RunBudget(Settings):
     pages: Annotated[int, Field(ge=1)] | None = None
 
 
+#: How long an owner is presumed alive after its last word.
+DEFAULT_LEASE_SECONDS = 30.0
+
+
 class CarrierSection(Settings):
     """The keys that every carrier may have; `options` and further keys are the connector's."""
 
@@ -90,7 +94,7 @@ class CarrierSection(Settings):
     max_age_hours: Annotated[float, Field(gt=0)] = DEFAULT_MAX_AGE_HOURS
     max_pages_per_walk: Annotated[int, Field(ge=1)] = 1_000_000
     max_idle_pages: Annotated[int, Field(ge=1)] = 50
-    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = DEFAULT_LEASE_SECONDS
 
 
 _COMMON_KEYS = frozenset(CarrierSection.model_fields) | {"auth", "options"}

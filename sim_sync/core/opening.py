@@ -25,7 +25,8 @@ class OpenRequest:
     """A run's wish to work on a carrier.
 
     `owner` is the run's id. `first_cursor` and `config_hash` come from the connector. `gone_owners` are owners known to
-    be over: their run is finished or their process on this host is dead.
+    be over: their run is finished or their process is dead. `present_owners` are owners known to be there, whatever the
+    lease on the session says: the lease of their run has not run out.
     """
 
     carrier: str
@@ -41,6 +42,7 @@ class OpenRequest:
     max_pages: int = 1_000_000
     restart: bool = False
     gone_owners: Collection[str] = ()
+    present_owners: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ def decide_opening(session: Session | None, request: OpenRequest, now: datetime)
     require_known(session.state, f"the session of carrier {session.carrier}")
     if request.restart:
         return OpenNew("an operator asked for a restart")
-    lost_owner = owner_loss(session, request.gone_owners, now) if session.state is State.RUNNING else None
+    lost_owner = None
+    if session.state is State.RUNNING:
+        lost_owner = owner_loss(session, request.gone_owners, now, request.present_owners)
     if refusal := _must_wait(session, request, lost_owner, now):
         return refusal
     if reason := _outlived(session, request, now):
@@ -124,10 +128,14 @@ def _decide_resuming(session: Session, request: OpenRequest, lost_owner: str | N
     return Resume(lost_owner, counts_as_stalled=not (is_retry or begins_anew))
 
 
-def owner_loss(session: Session, gone_owners: Collection[str], now: datetime) -> str | None:
+def owner_loss(
+    session: Session, gone_owners: Collection[str], now: datetime, present_owners: Collection[str] = ()
+) -> str | None:
     """Return how the owner of a running session was lost, or None while it must be presumed alive."""
     if session.owner in gone_owners:
         return f"its run {session.owner} died"
+    if session.owner in present_owners:
+        return None
     if session.lease_expires_at is None or session.lease_expires_at <= now:
         return f"the lease of its run {session.owner} ran out"
     return None

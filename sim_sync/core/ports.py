@@ -4,7 +4,7 @@ from typing import Protocol
 
 from sim_sync.core.opening import Opened, OpenRequest
 from sim_sync.core.pages import Cursor, Page
-from sim_sync.core.session import Claim, Release, Session
+from sim_sync.core.session import Claim, Process, Release, Session
 from sim_sync.core.sweep import SweepPolicy
 
 
@@ -69,6 +69,16 @@ class LeaseStore(Protocol):
 
     def session(self, session_id: str) -> Session:
         """Return a session."""
+
+
+class RunLeaseStore(Protocol):
+    """Where a run says that it lives. Every method is one transaction."""
+
+    def renew(self, run_id: str, process: Process, lease_seconds: float) -> None:
+        """Take the run's lease, or extend it."""
+
+    def give_back(self, run_id: str) -> None:
+        """Let go of the run's lease."""
 
 
 class WorkStore(PageStore, LeaseStore, Protocol):

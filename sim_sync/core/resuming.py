@@ -48,14 +48,16 @@ class Death:
 class Sight:
     """What the sensor sees of one carrier.
 
-    `live_runs` are the ids of its unfinished runs that are not known to be dead; `gone_owners` are owners known to be
-    over; `asked` is what was asked last. `terminated_run` is the run that a person ended although the session was to go
-    on with it: its owner, or the run that was asked for last.
+    `live_runs` are the ids of its unfinished runs that may still come to the session; `gone_owners` are owners known to
+    be over, `present_owners` those known to be there, whatever the session's lease says; `asked` is what was asked
+    last. `terminated_run` is the run that a person ended although the session was to go on with it: its owner, or the
+    run that was asked for last.
     """
 
     session: Session
     live_runs: Collection[str] = ()
     gone_owners: Collection[str] = ()
+    present_owners: Collection[str] = ()
     asked: Asked | None = None
     terminated_run: str | None = None
     death: Death | None = None
@@ -125,7 +127,7 @@ def decide_resumes(
 def decide_resume(sight: Sight, pace: Pace, now: datetime, chance: float) -> Verdict:
     """Decide about one carrier."""
     session = sight.session
-    why = why_resumable(session, sight.gone_owners, now)
+    why = why_resumable(session, sight.gone_owners, now, sight.present_owners)
     if why is None:
         return LeaveAlone(session, _why_not(session))
     deaths = _deaths(sight)
@@ -147,11 +149,22 @@ def decide_resume(sight: Sight, pace: Pace, now: datetime, chance: float) -> Ver
     return ResumeNow(session, asked, why)
 
 
-def why_resumable(session: Session, gone_owners: Collection[str], now: datetime) -> str | None:
+def lost_owner(sight: Sight, now: datetime) -> str | None:
+    """Return the run that owned the session and is lost: it must not keep its carrier from the run that comes next."""
+    session = sight.session
+    if session.state is not State.RUNNING:
+        return None
+    is_lost = owner_loss(session, sight.gone_owners, now, sight.present_owners) is not None
+    return session.owner if is_lost else None
+
+
+def why_resumable(
+    session: Session, gone_owners: Collection[str], now: datetime, present_owners: Collection[str] = ()
+) -> str | None:
     """Return why a machine may resume a session now; None where somebody is at work, or a person or a time decides."""
     match session.state:
         case State.RUNNING:
-            return owner_loss(session, gone_owners, now)
+            return owner_loss(session, gone_owners, now, present_owners)
         case State.INTERRUPTED:
             return session.last_error or "it was stopped before its end"
         case State.PARKED if session.not_before is None or session.not_before <= now:

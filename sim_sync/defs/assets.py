@@ -12,8 +12,9 @@ from sim_sync.defs.runs import introduce_run
 from sim_sync.defs.telling import told_to_dagster
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.reconcile import reconcile
+from sim_sync.worker.kept_run import KeptRun
 
-_RESOURCES = ("sync_config", "warehouse")
+_RESOURCES = ("sync_config", "warehouse", "kept_run")
 
 
 def build_sim_inventory(partitions: dg.PartitionsDefinition[str], names: Names) -> dg.AssetsDefinition:
@@ -30,9 +31,9 @@ def build_sim_inventory(partitions: dg.PartitionsDefinition[str], names: Names) 
     )
     def sim_inventory(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """What the company thinks it owns: its own list of SIMs, read as text, loaded into `inventory_sims`."""
-        sync_config, warehouse = _config_and_warehouse(context, names)
+        sync_config, warehouse, kept_run = _resources(context, names)
         with told_to_dagster():
-            introduce_run(context)
+            introduce_run(context, sync_config, warehouse, kept_run)
             metadata = load_and_tell(context, sync_config.our_list(), warehouse)
         if metadata is not None:
             yield dg.MaterializeResult(metadata=metadata)
@@ -71,9 +72,9 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Nam
     )
     def sim_discrepancies(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         """What differs between the two, with a history: since when, how often seen, resolved when."""
-        sync_config, warehouse = _config_and_warehouse(context, names)
+        sync_config, warehouse, kept_run = _resources(context, names)
         with told_to_dagster():
-            introduce_run(context)
+            introduce_run(context, sync_config, warehouse, kept_run)
             if sync_config.inventory is None:
                 return dg.MaterializeResult(metadata={"inventory": "none is configured: nothing was compared"})
             counts = reconcile(warehouse.engine, context.partition_key, sync_config.reconcile.fields)
@@ -82,9 +83,9 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Nam
     return sim_discrepancies
 
 
-def _config_and_warehouse(context: dg.AssetExecutionContext, names: Names) -> tuple[Config, Warehouse]:
+def _resources(context: dg.AssetExecutionContext, names: Names) -> tuple[Config, Warehouse, KeptRun]:
     found = names.resources(context, *_RESOURCES)
-    return found["sync_config"], found["warehouse"]
+    return found["sync_config"], found["warehouse"], found["kept_run"]
 
 
 def _flat(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:

@@ -9,7 +9,7 @@ import dagster as dg
 from sim_sync.config import CarrierConfig
 from sim_sync.core.opening import Opened, Trigger
 from sim_sync.core.session import Session, State
-from sim_sync.defs.liveness import gone_owners
+from sim_sync.defs.liveness import owners_of
 from sim_sync.defs.partitions import SESSION_TAG
 from sim_sync.defs.progress import session_observation
 from sim_sync.defs.runs import is_automatic_retry, process_of, trigger_of
@@ -23,6 +23,7 @@ def open_for_run(
     context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse, *, restart: bool = False
 ) -> Session | None:
     """Open the carrier's session for this run, or take it over; where that is refused, say why and return None."""
+    owners = owners_of(context.instance, warehouse, carrier.name)
     opened = open_carrier(
         carrier,
         warehouse.sessions,
@@ -30,7 +31,8 @@ def open_for_run(
         process=process_of(context),
         trigger=trigger_of(context),
         restart=restart and not _has_restarted(context, carrier, warehouse),
-        gone_owners=gone_owners(context.instance, warehouse, carrier.name),
+        gone_owners=owners.gone,
+        present_owners=owners.present,
     )
     if opened.refusal is None:
         return opened.session

@@ -9,7 +9,7 @@ from sim_sync.core.errors import SimSyncError, TransientError
 from sim_sync.core.opening import Trigger
 from sim_sync.core.resuming import why_resumable
 from sim_sync.core.session import Event
-from sim_sync.defs.liveness import gone_owners
+from sim_sync.defs.liveness import owners_of
 from sim_sync.defs.runs import trigger_of
 from sim_sync.warehouse import Warehouse
 
@@ -35,8 +35,8 @@ def _let_it_fail(context: dg.OpExecutionContext, warehouse: Warehouse, reason: S
     sessions, carrier = warehouse.sessions, context.partition_key
     try:
         session = sessions.open_session_of(carrier)
-        gone = gone_owners(context.instance, warehouse, carrier)
-        if session is not None and why_resumable(session, gone, sessions.now()) is not None:
+        owners = owners_of(context.instance, warehouse, carrier)
+        if session is not None and why_resumable(session, owners.gone, sessions.now(), owners.present) is not None:
             sessions.move_by_operator(carrier, Event.GAVE_UP, error=" ".join(str(reason).split()))
     except SimSyncError as refused:
         context.log.warning(f"{carrier}: the reason could not be written into its session: {refused}")

@@ -7,10 +7,8 @@ from typing import Any
 import dagster as dg
 
 from sim_sync.defs.instance import open_instance
-from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, PROCESS_TAG
-from sim_sync.defs.runs import process_text
+from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG
 from sim_sync.defs.telling import INPUT_PROBLEM
-from sim_sync.worker.processes import this_process
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ def run_in_this_process(
     Raises:
         InputError: the Dagster instance of `DAGSTER_HOME` cannot be used.
     """
-    tags = {PARTITION_TAG: carrier, CARRIER_TAG: carrier, PROCESS_TAG: process_text(this_process())}
+    tags = {PARTITION_TAG: carrier, CARRIER_TAG: carrier}
     with open_instance() as instance:
         result = dg.execute_job(
             dg.reconstructable(job),

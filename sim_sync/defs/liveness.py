@@ -1,106 +1,205 @@
-"""Which runs are really at work. Dagster's status does not say: a run whose Dagster died stays STARTED for ever."""
+"""Who is at work. Dagster's status does not say: a run whose Dagster died stays STARTED for ever."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeAlias
 
 import dagster as dg
 
-from sim_sync.core.session import Process
-from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, PROCESS_TAG
-from sim_sync.defs.runs import process_from_text
+from sim_sync.core.liveness import (
+    Phase,
+    RunLease,
+    RunSight,
+    is_lost,
+    is_waited_for,
+    presumed_alive_until,
+    silent_runs,
+)
+from sim_sync.core.session import Process, Session
+from sim_sync.defs.jobs import JOB_NAME
+from sim_sync.defs.names import Names
+from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG
 from sim_sync.warehouse import Warehouse
-from sim_sync.worker.processes import is_known_dead, this_host
+from sim_sync.worker.processes import is_known_dead
 
-_UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-#: A run introduces itself in its first op; one that has not by then died on its way there. If it comes to life after
-#: all, Dagster does not let it start any more.
-_INTRODUCED_WITHIN = timedelta(seconds=30)
-
-
-#: A run reads our list first, then opens its session. Longer than this it does not take to get there.
-_DOUBTFUL_AFTER = timedelta(minutes=15)
-#: In the queue behind other runs; or told to end, which Dagster itself sees to.
-_MAY_WAIT_LONG = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.CANCELING}
+_PHASES = {
+    dg.DagsterRunStatus.NOT_STARTED: Phase.CREATED,
+    dg.DagsterRunStatus.QUEUED: Phase.QUEUED,
+    dg.DagsterRunStatus.STARTING: Phase.STARTING,
+    dg.DagsterRunStatus.STARTED: Phase.STARTED,
+    dg.DagsterRunStatus.CANCELING: Phase.ENDING,
+}
+#: Passes so many seconds.
+Wait: TypeAlias = Callable[[float], None]
+#: Who lives and could not renew its lease tries again every second.
+_RENEWAL_SECONDS = 3.0
+_LOST = "the process of this run is gone, or has not renewed its lease in time"
 
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedRun:
-    """A run that Dagster has not seen the end of.
+    """A run of ours that Dagster has not seen the end of, and what is known of its life.
 
-    `is_lost` where it is certain that nobody works on it any more; `is_doubtful` where that cannot be known from here,
-    and it has had the time to open its session: unless it owns one, nobody waits for it.
+    `walks` unless it never comes to its carrier's session: a person may ask for our list alone.
     """
 
     run: dg.DagsterRun
     carrier: str
-    is_lost: bool
-    is_doubtful: bool
+    sight: RunSight
+    walks: bool = True
 
 
-def unfinished_runs(instance: dg.DagsterInstance, now: datetime) -> Sequence[UnfinishedRun]:
-    """Return the unfinished runs that work, or will work, on a carrier. `now` is the time of the host of Dagster."""
-    records = instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+def unfinished_runs(
+    instance: dg.DagsterInstance, names: Names, leases: Sequence[RunLease], now: datetime
+) -> Sequence[UnfinishedRun]:
+    """Return the unfinished runs of one deployment, each with its carrier. `now` is the time of the host of Dagster.
+
+    Others may have partitions of the same names, and runs of which nobody here knows anything.
+    """
+    by_run = {lease.run_id: lease for lease in leases}
     found = []
-    for record in records:
+    for record in instance.get_run_records(dg.RunsFilter(statuses=list(_PHASES))):
         run = record.dagster_run
         carrier = run.tags.get(CARRIER_TAG) or run.tags.get(PARTITION_TAG)
-        if carrier is not None:
-            is_lost = _is_lost(instance, record, now)
-            found.append(UnfinishedRun(run, carrier, is_lost, not is_lost and _is_doubtful(instance, record, now)))
+        if carrier is not None and names.has(run):
+            found.append(UnfinishedRun(run, carrier, _sight(record, names, by_run, now), _walks(run, names)))
     return found
 
 
-def _is_lost(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
+def _walks(run: dg.DagsterRun, names: Names) -> bool:
+    return run.asset_selection is None or names.asset("carrier_sims") in run.asset_selection
+
+
+def _sight(record: dg.RunRecord, names: Names, leases: Mapping[str, RunLease], now: datetime) -> RunSight:
     run = record.dagster_run
-    process = own_process(instance, run)
-    if process is not None:
-        return is_known_dead(process)
-    if run.status in _MAY_WAIT_LONG:
-        return False
+    lease = leases.get(run.run_id)
     since = record.update_timestamp if record.start_time is None else datetime.fromtimestamp(record.start_time, tz=UTC)
-    return now - since.replace(tzinfo=UTC) > _INTRODUCED_WITHIN
+    return RunSight(
+        phase=_PHASES[run.status],
+        phase_lasts=now - since.replace(tzinfo=UTC),
+        lease=lease,
+        is_known_dead=lease is not None and is_known_dead(lease.process),
+        # Its steps share one process. Those of a job of others may not, and between them nobody keeps a lease.
+        takes_a_lease=run.job_name == names.named(JOB_NAME),
+    )
 
 
-def _is_doubtful(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
-    """Return whether a run started long ago on another host, which may be gone: a container that a deploy replaced."""
-    process = own_process(instance, record.dagster_run)
-    if process is None or process.host == this_host() or record.start_time is None:
-        return False
-    return now - datetime.fromtimestamp(record.start_time, tz=UTC) > _DOUBTFUL_AFTER
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is seen at one moment: open sessions, unfinished runs and their leases. `silent` runs live no more."""
+
+    now: datetime
+    sessions: Sequence[Session]
+    leases: Sequence[RunLease]
+    runs: Sequence[UnfinishedRun]
+    silent: frozenset[str] = frozenset()
+
+    @property
+    def alive_until(self) -> Mapping[str, datetime]:
+        """Until when each run whose process is not known to be gone is presumed alive."""
+        dead = {run.run.run_id for run in self.runs if run.sight.is_known_dead}
+        until = presumed_alive_until(self.sessions, self.leases)
+        return {run: time for run, time in until.items() if run not in dead}
+
+    @property
+    def overdue(self) -> frozenset[str]:
+        """The runs whose lease has run out."""
+        return frozenset(run for run, until in self.alive_until.items() if until <= self.now)
+
+    @property
+    def living(self) -> frozenset[str]:
+        """The runs that are presumed alive."""
+        return frozenset(self.alive_until) - self.silent
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """The unfinished runs on which nobody works any more."""
+        return frozenset(run.run.run_id for run in self.runs if is_lost(run.sight, self.silent)) - self.living
+
+    def waited_for(self, carrier: str) -> Sequence[str]:
+        """Return the runs that may still come to a carrier's session."""
+        runs = (run for run in self.runs if run.carrier == carrier and run.walks)
+        return [run.run.run_id for run in runs if is_waited_for(run.sight, self.silent)]
 
 
-def own_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Process | None:
-    """Return the process that a run has introduced itself with; None where it has not yet.
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Whom one deployment's sensor looks after, and how it passes the time between two looks."""
 
-    A retry gets its parent's tags, the dead parent's process among them.
-    """
-    text = run.tags.get(PROCESS_TAG)
-    if text is not None and run.parent_run_id is not None:
-        parent = instance.get_run_by_id(run.parent_run_id)
-        if parent is not None and parent.tags.get(PROCESS_TAG) == text:
-            return None
-    return process_from_text(text)
+    carriers: Sequence[str]
+    names: Names
+    wait: Wait
+
+
+def look_twice_where_in_doubt(instance: dg.DagsterInstance, warehouse: Warehouse, watch: Watch) -> View:
+    """Look, and look again where a lease has run out: one that nobody renews although it could be is silent."""
+    before = _look(instance, warehouse, watch)
+    if not before.overdue or not warehouse.runs.can_be_renewed():
+        return before
+    watch.wait(_RENEWAL_SECONDS)
+    after = _look(instance, warehouse, watch)
+    if not warehouse.runs.can_be_renewed():
+        return after
+    return replace(after, silent=silent_runs(before.alive_until, after.alive_until, after.now))
+
+
+def _look(instance: dg.DagsterInstance, warehouse: Warehouse, watch: Watch) -> View:
+    # The runs last: of one that ends in between, neither a lease nor an end would be seen.
+    sessions = [session for session in warehouse.sessions.latest_sessions(watch.carriers) if session.is_open]
+    leases = warehouse.runs.read()
+    runs = unfinished_runs(instance, watch.names, leases, datetime.now(UTC))
+    return View(warehouse.sessions.now(), sessions, leases, runs)
+
+
+def report_lost_runs(
+    instance: dg.DagsterInstance, warehouse: Warehouse, view: View, lost_owners: Collection[str | None]
+) -> None:
+    """Report runs that nobody works on any more, so that the UI does not lie and they do not hold up the next run."""
+    for unfinished in view.runs:
+        run_id = unfinished.run.run_id
+        if run_id in view.lost or run_id in lost_owners:
+            _report_lost(instance, run_id)
+    unfinished_ids = {unfinished.run.run_id for unfinished in view.runs} - view.lost
+    for lease in view.leases:
+        if lease.expires_at <= view.now and lease.run_id not in unfinished_ids:
+            warehouse.runs.give_back(lease.run_id)
+
+
+def _report_lost(instance: dg.DagsterInstance, run_id: str) -> None:
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:  # it was about to end, and has ended since it was looked at
+        return
+    if run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, f"sim_sync: {_LOST}")
+    else:
+        instance.report_run_failed(run, f"sim_sync: {_LOST}; an open session goes on in a new run")
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """What is known of the owner of a carrier's open session, beyond the lease on it: it is over, or it is there."""
+
+    gone: frozenset[str] = frozenset()
+    present: frozenset[str] = frozenset()
 
 
 def owner_is_gone(instance: dg.DagsterInstance, owner: str, process: Process | None) -> bool:
-    """Return whether a session's owner is certainly over: its run is finished, or its process on this host is gone."""
+    """Return whether a session's owner is certainly over: its run is finished, or its process here is gone."""
     if is_known_dead(process):
         return True
     run = instance.get_run_by_id(owner)
     return run is not None and run.is_finished
 
 
-def gone_owners(instance: dg.DagsterInstance, warehouse: Warehouse, carrier: str) -> frozenset[str]:
-    """Return the owner of the carrier's open session, if it has one that is certainly over."""
+def owners_of(instance: dg.DagsterInstance, warehouse: Warehouse, carrier: str) -> Owners:
+    """Return what is known of the owner of the carrier's open session."""
     session = warehouse.sessions.open_session_of(carrier)
     if session is None or session.owner is None:
-        return frozenset()
-    process = warehouse.sessions.internals(session.session_id).process
-    return frozenset({session.owner}) if owner_is_gone(instance, session.owner, process) else frozenset()
+        return Owners()
+    owner = frozenset({session.owner})
+    if owner_is_gone(instance, session.owner, warehouse.sessions.internals(session.session_id).process):
+        return Owners(gone=owner)
+    now = warehouse.sessions.now()
+    living = {lease.run_id for lease in warehouse.runs.read() if lease.expires_at > now}
+    return Owners(present=owner & living)

@@ -55,12 +55,12 @@ def _open_session(
     """Open the carrier's session, or take over the one that is open. What must not be touched is left alone, green."""
     with told_to_dagster():
         if config.dry_run:
-            introduce_run(context)
+            introduce_run(context, sync_config, warehouse, kept_run)
             walk_dry(context, sync_config.carrier(context.partition_key), warehouse, max_pages=config.max_pages)
             return
         with reason_kept_in_session(context, warehouse):
             carrier = sync_config.carrier(context.partition_key)
-            introduce_run(context)
+            introduce_run(context, sync_config, warehouse, kept_run)
             if is_over_already(context, warehouse):
                 return
             session = open_for_run(context, carrier, warehouse, restart=config.restart)
@@ -87,7 +87,7 @@ def _sync_pages(
     """Walk the session page by page; each page is one transaction with its rows, its history and its checkpoint."""
     with told_to_dagster():
         carrier = sync_config.carrier(context.partition_key)
-        introduce_run(context)
+        introduce_run(context, sync_config, warehouse, kept_run)
         session = claimed_session(context, carrier, warehouse, kept_run)
         if session is None:
             return
@@ -154,7 +154,7 @@ def _close_session(
     """Certify the walk, sweep if it may, and complete the session."""
     with told_to_dagster():
         carrier = sync_config.carrier(context.partition_key)
-        introduce_run(context)
+        introduce_run(context, sync_config, warehouse, kept_run)
         claimed = claimed_session(context, carrier, warehouse, kept_run)
         if claimed is None:
             return

@@ -7,8 +7,6 @@ import dagster as dg
 #: Run tags, part of the public contract.
 CARRIER_TAG = "sim_sync/carrier"
 SESSION_TAG = "sim_sync/session"
-#: The operating-system process of a run, so that its death can be told on its own host.
-PROCESS_TAG = "sim_sync/process"
 #: Set by Dagster itself on every run of one partition.
 PARTITION_TAG = "dagster/partition"
 #: Set by Dagster itself on every run that a sensor or schedule asked for with a key.

@@ -46,7 +46,7 @@ class KeptRunResource(dg.ConfigurableResource[KeptRun]):
         try:
             yield kept_run
         finally:
-            kept_run.let_go()
+            kept_run.end()
 
 
 def config_and_warehouse(path: str | None = None) -> tuple[Config, Warehouse]:

@@ -1,14 +1,18 @@
-"""What a run tells about itself: its trigger, its process, its tags; and whether a person ended it."""
+"""What a run tells about itself: its trigger, its process, its life, its tags; and whether a person ended it."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import dagster as dg
 
+from sim_sync.config import Config
+from sim_sync.config.carrier import DEFAULT_LEASE_SECONDS
+from sim_sync.core.errors import SimSyncError
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Process
-from sim_sync.defs.partitions import CARRIER_TAG, PROCESS_TAG, SESSION_TAG
+from sim_sync.defs.partitions import CARRIER_TAG, SESSION_TAG
+from sim_sync.warehouse import Warehouse
+from sim_sync.worker.kept_run import KeptRun
 from sim_sync.worker.processes import this_process
 
 _RETRY_NUMBER_TAG = "dagster/retry_number"
@@ -72,13 +76,24 @@ def _dry_run_in(config: object) -> bool:
     return any(_dry_run_in(part) for part in config.values())
 
 
-def introduce_run(context: Context) -> None:
-    """Tag the run with its carrier and its process, so that the sensor can tell when the process is gone."""
-    wanted = {CARRIER_TAG: context.partition_key}
+def introduce_run(context: Context, sync_config: Config, warehouse: Warehouse, kept_run: KeptRun) -> None:
+    """Say for all hosts that the run lives, from now to its end, and tag it with its carrier.
+
+    A process that ends before its run does cannot say so: then the lease on the session decides, while there is one.
+    """
+    carrier = context.partition_key
     if process := process_of(context):
-        wanted[PROCESS_TAG] = process_text(process)
-    if any(context.run.tags.get(name) != value for name, value in wanted.items()):
-        context.instance.add_run_tags(context.run.run_id, wanted)
+        lease_seconds = _lease_seconds(sync_config, carrier)
+        kept_run.begin(warehouse.runs, context.run_id, process, lease_seconds=lease_seconds)
+    if context.run.tags.get(CARRIER_TAG) != carrier:
+        context.instance.add_run_tags(context.run_id, {CARRIER_TAG: carrier})
+
+
+def _lease_seconds(sync_config: Config, carrier: str) -> float:
+    try:
+        return sync_config.carrier(carrier).lease_seconds
+    except SimSyncError:  # whoever needs more of it says what is wrong
+        return DEFAULT_LEASE_SECONDS
 
 
 def tag_session(context: Context, session_id: str) -> None:
@@ -94,17 +109,3 @@ def was_terminated(instance: dg.DagsterInstance, run_id: str) -> bool:
     requests = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_CANCELING).records
     told = [request.event_log_entry.message for request in requests]
     return bool(told) and not any(_BY_RUN_MONITORING in message for message in told)
-
-
-def process_text(process: Process) -> str:
-    """Return a process as the value of its run tag."""
-    return json.dumps([process.host, process.pid, process.started])
-
-
-def process_from_text(text: str | None) -> Process | None:
-    """Return the process that a run tag names; None where it names none that can be read."""
-    try:
-        host, pid, started = json.loads(text or "")
-        return Process(str(host), int(pid), str(started))
-    except (ValueError, TypeError):
-        return None

@@ -6,9 +6,10 @@ is in the warehouse: the cursor only remembers what was asked for.
 
 import json
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 
 import dagster as dg
 
@@ -24,11 +25,12 @@ from sim_sync.core.resuming import (
     Sight,
     Verdict,
     decide_resumes,
+    lost_owner,
 )
 from sim_sync.core.session import Event, Session, State
 from sim_sync.defs.deaths import death_of
 from sim_sync.defs.jobs import AssetJob
-from sim_sync.defs.liveness import UnfinishedRun, owner_is_gone, unfinished_runs
+from sim_sync.defs.liveness import View, Wait, Watch, look_twice_where_in_doubt, owner_is_gone, report_lost_runs
 from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG
 from sim_sync.defs.runs import was_terminated
@@ -39,12 +41,17 @@ LOOK_EVERY_SECONDS = 10
 
 
 def build_resume_interrupted_syncs(
-    job: AssetJob, carrier_names: Sequence[str], open_eyes: Callable[[], tuple[Config, Warehouse]], names: Names
+    job: AssetJob,
+    carrier_names: Sequence[str],
+    open_eyes: Callable[[], tuple[Config, Warehouse]],
+    names: Names,
+    *,
+    wait: Wait = time.sleep,
 ) -> dg.SensorDefinition:
     """Build the sensor, on by default: a fresh `dagster dev` resumes by itself.
 
     `open_eyes` returns what it looks with. These are no resources of Dagster: one that cannot be opened is a reason to
-    skip, and would be a failed tick.
+    skip, and would be a failed tick. `wait` passes the time between two looks at a lease that has run out.
     """
 
     @dg.sensor(
@@ -56,7 +63,7 @@ def build_resume_interrupted_syncs(
     def resume_interrupted_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         """Resumes every sync that died, was stopped by a deploy, ran out of its budget, or was parked and is due."""
         try:
-            return _look_and_act(context, names, carrier_names, *open_eyes())
+            return _look_and_act(context, *open_eyes(), Watch(carrier_names, names, wait))
         except SimSyncError as error:
             return dg.SkipReason(f"cannot look: {error}")
 
@@ -64,19 +71,14 @@ def build_resume_interrupted_syncs(
 
 
 def _look_and_act(
-    context: dg.SensorEvaluationContext,
-    names: Names,
-    carrier_names: Sequence[str],
-    sync_config: Config,
-    warehouse: Warehouse,
+    context: dg.SensorEvaluationContext, config: Config, warehouse: Warehouse, watch: Watch
 ) -> dg.SensorResult:
-    now = warehouse.sessions.now()
-    sessions = [session for session in warehouse.sessions.latest_sessions(carrier_names) if session.is_open]
-    runs = [found for found in unfinished_runs(context.instance, datetime.now(UTC)) if names.has(found.run)]
     memory = memory_from_cursor(context.cursor)
-    sights = [_look(context.instance, warehouse, session, runs, memory) for session in sessions]
-    verdicts = decide_resumes(sights, paces(sync_config), now, random.random())  # noqa: S311 - jitter, no secret
-    tell_lost_runs(context.instance, runs, verdicts)
+    view = look_twice_where_in_doubt(context.instance, warehouse, watch)
+    sights = [_sight(context.instance, warehouse, session, view, memory) for session in view.sessions]
+    verdicts = decide_resumes(sights, paces(config), view.now, random.random())  # noqa: S311 - jitter, no secret
+    lost_owners = {lost_owner(sight, view.now) for sight in sights}
+    report_lost_runs(context.instance, warehouse, view, lost_owners)
     for verdict in verdicts:
         _move(warehouse, verdict)
         context.log.info(_line(verdict))
@@ -103,12 +105,8 @@ def paces(sync_config: Config) -> Mapping[str, Pace]:
     return found
 
 
-def _look(
-    instance: dg.DagsterInstance,
-    warehouse: Warehouse,
-    session: Session,
-    runs: Sequence[UnfinishedRun],
-    memory: Mapping[str, Asked],
+def _sight(
+    instance: dg.DagsterInstance, warehouse: Warehouse, session: Session, view: View, memory: Mapping[str, Asked]
 ) -> Sight:
     process = warehouse.sessions.internals(session.session_id).process
     is_gone = session.owner is not None and owner_is_gone(instance, session.owner, process)
@@ -116,17 +114,13 @@ def _look(
     asked_runs = _asked_runs(instance, session, asked)
     return Sight(
         session=session,
-        live_runs=[run.run.run_id for run in runs if run.carrier == session.carrier and _is_live(run, session)],
+        live_runs=view.waited_for(session.carrier),
         gone_owners=frozenset({session.owner} if session.owner is not None and is_gone else ()),
+        present_owners=view.living,
         asked=asked,
         terminated_run=_terminated_run(instance, session, asked_runs),
         death=death_of(instance, asked_runs),
     )
-
-
-def _is_live(unfinished: UnfinishedRun, session: Session) -> bool:
-    is_owner = session.state is State.RUNNING and session.owner == unfinished.run.run_id
-    return not unfinished.is_lost and (is_owner or not unfinished.is_doubtful)
 
 
 def _asked_runs(instance: dg.DagsterInstance, session: Session, asked: Asked | None) -> Sequence[dg.DagsterRun]:
@@ -141,22 +135,6 @@ def _terminated_run(instance: dg.DagsterInstance, session: Session, asked_runs: 
     run_ids = [session.owner] if session.state is State.RUNNING and session.owner is not None else []
     run_ids += [run.run_id for run in asked_runs]
     return next((run_id for run_id in run_ids if was_terminated(instance, run_id)), None)
-
-
-def tell_lost_runs(instance: dg.DagsterInstance, runs: Sequence[UnfinishedRun], verdicts: Sequence[Verdict]) -> None:
-    """Report runs that nobody works on any more, so that the UI does not lie and they do not hold up the next run."""
-    resumed = [verdict.session for verdict in verdicts if isinstance(verdict, ResumeNow)]
-    replaced = {session.owner for session in resumed if session.state is State.RUNNING}
-    carriers = {session.carrier for session in resumed}
-    for unfinished in runs:
-        run = unfinished.run
-        is_in_the_way = unfinished.is_doubtful and unfinished.carrier in carriers
-        if not (unfinished.is_lost or is_in_the_way or run.run_id in replaced):
-            continue
-        if run.status is dg.DagsterRunStatus.CANCELING:
-            instance.report_run_canceled(run, "sim_sync: the process of this run is gone")
-        else:
-            instance.report_run_failed(run, "sim_sync: the process of this run is gone; the sync goes on in a new run")
 
 
 def _line(verdict: Verdict) -> str:

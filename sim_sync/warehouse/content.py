@@ -40,8 +40,11 @@ def outcome_digests(engine: sa.Engine) -> dict[str, str]:
 
 
 def exact_digests(engine: sa.Engine) -> dict[str, str]:
-    """Return a digest of each table to the last bit: equal digests mean that nothing was written in between."""
-    return {name: _digest(engine, name, frozenset()) for name in metadata.tables}
+    """Return a digest of each table to the last bit: equal digests mean that nothing was written in between.
+
+    Whether a run lives is no content: the leases of runs are left out.
+    """
+    return {name: _digest(engine, name, frozenset()) for name in metadata.tables if name != "run_leases"}
 
 
 def _digest(engine: sa.Engine, table_name: str, hidden: frozenset[str]) -> str:

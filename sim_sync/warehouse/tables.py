@@ -1,7 +1,7 @@
 """The tables, as both databases have them. `docs/tables.md` explains every column to the people who query them.
 
-`session_internals`, `walk_cursors` and `inventory_loads` are our own notes; the other tables are the public contract. A
-change here needs a migration, and a test compares the two.
+`session_internals`, `walk_cursors`, `inventory_loads` and `run_leases` are our own notes; the other tables are the
+public contract. A change here needs a migration, and a test compares the two.
 """
 
 from datetime import UTC, datetime
@@ -233,6 +233,16 @@ inventory_loads = sa.Table(
     sa.Column("rows_left", sa.BigInteger(), nullable=False),
     sa.Column("report", JsonText, nullable=False),
     _time("loaded_at", nullable=False),
+)
+
+run_leases = sa.Table(
+    "run_leases",
+    metadata,
+    _text("run_id", primary_key=True),
+    _text("host", nullable=False),
+    sa.Column("pid", sa.BigInteger(), nullable=False),
+    _text("started", nullable=False),
+    _time("lease_expires_at", nullable=False),
 )
 
 sim_discrepancies = sa.Table(

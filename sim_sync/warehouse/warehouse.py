@@ -1,4 +1,4 @@
-"""The warehouse as one thing to hold: its engine with an up-to-date schema, and the store of sessions on it."""
+"""The warehouse as one thing to hold: its engine with an up-to-date schema, and the sessions and runs in it."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.migrate import migrate
+from sim_sync.warehouse.run_leases import SqlRunLeases
 from sim_sync.warehouse.store import SqlSessionStore
 
 
@@ -16,6 +17,7 @@ class Warehouse:
 
     engine: sa.Engine
     sessions: SqlSessionStore
+    runs: SqlRunLeases
 
     def close(self) -> None:
         """Give all connections back."""
@@ -31,4 +33,4 @@ def open_warehouse(url: str, *, at: CrashPoint = nothing_armed) -> Warehouse:
     """
     engine = open_engine(url)
     migrate(engine)
-    return Warehouse(engine, SqlSessionStore(engine, at=at))
+    return Warehouse(engine, SqlSessionStore(engine, at=at), SqlRunLeases(engine))

@@ -25,6 +25,7 @@ def open_carrier(
     trigger: Trigger,
     restart: bool = False,
     gone_owners: Collection[str] = (),
+    present_owners: Collection[str] = (),
 ) -> Opened:
     """Open the carrier's session, or take over the one that is open, for the run `owner`.
 
@@ -45,6 +46,7 @@ def open_carrier(
         max_pages=carrier.max_pages_per_walk,
         restart=restart,
         gone_owners=gone_owners,
+        present_owners=present_owners,
     )
     return WarehouseRetry(Stop())(store.open_session, request)
 

@@ -1,32 +1,46 @@
-"""What a run holds from one of its steps to the next: the claim to its session, and the lease on it.
+"""What a run holds from its first step to its end: its own lease, the claim to its session, and the lease on that.
 
-Both live in the memory of the process that took them. What a retry finds on another host, or in another process, is
+All of it lives in the memory of the process that took it. What a retry finds on another host, or in another process, is
 the warehouse: it has to claim the session anew.
 """
 
 from contextlib import ExitStack
 
-from sim_sync.core.ports import LeaseStore
-from sim_sync.core.session import Claim
-from sim_sync.worker.lease import kept_lease
+from sim_sync.core.ports import LeaseStore, RunLeaseStore
+from sim_sync.core.session import Claim, Process
+from sim_sync.worker.lease import kept_lease, kept_run_lease
 from sim_sync.worker.stopping import Stop
 
 
 class KeptRun:
-    """Keeps a session's lease while its run does something else than walking: reads our list, waits for a retry."""
+    """Says that a run lives, whatever it does, and keeps its session's lease while it does something else."""
 
     def __init__(self) -> None:
-        self._keeping = ExitStack()
+        self._living = ExitStack()
+        self._holding = ExitStack()
+        self._run_id: str | None = None
         self._claim: Claim | None = None
 
+    def begin(self, runs: RunLeaseStore, run_id: str, process: Process, *, lease_seconds: float) -> None:
+        """Take the lease of the run and keep it until `end`; every step says so, and the first one does it."""
+        if self._run_id != run_id:
+            self._living.enter_context(kept_run_lease(runs, run_id, process, lease_seconds=lease_seconds))
+            self._run_id = run_id
+
     def hold(self, store: LeaseStore, claim: Claim, *, lease_seconds: float) -> None:
-        """Keep the lease from now on, until `let_go`; of a pause or a takeover the next step reads in the warehouse."""
+        """Keep the lease on a session until `let_go`; of a pause or a takeover the next step reads in the warehouse."""
         self.let_go()
-        self._keeping.enter_context(kept_lease(store, claim, lease_seconds=lease_seconds, stop=Stop()))
+        self._holding.enter_context(kept_lease(store, claim, lease_seconds=lease_seconds, stop=Stop()))
         self._claim = claim
 
     def let_go(self) -> Claim | None:
-        """Stop keeping the lease, and return the claim that was held, if there was one."""
-        self._keeping.close()
+        """Stop keeping the lease on the session, and return the claim that was held, if there was one."""
+        self._holding.close()
         claim, self._claim = self._claim, None
         return claim
+
+    def end(self) -> None:
+        """Let go of everything."""
+        self.let_go()
+        self._living.close()
+        self._run_id = None

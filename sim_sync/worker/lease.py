@@ -1,32 +1,78 @@
-"""Keeps a session's lease alive while its worker waits or fetches, and hears of a pause or a takeover meanwhile."""
+"""Keeps leases while a run waits, fetches or reads, and hears of a pause or a takeover meanwhile."""
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sim_sync.core.errors import OwnershipError, TransientError
-from sim_sync.core.ports import LeaseStore
-from sim_sync.core.session import Claim, State
+from sim_sync.core.errors import OwnershipError, SimSyncError, TransientError
+from sim_sync.core.ports import LeaseStore, RunLeaseStore
+from sim_sync.core.session import Claim, Process, State
 from sim_sync.core.sync import StopReason
 from sim_sync.worker.stopping import Stop
 
 _log = logging.getLogger("sim_sync.worker")
 
+#: A renewal that failed is tried again so soon: whoever looks after an outage is to find that the owner lives.
+_TRY_AGAIN_SECONDS = 1.0
+
 
 @contextmanager
 def kept_lease(store: LeaseStore, claim: Claim, *, lease_seconds: float, stop: Stop) -> Iterator[None]:
-    """Renew the lease three times in its life, from a thread that ends with the block.
+    """Keep the lease on a session until the end of the block.
 
     A heartbeat proves only that the process lives: progress is counted in pages, elsewhere.
     """
+
+    def renew() -> None:
+        if stop.reason is StopReason.FENCED:  # there is nothing left to keep
+            return
+        try:
+            session = store.renew_lease(claim)
+        except OwnershipError as lost:
+            stop.request(StopReason.FENCED, error=lost)
+        else:
+            if session.state is State.PAUSED:
+                stop.request(StopReason.PAUSED)
+
+    with _renewed(renew, f"lease on carrier {claim.carrier}", lease_seconds):
+        yield
+
+
+@contextmanager
+def kept_run_lease(store: RunLeaseStore, run_id: str, process: Process, *, lease_seconds: float) -> Iterator[None]:
+    """Take the lease of a run, keep it until the end of the block, and give it back."""
+
+    def renew() -> None:
+        store.renew(run_id, process, lease_seconds)
+
+    renew()
+    try:
+        with _renewed(renew, f"lease of run {run_id}", lease_seconds):
+            yield
+    finally:
+        _give_back(store, run_id)
+
+
+def _give_back(store: RunLeaseStore, run_id: str) -> None:
+    try:
+        store.give_back(run_id)
+    except SimSyncError as error:  # it runs out by itself
+        _log.warning("the lease of run %s could not be given back: %s", run_id, error)
+
+
+@contextmanager
+def _renewed(renew: Callable[[], None], name: str, lease_seconds: float) -> Iterator[None]:
+    """Renew three times in the life of a lease, from a thread that ends with the block."""
     done = threading.Event()
+    every_seconds = lease_seconds / 3
 
     def keep() -> None:
-        while stop.reason is not StopReason.FENCED and not done.wait(lease_seconds / 3):
-            _renew(store, claim, stop)
+        wait_seconds = every_seconds
+        while not done.wait(wait_seconds):
+            wait_seconds = every_seconds if _succeeds(renew, name) else min(every_seconds, _TRY_AGAIN_SECONDS)
 
-    thread = threading.Thread(target=keep, name=f"lease of {claim.carrier}", daemon=True)
+    thread = threading.Thread(target=keep, name=name, daemon=True)
     thread.start()
     try:
         yield
@@ -35,16 +81,14 @@ def kept_lease(store: LeaseStore, claim: Claim, *, lease_seconds: float, stop: S
         thread.join(timeout=lease_seconds)
 
 
-def _renew(store: LeaseStore, claim: Claim, stop: Stop) -> None:
+def _succeeds(renew: Callable[[], None], name: str) -> bool:
     try:
-        session = store.renew_lease(claim)
-    except OwnershipError as lost:
-        stop.request(StopReason.FENCED, error=lost)
+        renew()
     except TransientError as error:
         # The step in hand meets the same trouble and decides; the lease has two more chances.
-        _log.warning("the lease on carrier %s could not be renewed: %s", claim.carrier, error)
+        _log.warning("the %s could not be renewed: %s", name, error)
+        return False
     except Exception:  # noqa: BLE001 - a keeper that dies of it would leave the next two chances unused
-        _log.exception("the lease on carrier %s could not be renewed", claim.carrier)
-    else:
-        if session.state is State.PAUSED:
-            stop.request(StopReason.PAUSED)
+        _log.exception("the %s could not be renewed", name)
+        return False
+    return True

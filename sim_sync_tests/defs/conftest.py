@@ -8,6 +8,7 @@ import pytest
 
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.engine import open_engine
+from sim_sync.warehouse.run_leases import SqlRunLeases
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.tables import metadata
 from sim_sync_tests.defs.stage import Stage
@@ -21,5 +22,6 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     engine = open_engine(f"sqlite:///{tmp_path / 'warehouse.db'}")
     metadata.create_all(engine)
     with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
-        yield Stage(instance, Warehouse(engine, SqlSessionStore(engine, clock=clock.now)), clock)
+        sessions, runs = SqlSessionStore(engine, clock=clock.now), SqlRunLeases(engine, clock=clock.now)
+        yield Stage(instance, Warehouse(engine, sessions, runs), clock)
     engine.dispose()

@@ -24,9 +24,8 @@ from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, bu
 from sim_sync.defs.checks import build_checks
 from sim_sync.defs.jobs import build_reconcile_carrier
 from sim_sync.defs.names import Names
-from sim_sync.defs.partitions import CARRIER_TAG, PROCESS_TAG, carrier_partitions
+from sim_sync.defs.partitions import CARRIER_TAG, carrier_partitions
 from sim_sync.defs.resources import KeptRunResource
-from sim_sync.defs.runs import process_text
 from sim_sync.defs.schedules import build_nightly_reconciliation
 from sim_sync.defs.sensors import build_resume_interrupted_syncs
 from sim_sync.inventory import Reading, Terms
@@ -43,6 +42,7 @@ ACME, OTHER = "acme", "other"
 #: No process has this number on any host.
 DEAD = Process(this_host(), 2**22 + 1, "1.00")
 PATIENCE_SECONDS = 60.0
+LEASE_SECONDS = 30.0
 ELSEWHERE = Process("another-host#1", 1, "1.00")
 
 
@@ -56,6 +56,8 @@ class FakeCarrierConfig:
     quarantine: QuarantineLimit = field(default_factory=QuarantineLimit)
     run_budget: RunBudget = field(default_factory=RunBudget)
     max_session_age_hours: float = 24.0
+    max_pages_per_walk: int = 1_000_000
+    max_idle_pages: int = 50
     max_age_hours: float = 36.0
     lease_seconds: float = 30.0
 
@@ -123,12 +125,15 @@ class Stage:
         self.carrier = ScriptedCarrier(pages=paged(a_fleet(10), 2), tells_totals=True)
         self.config = FakeConfig({ACME: FakeCarrierConfig(self.carrier), OTHER: FakeCarrierConfig(_other_carrier())})
         self.sensor_cursor: str | None = None
+        #: What happens while the sensor waits before it looks again, and how long it has waited.
+        self.while_waiting: Callable[[], object] = lambda: None
+        self.waited: list[float] = []
         #: What the sensor looks with.
         self.open_eyes: Callable[[], tuple[Any, Warehouse]] = lambda: (self.config, self.warehouse)
         partitions = carrier_partitions([ACME, OTHER])
         names = Names()
         job = build_reconcile_carrier(partitions, names)
-        self.sensor = build_resume_interrupted_syncs(job, [ACME, OTHER], self._open_eyes, names)
+        self.sensor = build_resume_interrupted_syncs(job, [ACME, OTHER], self._open_eyes, names, wait=self._wait)
         self.schedule = build_nightly_reconciliation(job, [ACME, OTHER], Schedule(), names)
         self.definitions = dg.Definitions(
             assets=[
@@ -144,6 +149,10 @@ class Stage:
     @property
     def resources(self) -> dict[str, Any]:
         return {"sync_config": self.config, "warehouse": self.warehouse, "kept_run": KeptRunResource()}
+
+    def _wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        self.while_waiting()
 
     def _open_eyes(self) -> tuple[Any, Warehouse]:
         return self.open_eyes()
@@ -192,21 +201,24 @@ class Stage:
         run_id: str | None = None,
         parent_run_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        assets: Sequence[str] | None = None,
     ) -> dg.DagsterRun:
         """Put a run of the carrier into the instance, as some other process has left it there."""
         own = {CARRIER_TAG: ACME, **(tags or {})}
-        if process is not None:
-            own[PROCESS_TAG] = process_text(process)
-        return self.instance.create_run_for_job(
+        run = self.instance.create_run_for_job(
             self.definitions.resolve_job_def("reconcile_carrier"),
             run_id=run_id,
             status=status,
             tags=own,
             parent_run_id=parent_run_id,
             root_run_id=parent_run_id,
+            asset_selection=None if assets is None else frozenset(map(dg.AssetKey, assets)),
         )
+        if process is not None:
+            self.warehouse.runs.renew(run.run_id, process, LEASE_SECONDS)
+        return run
 
-    def started_run(self, *, process: Process, seconds_ago: float = 0.0) -> dg.DagsterRun:
+    def started_run(self, *, process: Process | None = None, seconds_ago: float = 0.0) -> dg.DagsterRun:
         """Put a run of the carrier into the instance that some process has started."""
         run = self.stored_run(dg.DagsterRunStatus.STARTING, process=process)
         event = DagsterEvent(DagsterEventType.RUN_START.value, run.job_name)

@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -65,14 +66,13 @@ def test_a_completed_walk_materializes_everything_and_tells_its_figures(stage: S
     )
 
 
-def test_the_run_is_tagged_with_its_carrier_its_session_and_its_process(stage: Stage) -> None:
+def test_the_run_is_tagged_with_its_carrier_and_its_session(stage: Stage) -> None:
     run_id = stage.run().run_id
 
     run = stage.instance.get_run_by_id(run_id)
     assert run is not None
     assert run.tags["sim_sync/carrier"] == ACME
     assert run.tags["sim_sync/session"] == stage.session.session_id
-    assert run.tags["sim_sync/process"].startswith("[")
     assert stage.session.owner == run_id
 
 
@@ -125,11 +125,32 @@ def test_the_lease_is_kept_for_as_long_as_our_list_is_read(stage: Stage) -> None
     assert (result.success, leases, stage.session.state, stage.session.fence) == (True, [True] * 3, State.COMPLETED, 1)
 
 
+def test_the_run_itself_is_known_to_live_from_its_first_step_on_until_its_end(stage: Stage) -> None:
+    living: list[Sequence[str]] = []
+
+    def note() -> None:
+        living.append([lease.run_id for lease in stage.warehouse.runs.read()])
+
+    stage.config.reading_inventory = note
+    stage.carrier.on_fetched = note
+
+    run_id = stage.run().run_id
+
+    assert living == [[run_id]] * (1 + 5)  # our list, and each page
+    assert stage.warehouse.runs.read() == []
+
+
+def test_a_dry_run_is_known_to_live_too_and_leaves_nothing(stage: Stage) -> None:
+    stage.run(dry_run=True)
+
+    assert stage.warehouse.runs.read() == []
+
+
 @pytest.mark.parametrize("max_pages", [None, 2])
 def test_nobody_keeps_a_lease_after_the_end_of_the_run(stage: Stage, max_pages: int | None) -> None:
     stage.run(max_pages=max_pages)
 
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lease of")] == []
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lease o")] == []
 
 
 def test_a_run_that_ends_with_its_session_open_keeps_no_lease_either(stage: Stage) -> None:
@@ -137,7 +158,7 @@ def test_a_run_that_ends_with_its_session_open_keeps_no_lease_either(stage: Stag
     result = stage.run()
 
     assert (result.success, stage.session.state, stage.carrier.fetched) == (False, State.RUNNING, [])
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lease of")] == []
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lease o")] == []
 
 
 def test_no_step_leaves_anything_for_another_one_on_the_disk_of_its_host(stage: Stage) -> None:

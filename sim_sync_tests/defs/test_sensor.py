@@ -14,9 +14,10 @@ from sim_sync.core.session import Event, Release, State
 from sim_sync.defs.resources import config_and_warehouse
 from sim_sync.defs.sensors import cursor_from_memory, memory_from_cursor
 from sim_sync.warehouse import Warehouse
-from sim_sync.warehouse.engine import open_engine
+from sim_sync.warehouse.engine import open_engine, transaction
+from sim_sync.warehouse.run_leases import SqlRunLeases
 from sim_sync.warehouse.store import SqlSessionStore
-from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, Stage, alive
+from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, LEASE_SECONDS, Stage, alive
 from sim_sync_tests.fakes.clock import START
 
 CANCELED, CANCELING, FAILURE, NOT_STARTED, STARTED = (
@@ -225,25 +226,117 @@ def test_a_run_that_a_deploy_ended_is_no_pause(stage: Stage) -> None:
     assert len(stage.look()[0]) == 1
 
 
-# --- runs of hosts that may be gone ----------------------------------------------------------------------------
+# --- who is alive ----------------------------------------------------------------------------------------------
 
 
-def test_a_run_of_another_host_that_never_opened_its_session_is_waited_for_and_then_replaced(stage: Stage) -> None:
-    """A deploy replaced its container while it read our list: no lease tells of it, and no process can be looked at."""
-    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
-    young = stage.started_run(process=ELSEWHERE)
-    assert stage.look()[0] == []
-    stage.instance.report_run_failed(young)
+@pytest.mark.parametrize("session_is_open", [True, False])
+def test_a_run_of_another_host_is_lost_when_its_lease_has_run_out_whether_or_not_it_owns_a_session(
+    stage: Stage, *, session_is_open: bool
+) -> None:
+    """Its host died before it opened its session, or while it compared: it would hold its carrier's slot for ever."""
+    if session_is_open:
+        stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
+    run = stage.started_run(process=ELSEWHERE)
+    assert (stage.look()[0], stage.status_of(run)) == ([], STARTED)
 
-    old = stage.started_run(process=ELSEWHERE, seconds_ago=16 * 60)
-    assert (len(stage.look()[0]), stage.status_of(old)) == (1, FAILURE)
+    stage.clock.advance(LEASE_SECONDS)
+    requests, _ = stage.look()
+    assert (len(requests), stage.status_of(run)) == (int(session_is_open), FAILURE)
 
 
-def test_a_run_of_another_host_that_owns_its_session_is_never_doubted_while_its_lease_lasts(stage: Stage) -> None:
-    old = stage.started_run(process=ELSEWHERE, seconds_ago=3600)
+def test_a_lost_owner_is_reported_also_where_another_run_waits_behind_it(stage: Stage) -> None:
+    """One run a carrier: the run behind it could not start for as long as the lost one counts as started."""
+    owner = stage.stored_run(STARTED, process=ELSEWHERE)
+    session = stage.opened_by(owner.run_id, process=ELSEWHERE)
+    waiting = stage.stored_run(NOT_STARTED)
+    stage.clock.advance(LEASE_SECONDS)
+
+    assert stage.look() == (
+        [],
+        f"acme: session {session.session_id} is left alone: run {waiting.run_id} is on its way to it",
+    )
+    assert (stage.status_of(owner), stage.status_of(waiting)) == (FAILURE, NOT_STARTED)
+
+
+def test_a_run_that_owns_its_session_is_never_doubted_while_its_lease_lasts(stage: Stage) -> None:
+    """It was started by an earlier version, which kept no lease of runs."""
+    old = stage.started_run(seconds_ago=3600)
     stage.opened_by(old.run_id, process=ELSEWHERE)
 
     assert (stage.look()[0], stage.status_of(old)) == ([], STARTED)
+
+
+def test_a_run_that_was_started_long_ago_and_never_took_a_lease_is_lost(stage: Stage) -> None:
+    young, old = stage.started_run(seconds_ago=14 * 60), stage.started_run(seconds_ago=16 * 60)
+
+    stage.look()
+
+    assert (stage.status_of(young), stage.status_of(old)) == (STARTED, FAILURE)
+
+
+def test_an_owner_whose_run_lives_keeps_its_session_though_the_lease_on_that_has_run_out(stage: Stage) -> None:
+    """Closing a long walk is one transaction: nobody renews the lease on a session whose row it has locked."""
+    owner = stage.stored_run(STARTED, process=ELSEWHERE)
+    session = stage.opened_by(owner.run_id, process=ELSEWHERE)
+    stage.clock.advance(LEASE_SECONDS)
+    stage.warehouse.runs.renew(owner.run_id, ELSEWHERE, LEASE_SECONDS)
+
+    assert stage.look() == (
+        [],
+        f"acme: session {session.session_id} is left alone: run {owner.run_id} is at work on it",
+    )
+    assert (stage.status_of(owner), stage.waited) == (STARTED, [])
+    assert not stage.run().get_asset_materialization_events()[1:]
+    assert stage.session.owner == owner.run_id
+
+
+def test_who_renews_its_lease_as_soon_as_the_warehouse_is_back_is_alive(stage: Stage) -> None:
+    """After an outage all leases have run out, and the sensor may look before anybody has renewed one."""
+    owner = stage.stored_run(STARTED, process=ELSEWHERE)
+    session = stage.opened_by(owner.run_id, process=ELSEWHERE)
+    stage.clock.advance(LEASE_SECONDS)
+    stage.while_waiting = lambda: stage.warehouse.sessions.renew_lease(session.claim)
+
+    assert (stage.look()[0], stage.status_of(owner), len(stage.waited)) == ([], STARTED, 1)
+
+
+def test_nobody_is_silent_while_another_process_holds_up_all_writers(stage: Stage) -> None:
+    owner = stage.stored_run(STARTED, process=ELSEWHERE)
+    stage.opened_by(owner.run_id, process=ELSEWHERE)
+    stage.clock.advance(LEASE_SECONDS)
+
+    with transaction(stage.warehouse.engine, "comparing another carrier's millions of SIMs"):
+        assert (stage.look()[0], stage.status_of(owner)) == ([], STARTED)
+    assert (len(stage.look()[0]), stage.status_of(owner)) == (1, FAILURE)
+
+
+def test_a_run_that_has_ended_since_the_sensor_looked_is_not_reported(stage: Stage) -> None:
+    run = stage.stored_run(STARTED, process=ELSEWHERE)
+    stage.clock.advance(LEASE_SECONDS)
+    stage.while_waiting = lambda: stage.instance.report_run_canceled(run)
+
+    stage.look()
+
+    assert stage.status_of(run) is CANCELED
+
+
+def test_the_sensor_waits_once_for_a_lost_run_and_not_at_every_look(stage: Stage) -> None:
+    stage.stored_run(STARTED, process=ELSEWHERE)
+    stage.stored_run(FAILURE, process=DEAD)
+    stage.clock.advance(LEASE_SECONDS)
+
+    for _ in range(3):
+        stage.look()
+
+    assert len(stage.waited) == 1
+    assert stage.warehouse.runs.read() == []
+
+
+def test_a_run_for_our_list_alone_is_not_on_its_way_to_a_session(stage: Stage) -> None:
+    stage.opened_by("run-1", process=DEAD)
+    run = stage.stored_run(STARTED, process=alive(), assets=["sim_inventory"])
+
+    assert (len(stage.look()[0]), stage.status_of(run)) == (1, STARTED)
 
 
 # --- what the UI is told ---------------------------------------------------------------------------------------
@@ -259,22 +352,12 @@ def test_a_lost_run_is_reported_even_where_no_session_is_open(stage: Stage) -> N
     assert [stage.status_of(run) for run in (lost, told_to_end, at_work)] == [FAILURE, CANCELED, STARTED]
 
 
-def test_the_process_of_a_dead_parent_does_not_make_its_retry_a_lost_run(stage: Stage) -> None:
-    """A retry that Dagster launches has all the tags of its parent."""
-    parent = stage.stored_run(FAILURE, process=DEAD)
-    retry = stage.stored_run(STARTED, process=DEAD, parent_run_id=parent.run_id, tags={"dagster/retry_number": "1"})
-
-    stage.look()
-
-    assert stage.status_of(retry) is STARTED
-
-
 # --- the warehouse is away -------------------------------------------------------------------------------------
 
 
 def test_a_warehouse_that_does_not_answer_is_a_skip_with_the_reason(stage: Stage) -> None:
     engine = open_engine("postgresql://nobody:pa55word@127.0.0.1:9/nothing")
-    stage.warehouse = Warehouse(engine, SqlSessionStore(engine))
+    stage.warehouse = Warehouse(engine, SqlSessionStore(engine), SqlRunLeases(engine))
 
     requests, skipped = stage.look()
 

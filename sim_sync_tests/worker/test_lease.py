@@ -6,9 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from sim_sync.core.errors import ConfigError, Fenced, Problem, WarehouseUnavailable
-from sim_sync.core.session import Event
+from sim_sync.core.session import Event, Process
 from sim_sync.core.sync import StopReason
-from sim_sync.worker.lease import kept_lease
+from sim_sync.worker.kept_run import KeptRun
+from sim_sync.worker.lease import kept_lease, kept_run_lease
+from sim_sync.worker.processes import this_process
 from sim_sync.worker.stopping import Stop
 from sim_sync_tests.fakes.fleet import CARRIER, a_request
 from sim_sync_tests.fakes.warehouse import InMemoryWarehouse
@@ -39,7 +41,7 @@ class Turns:
 
 
 def keeper_thread() -> threading.Thread | None:
-    return next((thread for thread in threading.enumerate() if thread.name == f"lease of {CARRIER}"), None)
+    return next((thread for thread in threading.enumerate() if thread.name == f"lease on carrier {CARRIER}"), None)
 
 
 def test_the_lease_is_renewed_again_and_again_while_the_worker_waits() -> None:
@@ -133,3 +135,70 @@ def test_a_keeper_that_hangs_does_not_keep_the_worker_from_ending() -> None:
     assert thread.daemon, "a process that ends does not wait for it either"
     let_go.set()
     thread.join(PATIENCE_SECONDS)
+
+
+# --- the lease of a run ----------------------------------------------------------------------------------------
+
+
+class NotedLeases:
+    """A `RunLeaseStore` that notes what it is told; `troubles` are raised by the next renewals."""
+
+    def __init__(self, *troubles: Exception) -> None:
+        self.told: list[str] = []
+        self.turns = Turns()
+        self._troubles = list(troubles)
+
+    def renew(self, run_id: str, process: Process, lease_seconds: float) -> None:
+        self.told.append(f"renew {run_id}")
+        self.turns("renew_lease")
+        if self._troubles and len(self.told) > 1:
+            raise self._troubles.pop(0)
+
+    def give_back(self, run_id: str) -> None:
+        self.told.append(f"give back {run_id}")
+        if self._troubles:
+            raise self._troubles.pop(0)
+
+
+def test_a_run_takes_its_lease_at_once_renews_it_and_gives_it_back() -> None:
+    leases = NotedLeases()
+    with kept_run_lease(leases, "run-1", this_process(), lease_seconds=3600):
+        assert leases.told == ["renew run-1"]
+    with kept_run_lease(leases, "run-2", this_process(), lease_seconds=SHORT):
+        leases.turns.wait_for(4)
+    assert leases.told[1] == "give back run-1"
+    assert leases.told[-1] == "give back run-2"
+    assert set(leases.told[2:-1]) == {"renew run-2"}
+
+
+def test_an_outage_ends_neither_the_keeping_of_a_run_nor_the_run() -> None:
+    leases = NotedLeases(WarehouseUnavailable("away"), WarehouseUnavailable("away"))
+    with kept_run_lease(leases, "run-1", this_process(), lease_seconds=SHORT):
+        leases.turns.wait_for(5)
+
+    away_at_its_end = NotedLeases(WarehouseUnavailable("away"))
+    with kept_run_lease(away_at_its_end, "run-1", this_process(), lease_seconds=3600):
+        pass
+    assert away_at_its_end.told == ["renew run-1", "give back run-1"]
+
+
+def test_a_kept_run_begins_once_and_lets_go_of_everything_at_its_end() -> None:
+    store, leases, run = InMemoryWarehouse(), NotedLeases(), KeptRun()
+    session = store.open_session(a_request()).session
+    for _ in range(3):
+        run.begin(leases, "run-1", this_process(), lease_seconds=3600)
+    run.hold(store, session.claim, lease_seconds=3600)
+    assert keeper_thread() is not None
+    run.end()
+    assert keeper_thread() is None
+    assert leases.told == ["renew run-1", "give back run-1"]
+    assert run.let_go() is None
+
+
+def test_a_claim_is_handed_over_once() -> None:
+    store, run = InMemoryWarehouse(), KeptRun()
+    claim = store.open_session(a_request()).session.claim
+    run.hold(store, claim, lease_seconds=3600)
+    assert run.let_go() == claim
+    assert keeper_thread() is None
+    assert run.let_go() is None

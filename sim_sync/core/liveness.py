@@ -1,0 +1,88 @@
+"""Which runs are at work: decided by their leases, and by what the orchestrator and their own host know of them.
+
+A run keeps a lease of its own in the warehouse from its first step to its end, whatever it does meanwhile and whether
+or not it owns a session. So nobody has to guess how long a start, our list or a comparison may take.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sim_sync.core.session import Process, Session, State
+
+#: A run that was created and never submitted: its daemon died between the two.
+_SUBMITTED_WITHIN = timedelta(minutes=1)
+#: A container may be minutes in coming; the orchestrator itself sees to a start that never ends. And a run takes its
+#: lease in its first step: one that has not after so long never will.
+_HEARD_OF_WITHIN = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class RunLease:
+    """Until when a run is presumed alive, and the process it is."""
+
+    run_id: str
+    process: Process
+    expires_at: datetime
+
+
+class Phase(StrEnum):
+    """How far the orchestrator has got with an unfinished run."""
+
+    CREATED = "created"
+    QUEUED = "queued"
+    STARTING = "starting"
+    STARTED = "started"
+    ENDING = "ending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSight:
+    """What is seen of one unfinished run.
+
+    `takes_a_lease` where it is certain that this run, once started, takes one and keeps it to its end.
+    """
+
+    phase: Phase
+    phase_lasts: timedelta
+    lease: RunLease | None = None
+    is_known_dead: bool = False
+    takes_a_lease: bool = True
+
+
+def is_lost(run: RunSight, silent: Collection[str]) -> bool:
+    """Return whether it is certain that nobody works on the run any more. `silent`: see `silent_runs`."""
+    if run.lease is not None:
+        return run.is_known_dead or run.lease.run_id in silent
+    return run.phase is Phase.STARTED and run.takes_a_lease and run.phase_lasts > _HEARD_OF_WITHIN
+
+
+def is_waited_for(run: RunSight, silent: Collection[str]) -> bool:
+    """Return whether the run may still come to its carrier's session, so that another one would only be in its way.
+
+    What is not waited for any more need not be dead: if it comes after all, it finds the session in other hands.
+    """
+    if is_lost(run, silent):
+        return False
+    if run.lease is not None or run.phase in {Phase.QUEUED, Phase.ENDING}:
+        return True
+    return run.phase_lasts <= (_SUBMITTED_WITHIN if run.phase is Phase.CREATED else _HEARD_OF_WITHIN)
+
+
+def presumed_alive_until(sessions: Sequence[Session], leases: Sequence[RunLease]) -> Mapping[str, datetime]:
+    """Return until when each run is presumed alive: by its own lease, or by that of the session that it owns."""
+    until = {lease.run_id: lease.expires_at for lease in leases}
+    for session in sessions:
+        if session.state is State.RUNNING and session.owner is not None and session.lease_expires_at is not None:
+            until[session.owner] = max(session.lease_expires_at, until.get(session.owner, session.lease_expires_at))
+    return until
+
+
+def silent_runs(before: Mapping[str, datetime], after: Mapping[str, datetime], now: datetime) -> frozenset[str]:
+    """Return the runs whose lease has run out and was not renewed between two looks.
+
+    One look would not do: after an outage of the warehouse all leases have run out, and every run that lives is about
+    to renew its own.
+    """
+    return frozenset(run for run, until in after.items() if until <= now and before.get(run) == until)
