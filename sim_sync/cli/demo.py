@@ -159,8 +159,7 @@ def _look_at_outcome(simulator: RunningSimulator, warehouse: Warehouse, killed: 
         runs=runs_of_session(completed.session_id),
         requests=[entry for entry in simulator.fetch_requests() if entry.is_list],
         sims=present_sims(warehouse.engine, SIMULATED_CARRIER),
-        # Those of earlier demonstrations in the same folder are not this one's doing.
-        open_kinds=[row.kind for row in rows if row.last_seen_at >= (completed.finished_at or completed.updated_at)],
+        open_kinds=[row.kind for row in rows],
     )
 
 

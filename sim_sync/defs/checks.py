@@ -20,6 +20,7 @@ from sim_sync.core.unresolved import (
 from sim_sync.defs.markdown import code_span
 from sim_sync.defs.names import Names
 from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.knowledge import compared_of
 from sim_sync.warehouse.overviews import carrier_overviews
 from sim_sync.warehouse.queries import count_high_discrepancies, count_unknown_status_words
 
@@ -67,7 +68,7 @@ def no_severe_discrepancy(sync_config: Config, warehouse: Warehouse) -> dg.Asset
     """No carrier has an open discrepancy of high severity."""
     counts = count_high_discrepancies(warehouse.engine, sync_config.carrier_names)
     found = {carrier: str(count) for carrier, count in counts.items()}
-    return _result(found, "none is open", "open ones, listed by `sim-sync discrepancies`")
+    return _result(found, _none_is_open(sync_config, warehouse), "open ones, listed by `sim-sync discrepancies`")
 
 
 Check: TypeAlias = Callable[[Config, Warehouse], dg.AssetCheckResult]
@@ -103,6 +104,15 @@ def _build(check: Check, asset: str, names: Names) -> dg.AssetChecksDefinition:
         return check(found["sync_config"], found["warehouse"])
 
     return ask
+
+
+def _none_is_open(config: Config, warehouse: Warehouse) -> str:
+    """Return that no discrepancy is open, where that was found out."""
+    if config.inventory is None:
+        return "nothing is compared: no inventory is configured"
+    compared = compared_of(warehouse.engine, config.carrier_names)
+    waiting = [carrier for carrier, one in compared.items() if one.as_of is None]
+    return f"none is open; not compared yet: {', '.join(waiting)}" if waiting else "none is open"
 
 
 def _concerns(

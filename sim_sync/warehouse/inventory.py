@@ -15,6 +15,7 @@ from sim_sync.warehouse.engine import read_clock
 from sim_sync.warehouse.failures import told_as_ours
 from sim_sync.warehouse.inventory_notes import LoadNote, write_findings, write_note
 from sim_sync.warehouse.inventory_staging import TOLD, Staged, Staging, drop_tables, listed
+from sim_sync.warehouse.knowledge import note_list_change
 from sim_sync.warehouse.tables import UtcDateTime, inventory_sims
 from sim_sync.warehouse.temporary import lock_comparison
 
@@ -84,11 +85,12 @@ def load_inventory(
         else:
             transaction = _begin_writing(connection, transaction)
             lock_comparison(connection, carrier)
-            counts = _apply(connection, carrier, staged, now or read_clock(connection))
-            write_findings(connection, carrier, source, now or read_clock(connection))
-            write_note(
-                connection, carrier, source, None if note is None else note(counts), now or read_clock(connection)
-            )
+            time = now or read_clock(connection)
+            counts = _apply(connection, carrier, staged, time)
+            if counts.added or counts.changed or counts.removed:
+                note_list_change(connection, carrier, time)
+            write_findings(connection, carrier, source, time)
+            write_note(connection, carrier, source, None if note is None else note(counts), time)
         drop_tables(connection)
         transaction.commit()
     return counts

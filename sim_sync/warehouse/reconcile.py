@@ -4,7 +4,8 @@ One transaction: which SIM is which (`matching`), what differs now (`differences
 here, what that makes of `sim_discrepancies`: opened, seen again, resolved. No row passes through Python.
 
 A discrepancy is open while `resolved_at` is null. One that comes back after it was resolved is opened anew: since now,
-seen once. A comparison as of a time that was compared before writes only what has changed since.
+seen once. A comparison of what was compared before writes only what has become different; which one that is, is told
+by its number (`knowledge`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,13 +17,14 @@ import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import COMPARABLE_FIELDS, Kind
 from sim_sync.core.errors import InputError
-from sim_sync.core.session import State
+from sim_sync.core.session import Session
 from sim_sync.warehouse.differences import find_differences, found
 from sim_sync.warehouse.engine import transaction
-from sim_sync.warehouse.tables import inventory_sims, sim_discrepancies, sync_sessions
+from sim_sync.warehouse.knowledge import Comparison, next_comparison
+from sim_sync.warehouse.sessions import read_last_completed
+from sim_sync.warehouse.tables import sim_discrepancies
 from sim_sync.warehouse.temporary import lock_comparison
 
-_ours = inventory_sims.c
 _kept = sim_discrepancies.c
 
 
@@ -47,66 +49,58 @@ class ReconcileCounts:
         return {kind.value: counts._asdict() for kind, counts in self.kinds.items()}
 
 
-def reconcile(engine: sa.Engine, carrier: str, fields: Sequence[str], as_of: datetime | None = None) -> ReconcileCounts:
-    """Compare our list with what the carrier says, and bring `sim_discrepancies` to what differs now.
+def reconcile(engine: sa.Engine, carrier: str, fields: Sequence[str]) -> ReconcileCounts:
+    """Compare our list with the carrier's last complete walk, and bring `sim_discrepancies` to what differs now.
 
     Args:
         engine: the warehouse.
         carrier: whose SIMs are compared.
         fields: which of `COMPARABLE_FIELDS` are compared; one is compared only where both sides tell it.
-        as_of: the time of the comparison; by default that of the newest knowledge: the carrier's last complete walk,
-            or the last change of our list.
 
     Raises:
-        InputError: a field cannot be compared, or the carrier was never walked to its end and `as_of` is not given.
+        InputError: a field cannot be compared, or the carrier was never walked to its end.
         WarehouseUnavailable: the transaction did not happen.
     """
     if strange := [name for name in fields if name not in COMPARABLE_FIELDS]:
         raise InputError(f"cannot compare {', '.join(strange)}: expected some of {', '.join(COMPARABLE_FIELDS)}")
     with transaction(engine, f"comparing carrier {carrier} with our inventory") as connection:
         lock_comparison(connection, carrier)
-        time = as_of or _newest_knowledge(connection, carrier)
+        comparison = next_comparison(connection, carrier, _last_complete_walk(connection, carrier))
         find_differences(connection, carrier, fields)
-        counts = {kind: _keep_history(connection, carrier, kind, time) for kind in Kind}
+        counts = {kind: _keep_history(connection, carrier, kind, comparison) for kind in Kind}
         found.drop(connection)
-    return ReconcileCounts(time, counts)
+    return ReconcileCounts(comparison.as_of, counts)
 
 
-def _newest_knowledge(connection: sa.Connection, carrier: str) -> datetime:
-    """Return when the newest of what is compared came to be known.
-
-    Without one complete walk there is nothing to compare with: every SIM of ours would seem to be missing.
-    """
-    walks = sa.select(sa.func.max(sync_sessions.c.finished_at)).where(
-        sync_sessions.c.carrier == carrier, sync_sessions.c.state == State.COMPLETED.value
-    )
-    walked_at = connection.execute(walks).scalar_one()
-    if walked_at is None:
+def _last_complete_walk(connection: sa.Connection, carrier: str) -> Session:
+    """Return the carrier's last completed session: without one, every SIM of ours would seem to be missing."""
+    walks = read_last_completed(connection, [carrier])
+    if not walks:
         raise InputError(
             f"carrier {carrier} was never walked to its end, so there is nothing to compare our inventory with: "
             f"run `sim-sync backfill {carrier}` first"
         )
-    lists = sa.select(sa.func.max(_ours.loaded_at), sa.func.max(_ours.removed_at)).where(_ours.carrier == carrier)
-    times: list[datetime] = [time for time in (walked_at, *connection.execute(lists).one()) if time is not None]
-    return max(times)
+    return walks[0]
 
 
-def _keep_history(connection: sa.Connection, carrier: str, kind: Kind, as_of: datetime) -> KindCounts:
+def _keep_history(connection: sa.Connection, carrier: str, kind: Kind, comparison: Comparison) -> KindCounts:
+    as_of, number = comparison.as_of, comparison.number
     mine = sa.and_(_kept.carrier == carrier, _kept.kind == kind.value)
     key = sa.and_(found.c.kind == _kept.kind, found.c.field == _kept.field, found.c.iccid == _kept.iccid)
     is_open = _kept.resolved_at.is_(None)
     update = sim_discrepancies.update()
     told = {name: found.c[name] for name in ("ours", "theirs", "severity")}
     differs = sa.or_(*(_kept[name].is_distinct_from(column) for name, column in told.items()))
-    since_now = {"first_seen_at": as_of, "last_seen_at": as_of, "times_seen": 1}
+    seen_now = {"last_seen_at": as_of, "last_comparison_number": number}
+    since_now = {"first_seen_at": as_of, "first_comparison_number": number, **seen_now, "times_seen": 1}
 
     gone = sa.and_(mine, is_open, ~sa.exists().where(key))
     resolved = connection.execute(update.where(gone).values(resolved_at=as_of)).rowcount
-    # The same night again: only what has become different is written.
-    corrected = update.where(mine, key, is_open, _kept.last_seen_at >= as_of, differs).values(**told)
+    # The same comparison again: only what has become different is written.
+    corrected = update.where(mine, key, is_open, _kept.last_comparison_number >= number, differs).values(**told)
     connection.execute(corrected)
-    again = update.where(mine, key, is_open, _kept.last_seen_at < as_of).values(
-        **told, last_seen_at=as_of, times_seen=_kept.times_seen + 1
+    again = update.where(mine, key, is_open, _kept.last_comparison_number < number).values(
+        **told, **seen_now, times_seen=_kept.times_seen + 1
     )
     seen_again = connection.execute(again).rowcount
     back = update.where(mine, key, ~is_open).values(**told, **since_now, resolved_at=None)

@@ -1,7 +1,7 @@
 """The tables, as both databases have them. `docs/tables.md` explains every column to the people who query them.
 
-`session_internals`, `walk_cursors`, `inventory_loads` and `run_leases` are our own notes; the other tables are the
-public contract. A change here needs a migration, and a test compares the two.
+Some are our own notes, as that page says: `session_internals`, `carrier_internals`, `walk_cursors`, `inventory_loads`,
+`run_leases`. The others are the public contract. A change here needs a migration, and a test compares the two.
 """
 
 from datetime import UTC, datetime
@@ -170,6 +170,18 @@ session_internals = sa.Table(
     sa.Column("max_pages", sa.BigInteger(), nullable=False, server_default="1000000"),
 )
 
+carrier_internals = sa.Table(
+    "carrier_internals",
+    metadata,
+    _text("carrier", primary_key=True),
+    _count("list_number"),
+    _time("list_changed_at"),
+    _count("comparison_number"),
+    _time("compared_at"),
+    _count("compared_session_number"),
+    _count("compared_list_number"),
+)
+
 walk_cursors = sa.Table(
     "walk_cursors",
     metadata,
@@ -259,5 +271,7 @@ sim_discrepancies = sa.Table(
     _time("last_seen_at", nullable=False),
     _count("times_seen"),
     _time("resolved_at"),
+    _count("first_comparison_number"),
+    _count("last_comparison_number"),
     sa.Index("ix_sim_discrepancies_carrier_resolved_at", "carrier", "resolved_at"),
 )

@@ -2,6 +2,7 @@ import csv
 import io
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.queries import DiscrepancyRow
 from sim_sync.warehouse.reconcile import reconcile
-from sim_sync_tests.cli.desk import Desk, assert_one_message
+from sim_sync_tests.cli.desk import Desk, an_account, assert_one_message
 from sim_sync_tests.cli.terminal import shown_in_terminal
 from sim_sync_tests.fakes.fleet import a_page, a_sim
 
@@ -21,26 +22,39 @@ def ours(number: int, status: str = "active") -> InventorySim:
     return InventorySim(carrier="acme", iccid=sim.iccid, iccid_raw=sim.iccid, status=status)
 
 
-def compared(desk: Desk, *rows: InventorySim, carrier: str = "acme") -> None:
-    """Compare a walk over SIMs 0 to 3 with these rows of ours."""
+def with_inventory() -> dict[str, Any]:
+    """Return a configuration with an inventory; nobody reads the file."""
+    account = an_account("http://127.0.0.1:9")
+    ours = {"type": "csv", "path": "ours.csv", "columns": {"iccid": "ICCID", "carrier": "Carrier"}}
+    return {"inventory": ours, "carriers": {"acme": account, "zeta": account}}
+
+
+def walked(desk: Desk, carrier: str) -> None:
+    """Walk over SIMs 0 to 3."""
     session = desk.open_session(carrier)
     store = desk.warehouse.sessions
     assert session.cursor is not None
     session = store.commit_page(session.claim, session.cursor, a_page([a_sim(number) for number in range(4)]))
     store.close_session(session.claim, SweepPolicy(), session.config_hash)
+
+
+def compared(desk: Desk, *rows: InventorySim, carrier: str = "acme") -> None:
+    """Compare a walk over SIMs 0 to 3 with these rows of ours."""
+    walked(desk, carrier)
     load_inventory(desk.warehouse.engine, carrier, [row._replace(carrier=carrier) for row in rows])
     reconcile(desk.warehouse.engine, carrier, ("status",))
 
 
 @pytest.fixture
 def differing(desk: Desk) -> Desk:
-    """Ours lacks SIM 3, has SIM 9 beside, and tells SIM 2 as suspended."""
+    """Ours lacks SIM 3, has SIM 9 beside, and tells SIM 2 as suspended; zeta was never synced."""
+    desk.write_config(with_inventory())
     compared(desk, ours(0), ours(1), ours(2, "suspended"), ours(9))
     return desk
 
 
 def test_json_is_one_document_of_the_open_ones(differing: Desk) -> None:
-    said = differing.type_in("discrepancies", "--format", "json")
+    said = differing.type_in("discrepancies", "--carrier", "acme", "--format", "json")
     assert (said.code, said.err) == (0, "")
     assert {(row["kind"], row["iccid"], row["field"]) for row in said.document} == {
         ("missing_at_carrier", a_sim(9).iccid, ""),
@@ -87,7 +101,7 @@ def test_one_kind_alone_can_be_asked_for(differing: Desk) -> None:
 
 def test_an_unknown_kind_is_refused_with_the_known_ones(desk: Desk) -> None:
     said = desk.type_in("discrepancies", "--kind", "mishap")
-    kinds = ("missing_at_carrier", "unknown_to_us", "mismatch", "duplicate_iccid", "quality")
+    kinds = ("missing_at_carrier", "unknown_to_us", "wrong_carrier", "mismatch", "duplicate_iccid", "quality")
     assert_one_message(said, 2, "mishap", *kinds)
 
 
@@ -110,17 +124,63 @@ def test_resolved_ones_are_listed_only_when_asked_for(differing: Desk) -> None:
     assert all(row["resolved_at"] for row in rows)
 
 
-def test_an_empty_list_is_no_error(desk: Desk) -> None:
-    assert desk.type_in("discrepancies").out == "0 discrepancies\n"
-    assert desk.type_in("discrepancies", "--json").document == []
-    assert desk.type_in("discrepancies", "--format", "csv").out.count("\n") == 1
+def test_none_is_told_only_of_what_was_compared(differing: Desk) -> None:
+    load_inventory(differing.warehouse.engine, "acme", [ours(0), ours(1), ours(2), ours(3)])
+    reconcile(differing.warehouse.engine, "acme", ("status",))
+    assert differing.type_in("discrepancies", "--carrier", "acme").out == "0 discrepancies\n"
+    assert differing.type_in("discrepancies").out.splitlines() == [
+        "0 discrepancies",
+        "zeta: not compared yet; `sim-sync backfill zeta` walks it and compares",
+    ]
+
+
+def test_before_any_comparison_nothing_is_counted(desk: Desk) -> None:
+    desk.write_config(with_inventory())
+    waiting = [
+        f"{name}: not compared yet; `sim-sync backfill {name}` walks it and compares" for name in ("acme", "zeta")
+    ]
+    assert desk.type_in("discrepancies").out.splitlines() == waiting
+    said = desk.type_in("discrepancies", "--json")
+    assert (said.code, said.document) == (0, [])
+    assert said.err.splitlines() == [f"sim-sync: {line}" for line in waiting]
+    said = desk.type_in("discrepancies", "--format", "csv")
+    assert (said.out.count("\n"), said.err.splitlines()) == (1, [f"sim-sync: {line}" for line in waiting])
+
+
+def test_without_an_inventory_nothing_is_counted_and_it_is_said_why(desk: Desk) -> None:
+    line = "nothing is compared: no inventory is configured (the key `inventory` of carriers.yaml)"
+    assert desk.type_in("discrepancies").out == f"{line}\n"
+    said = desk.type_in("discrepancies", "--json")
+    assert (said.code, said.document, said.err) == (0, [], f"sim-sync: {line}\n")
+
+
+@pytest.mark.parametrize("kind", ["wrong_carrier", "duplicate_iccid"])
+def test_a_kind_that_nobody_looks_for_is_said_to_be_one(differing: Desk, kind: str) -> None:
+    line = f"this version does not look for {kind} yet"
+    assert differing.type_in("discrepancies", "--kind", kind).out == f"{line}\n"
+    said = differing.type_in("discrepancies", "--kind", kind, "--json")
+    assert (said.document, said.err) == ([], f"sim-sync: {line}\n")
+
+
+def test_a_kind_of_which_there_is_none_is_counted(differing: Desk) -> None:
+    assert differing.type_in("discrepancies", "--carrier", "acme", "--kind", "quality").out == "0 discrepancies\n"
+
+
+def test_what_is_known_since_the_last_comparison_is_said_to_wait_for_the_next(differing: Desk) -> None:
+    load_inventory(differing.warehouse.engine, "acme", [ours(0)])
+    last = differing.type_in("discrepancies", "--carrier", "acme").out.splitlines()[-1]
+    assert last.endswith("UTC; not compared yet: what our list says since")
+    walked(differing, "acme")
+    last = differing.type_in("discrepancies", "--carrier", "acme").out.splitlines()[-1]
+    assert last.endswith("UTC; not compared yet: its last complete walk and what our list says since")
 
 
 def test_a_reader_that_has_seen_enough_meets_no_traceback(desk: Desk) -> None:
     """As in `sim-sync discrepancies --format csv | head -1`, with more rows than a pipe holds."""
+    desk.write_config(with_inventory())
     load_inventory(desk.warehouse.engine, "acme", [ours(number) for number in range(3000, 6000)])
     compared_without_reload(desk)
-    with desk.start("discrepancies", "--format", "csv") as process:
+    with desk.start("discrepancies", "--carrier", "acme", "--format", "csv") as process:
         assert process.stdout is not None
         with subprocess.Popen(["head", "-1"], stdin=process.stdout, stdout=subprocess.PIPE, text=True) as head:
             process.stdout.close()
@@ -143,7 +203,7 @@ def compared_without_reload(desk: Desk) -> None:
 
 def test_output_that_nobody_ever_reads_is_no_traceback(differing: Desk) -> None:
     """A short list is still in the buffer when the reader is gone: it is the interpreter's last flush that fails."""
-    command = f"{sys.executable} -m sim_sync discrepancies --format csv | true"
+    command = f"{sys.executable} -m sim_sync discrepancies --carrier acme --format csv | true"
     for _ in range(3):
         said = differing.python("-c", f"import subprocess; subprocess.run({command!r}, shell=True)")
         assert said.err == ""

@@ -134,6 +134,14 @@ def test_records_in_quarantine_are_a_warning_until_a_complete_walk_could_read_th
     assert "every_record_was_read" not in told_of_acme(stage.run())
 
 
+def test_that_no_discrepancy_is_open_is_told_only_of_what_was_compared(stage: Stage) -> None:
+    told = checks(stage.run())["no_severe_discrepancy"]
+    assert (told.passed, told.description) == (True, "nothing is compared: no inventory is configured")
+    stage.config.inventory = GivenList([(str(sim.iccid), "acme", "active") for sim in a_fleet(10)])
+    told = checks(stage.run())["no_severe_discrepancy"]
+    assert (told.passed, told.description) == (True, "none is open; not compared yet: other")
+
+
 def test_a_severe_discrepancy_is_a_warning_with_its_number(stage: Stage) -> None:
     stage.config.inventory = GivenList([("89445000000000000001", "other", "active")])
 

@@ -16,16 +16,17 @@ from alembic.runtime.migration import MigrationContext
 
 from sim_sync.core.errors import ConfigError
 from sim_sync.warehouse.engine import open_engine, reading, transaction
+from sim_sync.warehouse.knowledge import Compared, compared_of
 from sim_sync.warehouse.migrate import VERSION_TABLE, SchemaState, alembic_config, migrate, schema_state
 from sim_sync.warehouse.sessions import read_last_completed, read_latest_sessions
-from sim_sync.warehouse.tables import carrier_sims, metadata, sync_sessions
+from sim_sync.warehouse.tables import carrier_sims, inventory_sims, metadata, sim_discrepancies, sync_sessions
 from sim_sync.warehouse.warehouse import open_warehouse
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.crash_points import SimulatedCrash
 from sim_sync_tests.fakes.databases import fresh_postgres_database
 from sim_sync_tests.warehouse.databases import disposed
 
-NEWEST = "0006"
+NEWEST = "0007"
 VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
 
 
@@ -185,6 +186,50 @@ def test_sessions_from_before_they_had_numbers_are_numbered_by_their_times_and_t
         assert [session.session_id for session in read_last_completed(connection, ["acme", "other"])] == ["last"]
     assert numbers == {"first": 1, "second": 2, "last": 3, "open": 4, "other": 1}
     assert seen == {"old": 0, "old, seen again": 0, "new": 4}
+
+
+def test_what_was_compared_before_comparisons_had_numbers_is_the_first_comparison(bare_engine: sa.Engine) -> None:
+    _at_version(bare_engine, "0006")
+    day = timedelta(days=1)
+    walk = {"carrier": "acme", "state": "completed", "fence": 1, "config_hash": "c", "sweep_state": "done"}
+    walk |= {"started_at": START, "updated_at": START}
+    ours: dict[str, Any] = {"carrier": "acme", "attributes": {}, "removed_at": None}
+    kept = {"carrier": "acme", "kind": "mismatch", "field": "label", "severity": "low", "times_seen": 2}
+    given = {
+        sync_sessions: [
+            walk | {"session_id": f"{number}", "session_number": number, "finished_at": START + number * day}
+            for number in (1, 2, 3)
+        ],
+        inventory_sims: [
+            ours | {"iccid": "1", "loaded_at": START},
+            ours | {"iccid": "2", "carrier": "never compared", "loaded_at": START},
+        ],
+        sim_discrepancies: [
+            kept | {"iccid": "1", "first_seen_at": START + day, "last_seen_at": START + 2 * day},
+            kept | {"iccid": "2", "first_seen_at": START + 2 * day, "last_seen_at": START + 2 * day},
+            kept | {"iccid": "3", "first_seen_at": START, "last_seen_at": START, "resolved_at": START + day},
+        ],
+    }
+    for row in given[sim_discrepancies]:
+        row.setdefault("resolved_at", None)
+    with bare_engine.begin() as connection:
+        for table, rows in given.items():
+            columns = [sa.column(name, table.c[name].type) for name in rows[0]]
+            connection.execute(sa.table(table.name, *columns).insert(), rows)
+
+    migrate(bare_engine)
+
+    assert compared_of(bare_engine, ["acme", "never compared", "other"]) == {
+        "acme": Compared(START + 2 * day, walk_is_newer=True, list_is_newer=False),
+        "never compared": Compared(None, walk_is_newer=False, list_is_newer=True),
+        "other": Compared(None, walk_is_newer=False, list_is_newer=False),
+    }
+    with bare_engine.connect() as connection:
+        numbers = {
+            row.iccid: (row.first_comparison_number, row.last_comparison_number)
+            for row in connection.execute(sa.select(sim_discrepancies))
+        }
+    assert numbers == {"1": (0, 1), "2": (1, 1), "3": (0, 0)}
 
 
 def test_a_newer_schema_is_refused_and_left_alone(bare_engine: sa.Engine) -> None:

@@ -1,7 +1,6 @@
 """The comparison, case by case: which SIM is which, what differs, how bad it is, and what is refused."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle, Sim
 from sim_sync.warehouse.content import exact_digests
 from sim_sync.warehouse.inventory import load_inventory
+from sim_sync.warehouse.knowledge import Compared, compared_of
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.warehouse.status_words import MOST_WORDS
 from sim_sync_tests.fakes.clock import START
@@ -305,13 +305,47 @@ def test_a_list_that_changes_by_day_is_compared_as_of_its_loading(engine: sa.Eng
     assert (counts.as_of, counts.by_kind()["unknown_to_us"]["opened"]) == (removed_at, 1)
 
 
-def test_a_comparison_as_of_an_older_time_corrects_and_does_not_count_again(engine: sa.Engine) -> None:
+@pytest.mark.parametrize("days_ahead", [0, 3, -3])
+def test_what_is_new_is_counted_whatever_the_clock_said_when_it_came(engine: sa.Engine, days_ahead: int) -> None:
     under_test = SqlUnderTest(engine)
-    load_inventory(engine, CARRIER, [ours(label="a")], now=START)
+    under_test.clock.advance(days_ahead * 86400)
+    load_inventory(engine, CARRIER, [ours(label="a")], now=under_test.clock.now())
     night(under_test, [theirs(label="b")])
-    now = under_test.clock.now()
-    reconcile(engine, CARRIER, ["label"], as_of=now)
-    load_inventory(engine, CARRIER, [ours(label="c")], now=START)
-    reconcile(engine, CARRIER, ["label"], as_of=now - timedelta(hours=1))
+    first = reconcile(engine, CARRIER, ["label"]).as_of
+    under_test.clock.advance(-days_ahead * 86400)
+    walked_at = night(under_test, [theirs(label="b")]).finished_at
+    assert reconcile(engine, CARRIER, ["label"]).as_of == walked_at
+    loaded_at = under_test.clock.advance(60)
+    load_inventory(engine, CARRIER, [ours(label="c")], now=loaded_at)
+    assert reconcile(engine, CARRIER, ["label"]).as_of == loaded_at
     (row,) = rows_of(engine, "sim_discrepancies")
-    assert (row["ours"], row["times_seen"], row["first_seen_at"], row["last_seen_at"]) == ("c", 1, now, now)
+    assert (row["times_seen"], row["first_seen_at"], row["last_seen_at"]) == (3, first, loaded_at)
+    assert (row["first_comparison_number"], row["last_comparison_number"]) == (1, 3)
+
+
+def test_a_comparison_of_what_was_compared_already_corrects_and_does_not_count_again(engine: sa.Engine) -> None:
+    under_test = SqlUnderTest(engine)
+    load_inventory(engine, CARRIER, [ours(label="a", imsi="1")], now=START)
+    night(under_test, [theirs(label="b", imsi="2")])
+    as_of = reconcile(engine, CARRIER, ["label"]).as_of
+    before = exact_digests(engine)
+    assert reconcile(engine, CARRIER, ["label"]).as_of == as_of
+    assert exact_digests(engine) == before
+    assert reconcile(engine, CARRIER, ["imsi"]).as_of == as_of  # other fields are asked for; nothing else is new
+    rows = {row["field"]: row for row in rows_of(engine, "sim_discrepancies")}
+    assert rows["label"]["resolved_at"] == as_of
+    assert (rows["imsi"]["times_seen"], rows["imsi"]["last_comparison_number"]) == (1, 1)
+
+
+def test_what_is_new_since_the_last_comparison_is_told(engine: sa.Engine) -> None:
+    under_test = SqlUnderTest(engine)
+    assert compared_of(engine, [CARRIER]) == {CARRIER: Compared(None, walk_is_newer=False, list_is_newer=False)}
+    load_inventory(engine, CARRIER, [ours()], now=START)
+    walked_at = night(under_test, [theirs()]).finished_at
+    assert compared_of(engine, [CARRIER]) == {CARRIER: Compared(None, walk_is_newer=True, list_is_newer=True)}
+    reconcile(engine, CARRIER, ["label"])
+    assert compared_of(engine, [CARRIER]) == {CARRIER: Compared(walked_at, walk_is_newer=False, list_is_newer=False)}
+    load_inventory(engine, CARRIER, [ours()], now=START)
+    assert not compared_of(engine, [CARRIER])[CARRIER].list_is_newer
+    night(under_test, [theirs()])
+    assert compared_of(engine, [CARRIER]) == {CARRIER: Compared(walked_at, walk_is_newer=True, list_is_newer=False)}

@@ -1,0 +1,110 @@
+"""What is compared, in order: how often our list changed, which walk was the last complete one, and what was compared.
+
+Numbers and not times: a list that was loaded, or a walk that ended, while a clock was wrong is new all the same, and
+one that was compared is compared. Whoever calls these holds the lock of the comparison.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from sim_sync.core.session import Session
+from sim_sync.warehouse.engine import reading
+from sim_sync.warehouse.sessions import read_last_completed
+from sim_sync.warehouse.tables import carrier_internals
+
+_noted = carrier_internals.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierInternals:
+    """One row of `carrier_internals`: what sim_sync remembers of a carrier for itself. Numbers count from 1."""
+
+    list_number: int = 0
+    list_changed_at: datetime | None = None
+    comparison_number: int = 0
+    compared_at: datetime | None = None
+    compared_session_number: int = 0
+    compared_list_number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A comparison: its number, which is that of the last one where nothing new is known, and the time it speaks of."""
+
+    number: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What was compared of a carrier: when the newest of that came to be known, and what is new since."""
+
+    as_of: datetime | None
+    walk_is_newer: bool
+    list_is_newer: bool
+
+
+def note_list_change(connection: sa.Connection, carrier: str, now: datetime) -> None:
+    """Write down that our list of the carrier has changed."""
+    noted = _read(connection, carrier)
+    _write(connection, carrier, list_number=noted.list_number + 1, list_changed_at=now)
+
+
+def next_comparison(connection: sa.Connection, carrier: str, walk: Session) -> Comparison:
+    """Write down that our list is compared with the carrier's last complete walk, and return the comparison."""
+    noted = _read(connection, carrier)
+    times = _new_since(noted, walk)
+    if not times and noted.compared_at is not None:
+        return Comparison(noted.comparison_number, noted.compared_at)
+    comparison = Comparison(noted.comparison_number + 1, max(times, default=walk.updated_at))
+    _write(
+        connection,
+        carrier,
+        comparison_number=comparison.number,
+        compared_at=comparison.as_of,
+        compared_session_number=walk.session_number,
+        compared_list_number=noted.list_number,
+    )
+    return comparison
+
+
+def _new_since(noted: CarrierInternals, walk: Session) -> list[datetime]:
+    """Return when what is new since the last comparison came to be known."""
+    times = []
+    if walk.session_number > noted.compared_session_number:
+        times.append(walk.finished_at)
+    if noted.list_number > noted.compared_list_number:
+        times.append(noted.list_changed_at)
+    return [time for time in times if time is not None]
+
+
+def compared_of(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, Compared]:
+    """Return what was compared of each of the carriers."""
+    with reading(engine, "reading what was compared") as connection:
+        walks = {walk.carrier: walk.session_number for walk in read_last_completed(connection, carriers)}
+        noted = {carrier: _read(connection, carrier) for carrier in carriers}
+    return {
+        carrier: Compared(
+            as_of=one.compared_at,
+            walk_is_newer=walks.get(carrier, 0) > one.compared_session_number,
+            list_is_newer=one.list_number > one.compared_list_number,
+        )
+        for carrier, one in noted.items()
+    }
+
+
+def _read(connection: sa.Connection, carrier: str) -> CarrierInternals:
+    row = connection.execute(sa.select(carrier_internals).where(_noted.carrier == carrier)).mappings().one_or_none()
+    if row is None:
+        return CarrierInternals()
+    return CarrierInternals(**{name: value for name, value in row.items() if name != "carrier"})
+
+
+def _write(connection: sa.Connection, carrier: str, **values: Any) -> None:
+    update = carrier_internals.update().where(_noted.carrier == carrier).values(**values)
+    if connection.execute(update).rowcount == 0:
+        connection.execute(carrier_internals.insert().values(carrier=carrier, **values))
