@@ -8,7 +8,7 @@ from sim_sync.carriers.auth import Authorizer
 from sim_sync.carriers.dialect import Dialect
 from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.origins import LinkRule
-from sim_sync.carriers.pagination import Pagination
+from sim_sync.carriers.pagination import EndSigns, Pagination
 from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit
 
@@ -46,6 +46,10 @@ class Connector:
     #: Returns the list of records in an answer, or raises `UnexpectedAnswer`.
     records: Callable[[Answer], list[Any]]
     record_map: RecordMap
+    #: The same for the first page, where that is asked more of: nothing in the place of a list is no empty list there.
+    records_of_first_page: Callable[[Answer], list[Any]] | None = None
+    #: What ends the list beside what the pagination reads.
+    end_signs: EndSigns = field(default_factory=EndSigns)
     totals: Callable[[Answer], Totals] = lambda _answer: Totals()
     #: How it says "slower", "quota gone", "log in again" and "this is an error" where that is not HTTP's way.
     dialect: Dialect = field(default_factory=Dialect)

@@ -12,8 +12,10 @@ from typing import TypeVar
 
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.desk import CarrierDesk
+from sim_sync.carriers.end_check import SeemingEnd
 from sim_sync.carriers.http import HttpClient, whole_answer_limits
 from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.page_reader import PageReader
 from sim_sync.carriers.retry import Patience
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import CarrierSettings
@@ -23,6 +25,9 @@ from sim_sync.core.pages import Cursor, Page, canonical_json
 from sim_sync.core.ports import Waiter
 
 Found = TypeVar("Found")
+
+#: How often a look behind the end of a list is tried.
+_ATTEMPTS_OF_A_LOOK = 2
 
 
 class RestCarrier:
@@ -44,7 +49,8 @@ class RestCarrier:
         self._pagination = connector.pagination(settings)
         self._links = connector.links or settings.links
         words = connector.record_map.statuses.overridden_by(settings.statuses)
-        self._record_map = replace(connector.record_map, statuses=words)
+        record_map = replace(connector.record_map, statuses=words)
+        self._reader = PageReader(connector, self._pagination, record_map)
         self._auth = connector.build_auth(settings)
         redactor = Redactor([*settings.auth.secrets(), *self._auth.secrets()])
 
@@ -70,6 +76,9 @@ class RestCarrier:
             now=now,
         )
         self._patience = Patience(settings.retry, waiter, chance=chance)
+        # A look at what the walk does not need is not worth a long wait.
+        few = settings.retry.model_copy(update={"max_attempts": min(settings.retry.max_attempts, _ATTEMPTS_OF_A_LOOK)})
+        self._little_patience = Patience(few, waiter, chance=chance)
 
     @property
     def name(self) -> str:
@@ -99,46 +108,61 @@ class RestCarrier:
 
     def fetch_page(self, cursor: Cursor) -> Page:
         """Fetch one page, riding out what passes by itself; see `CarrierSource`."""
-        ask = self._in_own_words(f"carrier {self.name}: asking for a page", lambda: self._pagination.ask(cursor))
         self._desk.take_held_seconds()
-        answer, effort = self._patience.ride_out(lambda: self._fetch(ask, cursor))
-        throttled_seconds = effort.throttled_seconds + self._desk.take_held_seconds()
+        page, answer = self._page_at(cursor, self._patience)
+        if page.next_cursor is None:
+            page = self._with_a_sure_end(page, cursor, answer)
+        throttled_seconds = page.effort.throttled_seconds + self._desk.take_held_seconds()
+        return replace(page, effort=replace(page.effort, throttled_seconds=throttled_seconds))
+
+    def _page_at(self, cursor: Cursor, patience: Patience) -> tuple[Page, Answer]:
+        ask = self._in_own_words(f"carrier {self.name}: asking for a page", lambda: self._pagination.ask(cursor))
+        answer, effort = patience.ride_out(lambda: self._fetch(ask, cursor))
         page = self._in_own_words(
             f"{self._http.doing(ask)}: reading the answer", lambda: self._read(ask, answer, cursor)
         )
-        return replace(page, effort=replace(effort, throttled_seconds=throttled_seconds))
+        return replace(page, effort=effort), answer
+
+    def _with_a_sure_end(self, page: Page, cursor: Cursor, answer: Answer) -> Page:
+        """Look whether the end of the list is one, where that can be mistaken (`end_check`)."""
+        first = self.first_cursor()
+        if self._reader.may_be_the_end(cursor, answer) and not self._reader.is_declared_end(cursor, answer):
+            # While a gateway has lost the list, its first page is not there either: that is raised as it comes.
+            self._page_at(first, self._patience)
+            return page
+        beyond = self._reader.beyond(cursor, answer)
+        if beyond is None:
+            return page
+        end = SeemingEnd(
+            page=page,
+            is_first=cursor == first,
+            first=first,
+            beyond=beyond,
+            ends_on_repeat=self._connector.end_signs.repeated_page,
+        )
+        return end.seen_through(lambda place: self._page_at(place, self._little_patience)[0])
 
     def _fetch(self, ask: Ask, cursor: Cursor) -> Answer:
         answer, trouble = self._in_own_words(
             f"{self._http.doing(ask)}: sending", lambda: self._desk.ask(ask, self._auth)
         )
-        if trouble is None:
+        if trouble is None or self._reader.is_declared_end(cursor, answer):
             return answer
-        was_cursor = isinstance(trouble, UnexpectedAnswer) and cursor != self.first_cursor()
-        is_final = self._connector.dialect.failed(answer)
-        if was_cursor and not is_final and answer.status in self._connector.cursor_rejected_statuses:
+        if not isinstance(trouble, UnexpectedAnswer) or cursor == self.first_cursor():
+            raise trouble
+        if self._connector.dialect.failed(answer):
+            raise trouble
+        if self._reader.may_be_the_end(cursor, answer):
+            return answer
+        if self._pagination.is_handed_out(cursor) and answer.status in self._connector.cursor_rejected_statuses:
             raise CursorRejected(f"the carrier no longer takes its own cursor: {trouble}")
         raise trouble
 
     def _read(self, ask: Ask, answer: Answer, cursor: Cursor) -> Page:
         try:
-            records = self._connector.records(answer)
-            next_cursor = self._pagination.next_cursor(
-                cursor, answer, lambda url: self._http.path_of(ask, url, self._links)
-            )
+            return self._reader.read(cursor, answer, lambda url: self._http.path_of(ask, url, self._links))
         except UnexpectedAnswer as error:
             raise UnexpectedAnswer(f"{self._http.doing(ask)}: {error}") from None
-        sims, rejected = self._record_map.read_page(records)
-        totals = self._connector.totals(answer)
-        return Page(
-            sims=sims,
-            next_cursor=next_cursor,
-            records=len(records),
-            rejected=rejected,
-            records_total=totals.records,
-            pages_total=totals.pages,
-            is_reread=self._pagination.is_reread(cursor),
-        )
 
     def _in_own_words(self, doing: str, act: Callable[[], Found]) -> Found:
         """Say in our own words what went wrong in a connector's code: its error may quote records or credentials."""

@@ -93,7 +93,7 @@ class CarrierSection(Settings):
     max_session_age_hours: Annotated[float, Field(gt=0)] = 24.0
     max_age_hours: Annotated[float, Field(gt=0)] = DEFAULT_MAX_AGE_HOURS
     max_pages_per_walk: Annotated[int, Field(ge=1)] = 1_000_000
-    max_idle_pages: Annotated[int, Field(ge=1)] = 50
+    max_idle_pages: Annotated[int, Field(ge=1)] = 100
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = DEFAULT_LEASE_SECONDS
 
 

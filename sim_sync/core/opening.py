@@ -38,7 +38,7 @@ class OpenRequest:
     lease_seconds: float
     max_session_age_hours: float
     max_stalled_resumes: int
-    max_idle_pages: int = 50
+    max_idle_pages: int = 100
     max_pages: int = 1_000_000
     restart: bool = False
     gone_owners: Collection[str] = ()

@@ -243,7 +243,7 @@ class SessionInternals:
     #: Pages in a row, up to now, that brought no SIM that the walk had not seen.
     idle_pages: int = 0
     #: The bounds of a walk: so many such pages, and so many pages at all.
-    max_idle_pages: int = 50
+    max_idle_pages: int = 100
     max_pages: int = 1_000_000
     #: The cursor whose page was committed last: how a lost acknowledgement is told from a page that was never written.
     last_cursor_digest: str | None = None

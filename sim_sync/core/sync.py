@@ -66,7 +66,7 @@ def walk(session: Session, carrier: CarrierSource, store: PageStore, rules: Step
     Raises:
         TransientError, ParkRequired, CarrierError, OwnershipError: from the carrier and the store, see there.
     """
-    restarts_left = rules.max_walk_restarts
+    restarts_left, pages_at_restart = rules.max_walk_restarts, -1
     rules.quarantine.check(session)
     while session.cursor is not None:
         if reason := _reason_to_stop(session, rules):
@@ -76,7 +76,10 @@ def walk(session: Session, carrier: CarrierSource, store: PageStore, rules: Step
         except CursorRejected as rejected:
             if restarts_left == 0 or session.cursor == carrier.first_cursor():
                 raise
-            restarts_left -= 1
+            # A cursor that ran out once does so somewhere else the next time; one that leads nowhere is refused again.
+            if session.pages_done <= pages_at_restart:
+                raise rejected.told_at("the walk started again because of this, and got no further")  # noqa: B904
+            restarts_left, pages_at_restart = restarts_left - 1, session.pages_done
             session = store.commit_walk_restart(session.claim, carrier.first_cursor(), str(rejected))
         rules.on_checkpoint(session)
         rules.quarantine.check(session)

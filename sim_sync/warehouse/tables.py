@@ -166,7 +166,7 @@ session_internals = sa.Table(
     _text("walk_gap"),
     _text("end_doubt"),
     _count("idle_pages"),
-    sa.Column("max_idle_pages", sa.BigInteger(), nullable=False, server_default="50"),
+    sa.Column("max_idle_pages", sa.BigInteger(), nullable=False, server_default="100"),
     sa.Column("max_pages", sa.BigInteger(), nullable=False, server_default="1000000"),
 )
 

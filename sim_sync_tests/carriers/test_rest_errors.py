@@ -17,14 +17,24 @@ from sim_sync_tests.fakes.raw_server import RawServer, in_turn, reply, serving
 PAGE = reply(200, {"data": [{"id": "1", "iccid": "8988303000000000011", "state": "active"}], "total": 1})
 
 
-def acme(folder: Path, server: RawServer, errors: str, auth: str = "{type: bearer, token: abcdef}") -> CarrierConfig:
+NUMBERED = "{type: page_number, page_param: page, total: total}"
+LINKED = "{type: next_link, path: next}"
+
+
+def acme(
+    folder: Path,
+    server: RawServer,
+    errors: str,
+    auth: str = "{type: bearer, token: abcdef}",
+    pagination: str = NUMBERED,
+) -> CarrierConfig:
     return declared(
         folder,
         f"""
         type: rest
         base_url: {server.url}
         auth: {auth}
-        list: {{path: /v1/sims, records: data, pagination: {{type: page_number, page_param: page, total: total}}}}
+        list: {{path: /v1/sims, records: data, pagination: {pagination}}}
         fields: {{sim_id: id, iccid: iccid, status: state}}
         errors: {errors}
         """,
@@ -93,7 +103,13 @@ def test_what_is_listed_as_failed_is_final_whatever_the_status(tmp_path: Path, s
 
 def test_a_cursor_is_rejected_as_before_where_nothing_is_listed(tmp_path: Path) -> None:
     with serving(in_turn(reply(400, {"error": {"code": "OTHER"}}))) as server:
-        failure(acme(tmp_path, server, "{failed: [{path: error.code, equals: X}]}"), CursorRejected, {"page": 2})
+        linked = acme(tmp_path, server, "{failed: [{path: error.code, equals: X}]}", pagination=LINKED)
+        failure(linked, CursorRejected, {"next": "/v1/sims?page=2"})
+
+
+def test_a_page_number_is_no_cursor_that_a_carrier_may_no_longer_take(tmp_path: Path) -> None:
+    with serving(in_turn(reply(400, {"error": {"code": "OTHER"}}))) as server:
+        assert "HTTP 400" in failure(acme(tmp_path, server, "{}"), UnexpectedAnswer, {"page": 2})
 
 
 @pytest.mark.parametrize("status", [200, 409])

@@ -263,11 +263,18 @@ def test_a_restart_of_the_walk_is_a_checkpoint_that_people_see() -> None:
     assert [checkpoint.pages_done for checkpoint in walking.checkpoints] == [1, 0, 1, 2, 3]
 
 
-def test_a_cursor_that_is_refused_again_and_again_ends_the_walk() -> None:
-    walking = three_pages(rejections={1: 99})
+def test_a_cursor_that_is_refused_at_the_same_page_again_leads_nowhere_and_ends_the_walk() -> None:
+    walking = three_pages(rejections={2: 99})
+    with pytest.raises(CursorRejected, match="started again because of this, and got no further"):
+        walking.walk()
+    assert walking.carrier.fetched_pages == [0, 1, 2, 0, 1, 2]
+
+
+def test_cursors_that_run_out_ever_later_are_given_up_after_some_restarts() -> None:
+    walking = three_pages(rejections={1: 1, 2: 99})
     with pytest.raises(CursorRejected):
-        walking.walk(max_walk_restarts=2)
-    assert walking.carrier.fetched_pages == [0, 1, 0, 1, 0, 1]
+        walking.walk(max_walk_restarts=1)
+    assert walking.carrier.fetched_pages == [0, 1, 0, 1, 2]
 
 
 def test_a_refused_first_cursor_is_no_matter_of_starting_again() -> None:

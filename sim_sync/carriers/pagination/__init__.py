@@ -11,9 +11,11 @@ from sim_sync.carriers.pagination.offset import Offset
 from sim_sync.carriers.pagination.page_number import PageNumber
 from sim_sync.carriers.pagination.places import InBody, InHeader, Place, ToBody, ToQuery
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
+from sim_sync.carriers.pagination.signs import EndSigns
 
 __all__ = [
     "CursorInAnswer",
+    "EndSigns",
     "InBody",
     "InHeader",
     "Keyset",

@@ -7,16 +7,27 @@ What leaves and enters between the same two answers cannot be told apart and is 
 
 from sim_sync.core.pages import Cursor
 
-#: A total that goes up and down at every answer must not hold a walk for ever: so often it may step back.
+#: So often a walk may step back.
 MAX_STEPS_BACK = 100
+#: A total that goes up again on a page that the walk has stepped back to does not count the list: it counts what is
+#: left, or what is on a page, or it is an estimate. So often that may be an accident.
+MAX_RISES = 3
 
 
 def fallen(cursor: Cursor, name: str, total: int | None) -> int:
     """Return by how much a total that the cursor remembers fell since the page before, 0 where that is not known."""
-    before = cursor.get(name)
-    if total is None or not isinstance(before, int) or steps_back(cursor) >= MAX_STEPS_BACK:
+    before = remembered(cursor, name)
+    if steps_back(cursor) >= MAX_STEPS_BACK or whole(cursor, "rises", 0) >= MAX_RISES:
         return 0
-    return max(before - total, 0)
+    return 0 if total is None or before is None else max(before - total, 0)
+
+
+def rises(cursor: Cursor, place: str, name: str, total: int | None) -> dict[str, int]:
+    """Return what the next cursor remembers of how often a total went up again where the walk had stepped back to."""
+    before = remembered(cursor, name)
+    has_risen = behind(cursor, place) and total is not None and before is not None and total > before
+    count = whole(cursor, "rises", 0) + has_risen
+    return {"rises": count} if count else {}
 
 
 def steps_back(cursor: Cursor) -> int:

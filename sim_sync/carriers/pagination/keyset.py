@@ -29,6 +29,14 @@ class Keyset(Pagination):
         """Return the first request, with the last key from the second page on."""
         return self.sent_to.put(self.first, cursor["after"]) if cursor else self.first
 
+    def is_handed_out(self, cursor: Cursor) -> bool:
+        """Say no: a key is a place in the list, which is there whoever asks."""
+        return False
+
+    def ends_with_nothing(self, cursor: Cursor) -> bool:
+        """Return whether no flag ends the list."""
+        return self.more is None
+
     def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
         """Return the key of the last record."""
         records = self.records(answer)

@@ -1,11 +1,14 @@
 """Rows by their place in the list, which ends by a number of records or with the first empty page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.drift import behind, fallen, farthest, remembered, steps_back, whole
+from sim_sync.carriers.pagination.drift import behind, fallen, farthest, remembered, rises, steps_back, whole
+from sim_sync.carriers.pagination.ends import is_past_total, is_short_end, marks, past_total
 from sim_sync.carriers.pagination.places import Place, whole_number, with_query
-from sim_sync.carriers.pagination.repeats import page_digest, refuse_repeated
+from sim_sync.carriers.pagination.repeats import is_repeated, page_digest, repeated_page
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
 from sim_sync.core.errors import UnexpectedAnswer
 from sim_sync.core.pages import Cursor
@@ -13,7 +16,10 @@ from sim_sync.core.pages import Cursor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offset(Pagination):
-    """From row to row. The list ends at `total`, which the first page tells at least; else with an empty page."""
+    """From row to row. The list ends at `total`, which the first page tells at least; else with an empty page.
+
+    `looks_behind` and `repeated_page_ends` are those of `PageNumber`.
+    """
 
     base: Ask
     records: RecordsOf
@@ -21,6 +27,8 @@ class Offset(Pagination):
     limit_param: str | None = None
     page_size: int | None = None
     total: Place | None = None
+    looks_behind: bool = False
+    repeated_page_ends: bool = False
 
     def ask(self, cursor: Cursor) -> Ask:
         """Return the request for the rows from an offset on."""
@@ -31,35 +39,86 @@ class Offset(Pagination):
 
     def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
         """Return the next offset, stepping back by the rows that left."""
-        total = None if self.total is None else whole_number(self.total, answer)
-        if total is None and self.total is not None:
-            total = remembered(cursor, "total")
-        if self.total is not None and total is None:
-            raise UnexpectedAnswer(f"expected {self.total} to say where the list ends, found nothing there")
-        records = self.records(answer)
+        records, total = self.records(answer), self._total(cursor, answer)
         found = self.after(cursor, len(records), total)
-        if found is None or total is not None:
+        if found is None or not self.ends_with_nothing(found):
             return found
         digest = page_digest(records)
-        refuse_repeated(cursor, digest, self.offset_param)
+        if is_repeated(cursor, digest):
+            if self.repeated_page_ends:
+                return None
+            raise repeated_page(self.offset_param)
         return {**found, "held": digest}
 
     def after(self, cursor: Cursor, count: int, total: int | None) -> Cursor | None:
         """Return the next offset after a page of so many rows; without a total an empty page is the end."""
         offset = whole(cursor, "offset", 0)
         # Rows before the first one cannot have been missed.
-        back = min(fallen(cursor, "total", total), offset)
-        ended = count == 0 if total is None else offset + count >= total
+        back = 0 if is_past_total(cursor) else min(fallen(cursor, "total", total), offset)
+        ended = count == 0 if total is None or is_past_total(cursor) else offset + count >= total
         if ended and not back:
             return None
         # A page that is empty although more is promised is passed over: standing still would be no walk.
-        found: dict[str, int] = {"offset": offset - back if back else offset + (count or self.page_size or 1)}
-        if total is not None:
-            found["total"] = total
-        if times := steps_back(cursor) + bool(back):
-            found["back"] = times
-        return found | farthest(cursor, offset + count, found["offset"])
+        return self._leading_to(
+            offset - back if back else offset + (count or self.page_size or 1), cursor, count, total
+        )
 
     def is_reread(self, cursor: Cursor) -> bool:
         """Return whether the walk has stepped back over these rows."""
         return behind(cursor, "offset")
+
+    def is_handed_out(self, cursor: Cursor) -> bool:
+        """Say no: an offset is a place in the list."""
+        return False
+
+    def ends_with_nothing(self, cursor: Cursor) -> bool:
+        """Return whether no total ends the list, or none does any more."""
+        return is_past_total(cursor) or self.total is None
+
+    def beyond(self, cursor: Cursor, answer: Answer) -> Cursor | None:
+        """Return the rows behind, where a total alone says that these are the last ones and they are not fewer."""
+        count, offset = len(self.records(answer)), whole(cursor, "offset", 0)
+        if not self.looks_behind or self.ends_with_nothing(cursor):
+            return None
+        total = self._total(cursor, answer)
+        is_short = is_short_end(cursor, count, self._rows_a_page(cursor, count), is_first=offset == 0)
+        if is_short and offset + count == total:
+            return None
+        return past_total(self._leading_to(offset + (count or 1), cursor, count, total))
+
+    def overlap(self, cursor: Cursor, answer: Answer) -> int:
+        """Return how many records stand here again because the list has ended."""
+        records: Sequence[Any] = self.records(answer)
+        ends = self.repeated_page_ends and "held" in cursor and is_repeated(cursor, page_digest(records))
+        return len(records) if ends else 0
+
+    def _total(self, cursor: Cursor, answer: Answer) -> int | None:
+        """Return the total that is told here, or was told before."""
+        if self.total is None:
+            return None
+        told = whole_number(self.total, answer)
+        total = remembered(cursor, "total") if told is None else told
+        if total is None:
+            raise UnexpectedAnswer(f"expected {self.total} to say where the list ends, found nothing there")
+        return total
+
+    def _rows_a_page(self, cursor: Cursor, count: int) -> int:
+        """Return how many rows a page has: as many as the first one."""
+        return whole(cursor, "size", self.page_size or 0) if cursor else count
+
+    def _leading_to(self, offset: int, cursor: Cursor, count: int, total: int | None) -> Cursor:
+        """Return the cursor of the rows that the walk goes to after those at `cursor`."""
+        here, size = whole(cursor, "offset", 0), self._rows_a_page(cursor, count)
+        back = steps_back(cursor) + (offset < here)
+        kept = {
+            "size": size if self.looks_behind and size != self.page_size else None,
+            "total": total,
+            "back": back or None,
+        }
+        return {
+            "offset": offset,
+            **{name: value for name, value in kept.items() if value is not None},
+            **rises(cursor, "offset", "total", total),
+            **farthest(cursor, here + count, offset),
+            **(marks(cursor, is_short=count < size) if self.looks_behind else {}),
+        }

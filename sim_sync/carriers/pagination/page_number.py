@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.drift import behind, fallen, farthest, remembered, steps_back, whole
+from sim_sync.carriers.pagination.drift import behind, fallen, farthest, remembered, rises, steps_back, whole
+from sim_sync.carriers.pagination.ends import is_past_total, is_short_end, marks, past_total
 from sim_sync.carriers.pagination.places import Place, flag, whole_number, with_query
-from sim_sync.carriers.pagination.repeats import page_digest, refuse_repeated
+from sim_sync.carriers.pagination.repeats import is_repeated, page_digest, repeated_page
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
 from sim_sync.core.errors import UnexpectedAnswer
 from sim_sync.core.pages import Cursor
@@ -21,9 +22,6 @@ class _Told(NamedTuple):
     is_last: bool | None
 
 
-_NOTHING = _Told(None, None, None)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageNumber(Pagination):
     """Page after page by its number.
@@ -31,6 +29,10 @@ class PageNumber(Pagination):
     The end is said by the first of these that the answer holds: `last_page` (a flag), `total_pages`, `total` (of
     records). Totals may stand on the first page alone. Where none is declared, an empty page is the end. Falling
     totals also show rows that left (see `drift`).
+
+    A total that a person has declared may count something else than the list's records, or be capped: with
+    `looks_behind`, the page behind the end is asked for, unless a short last page shows that it is one. Where records
+    stand there, the total ends the list no more; an empty page does. `repeated_page_ends`: so does the same page again.
     """
 
     base: Ask
@@ -42,6 +44,8 @@ class PageNumber(Pagination):
     total_pages: Place | None = None
     total: Place | None = None
     last_page: Place | None = None
+    looks_behind: bool = False
+    repeated_page_ends: bool = False
 
     def ask(self, cursor: Cursor) -> Ask:
         """Return the request for a page by its number."""
@@ -57,27 +61,60 @@ class PageNumber(Pagination):
         count = len(records)
         size = self._rows_a_page(cursor, count)
         told = self._told(answer)
-        known = _Told(
-            records=remembered(cursor, "total") if told.records is None else told.records,
-            pages=remembered(cursor, "pages") if told.pages is None else told.pages,
-            is_last=told.is_last,
-        )
         # Rows before the first page cannot have been missed.
         back = min(_pages_back(cursor, told, size), page - self.first_page)
-        if self._ended(page - self.first_page, size, count, known) and not back:
+        if self._ended(cursor, count, self._known(cursor, told)) and not back:
             return None
-        following = self._cursor(page - back if back else page + 1, size, known, steps_back(cursor) + bool(back))
-        following = {**following, **farthest(cursor, page + 1, whole(following, "page", 0))}
-        return following if known != _NOTHING else self._not_repeated(cursor, following, records)
+        following = self._leading_to(page - back if back else page + 1, cursor, count, told)
+        return self._not_repeated(cursor, following, records) if self.ends_with_nothing(following) else following
 
     def is_reread(self, cursor: Cursor) -> bool:
         """Return whether the walk has stepped back over this page."""
         return behind(cursor, "page")
 
-    def _not_repeated(self, cursor: Cursor, following: Cursor, records: Sequence[Any]) -> Cursor:
+    def is_handed_out(self, cursor: Cursor) -> bool:
+        """Say no: a number is a place in the list."""
+        return False
+
+    def ends_with_nothing(self, cursor: Cursor) -> bool:
+        """Return whether no total and no flag ends the list, or none does any more."""
+        return is_past_total(cursor) or not (self.last_page or self.total_pages or self.total)
+
+    def beyond(self, cursor: Cursor, answer: Answer) -> Cursor | None:
+        """Return the next page, where a total alone says that this is the last one and this one is not short."""
+        told, count = self._told(answer), len(self.records(answer))
+        if not self.looks_behind or self.last_page or self.ends_with_nothing(cursor):
+            return None
+        page, size = whole(cursor, "page", self.first_page), self._rows_a_page(cursor, count)
+        total = self._known(cursor, told).records
+        is_exact = total is None or (page - self.first_page) * size + count == total
+        if is_short_end(cursor, count, size, is_first=page == self.first_page) and is_exact:
+            return None
+        return past_total(self._leading_to(page + 1, cursor, count, told))
+
+    def overlap(self, cursor: Cursor, answer: Answer) -> int:
+        """Return how many records stand here again because the list has ended."""
+        records = self.records(answer)
+        return len(records) if self._ends_by_repeating(cursor, records) else 0
+
+    def _ends_by_repeating(self, cursor: Cursor, records: Sequence[Any]) -> bool:
+        return self.repeated_page_ends and "held" in cursor and is_repeated(cursor, page_digest(records))
+
+    def _not_repeated(self, cursor: Cursor, following: Cursor, records: Sequence[Any]) -> Cursor | None:
         digest = page_digest(records)
-        refuse_repeated(cursor, digest, self.page_param)
+        if is_repeated(cursor, digest):
+            if self.repeated_page_ends:
+                return None
+            raise repeated_page(self.page_param)
         return {**following, "held": digest}
+
+    def _known(self, cursor: Cursor, told: _Told) -> _Told:
+        """Return what is told here, or was told before."""
+        return _Told(
+            records=remembered(cursor, "total") if told.records is None else told.records,
+            pages=remembered(cursor, "pages") if told.pages is None else told.pages,
+            is_last=told.is_last,
+        )
 
     def _told(self, answer: Answer) -> _Told:
         return _Told(
@@ -93,29 +130,42 @@ class PageNumber(Pagination):
             return count or asked or 1
         return whole(cursor, "size", asked) or 1
 
-    def _ended(self, pages_before: int, size: int, count: int, told: _Told) -> bool:
-        if told.is_last is not None:
-            return told.is_last
-        if self.last_page is None and told.pages is not None:
-            return pages_before + 1 >= told.pages
-        if self.last_page is None and told.records is not None:
-            return pages_before * size + count >= told.records
-        if place := self.last_page or self.total_pages or self.total:
-            raise UnexpectedAnswer(f"expected {place} to say where the list ends, found nothing there")
-        return count == 0
+    def _ended(self, cursor: Cursor, count: int, known: _Told) -> bool:
+        pages_before = whole(cursor, "page", self.first_page) - self.first_page
+        if self.ends_with_nothing(cursor):
+            return count == 0
+        if known.is_last is not None:
+            return known.is_last
+        if self.last_page is None and known.pages is not None:
+            return pages_before + 1 >= known.pages
+        if self.last_page is None and known.records is not None:
+            return pages_before * self._rows_a_page(cursor, count) + count >= known.records
+        place = self.last_page or self.total_pages or self.total
+        raise UnexpectedAnswer(f"expected {place} to say where the list ends, found nothing there")
 
-    def _cursor(self, page: int, size: int, known: _Told, back: int) -> Cursor:
+    def _leading_to(self, page: int, cursor: Cursor, count: int, told: _Told) -> Cursor:
+        """Return the cursor of a page that the walk goes to after the one at `cursor`."""
+        here, size = whole(cursor, "page", self.first_page), self._rows_a_page(cursor, count)
+        known = self._known(cursor, told)
         kept = {
             "size": None if size == self.page_size else size,
             "total": known.records,
             "pages": known.pages if known.records is None else None,
-            "back": back or None,
+            "back": (steps_back(cursor) + (page <= here)) or None,
         }
-        return {"page": page, **{name: value for name, value in kept.items() if value is not None}}
+        return {
+            "page": page,
+            **{name: value for name, value in kept.items() if value is not None},
+            **rises(cursor, "page", *(("pages", told.pages) if self.total is None else ("total", told.records))),
+            **farthest(cursor, here + 1, page),
+            **(marks(cursor, is_short=count < size) if self.looks_behind else {}),
+        }
 
 
 def _pages_back(cursor: Cursor, told: _Told, size: int) -> int:
     """Return how many pages hold the rows that may have moved up."""
+    if is_past_total(cursor):
+        return 0
     rows = fallen(cursor, "total", told.records)
     if rows:
         return -(-rows // size)

@@ -18,14 +18,10 @@ def is_repeated(cursor: Cursor, digest: str) -> bool:
     return cursor.get("held") == digest
 
 
-def refuse_repeated(cursor: Cursor, digest: str, parameter: str) -> None:
-    """Refuse a page that is the one before.
-
-    Raises:
-        UnexpectedAnswer: it is, so the carrier does not look at the parameter.
-    """
-    if is_repeated(cursor, digest):
-        raise UnexpectedAnswer(
-            f"the carrier gave the same page twice, as if it did not look at the parameter {parameter!r}: check how "
-            "the carrier's documentation calls it; without a total the list would never end"
-        )
+def repeated_page(parameter: str) -> UnexpectedAnswer:
+    """Return the error for a page that is the one before: the carrier does not look at the parameter."""
+    return UnexpectedAnswer(
+        f"the carrier gave the same page twice, as if it did not look at the parameter {parameter!r}: check how the "
+        "carrier's documentation calls it. If it ends its list by giving the last page again, say "
+        "`end_on: [repeated_page]` in the pagination"
+    )

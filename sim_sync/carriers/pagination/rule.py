@@ -36,3 +36,23 @@ class Pagination(Protocol):
     def is_reread(self, cursor: Cursor) -> bool:
         """Return whether the page at a cursor need not bring anything new, by the rule's own doing."""
         return False
+
+    def is_handed_out(self, cursor: Cursor) -> bool:
+        """Return whether the cursor is the carrier's own, which it may no longer take; if not, it is a place."""
+        return True
+
+    def ends_with_nothing(self, cursor: Cursor) -> bool:
+        """Return whether the lack of records alone ends the list at a cursor: so does a page that is not there."""
+        return False
+
+    def beyond(self, cursor: Cursor, answer: Answer) -> Cursor | None:
+        """Return where to look whether an end is one; None where it is beyond doubt. Asked at an end."""
+        return None
+
+    def overlap(self, cursor: Cursor, answer: Answer) -> int:
+        """Return how many records of an answer stood on the page before too, by the paging's design."""
+        return 0
+
+    def gap(self, cursor: Cursor, answer: Answer) -> str | None:
+        """Return why records may have been passed over before or on this page."""
+        return None

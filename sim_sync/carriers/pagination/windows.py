@@ -49,6 +49,10 @@ class Windows(Pagination):
         """Say yes: windows overlap, most of them hold nothing, and their number has a bound of its own."""
         return True
 
+    def is_handed_out(self, cursor: Cursor) -> bool:
+        """Say no: a window and a page are places in the list."""
+        return False
+
     def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
         """Return the next page of the window, the next window, or None where the present is reached."""
         since, till = self._window(cursor)

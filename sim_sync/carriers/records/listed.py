@@ -1,19 +1,25 @@
 """Where the list of records stands in an answer. An answer without its list is refused: it is not an empty page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sim_sync.carriers.messages import Answer
-from sim_sync.carriers.paths import lookup_of
+from sim_sync.carriers.paths import is_plain, lookup_of
 from sim_sync.core.errors import UnexpectedAnswer
 
 
-def list_at(path: str) -> Callable[[Answer], list[Any]]:
-    """Return the function that finds the list at a path of the body."""
+def list_at(path: str, *, null_is_empty: bool = False) -> Callable[[Answer], list[Any]]:
+    """Return the function that finds the list at a path of the body.
+
+    With `null_is_empty`, null in its place is an empty list, and so is an answer without a body (204). A list that is
+    not there at all is none, as far as that can be told: behind an expression, null and nothing look the same.
+    """
     look_up = lookup_of(path)
 
     def records(answer: Answer) -> list[Any]:
         found = look_up(answer.body)
+        if found is None and null_is_empty and _holds_null(answer.body, path):
+            return []
         if not isinstance(found, list):
             raise UnexpectedAnswer(
                 f"expected a list under {path!r} in the answer, found {_kind(found)}: is `base_url` that of this API?"
@@ -23,6 +29,11 @@ def list_at(path: str) -> Callable[[Answer], list[Any]]:
     return records
 
 
+def array_or_nothing(answer: Answer) -> list[Any]:
+    """Return the body, which is the list itself; null and no body at all are an empty one."""
+    return [] if answer.body is None else array_in_body(answer)
+
+
 def array_in_body(answer: Answer) -> list[Any]:
     """Return the body, which is the list itself."""
     if not isinstance(answer.body, list):
@@ -30,6 +41,14 @@ def array_in_body(answer: Answer) -> list[Any]:
             f"expected a list as the whole answer, found {_kind(answer.body)}: is `base_url` that of this API?"
         )
     return answer.body
+
+
+def _holds_null(body: Any, path: str) -> bool:
+    if body is None or not is_plain(path):
+        return body is None
+    holder, _, key = path.rpartition(".")
+    found = lookup_of(holder)(body) if holder else body
+    return isinstance(found, Mapping) and key in found
 
 
 def _kind(found: Any) -> str:

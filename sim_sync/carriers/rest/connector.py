@@ -10,8 +10,9 @@ from sim_sync.carriers.connector import Connector, Totals
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
-from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, list_at
+from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, array_or_nothing, list_at
 from sim_sync.carriers.rest.credentials import DeclaredAuth, declared_auth
+from sim_sync.carriers.rest.end_on import end_signs_of
 from sim_sync.carriers.rest.errors import Errors
 from sim_sync.carriers.rest.places import HeaderName, Path, place_of
 from sim_sync.carriers.rest.styles import PageNumberStyle, Style, body_paths
@@ -72,7 +73,13 @@ class ListCall(Settings):
         return Ask(path=self.path, method=self.method, params=self.params, headers=self.headers, body=body)
 
     def records_of(self) -> RecordsOf:
-        """Return what finds the list in an answer."""
+        """Return what finds the list in an answer: behind the first page, null in its place is an empty one."""
+        return array_or_nothing if self.records is None else list_at(self.records, null_is_empty=True)
+
+    def records_of_first_page(self) -> RecordsOf:
+        """Return what finds the list in the first answer, where null may also be a slip of the pen in `records`."""
+        if "null" in self.pagination.end_on:
+            return self.records_of()
         return array_in_body if self.records is None else list_at(self.records)
 
 
@@ -103,6 +110,8 @@ def describe(settings: CarrierSettings) -> Connector:
         described_by=None,
         pagination=_pagination,
         records=call.records_of(),
+        records_of_first_page=call.records_of_first_page(),
+        end_signs=end_signs_of(call.pagination.end_on),
         links=getattr(call.pagination, "links", None) or call.links,
         totals=_totals(call.pagination),
         record_map=RecordMap(fields=declared.fields, statuses=_OUR_WORDS, msisdn_region=declared.msisdn_region),

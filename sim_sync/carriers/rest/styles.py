@@ -23,6 +23,7 @@ from sim_sync.carriers.pagination import (
 )
 from sim_sync.carriers.pagination.places import keys_of
 from sim_sync.carriers.paths import lookup_of
+from sim_sync.carriers.rest.end_on import EndOn
 from sim_sync.carriers.rest.places import DeclaredPlace, FlagThere, HeaderName, Path, place_of, with_a_type
 from sim_sync.carriers.settings import Settings
 
@@ -39,13 +40,15 @@ BodyPath = Annotated[str, Field(min_length=1), AfterValidator(_body_path)]
 
 
 class _Style(Settings):
-    """What every style may declare: the parameter of the page's size, and where the total number of records stands.
+    """What every style may declare: the parameter of the page's size, where the total number of records stands, and
+    what else ends the list.
 
     The size is sent only where `size_param` says how.
     """
 
     size_param: ParameterName | None = None
     total: DeclaredPlace | None = None
+    end_on: EndOn = ()
 
     def _sized(self, ask: Ask, page_size: int) -> Ask:
         return ask if self.size_param is None else ToQuery(self.size_param).put(ask, page_size)
@@ -100,6 +103,8 @@ class PageNumberStyle(_Style):
             total_pages=place_of(self.total_pages),
             total=place_of(self.total),
             last_page=place_of(self.last_page),
+            looks_behind=True,
+            repeated_page_ends="repeated_page" in self.end_on,
         )
 
 
@@ -120,6 +125,8 @@ class OffsetStyle(_Style):
             limit_param=limit_param,
             page_size=None if limit_param is None else page_size,
             total=place_of(self.total),
+            looks_behind=True,
+            repeated_page_ends="repeated_page" in self.end_on,
         )
 
 

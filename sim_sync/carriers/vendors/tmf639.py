@@ -79,6 +79,10 @@ class OffsetOrAfter(Pagination):
         """Return whether the rows at an offset were read before."""
         return self.offset.is_reread(cursor)
 
+    def is_handed_out(self, cursor: Cursor) -> bool:
+        """Return whether the cursor is the server's own link."""
+        return "next" in cursor
+
     def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
         """Return the next offset, or the server's link."""
         url = next_link(answer.headers.get("link", ""))

@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.add_column("session_internals", sa.Column("walk_gap", sa.Text()))
     op.add_column("session_internals", sa.Column("end_doubt", sa.Text()))
     _add_count("idle_pages")
-    _add_count("max_idle_pages", "50")
+    _add_count("max_idle_pages", "100")
     _add_count("max_pages", "1000000")
 
 
