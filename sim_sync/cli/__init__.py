@@ -40,7 +40,7 @@ def _run(arguments: Sequence[str] | None) -> None:
 
     add_dotenv(os.environ)
     try:
-        app(None if arguments is None else list(arguments))
+        app(None if arguments is None else list(arguments), prog_name="sim-sync")
     finally:
         sys.stdout.flush()
 

@@ -13,10 +13,14 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+_BY_NAME = "By its name in carriers.yaml."
+Carrier = Annotated[str, typer.Argument(metavar="CARRIER", help=_BY_NAME)]
+SomeCarriers = Annotated[list[str] | None, typer.Argument(metavar="CARRIER", help=_BY_NAME)]
 OneCarrier = Annotated[str | None, typer.Option("--carrier", metavar="C", help="Only this carrier.")]
 
 
@@ -28,9 +32,7 @@ def _version(*, version: Annotated[bool, typer.Option("--version", help="Print t
 
 
 @app.command()
-def check(
-    carriers: Annotated[list[str] | None, typer.Argument(metavar="[CARRIER]...")] = None, *, as_json: Json = False
-) -> None:
+def check(carriers: SomeCarriers = None, *, as_json: Json = False) -> None:
     """Check the config, the warehouse, our inventory, and one page of every carrier. Writes nothing."""
     from sim_sync.cli.check import check_everything
 
@@ -61,7 +63,7 @@ def status(
 
 @app.command()
 def backfill(
-    carriers: Annotated[list[str] | None, typer.Argument(metavar="[CARRIER]...")] = None,
+    carriers: SomeCarriers = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="Every carrier in the config.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Give up the open session, walk from page 1.")] = False,
@@ -74,7 +76,7 @@ def backfill(
 
 
 @app.command()
-def pause(carrier: str) -> None:
+def pause(carrier: Carrier) -> None:
     """Stop a carrier's sync until somebody resumes it; a page in hand is still committed."""
     from sim_sync.cli.operate import pause_carrier
 
@@ -82,7 +84,7 @@ def pause(carrier: str) -> None:
 
 
 @app.command()
-def resume(carrier: str) -> None:
+def resume(carrier: Carrier) -> None:
     """Let a paused, failed or parked sync go on from its checkpoint."""
     from sim_sync.cli.operate import resume_carrier
 
@@ -90,11 +92,16 @@ def resume(carrier: str) -> None:
 
 
 @app.command()
-def restart(carrier: str) -> None:
-    """Give up a carrier's open session and walk again from its first page."""
+def restart(
+    carrier: Carrier, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask, in a terminal either.")] = False
+) -> None:
+    """Give up a carrier's open session and walk from page 1, now, in this process.
+
+    In a terminal it asks before it gives up pages that were walked.
+    """
     from sim_sync.cli.operate import restart_carrier
 
-    raise typer.Exit(restart_carrier(carrier))
+    raise typer.Exit(restart_carrier(carrier, is_sure=yes))
 
 
 @app.command()
@@ -146,7 +153,7 @@ def demo() -> None:
 
 
 @app.command(hidden=True)
-def dev(*, port: Annotated[int, typer.Option("--port", help="The port of the UI.")] = 3000) -> None:
+def dev(*, port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port of the UI.")] = 3000) -> None:
     """Serve the Dagster UI, the sensor and the schedule, with the simulated carriers: what `make dev` does."""
     from sim_sync.cli.dev import run_dev
 

@@ -16,7 +16,7 @@ from sim_sync.cli.exit_codes import ExitCode, exit_code_of, worst_of
 from sim_sync.cli.output import complain, say
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
-from sim_sync.core.errors import ConfigError, Problem, SimSyncError
+from sim_sync.core.errors import InputError, SimSyncError
 from sim_sync.core.session import Session, State
 from sim_sync.warehouse import Warehouse, open_warehouse
 
@@ -39,9 +39,9 @@ def backfill_carriers(carriers: Sequence[str], *, every: bool, restart: bool, ma
 def _chosen(config: Config, carriers: Sequence[str], *, every: bool) -> Sequence[str]:
     known = ", ".join(config.carrier_names)
     if every and carriers:
-        raise ConfigError([Problem("command line", "--all", "either --all or names of carriers", "both")])
+        raise InputError("give either --all or names of carriers, not both")
     if not every and not carriers:
-        raise ConfigError([Problem("command line", "CARRIER", f"--all or some of: {known}", "nothing")])
+        raise InputError(f"which carriers? --all or some of: {known}")
     return config.carrier_names if every else list(dict.fromkeys(carriers))
 
 

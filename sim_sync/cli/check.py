@@ -11,9 +11,14 @@ from sim_sync.cli.dotenv_file import conflict_lines
 from sim_sync.cli.exit_codes import ExitCode, worst_of
 from sim_sync.cli.findings import CarrierFindings, PlaceFindings, look_at_carriers, look_at_inventory, look_at_tables
 from sim_sync.cli.output import print_json, print_lines
+from sim_sync.cli.place import SIMULATED_CARRIER
 from sim_sync.cli.status import duration_text
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import load_config
+from sim_sync.core.counting import counted
+
+#: The shipped carrier is served by nobody unless somebody asks for it.
+_SIMULATED_HINT = "; `make dev` serves the simulated carrier, and so does `sim-sync simulate --port 8585`"
 
 
 def check_everything(carriers: Sequence[str], *, as_json: bool) -> ExitCode:
@@ -64,14 +69,14 @@ def _print_table(path: str, places: Sequence[PlaceFindings], found: Sequence[Car
 
 def _notes(carrier: CarrierFindings) -> str:
     if carrier.problem is not None:
-        return carrier.problem
+        return carrier.problem + (_SIMULATED_HINT if carrier.carrier == SIMULATED_CARRIER else "")
     notes = []
     if carrier.empty_columns:
         notes.append(f"stay empty: {', '.join(carrier.empty_columns)}")
     if carrier.unknown_status_words:
         notes.append(f"unknown status words: {', '.join(carrier.unknown_status_words)}")
     if carrier.unreadable_records:
-        notes.append(f"{carrier.unreadable_records} unreadable records: {carrier.unreadable_reason}")
+        notes.append(f"{counted(carrier.unreadable_records, 'unreadable record')}: {carrier.unreadable_reason}")
     return "; ".join(notes) or "all well"
 
 

@@ -10,7 +10,7 @@ from sim_sync.cli.output import complain, print_csv, print_json, print_lines
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import Config, load_config
 from sim_sync.core.discrepancies import Kind
-from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.errors import InputError
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.knowledge import Compared, compared_of
 from sim_sync.warehouse.queries import DiscrepancyRow, discrepancies
@@ -30,7 +30,7 @@ def show_discrepancies(
     if carrier is not None:
         config.require_known(carrier)
     if kind is not None and kind not in KINDS:
-        raise ConfigError([Problem("command line", "--kind", f"one of {', '.join(KINDS)}", kind)])
+        raise InputError(f"no kind {kind!r} of discrepancies; there are: {', '.join(KINDS)}")
     carriers = config.carrier_names if carrier is None else [carrier]
     warehouse = open_warehouse(config.warehouse_url)
     rows = discrepancies(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from sim_sync.carriers.settings import Retry
 from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.config import CarrierConfig, Config
+from sim_sync.core.counting import counted
 from sim_sync.core.errors import AuthenticationFailed, CarrierError, InputError, ParkRequired, SimSyncError
 from sim_sync.core.inventory import ListTally, shown_words
 from sim_sync.core.pages import Page
@@ -77,9 +78,9 @@ def look_at_inventory(config: Config, names: Sequence[str]) -> PlaceFindings:
 
 
 def _told_of(tally: ListTally) -> Iterator[str]:
-    yield f"{tally.sims:,} SIMs"
+    yield counted(tally.sims, "SIM")
     for number, (first, *_) in tally.by_kind():
-        rows = f"{number:,} row{'' if number == 1 else 's'}"
+        rows = counted(number, "row")
         what = f"{rows} lack a value" if first.uses_row else f"{rows} cannot be used"
         yield f"{what}, the first in {tally.described(first)}"
     if tally.unknown_status_words:

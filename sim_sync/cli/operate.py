@@ -1,9 +1,10 @@
 """`sim-sync pause`, `resume` and `restart`: what an operator may say to a sync, which hears it within a page."""
 
 from sim_sync.cli.exit_codes import ExitCode
-from sim_sync.cli.output import say
+from sim_sync.cli.output import confirmed, say
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
+from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
 from sim_sync.core.session import Event, Session, State, require_known
 from sim_sync.warehouse import Warehouse, open_warehouse
@@ -31,11 +32,21 @@ def resume_carrier(carrier: str) -> ExitCode:
     return ExitCode.DONE
 
 
-def restart_carrier(carrier: str) -> ExitCode:
-    """Give up a carrier's open session and walk from its first page, in this process."""
+def restart_carrier(carrier: str, *, is_sure: bool) -> ExitCode:
+    """Give up a carrier's open session and walk from its first page, in this process; ask first where there is one."""
     from sim_sync.cli.backfill import backfill_carriers
 
+    if not is_sure and not _is_confirmed(carrier):
+        return ExitCode.FAILED
     return backfill_carriers([carrier], every=False, restart=True, max_pages=None)
+
+
+def _is_confirmed(carrier: str) -> bool:
+    _, warehouse = _opened(carrier)
+    session = warehouse.sessions.open_session_of(carrier)
+    if session is None or session.pages_done == 0:
+        return True
+    return confirmed(f"{carrier}: give up the {counted(session.pages_done, 'page')} of the open session?")
 
 
 def _opened(carrier: str) -> tuple[Config, Warehouse]:

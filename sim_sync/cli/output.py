@@ -47,6 +47,21 @@ def show_progress(line: str) -> None:
         sys.stderr.flush()
 
 
+def confirmed(question: str) -> bool:
+    """Ask a person in a terminal; where nobody can be asked, whoever typed the command has said it."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    sys.stderr.write(f"{printable(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def clear_screen() -> None:
+    """Begin again at the top of the screen, where there is one."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\033[H\033[2J")
+
+
 def accept_any_text() -> None:
     """Let both outputs take every text, whatever encoding they have: what it lacks is written as an escape."""
     for stream in (sys.stdout, sys.stderr):

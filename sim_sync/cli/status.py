@@ -3,28 +3,29 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
 from sim_sync.cli.exit_codes import ExitCode
-from sim_sync.cli.output import print_json, print_lines
+from sim_sync.cli.output import clear_screen, print_json, print_lines
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import Config, load_config
 from sim_sync.core import progress
-from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.errors import InputError
 from sim_sync.core.session import Session, State
 from sim_sync.core.unresolved import CarrierOverview, concerns, freshness_concern, quarantine_concern
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.overviews import carrier_overviews
 
 _WATCH_EVERY_SECONDS = 2.0
+_COLUMNS = tuple(field.name for field in fields(Session))
 
 
 def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
     """Print the newest session of each carrier (or of one), once or again and again."""
     if watch and as_json:
-        raise ConfigError([Problem("command line", "--json", "either --watch or --json: it is one document", "both")])
+        raise InputError("give either --watch or --json: one JSON document cannot be watched")
     config = load_config()
     names = _names(config, carrier)
     warehouse = open_warehouse(config.warehouse_url)
@@ -33,6 +34,7 @@ def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
         return ExitCode.DONE
     with suppress(KeyboardInterrupt):  # the way to end it
         while True:
+            clear_screen()
             _show(warehouse, config, names, as_json=False)
             time.sleep(_WATCH_EVERY_SECONDS)
     return ExitCode.DONE
@@ -48,11 +50,10 @@ def _names(config: Config, carrier: str | None) -> Sequence[str]:
 def _show(warehouse: Warehouse, config: Config, names: Sequence[str], *, as_json: bool) -> None:
     overviews = carrier_overviews(warehouse.engine, names)
     now = warehouse.sessions.now()
-    synced = [(overview, overview.newest) for overview in overviews if overview.newest is not None]
     if as_json:
-        print_json([_carrier_object(overview, session, config, now) for overview, session in synced])
+        print_json([_carrier_object(overview, config, now) for overview in overviews])
         return
-    _print_sessions([session for _overview, session in synced], now)
+    _print_sessions([overview.newest for overview in overviews if overview.newest is not None], now)
     for overview in overviews:
         print_lines(f"{overview.carrier}: {line}" for line in _lines_of(overview, config, now))
 
@@ -70,18 +71,21 @@ def _lines_of(overview: CarrierOverview, config: Config, now: datetime) -> Seque
     return [text for text in told if text is not None]
 
 
-def _carrier_object(overview: CarrierOverview, session: Session, config: Config, now: datetime) -> dict[str, Any]:
+def _carrier_object(overview: CarrierOverview, config: Config, now: datetime) -> dict[str, Any]:
     """Return a carrier as `status --json` prints it.
 
-    The columns of its newest `session`, `percent` and `eta_seconds`; and what that session does not tell: when the
-    carrier was last walked to its end, and what is unresolved there.
+    The columns of its newest session, `percent` and `eta_seconds`; and what that session does not tell: when the
+    carrier was last walked to its end, and what is unresolved there. A carrier that was never synced has no values.
     """
-    times = asdict(session) | {"complete_as_of": overview.complete_as_of}
+    session = overview.newest
+    columns = dict.fromkeys(_COLUMNS) | {"carrier": overview.carrier} if session is None else asdict(session)
+    times = columns | {"complete_as_of": overview.complete_as_of}
     found: dict[str, Any] = {
         name: value.isoformat() if isinstance(value, datetime) else value for name, value in times.items()
     }
-    found["percent"] = _percent(session)
-    found["eta_seconds"] = None if session.eta_at is None else max(round((session.eta_at - now).total_seconds()), 0)
+    eta_at = None if session is None else session.eta_at
+    found["percent"] = None if session is None else _percent(session)
+    found["eta_seconds"] = None if eta_at is None else max(round((eta_at - now).total_seconds()), 0)
     found["unresolved"] = list(concerns(overview, config.max_age_hours(overview.carrier), now))
     return found
 

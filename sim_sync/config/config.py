@@ -21,7 +21,7 @@ from sim_sync.config.sections import (
     SqlInventory,
     WarehouseSection,
 )
-from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.errors import ConfigError, InputError, Problem
 from sim_sync.core.unresolved import DEFAULT_MAX_AGE_HOURS
 from sim_sync.inventory import CsvInventorySettings, CsvList, Terms
 
@@ -56,7 +56,8 @@ class Config:
         """Return one carrier's configuration.
 
         Raises:
-            ConfigError: there is no such carrier, or its part has problems.
+            InputError: there is no such carrier.
+            ConfigError: its part has problems.
         """
         self.require_known(name)
         return parse_carrier(name, self._carriers[name], self._environ, str(self.path))
@@ -72,10 +73,9 @@ class Config:
             return DEFAULT_MAX_AGE_HOURS
 
     def require_known(self, name: str) -> None:
-        """Raise `ConfigError` unless there is a carrier of that name."""
+        """Raise `InputError` unless there is a carrier of that name."""
         if name not in self._carriers:
-            expected = f"a carrier of {self.path}: {', '.join(self._carriers)}"
-            raise ConfigError([Problem("command line", "CARRIER", expected, repr(name))])
+            raise InputError(f"no carrier {name!r}; {self.path} has: {', '.join(self._carriers)}")
 
     def require_sound(self, names: Sequence[str]) -> None:
         """Raise `ConfigError` with all the problems of these carriers, unless they have none."""

@@ -64,8 +64,7 @@ def read_document(path: Path) -> Mapping[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        expected = "a readable file; run this where it lies, or name it in SIM_SYNC_CONFIG"
-        raise ConfigError([Problem(str(path), "the file", expected, error.strerror or "nothing")]) from None
+        raise ConfigError([_unreadable(path, error)]) from None
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(path), "the file", "text in UTF-8", "other bytes")]) from None
     try:
@@ -81,8 +80,16 @@ def read_document(path: Path) -> Mapping[str, Any]:
     return document
 
 
+def _unreadable(path: Path, error: OSError) -> Problem:
+    found = error.strerror or type(error).__name__
+    told = "there is no such file here" if isinstance(error, FileNotFoundError) else f"it cannot be read ({found})"
+    sentence = f"{told}; run this in the folder where it lies, or name it in SIM_SYNC_CONFIG"
+    return Problem(str(path), "", "a readable file", found, sentence)
+
+
 def _syntax_problem(path: Path, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark
     place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the file"
     # The line itself is not shown: it may hold a secret.
-    return Problem(str(path), place, "valid YAML", error.problem or error.context or "a syntax error")
+    told = error.problem or error.context or "a syntax error"
+    return Problem(str(path), place, "valid YAML", told, f"expected valid YAML: {told}")

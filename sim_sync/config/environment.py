@@ -64,5 +64,6 @@ class _Resolver:
             return reference["default"]
         found = "it is empty" if name in self._environ else "it is not set"
         expected = f"the environment variable {name} to be set"
-        self.resolved.problems.append(Problem(self._where, key_text(at), expected, found))
+        sentence = f"expected {expected}; {found}"
+        self.resolved.problems.append(Problem(self._where, key_text(at), expected, found, sentence))
         return None

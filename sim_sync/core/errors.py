@@ -150,15 +150,20 @@ class InventoryError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to fix in the configuration: where it stands, what was expected, what was found."""
+    """One thing to fix in the configuration: where it stands, what was expected, what was found.
+
+    `sentence` says the last two in its own words where "expected ..., found ..." is a riddle; `key` may be empty.
+    """
 
     where: str
     key: str
     expected: str
     found: str
+    sentence: str = ""
 
     def __str__(self) -> str:
-        return printable(f"{self.where}: {self.key}: expected {self.expected}, found {self.found}")
+        place = f"{self.where}: {self.key}" if self.key else self.where
+        return printable(f"{place}: {self.sentence or f'expected {self.expected}, found {self.found}'}")
 
 
 class ConfigError(InputError):

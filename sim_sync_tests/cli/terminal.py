@@ -17,6 +17,13 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 def shown_in_terminal(desk: Desk, *arguments: str, columns: int) -> str:
     """Return what a command shows in a terminal of that width, without its colours; it must succeed."""
+    shown, code = answered_in_terminal(desk, *arguments, columns=columns)
+    assert code == 0
+    return shown
+
+
+def answered_in_terminal(desk: Desk, *arguments: str, answer: str = "", columns: int = 80) -> tuple[str, int]:
+    """Return what a command shows to a person who types an answer, and its exit code."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
@@ -29,10 +36,11 @@ def shown_in_terminal(desk: Desk, *arguments: str, columns: int) -> str:
         stderr=follower,
     )
     os.close(follower)
+    os.write(leader, answer.encode())
     shown = b""
     with suppress(OSError):  # Linux tells so that the other end is closed
         while part := os.read(leader, 65536):
             shown += part
     os.close(leader)
-    assert process.wait(PATIENCE_SECONDS) == 0
-    return _COLOURS.sub("", shown.decode()).replace("\r\n", "\n")
+    code = process.wait(PATIENCE_SECONDS)
+    return _COLOURS.sub("", shown.decode()).replace("\r\n", "\n"), code

@@ -29,11 +29,20 @@ def test_help_lists_every_command_and_hides_those_of_make(desk: Desk) -> None:
     assert not {"demo", "dev"} & listed
 
 
+@pytest.mark.parametrize("option", ["--help", "-h"])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(desk: Desk, command: str) -> None:
-    said = desk.type_in(command, "--help")
+def test_every_command_explains_itself(desk: Desk, command: str, option: str) -> None:
+    said = desk.type_in(command, option)
     assert said.code == 0
     assert command in said.out
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"), [("backfill", "[CARRIER]..."), ("check", "[CARRIER]..."), ("pause", "{CARRIER}")]
+)
+def test_arguments_are_written_in_one_way(desk: Desk, command: str, usage: str) -> None:
+    first = desk.type_in(command, "-h").out.strip().splitlines()[0]
+    assert first == f"Usage: sim-sync {command} [OPTIONS] {usage}"
 
 
 @pytest.mark.parametrize(
@@ -53,6 +62,9 @@ def test_every_command_explains_itself(desk: Desk, command: str) -> None:
         ("simulate", "--loudly"),
         ("simulate", "--vendor", "pigeon_post"),
         ("simulate", "--sims", "-1"),
+        ("simulate", "--port", "99999"),
+        ("dev", "--port", "99999"),
+        ("dev", "--port", "0"),
     ],
     ids=" ".join,
 )

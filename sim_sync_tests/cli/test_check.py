@@ -67,6 +67,11 @@ def test_an_unreachable_server_fails_that_carrier(desk: Desk) -> None:
     assert "acme: carrier acme: GET http://127.0.0.1:9/v1/Sims" in said.out
 
 
+def test_for_the_shipped_carrier_it_is_told_who_serves_it(desk: Desk) -> None:
+    desk.write_carriers(**{"simulated-eu": an_account("http://127.0.0.1:9")})
+    assert "sim-sync simulate --port 8585" in desk.type_in("check").out
+
+
 def test_a_missing_variable_is_told_before_anybody_is_asked(desk: Desk, simulator: SimulatorServer) -> None:
     account = an_account(simulator.url)
     desk.write_carriers(acme={**account, "auth": {"username": "AC1", "password": {"env": "ACME_TOKEN"}}})
@@ -95,7 +100,7 @@ def test_unusable_rows_of_our_list_are_counted_with_the_first_reason(desk: Desk,
     (desk.folder / "ours.csv").write_text("ICCID\n8988303000000000001\n8.98830E+18\n")
     said = desk.type_in("check")
     assert (
-        "1 SIMs; 1 row cannot be used, the first in line 3, column 'ICCID': ICCID '8.98830E+18' was rounded" in said.out
+        "1 SIM; 1 row cannot be used, the first in line 3, column 'ICCID': ICCID '8.98830E+18' was rounded" in said.out
     )
 
 

@@ -3,6 +3,7 @@ import pytest
 from sim_sync.core.session import Event, Release, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.cli.desk import Desk, assert_one_message
+from sim_sync_tests.cli.terminal import answered_in_terminal
 from sim_sync_tests.fakes.fleet import a_page, a_sim
 
 
@@ -77,3 +78,19 @@ def test_a_completed_session_cannot_be_operated(desk: Desk, command: str) -> Non
 @pytest.mark.parametrize("command", ["pause", "resume", "restart"])
 def test_an_unknown_carrier_is_refused_with_the_known_ones(desk: Desk, command: str) -> None:
     assert_one_message(desk.type_in(command, "acne"), 2, "'acne'", "acme, zeta")
+
+
+def test_restart_asks_in_a_terminal_before_it_gives_pages_up(desk: Desk) -> None:
+    session = desk.open_session(pages=3)
+    shown, code = answered_in_terminal(desk, "restart", "acme", answer="n\n")
+    assert "acme: give up the 3 pages of the open session? [y/N]" in shown
+    assert code == 1
+    assert desk.warehouse.sessions.session(session.session_id) == session
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arguments", "answer"), [(("restart", "acme"), "y\n"), (("restart", "acme", "--yes"), "")])
+def test_restart_goes_on_where_the_person_is_sure(desk: Desk, arguments: tuple[str, ...], answer: str) -> None:
+    session = desk.open_session(pages=3)
+    answered_in_terminal(desk, *arguments, answer=answer)
+    assert desk.warehouse.sessions.session(session.session_id).state is State.SUPERSEDED

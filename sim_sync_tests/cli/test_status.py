@@ -42,7 +42,8 @@ def test_json_is_one_document_of_the_columns_with_percent_and_eta(desk: Desk) ->
     session = desk.open_session(pages=2)
     said = desk.type_in("status", "--json")
     assert (said.code, said.err) == (0, "")
-    (told,) = said.document
+    told, never = said.document
+    assert set(never) == set(told)
     assert set(told) == {column.name for column in sync_sessions.columns} | {
         "percent",
         "eta_seconds",
@@ -56,17 +57,22 @@ def test_json_is_one_document_of_the_columns_with_percent_and_eta(desk: Desk) ->
     assert told["started_at"].endswith("+00:00")
 
 
-def test_json_of_a_new_warehouse_is_an_empty_list(desk: Desk) -> None:
+def test_json_of_a_new_warehouse_has_every_carrier_without_a_session(desk: Desk) -> None:
     """The tables are made on the way, and not a word of that is printed."""
     said = desk.run("status", "--json", PYTHONWARNINGS="default")
     assert said.code == 0
-    assert json.loads(said.out) == []
+    for name, told in zip(("acme", "zeta"), json.loads(said.out), strict=True):
+        assert set(told) >= {column.name for column in sync_sessions.columns} | {"percent", "eta_seconds"}
+        assert {key: value for key, value in told.items() if value} == {
+            "carrier": name,
+            "unresolved": ["never walked to its end"],
+        }
 
 
 def test_json_of_an_old_warehouse_is_one_document(desk: Desk) -> None:
     (desk.folder / ".sim_sync").mkdir()
     (desk.folder / ".sim_sync" / "warehouse.db").touch()
-    assert desk.type_in("status", "--json").document == []
+    assert [told["state"] for told in desk.type_in("status", "--json").document] == [None, None]
 
 
 def test_json_cannot_be_watched(desk: Desk) -> None:
@@ -80,7 +86,7 @@ def test_the_newest_session_of_a_carrier_is_the_one_that_is_told(desk: Desk) -> 
     session = store.commit_page(session.claim, session.cursor, a_page([a_sim(7)]))
     store.close_session(session.claim, SweepPolicy(), session.config_hash)
     newest = desk.open_session(owner="run-2")
-    (told,) = desk.type_in("status", "--json").document
+    told, _zeta = desk.type_in("status", "--json").document
     assert told["session_id"] == newest.session_id
 
 
@@ -120,7 +126,7 @@ def test_a_held_sweep_is_not_forgotten_when_the_next_session_opens_and_fails(des
     assert line in out
     assert "HTTP 401 for the account" in out
 
-    (told,) = desk.type_in("status", "--json").document
+    told, _zeta = desk.type_in("status", "--json").document
     assert held.finished_at is not None
     assert told["complete_as_of"] == held.finished_at.isoformat()
     sweep, failure = told["unresolved"]

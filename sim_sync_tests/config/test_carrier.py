@@ -19,7 +19,7 @@ def text_of(**keys: str) -> str:
 def problems(load: Load, text: str, **environ: str) -> list[str]:
     with pytest.raises(ConfigError) as refused:
         load(text, **environ).carrier("acme")
-    return [f"{problem.key}: expected {problem.expected}, found {problem.found}" for problem in refused.value.problems]
+    return [str(problem).removeprefix(f"{problem.where}: ") for problem in refused.value.problems]
 
 
 def test_a_carrier_has_the_defaults_of_its_vendor_and_of_the_design(load: Load) -> None:
@@ -112,10 +112,10 @@ def test_a_page_larger_than_the_vendors_is_refused_unless_the_cap_is_raised(load
 def test_a_missing_variable_is_told_once_by_its_name(load: Load) -> None:
     text = text_of(auth="{username: AC1, password: {env: NOT_THERE}}")
     assert problems(load, text) == [
-        "carriers.acme.auth.password: expected the environment variable NOT_THERE to be set, found it is not set"
+        "carriers.acme.auth.password: expected the environment variable NOT_THERE to be set; it is not set"
     ]
     assert problems(load, text, NOT_THERE="") == [
-        "carriers.acme.auth.password: expected the environment variable NOT_THERE to be set, found it is empty"
+        "carriers.acme.auth.password: expected the environment variable NOT_THERE to be set; it is empty"
     ]
 
 

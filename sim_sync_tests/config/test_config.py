@@ -5,7 +5,7 @@ import pytest
 
 from sim_sync.config import Config, load_config
 from sim_sync.config.config import DEFAULT_WAREHOUSE_URL
-from sim_sync.core.errors import ConfigError, SimSyncError
+from sim_sync.core.errors import ConfigError, InputError, SimSyncError
 from sim_sync_tests.config.conftest import CARRIER, Load
 from sim_sync_tests.inventory.lists import Read, gathered
 
@@ -13,7 +13,7 @@ SOUND = f"carriers:{CARRIER}"
 
 
 def problems(load: Load, text: str, **environ: str) -> list[str]:
-    """Return the problems of a config as `key: expected ..., found ...`."""
+    """Return the problems of a config as their texts without the file."""
 
     def load_all() -> None:
         config = load(text, **environ)
@@ -21,7 +21,7 @@ def problems(load: Load, text: str, **environ: str) -> list[str]:
 
     with pytest.raises(ConfigError) as refused:
         load_all()
-    return [f"{problem.key}: expected {problem.expected}, found {problem.found}" for problem in refused.value.problems]
+    return [str(problem).removeprefix(f"{problem.where}: ") for problem in refused.value.problems]
 
 
 def test_a_config_of_one_carrier_is_enough(load: Load) -> None:
@@ -86,7 +86,7 @@ def test_a_carrier_with_problems_does_not_keep_the_others_from_being_used(load: 
 
 
 def test_an_unknown_carrier_is_refused_with_the_known_ones(load: Load) -> None:
-    with pytest.raises(ConfigError, match=r"expected a carrier of .*: acme, found 'acne'"):
+    with pytest.raises(InputError, match=r"^no carrier 'acne'; .*carriers\.yaml has: acme$"):
         load(SOUND).carrier("acne")
 
 
@@ -101,7 +101,7 @@ def test_the_environment_names_the_warehouse_before_the_file_does(load: Load) ->
 def test_the_warehouse_variable_may_be_unset_but_any_other_may_not(load: Load) -> None:
     assert load("warehouse: {url: {env: SIM_SYNC_WAREHOUSE_URL}}\n" + SOUND).warehouse_url == DEFAULT_WAREHOUSE_URL
     assert problems(load, "warehouse: {url: {env: MY_DATABASE}}\n" + SOUND) == [
-        "warehouse.url: expected the environment variable MY_DATABASE to be set, found it is not set"
+        "warehouse.url: expected the environment variable MY_DATABASE to be set; it is not set"
     ]
 
 

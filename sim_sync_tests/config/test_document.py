@@ -52,7 +52,7 @@ def test_merge_keys_work(tmp_path: Path) -> None:
         ("just words", "str"),
         ("a: 1\nb: [1, 2", "line 2"),
         ("a: 1\na: 2", "the key 'a' stands twice"),
-        ("carriers:\n  x: {y: 1, y: 2}", "line 2, column 13: expected valid YAML, found the key 'y' stands twice"),
+        ("carriers:\n  x: {y: 1, y: 2}", "line 2, column 13: expected valid YAML: the key 'y' stands twice"),
         ("a: !!python/object/apply:os.system [true]", "valid YAML"),
         ("a: *nowhere", "line 1"),
         ("\ta: 1", "line 1"),

@@ -1,0 +1,6 @@
+"""Numbers of things in sentences."""
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return `1 page`, `2 pages`, `1,345 pages`; `plural` where it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
