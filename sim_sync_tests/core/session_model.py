@@ -89,8 +89,14 @@ class SessionModel:
 
     def expected_internals(self) -> dict[str, Any]:
         """Return what has to be remembered besides."""
-        owner, told = self._last("opening", "takeover"), [page["total"] for page in self._all("page")]
+        owner, walk = self._last("opening", "takeover"), self._walk()
+        told = [page["total"] for page in self._all("page")]
         return {
+            "sims_listed": sum(page["sims"] - page["overlap"] for page in walk),
+            "total_fallen": sum(self._falls()),
+            "total_is_stale": self._total_is_stale(),
+            "walk_gap": next((page["gap"] for page in walk if page["gap"]), None),
+            "end_doubt": walk[-1]["end_doubt"] if walk else None,
             "lease_seconds": owner["lease_seconds"],
             "owner_pid": owner["pid"],
             "carrier_total": next((total for total in reversed(told) if total is not None), None),
@@ -176,6 +182,20 @@ class SessionModel:
         told = next((one for one in reversed(self.history) if one.get("error") is not None), None)
         error, at = (None, None) if told is None else (told["error"], told.at)
         return {"last_error": error, "last_error_at": at}
+
+    def _falls(self) -> list[int]:
+        """Return by how much the carrier's total fell at each page of the walk; what it last told, it told earlier."""
+        told = [(place, page["total"]) for place, page in enumerate(self._all("page")) if page["total"] is not None]
+        first_of_walk = len(self._all("page")) - len(self._walk())
+        pairs = itertools.pairwise(told)
+        return [max(before - now, 0) for (_, before), (place, now) in pairs if place >= first_of_walk]
+
+    def _total_is_stale(self) -> bool:
+        """Return whether a page of the walk brought records, but no total, after the carrier told it last."""
+        pages, walk = self._all("page"), self._walk()
+        told = [place for place, page in enumerate(pages) if page["total"] is not None]
+        after = pages[max(told[-1] + 1, len(pages) - len(walk)) :] if told else []
+        return any(page["records"] > 0 for page in after)
 
     def _records_expected(self) -> int | None:
         totals = [self.history[0]["expects"], *(page["total"] for page in self._all("page"))]

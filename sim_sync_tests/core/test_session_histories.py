@@ -19,7 +19,7 @@ from sim_sync.core.session import Event, Process, Release, SessionRecord, State,
 from sim_sync.core.sweep import SweepVerdict
 from sim_sync_tests.core.session_model import SessionModel
 from sim_sync_tests.fakes.clock import START
-from sim_sync_tests.fakes.fleet import FIRST_CURSOR, a_page, a_rejected, a_request
+from sim_sync_tests.fakes.fleet import FIRST_CURSOR, a_fleet, a_page, a_rejected, a_request
 
 _SECONDS = st.sampled_from([0, 1, 7, 29, 30, 4000])
 _NUMBERS = st.integers(0, 3)
@@ -27,6 +27,7 @@ _TOTALS = st.sampled_from([None, None, 3, 40])
 _ERRORS = st.sampled_from([None, "HTTP 503", "HTTP 429"])
 _THROTTLED = st.sampled_from([0.0, 1.5, 60.0])
 _LEASES = st.sampled_from([30.0, 60.0])
+_DOUBTS = st.sampled_from([None, None, "a key came twice"])
 _SELDOM = st.sampled_from([True, *[False] * 7])
 
 
@@ -98,33 +99,40 @@ class SessionHistory(RuleBasedStateMachine):
             )
 
     @rule(
-        records=_NUMBERS,
+        sims=_NUMBERS,
+        overlap=st.sampled_from([0, 0, 1]),
         unreadable=_NUMBERS,
         diff=st.builds(PageDiff, added=_NUMBERS, changed=_NUMBERS),
         totals=st.tuples(_TOTALS, _TOTALS),
         effort=st.builds(Effort, _NUMBERS, _THROTTLED, _ERRORS),
+        doubts=st.tuples(_DOUBTS, _DOUBTS),
         is_last=_SELDOM,
     )
     def a_page_is_committed(
         self,
         *,
-        records: int,
+        sims: int,
+        overlap: int,
         unreadable: int,
         diff: PageDiff,
         totals: tuple[int | None, int | None],
         effort: Effort,
+        doubts: tuple[str | None, str | None],
         is_last: bool,
     ) -> None:
         if self.record.session.cursor is None:
             return
         self.cursors += 1
         records_total, pages_total = totals
+        gap, end_doubt = doubts
         page = a_page(
-            (),
+            a_fleet(sims),
             None if is_last else {"page": self.cursors},
             rejected=[a_rejected(position) for position in range(unreadable)],
-            records=records + unreadable,
             records_total=records_total,
+            overlap=min(overlap, sims),
+            gap=gap,
+            end_doubt=end_doubt,
             pages_total=pages_total,
             effort=effort,
         )
@@ -133,6 +141,10 @@ class SessionHistory(RuleBasedStateMachine):
             "page",
             leads_to=page.next_cursor,
             records=page.records,
+            sims=sims,
+            overlap=page.overlap,
+            gap=gap,
+            end_doubt=end_doubt,
             unreadable=unreadable,
             added=diff.added,
             changed=diff.changed,
@@ -143,7 +155,7 @@ class SessionHistory(RuleBasedStateMachine):
             error=effort.last_error,
         )
 
-    @rule(is_meant=_SELDOM)
+    @rule(is_meant=st.booleans())
     def the_walk_starts_again(self, is_meant: bool) -> None:
         if is_meant:
             self.happens(
