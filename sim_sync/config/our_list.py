@@ -33,7 +33,7 @@ class SqlList:
     @contextmanager
     def opened(self, only: Collection[str] | None = None) -> Iterator[Reading]:
         """Send the query for one reading."""
-        from sim_sync.warehouse.inventory_sql import open_sql
+        from sim_sync.inventory.sql_source import open_sql
 
         with open_sql(self._url, self._query, variable=self._variable) as sheet:
             yield Reading(sheet, self._terms, only)

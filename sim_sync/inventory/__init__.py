@@ -1,6 +1,6 @@
-"""Our own list of SIMs, as the company keeps it: what a row means, and reading it from CSV. Knows no SQL.
+"""Our own list of SIMs, as the company keeps it: reading it from a file or a query, and what a row means.
 
-A list that comes from a database is read by `warehouse.inventory_sql` and given its meaning here, by `Reading`.
+`sql_source` is imported only where a list comes from a database: the rest knows no SQL.
 """
 
 from sim_sync.inventory.csv_file import CsvInventorySettings

@@ -1,6 +1,6 @@
 """Our own list of SIMs in the warehouse: bringing `inventory_sims` to what the list says now, in one transaction.
 
-Where the list comes from and what its words mean is not decided here: see the room `inventory`, and `inventory_sql`.
+Where the list comes from and what its words mean is not decided here: see the package `inventory`.
 """
 
 from collections.abc import Callable, Iterable

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import InventoryError, InventoryUnavailable
 from sim_sync.inventory import Reading, Terms
-from sim_sync.warehouse.inventory_sql import open_sql
+from sim_sync.inventory.sql_source import open_sql
 from sim_sync_tests.inventory.lists import Read, gathered
 
 ICCID = "89883030000080139311"
@@ -182,7 +182,7 @@ def test_a_long_list_is_read_without_holding_it(postgres_url: str) -> None:
     """In a process of its own, whose memory is measured."""
     program = (
         "import resource, sys\n"
-        "from sim_sync.warehouse.inventory_sql import open_sql\n"
+        "from sim_sync.inventory.sql_source import open_sql\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "query = 'SELECT i::text, repeat(chr(97 + i % 26), 1000) FROM generate_series(1, {}) i'\n"
         "def count(rows):\n"

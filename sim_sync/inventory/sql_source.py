@@ -1,6 +1,6 @@
 """Our own list of SIMs from a query on any database that SQLAlchemy has a driver for: cells as text, nothing written.
 
-What the cells mean is decided in the room `inventory`; this module only knows how to ask.
+What the cells mean is decided by `Reading`; this module only knows how to send the query.
 """
 
 import re
