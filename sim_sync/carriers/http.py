@@ -16,6 +16,7 @@ import httpx2
 
 from sim_sync import __version__
 from sim_sync.carriers.cut_off import CutOff, Limits, cut_socket, watched
+from sim_sync.carriers.json_bodies import SeveralDocuments, UnknownCharset, read_json
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.origins import LinkRule, origin_of, path_within
 from sim_sync.carriers.secrets import Redactor
@@ -156,7 +157,9 @@ class HttpClient:
         except CutOff as cut:
             told = self._cut_off(ask, is_stop=cut.is_stop)
         else:
-            return Answer(status=status, headers=headers, body=self._parse(ask, status, raw))
+            return Answer(
+                status=status, headers=headers, body=self._parse(ask, status, headers.get("content-type", ""), raw)
+            )
         raise told  # out here, so that the client's error, which knows the request, is not even its context
 
     def _failure_of_the_wire(self, ask: Ask, error: Exception) -> SimSyncError:
@@ -238,21 +241,32 @@ class HttpClient:
                 raise UnexpectedAnswer(f"{self.doing(ask)}: the answer is larger than {MAX_BODY_BYTES:,} bytes")
         return b"".join(chunks)
 
-    def _parse(self, ask: Ask, status: int, raw: bytes) -> Any:
+    def _parse(self, ask: Ask, status: int, content_type: str, raw: bytes) -> Any:
+        is_success = 200 <= status < 300
         if not raw:
-            if 200 <= status < 300 and status not in _EMPTY_STATUSES:
+            if is_success and status not in _EMPTY_STATUSES:
                 raise CarrierUnavailable(f"{self.doing(ask)}: HTTP {status}, but the answer is empty; expected JSON")
             return None
         try:
-            # Python's own parser: a 20-digit number stays a whole number. NaN is no JSON.
-            return json.loads(raw, parse_constant=_refuse_constant)
+            return read_json(raw, content_type)
         except (ValueError, RecursionError) as error:
-            kind = type(error).__name__
-        if not 200 <= status < 300:  # an error page of a gateway
+            refusal = error
+        if not is_success:  # an error page of a gateway
             return raw.decode("utf-8", errors="replace")
-        raise CarrierUnavailable(
-            f"{self.doing(ask)}: HTTP {status}, but the answer is no whole JSON ({kind} in {len(raw):,} bytes)"
-        )
+        raise self._unreadable(f"{self.doing(ask)}: HTTP {status}, but the answer", refusal, len(raw))
+
+    @staticmethod
+    def _unreadable(doing: str, refusal: Exception, size: int) -> SimSyncError:
+        """Return the error of a body that is no JSON document; only one that may be whole the next time passes."""
+        match refusal:
+            case UnknownCharset():
+                return UnexpectedAnswer(
+                    f"{doing} is in the charset {str(refusal)!r}, which is not known; expected UTF-8"
+                )
+            case SeveralDocuments():
+                return UnexpectedAnswer(f"{doing} is several JSON documents one after another; expected one")
+            case _:
+                return CarrierUnavailable(f"{doing} is no whole JSON ({type(refusal).__name__} in {size:,} bytes)")
 
     def _refuse_redirect(self, ask: Ask, status: int, location: str) -> None:
         self.path_of(ask, location)
@@ -283,7 +297,3 @@ def _told(error: Exception) -> str:
     text = str(error).strip()
     kind = type(error).__name__
     return f"{kind}: {text}" if text else kind
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")

@@ -5,6 +5,7 @@ from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.pagination import Pagination, PathOf
 from sim_sync.carriers.records import RecordMap
 from sim_sync.core.pages import Cursor, Page
+from sim_sync.core.storable import storable_count
 
 #: A page that is not there. Behind the last one, where nothing else is told, that is how many frameworks say: the end.
 _NOT_THERE = 404
@@ -45,8 +46,8 @@ class PageReader:
             next_cursor=next_cursor,
             records=len(records),
             rejected=rejected,
-            records_total=totals.records,
-            pages_total=totals.pages,
+            records_total=storable_count(totals.records),
+            pages_total=storable_count(totals.pages),
             overlap=self._pagination.overlap(cursor, answer),
             is_reread=self._pagination.is_reread(cursor),
             gap=self._pagination.gap(cursor, answer),

@@ -23,7 +23,12 @@ def canonical_json(value: object) -> str:
 
 def cursor_digest(cursor: Cursor) -> str:
     """Return 16 hex digits that name a cursor, for comparing it with all the earlier ones of its walk."""
-    return hashlib.sha256(canonical_json(cursor).encode()).hexdigest()[:16]
+    return digest_of(cursor)
+
+
+def digest_of(value: object) -> str:
+    """Return 16 hex digits that name a JSON value, whatever characters are in it."""
+    return hashlib.sha256(canonical_json(value).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

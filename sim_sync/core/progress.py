@@ -1,7 +1,8 @@
 """How far a walk is and when it will end: percent, pace and an honest ETA. Waiting is counted apart from working."""
 
-import math
 from datetime import datetime, timedelta
+
+from sim_sync.core.storable import storable_count
 
 #: Weight of the newest page in the moving mean: about the last twenty pages decide.
 _NEWEST_WEIGHT = 0.1
@@ -19,7 +20,7 @@ def pages_for(records: int | None, *, pages_done: int, records_seen: int) -> int
     """Return how many pages a list of `records` makes at the page size seen so far; None where nothing is known."""
     if records is None or pages_done == 0 or records_seen == 0:
         return None
-    return max(math.ceil(records * pages_done / records_seen), pages_done)
+    return storable_count(max(-(-records * pages_done // records_seen), pages_done))
 
 
 def percent(pages_done: int, pages_expected: int | None, *, finished: bool = False) -> float | None:
@@ -38,4 +39,7 @@ def eta(now: datetime, *, pages_done: int, pages_expected: int | None, pace_seco
     remaining = pages_expected - pages_done
     if remaining < 0:  # the estimate was too low: say nothing instead of something wrong
         return None
-    return now + timedelta(seconds=remaining * pace_seconds)
+    try:
+        return now + timedelta(seconds=remaining * pace_seconds)
+    except OverflowError:  # a total that means nothing: its end is behind the calendar's
+        return None

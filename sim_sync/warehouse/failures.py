@@ -94,7 +94,7 @@ def told_as_ours(engine: sa.Engine, doing: str) -> Iterator[None]:
         if expected := _expected_instead(error):
             problem = Problem("warehouse", place, expected, f"{_told(error)} (while {doing})")
             raise ConfigError([problem]) from None
-        raise _refused(engine, doing, error.orig, is_duplicate=isinstance(error, IntegrityError)) from None
+        raise _refused(engine, doing, error) from None
     except (StatementError, ValueError, OverflowError) as error:
         # A driver's own words about a value that it cannot send: a lone surrogate, a number of too many bits.
         told = error.orig if isinstance(error, StatementError) else error
@@ -102,17 +102,27 @@ def told_as_ours(engine: sa.Engine, doing: str) -> Iterator[None]:
             expected = "values that can be read: correct the row, or restore the database from a copy"
             found = f"{' '.join(str(told).split())} (while {doing})"
             raise ConfigError([Problem("warehouse", shown_url(engine.url), expected, found)]) from None
-        raise _refused(engine, doing, told) from None
+        raise _refused(engine, doing, error) from None
 
 
-def _refused(engine: sa.Engine, doing: str, error: BaseException | None, *, is_duplicate: bool = False) -> WriteRefused:
-    code = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
-    kind = type(error).__name__ + (f", {code}" if code else "")
+def _refused(engine: sa.Engine, doing: str, error: Exception) -> WriteRefused:
     return WriteRefused(
-        f"the warehouse {shown_url(engine.url)} does not take what was written while {doing} ({kind}); please report "
-        "this as a bug",
-        is_duplicate=is_duplicate,
+        f"the warehouse {shown_url(engine.url)} does not take what was written while {doing} ({kind_of(error)}); "
+        "please report this as a bug",
+        is_duplicate=isinstance(error, IntegrityError),
     )
+
+
+def kind_of(error: Exception) -> str:
+    """Return which error it is, in a word and a code: nothing that quotes a value."""
+    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
+    return type(cause).__name__ + (f", {code}" if code else "")
+
+
+def is_about_values(error: DBAPIError) -> bool:
+    """Return whether the database can be written, but not with these values."""
+    return not passes_by_itself(error) and _expected_instead(error) is None
 
 
 def _told(error: DBAPIError) -> str:

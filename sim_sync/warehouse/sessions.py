@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.session import FINAL_STATES, Session, SessionInternals, SessionRecord, State, SweepState
 from sim_sync.warehouse.engine import utc_now
+from sim_sync.warehouse.stored_cursor import cursor_from_stored, stored_cursor
 from sim_sync.warehouse.tables import UtcDateTime, inventory_sims, session_internals, sync_sessions, walk_cursors
 
 _OPEN = sync_sessions.c.state.not_in([state.value for state in FINAL_STATES])
@@ -18,6 +19,7 @@ _OPEN = sync_sessions.c.state.not_in([state.value for state in FINAL_STATES])
 def session_from_row(row: Mapping[Any, Any]) -> Session:
     """Return the session that a row of `sync_sessions` holds."""
     values = {column.name: row[column] for column in sync_sessions.columns}
+    values["cursor"] = cursor_from_stored(values["cursor"])
     values["state"] = State(values["state"])
     values["sweep_state"] = SweepState(values["sweep_state"])
     return Session(**values)
@@ -30,7 +32,11 @@ _INTERNALS_FIELDS = tuple(field.name for field in fields(SessionInternals))
 def row_from_session(session: Session) -> dict[str, Any]:
     """Return the row that holds a session."""
     row = {name: getattr(session, name) for name in _SESSION_FIELDS}
-    return row | {"state": session.state.value, "sweep_state": session.sweep_state.value}
+    return row | {
+        "cursor": stored_cursor(session.cursor),
+        "state": session.state.value,
+        "sweep_state": session.sweep_state.value,
+    }
 
 
 def read_session(connection: sa.Connection, session_id: str) -> Session | None:

@@ -6,6 +6,7 @@ core. Times are the warehouse's own, so that two hosts need not agree about the 
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 import sqlalchemy as sa
 
@@ -27,7 +28,11 @@ from sim_sync.core.session import Claim, Event, Release, Session, SessionInterna
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse import pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
+from sim_sync.warehouse.isolating import write_isolated
 from sim_sync.warehouse.openings import carry_out_decision
+
+#: Writes a page's rows, and returns the page as it was written with what that changed.
+_WritePage: TypeAlias = Callable[[sa.Connection, Session, Page, datetime], tuple[Page, PageDiff]]
 
 
 class SqlSessionStore:
@@ -72,7 +77,18 @@ class SqlSessionStore:
     # --- steps -------------------------------------------------------------------------------------------------
 
     def commit_page(self, claim: Claim, expected_cursor: Cursor, page: Page) -> Session:
-        """Write a page, its changes, the checkpoint and the progress, if the claim and the cursor still hold."""
+        """Write a page, its changes, the checkpoint and the progress, if the claim and the cursor still hold.
+
+        A record that the database does not take is quarantined, and the rest of the page is written.
+        """
+        try:
+            session = self._commit_page(claim, expected_cursor, page, self._write_page)
+        except WriteRefused:
+            session = self._commit_page(claim, expected_cursor, page, write_isolated)
+        self._at("commit_page:committed")
+        return session
+
+    def _commit_page(self, claim: Claim, expected_cursor: Cursor, page: Page, write: _WritePage) -> Session:
         with transaction(self.engine, f"committing a page of carrier {claim.carrier}") as connection:
             self._at("commit_page:begun")
             record, now = self._working(connection, claim)
@@ -81,17 +97,22 @@ class SqlSessionStore:
                 return session
             self._note_cursor(connection, session, page)
             self._at("commit_page:fence_checked")
-            diff = pages.write_sims(connection, session, page.sims, now)
-            self._at("commit_page:rows_written")
-            pages.write_changes(connection, session, diff.changes, now)
-            self._at("commit_page:changes_written")
-            pages.write_quarantined(connection, session, page, now)
+            page, diff = write(connection, session, page, now)
             self._at("commit_page:quarantine_written")
             after = session_events.page_committed(record, page, diff, now)
             session = sessions.write_record(connection, after, record)
             self._at("commit_page:checkpoint_written")
-        self._at("commit_page:committed")
         return session
+
+    def _write_page(
+        self, connection: sa.Connection, session: Session, page: Page, now: datetime
+    ) -> tuple[Page, PageDiff]:
+        diff = pages.write_sims(connection, session, page.sims, now)
+        self._at("commit_page:rows_written")
+        pages.write_changes(connection, session, diff.changes, now)
+        self._at("commit_page:changes_written")
+        pages.write_quarantined(connection, session, page.rejected, now)
+        return page, diff
 
     @staticmethod
     def _note_cursor(connection: sa.Connection, session: Session, page: Page) -> None:

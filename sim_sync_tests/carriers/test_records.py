@@ -1,7 +1,6 @@
 """What a record may bring, and what becomes of it: identifiers in every form, odd values, secrets, no SIM at all."""
 
 import json
-import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -10,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim_sync.carriers.json_bodies import read_json
 from sim_sync.carriers.records import RecordMap, parse_time
 from sim_sync.core.diff import diff_page
 from sim_sync.core.identifiers import luhn_is_valid
 from sim_sync.core.sims import Lifecycle, Sim, StatusMeaning, StatusWords
+from sim_sync.core.storable import is_storable
 from sim_sync_tests.carriers.walking import iccid
 from sim_sync_tests.fakes.clock import START
 
@@ -35,9 +36,11 @@ MAP = RecordMap(
 )
 KEYED_BY_ICCID = RecordMap(fields={"iccid": "iccid", "status": "state"}, statuses=WORDS)
 
+#: Every character, lone surrogates and NUL too: JSON can hold them all.
+ANY = st.characters(exclude_categories=[])
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(ANY, max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(ANY, max_size=8), inner, max_size=3),
     max_leaves=8,
 )
 
@@ -318,19 +321,69 @@ class TestSecrets:
 
 @given(st.lists(json_values | st.dictionaries(st.sampled_from([*MAP.fields, "id", "state"]), json_values), max_size=6))
 def test_no_page_of_whatever_json_raises_and_every_sim_can_be_stored(records: list[Any]) -> None:
-    sims, rejected = MAP.read_page(json.loads(json.dumps(records)))
+    sims, rejected = MAP.read_page(records)
     assert len(sims) + len(rejected) == len(records)
-    database = sqlite3.connect(":memory:")
     for sim in sims:
-        database.execute(f"SELECT {', '.join('?' * len(sim))}", [str(value) for value in sim])
-        json.loads(sim.attributes)
+        assert all(is_storable(value) for value in sim if isinstance(value, str))
+        assert "\x00" not in json.dumps(json.loads(sim.attributes), ensure_ascii=False)
+        assert "\\u0000" not in sim.attributes.replace("\\\\", "")
         assert sim.status in set(Lifecycle)
     for one in rejected:
-        database.execute("SELECT ?", [one.payload])
-    database.close()
+        assert is_storable(one.payload)
 
 
-def test_nul_and_lone_surrogates_become_what_every_database_can_hold() -> None:
-    sim = MAP.read(json.loads('{"id": "a\\u0000", "name": "\\ud800", "x": "\\u0000"}'))
-    assert (sim.sim_id, sim.label) == ("a\ufffd", "?")
-    assert "\x00" not in sim.attributes
+class TestWhatNoDatabaseHolds:
+    def test_nul_and_lone_surrogates_are_shown_and_flagged_wherever_they_stand(self) -> None:
+        record = {"id": "a", "name": "\ud800x", "imsi": "1\x002", "state": "o\x00n", "k\x00": [{"\udfff": "\x00"}]}
+        sim = MAP.read(record)
+        assert (sim.label, sim.imsi, sim.carrier_status) == ("\ufffdx", "1\ufffd2", "o\ufffdn")
+        assert attributes(sim)["k\ufffd"] == [{"\ufffd": "\ufffd"}]
+        assert flags(sim) == ["bad_text", "iccid_missing", "imsi_malformed", "unknown_status"]
+
+    def test_a_text_that_the_carrier_has_damaged_already_is_flagged_too(self) -> None:
+        assert flags(read(name="Z\ufffdrich")) == ["bad_text"]
+        assert flags(read(name="Zürich \N{SNOWMAN} \uffff")) == []
+
+    @pytest.mark.parametrize("bad", ["a\x00", "\ud800", "ä" * 501, "x" * 1001])
+    def test_an_id_is_never_changed_so_that_two_sims_never_become_one(self, bad: str) -> None:
+        sims, rejected = MAP.read_page([{"id": "a"}, {"id": bad}])
+        assert [sim.sim_id for sim in sims] == ["a"]
+        assert rejected[0].position == 1
+        assert rejected[0].reason.startswith("expected an id that databases can hold, at most 1,000 bytes, found ")
+        sims, rejected = KEYED_BY_ICCID.read_page([{"iccid": bad}])
+        assert (len(sims), len(rejected)) == (0, 1)
+
+    def test_an_id_of_a_thousand_bytes_is_one(self) -> None:
+        assert [len(MAP.read({"id": bad}).sim_id) for bad in ("x" * 1000, "ä" * 500)] == [1000, 500]
+
+    def test_what_is_nested_without_end_is_left_out(self) -> None:
+        deep: Any = "at the end"
+        for _ in range(900):
+            deep = [{"in": deep}]
+        sim = read(deep=deep)
+        assert flags(sim) == ["bad_text"]
+        assert "more than 100 levels" in sim.attributes
+        assert "at the end" not in sim.attributes
+        _, rejected = MAP.read_page([{"deep": deep}])
+        assert "more than 100 levels" in rejected[0].payload
+
+    def test_a_key_that_stands_twice_with_two_values_is_flagged(self) -> None:
+        document = read_json(b'[{"id": 1, "state": "on", "state": "off"}, {"id": 2, "state": "on", "state": "on"}]', "")
+        sims, _ = MAP.read_page(document)
+        assert [(sim.status, "duplicate_keys" in flags(sim)) for sim in sims] == [
+            ("suspended", True),
+            ("active", False),
+        ]
+
+    def test_a_number_of_any_size_keeps_its_digits(self) -> None:
+        digits = "9" * 5000
+        document = read_json(f'{{"id": 1, "iccid": 89883070000123456789, "usage": {digits}}}'.encode(), "")
+        sim = MAP.read(document)
+        assert sim.iccid == "89883070000123456789"
+        assert attributes(sim) == {"usage": digits}
+
+    def test_a_time_of_any_size_is_flagged_and_kept_beside(self) -> None:
+        for sent in ("9" * 400, "9" * 5000):
+            sim = MAP.read(read_json(f'{{"id": 1, "iccid": "{iccid(1)}", "since": {sent}}}'.encode(), ""))
+            assert (sim.activated_at, flags(sim)) == (None, ["bad_time"])
+            assert attributes(sim)["as_sent"] == {"activated_at": f'"{sent}"'}

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from sim_sync.carriers.json_bodies import NumberText
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.paths import Lookup, lookup_of
 from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.storable import MAX_COUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def whole_number(place: Place, answer: Answer) -> int | None:
     found = place.find(answer)
     if found is None or found == "":
         return None
-    if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
+    if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_COUNT:
         return found
     # A larger float has lost digits.
     if isinstance(found, float) and found.is_integer() and 0 <= found < 2**53:
@@ -138,6 +140,10 @@ def flag(place: Place, answer: Answer) -> bool | None:
     raise UnexpectedAnswer(f"expected true or false in {place}, found {_shown(found)}")
 
 
+#: More than any number that is meant to be one, and fewer than Python reads.
+_MOST_DIGITS = 400
+
+
 def position(value: Any, where: object) -> str | int | None:
     """Return a value as a position: text or a whole number, or None where there is none.
 
@@ -146,6 +152,8 @@ def position(value: Any, where: object) -> str | int | None:
     """
     if value is None or value == "":
         return None
+    if isinstance(value, NumberText) and value.isdigit() and len(value) <= _MOST_DIGITS:
+        return int(value)  # as a number it goes back
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         return value
     raise UnexpectedAnswer(f"expected text or a whole number in {where}, found {_shown(value)}")

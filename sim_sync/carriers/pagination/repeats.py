@@ -1,16 +1,15 @@
 """Tells whether a carrier gave the same page again: one that ignores the parameter of the position would never end."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from sim_sync.core.errors import UnexpectedAnswer
-from sim_sync.core.pages import Cursor, canonical_json
+from sim_sync.core.pages import Cursor, digest_of
 
 
 def page_digest(records: Sequence[Any]) -> str:
     """Return 16 hex digits that name what a page holds."""
-    return hashlib.sha256(canonical_json(records).encode()).hexdigest()[:16]
+    return digest_of(records)
 
 
 def is_repeated(cursor: Cursor, digest: str) -> bool:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from sim_sync.carriers.json_bodies import Ambiguous, NumberText
 from sim_sync.carriers.records.status import StatusReader
-from sim_sync.carriers.records.stored import attributes_text, json_text, storable
+from sim_sync.carriers.records.stored import attributes_text, json_text
 from sim_sync.core.identifiers import (
     Identifier,
     NotAnIdentifier,
@@ -19,6 +20,7 @@ from sim_sync.core.identifiers import (
     normal_msisdn,
 )
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Sim
+from sim_sync.core.storable import DAMAGED, MAX_KEY_BYTES, key_problem, storable_text
 
 _NO_FLAGS = "[]"
 
@@ -47,6 +49,8 @@ class Reading:
             NotAnIdentifier: the record has no id.
         """
         told = self._told
+        if isinstance(record, Ambiguous):
+            self._flags.append("duplicate_keys")
         iccid_raw, iccid = self._iccid()
         sim_id = self._sim_id(iccid_raw, iccid)
         status = statuses.read(told.get("status"))
@@ -62,7 +66,7 @@ class Reading:
             imei=self._identifier("imei", normal_imei),
             eid=self._identifier("eid", normal_eid),
             status=status.status,
-            carrier_status=status.word,
+            carrier_status=None if status.word is None else self._stored(status.word),
             pending=status.pending or told.get("pending") is True,
             rate_plan=self._text("rate_plan"),
             ip_address=self._text("ip_address"),
@@ -70,22 +74,23 @@ class Reading:
             account=self._text("account"),
             activated_at=self._time("activated_at", time),
             carrier_updated_at=self._time("carrier_updated_at", time),
-            attributes=attributes_text(record, left_out, self._as_sent),
-            quality_flags=json_text(sorted(self._flags)) if self._flags else _NO_FLAGS,
+            attributes=self._stored(attributes_text(record, left_out, self._as_sent)),
+            quality_flags=json_text(sorted(set(self._flags))) if self._flags else _NO_FLAGS,
         )
 
     def _sim_id(self, iccid_raw: str | None, iccid: str | None) -> str:
         if "sim_id" not in self._told:
-            return iccid or self._raw_iccid_as_id(iccid_raw)
+            return iccid or _key(self._raw_iccid_as_id(iccid_raw))
         sim_id = identifier_text(self._told["sim_id"])
         if sim_id is None:
             raise NotAnIdentifier("expected an id in `sim_id`, found none")
-        return storable(sim_id)
+        return _key(sim_id)
 
     def _raw_iccid_as_id(self, iccid_raw: str | None) -> str:
-        if iccid_raw is None or identifier_text(self._told.get("iccid")) is None:
+        as_sent = identifier_text(self._told.get("iccid"))
+        if iccid_raw is None or as_sent is None:
             raise NotAnIdentifier("expected an ICCID, which is the id here, found none")
-        return iccid_raw
+        return as_sent
 
     def _iccid(self) -> tuple[str | None, str | None]:
         """Return the ICCID as its main field says it, and in normal form, with its check digit where both are told."""
@@ -109,7 +114,7 @@ class Reading:
         is_valid = luhn_is_valid(iccid)
         if not is_valid:
             self._flags.append("iccid_check_digit")
-        if (not is_valid or isinstance(self._told.get("iccid"), int)) and looks_rounded(iccid):
+        if (not is_valid or isinstance(self._told.get("iccid"), int | NumberText)) and looks_rounded(iccid):
             self._flags.append("iccid_rounded")
 
     def _iccid_text(self, name: str) -> str | None:
@@ -118,7 +123,7 @@ class Reading:
             text = identifier_text(value)
         except NotAnIdentifier:  # a float, for example: it is shown, and no normal form is made of it
             text = json_text(value)
-        return None if text is None else storable(text)
+        return None if text is None else self._stored(text)
 
     def _identifier(self, name: str, normal_form: Callable[[str], Identifier]) -> str | None:
         value = self._told.get(name)
@@ -128,16 +133,16 @@ class Reading:
             text = identifier_text(value)
         except NotAnIdentifier:
             self._flags.append(f"{name}_malformed")
-            self._as_sent[name] = storable(json_text(value))
+            self._as_sent[name] = json_text(value)
             return None
         if text is None:
             return None
-        found = normal_form(storable(text))
+        found = normal_form(self._stored(text))
         if found.flag is not None:
             self._flags.append(found.flag)
         # A plus sign that is put before the same digits says nothing new.
         if found.normal.removeprefix("+") != text.removeprefix("+"):
-            self._as_sent[name] = storable(text)
+            self._as_sent[name] = text
         return found.normal
 
     def _msisdn(self, region: str | None) -> str | None:
@@ -147,7 +152,14 @@ class Reading:
         value = self._told.get(name)
         if value is None or value == "":
             return None
-        return storable(value if isinstance(value, str) else json_text(value))
+        return self._stored(value if isinstance(value, str) else json_text(value))
+
+    def _stored(self, text: str) -> str:
+        """Return a text as every database can hold it, flagged where it is damaged, here or at the carrier."""
+        stored = storable_text(text)
+        if not stored.isascii() and DAMAGED in stored:
+            self._flags.append("bad_text")
+        return stored
 
     def _time(self, name: str, parse: Callable[[Any], datetime]) -> datetime | None:
         value = self._told.get(name)
@@ -157,7 +169,7 @@ class Reading:
             return parse(value)
         except (ValueError, TypeError, OverflowError, OSError):
             self._flags.append("bad_time")
-            self._as_sent[name] = storable(json_text(value))
+            self._as_sent[name] = json_text(value)
             return None
 
 
@@ -168,3 +180,11 @@ def _normal_or_none(raw: str | None) -> str | None:
         return normal_iccid(raw)
     except NotAnIdentifier:
         return None
+
+
+def _key(sim_id: str) -> str:
+    if problem := key_problem(sim_id):
+        raise NotAnIdentifier(
+            f"expected an id that databases can hold, at most {MAX_KEY_BYTES:,} bytes, found {problem}"
+        )
+    return sim_id

@@ -39,7 +39,7 @@ OUR_FIELDS: tuple[str, ...] = (
 
 
 #: What a connector's code raises over a record that is not as documented: one record must not stop a walk.
-_ODD_SHAPE = (TypeError, ValueError, LookupError, AttributeError)
+_ODD_SHAPE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,9 @@
 import re
 from typing import Any, NamedTuple
 
-from sim_sync.carriers.records.stored import json_text, storable
+from sim_sync.carriers.records.stored import json_text
 from sim_sync.core.sims import Lifecycle, StatusWords
+from sim_sync.core.storable import storable_text
 
 _LAST_PART = re.compile(r"[-_ ][^-_ ]*$")
 #: No carrier has so many words; what comes beyond them is read anew each time.
@@ -46,7 +47,7 @@ class StatusReader:
     def _looked_up(self, word: str) -> StatusRead:
         listed = self._listed(word)
         meaning = self._words[listed or word]
-        return StatusRead(storable(word), meaning.status.value, meaning.pending, is_known=listed is not None)
+        return StatusRead(storable_text(word), meaning.status.value, meaning.pending, is_known=listed is not None)
 
     def _listed(self, word: str) -> str | None:
         while word not in self._words:
