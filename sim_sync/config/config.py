@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from sim_sync.config.carrier import CARRIER_NAME, CarrierConfig, parse_carrier
 from sim_sync.config.document import read_document
 from sim_sync.config.environment import Place, Resolved, key_text, resolve, variable_of
-from sim_sync.config.our_list import OurList, SqlList
 from sim_sync.config.problems import read_part
 from sim_sync.config.sections import (
     CsvInventory,
@@ -23,7 +22,7 @@ from sim_sync.config.sections import (
 )
 from sim_sync.core.errors import ConfigError, InputError, Problem
 from sim_sync.core.unresolved import DEFAULT_MAX_AGE_HOURS
-from sim_sync.inventory import CsvInventorySettings, CsvList, Terms
+from sim_sync.inventory import CsvInventorySettings, CsvList, OurList, Terms
 
 CONFIG_VARIABLE = "SIM_SYNC_CONFIG"
 WAREHOUSE_VARIABLE = "SIM_SYNC_WAREHOUSE_URL"
@@ -105,6 +104,9 @@ class Config:
                 )
                 return CsvList(settings, self.carrier_names)
             case SqlInventory() as sql:
+                # Here, because SQLAlchemy is needed by those only whose list is in a database.
+                from sim_sync.inventory.sql_source import SqlList
+
                 terms = Terms(sql.columns, self.carrier_names, sql.statuses)
                 return SqlList(sql.url.get_secret_value(), sql.query, terms, self._inventory_variables.get("url"))
 

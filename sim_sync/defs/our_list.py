@@ -5,10 +5,10 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from sim_sync.config.our_list import OurList
 from sim_sync.core.printable import printable
 from sim_sync.defs.progress import RowsReporter
 from sim_sync.defs.runs import is_dry_run
+from sim_sync.inventory import OurList
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.our_list import LoadReport, load_our_list
 

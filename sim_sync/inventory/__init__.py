@@ -5,7 +5,7 @@
 
 from sim_sync.inventory.csv_file import CsvInventorySettings
 from sim_sync.inventory.csv_source import CsvList, open_csv
-from sim_sync.inventory.reading import Reading, Terms
+from sim_sync.inventory.reading import OurList, Reading, Terms
 from sim_sync.inventory.survey import survey
 
-__all__ = ["CsvInventorySettings", "CsvList", "Reading", "Terms", "open_csv", "survey"]
+__all__ = ["CsvInventorySettings", "CsvList", "OurList", "Reading", "Terms", "open_csv", "survey"]

@@ -6,7 +6,9 @@ A failed read is not an empty list: whoever takes entries believes them only aft
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from sim_sync import __version__
 from sim_sync.core.errors import InventoryError
@@ -31,6 +33,16 @@ class Terms:
     columns: Mapping[str, str]
     carriers: Sequence[str]
     statuses: Mapping[str, Lifecycle]
+
+
+class OurList(Protocol):
+    """Our list, to be read as often as needed."""
+
+    def digest(self) -> str | None:
+        """Return a digest of what the list says, without reading what that is; None where that costs a reading."""
+
+    def opened(self, only: Collection[str] | None = None) -> AbstractContextManager["Reading"]:
+        """Open the list for one reading, of the carriers in `only` or of all."""
 
 
 def digest_with_terms(content_digest: str, terms: Terms, form: tuple[str | None, ...]) -> str:

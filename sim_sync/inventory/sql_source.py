@@ -4,7 +4,7 @@ What the cells mean is decided by `Reading`; this module only knows how to send 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sim_sync.core.errors import InventoryError, InventoryUnavailable
 from sim_sync.core.inventory import shortened
 from sim_sync.core.pages import canonical_json
+from sim_sync.inventory.reading import Reading, Terms
 from sim_sync.warehouse.failures import passes_by_itself
 from sim_sync.warehouse.postgresql import CONNECT_TIMEOUT_SECONDS
 from sim_sync.warehouse.urls import parse_url, shown_url
@@ -43,6 +44,26 @@ class SqlSheet(NamedTuple):
     advice: str = (
         "it went through a floating-point number: let the query give the column as text, from a column of text"
     )
+
+
+class SqlList:
+    """Our list as the answer to a query."""
+
+    def __init__(self, url: str, query: str, terms: Terms, variable: str | None = None) -> None:
+        """`variable` is the environment variable that the URL came from: then no part of it is ever shown."""
+        self._url = url
+        self._query = query
+        self._terms = terms
+        self._variable = variable
+
+    def digest(self) -> None:
+        """Return None: only the database knows whether the answer is the same."""
+
+    @contextmanager
+    def opened(self, only: Collection[str] | None = None) -> Iterator[Reading]:
+        """Send the query for one reading."""
+        with open_sql(self._url, self._query, variable=self._variable) as sheet:
+            yield Reading(sheet, self._terms, only)
 
 
 @contextmanager

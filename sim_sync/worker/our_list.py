@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sim_sync.config.our_list import OurList
 from sim_sync.core.inventory import ListTally, shown_words
+from sim_sync.inventory import OurList
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.inventory import LoadCounts, load_inventory
 from sim_sync.warehouse.inventory_notes import LoadNote, unchanged_load
