@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import threading
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -17,6 +18,8 @@ _SECRET_KEY = re.compile(
 )
 #: Shorter values are not searched for: they would hide ordinary words.
 _SHORTEST = 4
+#: Of secrets that come with every page, so many are remembered: what is told is about the newest.
+_PASSING = 16
 
 
 class Redactor:
@@ -25,6 +28,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._forms: list[str] = []
+        self._passing: deque[str] = deque(maxlen=_PASSING)
         for secret in secrets:
             self.add(secret)
 
@@ -35,9 +39,15 @@ class Redactor:
             # The longest first: one form may be a part of another.
             self._forms = sorted({*self._forms, *forms}, key=len, reverse=True)
 
+    def add_passing(self, secret: str) -> None:
+        """Hide a value that is replaced with every page."""
+        with self._lock:
+            if len(secret) >= _SHORTEST and secret not in self._passing:
+                self._passing.append(secret)
+
     def __call__(self, text: str) -> str:
         """Return the text without secrets."""
-        for form in self._forms:
+        for form in (*self._forms, *self._passing):
             text = text.replace(form, HIDDEN)
         return text
 

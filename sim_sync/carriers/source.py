@@ -17,6 +17,7 @@ from sim_sync.carriers.http import HttpClient, whole_answer_limits
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.page_reader import PageReader
 from sim_sync.carriers.retry import Patience
+from sim_sync.carriers.sealing import CursorSeal
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import CarrierSettings
 from sim_sync.carriers.throttle import Turnstile
@@ -53,6 +54,7 @@ class RestCarrier:
         self._reader = PageReader(connector, self._pagination, record_map)
         self._auth = connector.build_auth(settings)
         redactor = Redactor([*settings.auth.secrets(), *self._auth.secrets()])
+        self._seal = CursorSeal(settings.name, settings.auth.secrets(), redactor)
 
         limits = whole_answer_limits(settings.timeouts, waiter.is_stopped)
 
@@ -109,11 +111,16 @@ class RestCarrier:
     def fetch_page(self, cursor: Cursor) -> Page:
         """Fetch one page, riding out what passes by itself; see `CarrierSource`."""
         self._desk.take_held_seconds()
+        cursor = self._seal.opened(cursor)
         page, answer = self._page_at(cursor, self._patience)
         if page.next_cursor is None:
             page = self._with_a_sure_end(page, cursor, answer)
         throttled_seconds = page.effort.throttled_seconds + self._desk.take_held_seconds()
-        return replace(page, effort=replace(page.effort, throttled_seconds=throttled_seconds))
+        return replace(
+            page,
+            next_cursor=None if page.next_cursor is None else self._seal.sealed(page.next_cursor),
+            effort=replace(page.effort, throttled_seconds=throttled_seconds),
+        )
 
     def _page_at(self, cursor: Cursor, patience: Patience) -> tuple[Page, Answer]:
         ask = self._in_own_words(f"carrier {self.name}: asking for a page", lambda: self._pagination.ask(cursor))
