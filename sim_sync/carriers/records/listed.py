@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sim_sync.carriers.messages import Answer
-from sim_sync.carriers.paths import is_plain, lookup_of
+from sim_sync.carriers.paths import is_plain, list_lookup_of, lookup_of
 from sim_sync.core.errors import UnexpectedAnswer
 
 
@@ -14,7 +14,7 @@ def list_at(path: str, *, null_is_empty: bool = False) -> Callable[[Answer], lis
     With `null_is_empty`, null in its place is an empty list, and so is an answer without a body (204). A list that is
     not there at all is none, as far as that can be told: behind an expression, null and nothing look the same.
     """
-    look_up = lookup_of(path)
+    look_up = list_lookup_of(path)
 
     def records(answer: Answer) -> list[Any]:
         found = look_up(answer.body)

@@ -26,13 +26,17 @@ _NO_FLAGS = "[]"
 
 
 class Reading:
-    """The values of one record by our names. `told` may lack those that the carrier does not have."""
+    """The values of one record by our names. `told` may lack those that the carrier does not have.
 
-    __slots__ = ("_as_sent", "_flags", "_told")
+    `failed` are those of them whose path cannot be applied to this record.
+    """
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
+    __slots__ = ("_as_sent", "_failed", "_flags", "_told")
+
+    def __init__(self, told: Mapping[str, Any], failed: Collection[str] = ()) -> None:
         self._told = told
-        self._flags: list[str] = []
+        self._failed = failed
+        self._flags = [f"{name}_malformed" for name in failed]
         self._as_sent: dict[str, str] = {}
 
     def sim(
@@ -82,6 +86,8 @@ class Reading:
         if "sim_id" not in self._told:
             return iccid or _key(self._raw_iccid_as_id(iccid_raw))
         sim_id = identifier_text(self._told["sim_id"])
+        if "sim_id" in self._failed:
+            raise NotAnIdentifier("expected a record to which the path of `sim_id` can be applied")
         if sim_id is None:
             raise NotAnIdentifier("expected an id in `sim_id`, found none")
         return _key(sim_id)
@@ -97,7 +103,8 @@ class Reading:
         raw = self._iccid_text("iccid")
         with_luhn = self._iccid_text("iccid_with_luhn") if "iccid_with_luhn" in self._told else None
         if raw is None and with_luhn is None:
-            self._flags.append("iccid_missing")
+            if "iccid" not in self._failed:
+                self._flags.append("iccid_missing")
             return None, None
         iccid = _normal_or_none(with_luhn) or _normal_or_none(raw)
         if iccid is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sim_sync.carriers.paths import Lookup, lookup_of, top_level_key
+from sim_sync.carriers.paths import Lookup, PathFailed, lookup_of, top_level_key
 from sim_sync.carriers.records.reading import Reading
 from sim_sync.carriers.records.status import StatusReader
 from sim_sync.carriers.records.stored import payload_text
@@ -106,9 +106,14 @@ class RecordMap:
     def _read(self, record: Any) -> Sim:
         _object(record)
         told = {name: record.get(key) for name, key in self._plain}
+        failed = []
         for name, look_up in self._deep:
-            told[name] = look_up(record)
-        return Reading(told).sim(record, self._left_out, self._status, self.time, self.msisdn_region)
+            try:
+                told[name] = look_up(record)
+            except PathFailed:
+                told[name] = None
+                failed.append(name)
+        return Reading(told, failed).sim(record, self._left_out, self._status, self.time, self.msisdn_region)
 
     def _read_into(self, sims: list[Sim], record: Any) -> list[str]:
         """Add the SIMs of a record, and return why it, or a part of it, is none."""
