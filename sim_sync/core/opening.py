@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sim_sync.core.pages import Cursor
-from sim_sync.core.session import Process, Session, State, require_known
+from sim_sync.core.session import NEVER_OPENED, Process, Session, State, require_known
 
 
 class Trigger(StrEnum):
@@ -41,6 +41,21 @@ class OpenRequest:
     max_idle_pages: int = 100
     max_pages: int = 1_000_000
     restart: bool = False
+    gone_owners: Collection[str] = ()
+    present_owners: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedOpening:
+    """A run that could not even ask for the carrier's session, and no wait can help: its id and the reason.
+
+    With a `session_id`, it was that session that it was to open, and no other is meant.
+    """
+
+    carrier: str
+    owner: str
+    reason: str
+    session_id: str | None = None
     gone_owners: Collection[str] = ()
     present_owners: Collection[str] = ()
 
@@ -102,6 +117,19 @@ def decide_opening(session: Session | None, request: OpenRequest, now: datetime)
     return _decide_resuming(session, request, lost_owner)
 
 
+def lets_it_fail(session: Session, failed: FailedOpening, now: datetime) -> bool:
+    """Return whether a failed opening fails the open session: only where the run would have been let in."""
+    if failed.session_id not in {None, session.session_id}:
+        return False
+    match session.state:
+        case State.RUNNING:
+            return owner_loss(session, failed.gone_owners, now, failed.present_owners) is not None
+        case State.PARKED:
+            return session.not_before is None or session.not_before <= now
+        case _:
+            return session.state in {State.INTERRUPTED, State.FAILED}
+
+
 def _must_wait(session: Session, request: OpenRequest, lost_owner: str | None, now: datetime) -> Refuse | None:
     """Refuse what this run may not touch yet, however old it is: a new session would disturb just as much."""
     if session.state is State.PAUSED:
@@ -142,6 +170,8 @@ def owner_loss(
 
 
 def _outlived(session: Session, request: OpenRequest, now: datetime) -> str | None:
+    if session.config_hash == NEVER_OPENED:
+        return f"no run could open it: {session.last_error}"
     if session.config_hash != request.config_hash:
         return "the carrier's configuration changed, so the cursor means nothing any more"
     if now - session.started_at > timedelta(hours=request.max_session_age_hours):

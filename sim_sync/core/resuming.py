@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sim_sync.core.backoff import backoff_seconds
-from sim_sync.core.opening import owner_loss
+from sim_sync.core.opening import FailedOpening, owner_loss
 from sim_sync.core.session import Session, State
 
 #: A trouble that may pass keeps the sensor from nothing but hurry: it asks once an hour.
@@ -104,6 +104,21 @@ class GiveUpNow:
 
     session: Session
     why: str
+    gone_owners: Collection[str] = ()
+    present_owners: Collection[str] = ()
+
+    @property
+    def failed(self) -> FailedOpening:
+        """What is to be written down, unless the session is another one's by now."""
+        session = self.session
+        return FailedOpening(
+            carrier=session.carrier,
+            owner=session.owner or "",
+            reason=self.why,
+            session_id=session.session_id,
+            gone_owners=self.gone_owners,
+            present_owners=self.present_owners,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +142,7 @@ def decide_resumes(
 def decide_resume(sight: Sight, pace: Pace, now: datetime, chance: float) -> Verdict:
     """Decide about one carrier."""
     session = sight.session
-    why = why_resumable(session, sight.gone_owners, now, sight.present_owners)
+    why = _why_resumable(session, sight.gone_owners, now, sight.present_owners)
     if why is None:
         return LeaveAlone(session, _why_not(session))
     deaths = _deaths(sight)
@@ -141,6 +156,8 @@ def decide_resume(sight: Sight, pace: Pace, now: datetime, chance: float) -> Ver
         return GiveUpNow(
             session,
             f"gave up after {deaths} runs that ended before they opened the session; the last one: {_last(sight)}",
+            sight.gone_owners,
+            sight.present_owners,
         )
     due = _due(sight, pace, deaths, chance)
     if due is not None and now < due:
@@ -158,7 +175,7 @@ def lost_owner(sight: Sight, now: datetime) -> str | None:
     return session.owner if is_lost else None
 
 
-def why_resumable(
+def _why_resumable(
     session: Session, gone_owners: Collection[str], now: datetime, present_owners: Collection[str] = ()
 ) -> str | None:
     """Return why a machine may resume a session now; None where somebody is at work, or a person or a time decides."""

@@ -61,6 +61,9 @@ class Event(StrEnum):
     REPLACED_BY_NEW_SESSION = "replaced by a new session"
 
 
+#: The `config_hash` of a session that failed before a run could read its carrier's configuration: no cursor fits it.
+NEVER_OPENED = ""
+
 FINAL_STATES = frozenset({State.COMPLETED, State.SUPERSEDED})
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(

@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from sim_sync.core import certainty, progress
 from sim_sync.core.diff import PageDiff
 from sim_sync.core.errors import InternalError
-from sim_sync.core.opening import OpenRequest, Resume
+from sim_sync.core.opening import FailedOpening, OpenRequest, Resume
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import (
+    NEVER_OPENED,
     Claim,
     Event,
     Release,
@@ -50,6 +51,23 @@ def opened(
         updated_at=now,
     )
     return SessionRecord(session, _owned(SessionInternals(lease_seconds=request.lease_seconds), request))
+
+
+def failed_to_open(failed: FailedOpening, session_id: str, session_number: int, now: datetime) -> SessionRecord:
+    """Return a session that no run could open, so that its carrier shows why; the next one that can supersedes it."""
+    session = Session(
+        session_id=session_id,
+        session_number=session_number,
+        carrier=failed.carrier,
+        state=State.FAILED,
+        cursor={},
+        fence=1,
+        config_hash=NEVER_OPENED,
+        owner=failed.owner,
+        started_at=now,
+        updated_at=now,
+    )
+    return SessionRecord(_noting(session, failed.reason, now), SessionInternals(lease_seconds=0.0))
 
 
 def taken_over(record: SessionRecord, request: OpenRequest, takeover: Resume, now: datetime) -> SessionRecord:
@@ -208,6 +226,13 @@ def gave_up(record: SessionRecord, reason: str, now: datetime) -> SessionRecord:
     if session.state is State.RUNNING:
         session = _stopped(session, Event.OWNER_LOST, now)
     return _with(record, _stopped(session, Event.GAVE_UP, now, error=reason))
+
+
+def opening_failed(record: SessionRecord, reason: str, now: datetime) -> SessionRecord:
+    """Return the session that no run can open: failed, with the reason; of one that has failed before, the newest."""
+    if record.session.state is not State.FAILED:
+        return gave_up(record, reason, now)
+    return _with(record, replace(_noting(record.session, reason, now), updated_at=now))
 
 
 def superseded(record: SessionRecord, reason: str | None, now: datetime) -> SessionRecord:

@@ -9,7 +9,7 @@ from sim_sync.core.errors import SimSyncError, TransientError
 from sim_sync.core.resuming import Death
 
 #: The step that takes the session over; what failed beside it does not keep it from doing so.
-_OPENING = "carrier_sims.open_session"
+_OPENING = "open_session"
 _FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 _LONGEST_REASON = 2000
 
@@ -24,7 +24,8 @@ def death_of(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun]) -> Dea
         for entry in instance.all_logs(failed.run_id, of_type=_FAILURES)
         if entry.dagster_event is not None
     ]
-    event = next((event for event in events if event.step_key == _OPENING), events[-1] if events else None)
+    opening = [event for event in events if (event.step_key or "").endswith(_OPENING)]
+    event = next(iter([*opening, *reversed(events)]), None)
     return Death("it left no word") if event is None else _death(event, failed.run_id)
 
 

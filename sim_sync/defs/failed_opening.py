@@ -6,17 +6,16 @@ from contextlib import contextmanager
 import dagster as dg
 
 from sim_sync.core.errors import SimSyncError, TransientError
-from sim_sync.core.opening import Trigger
-from sim_sync.core.resuming import why_resumable
-from sim_sync.core.session import Event
+from sim_sync.core.opening import FailedOpening, Trigger
 from sim_sync.defs.liveness import owners_of
+from sim_sync.defs.partitions import SESSION_TAG
 from sim_sync.defs.runs import trigger_of
 from sim_sync.warehouse import Warehouse
 
 
 @contextmanager
 def reason_kept_in_session(context: dg.OpExecutionContext, warehouse: Warehouse) -> Iterator[None]:
-    """Let the session fail that this run was to resume, with the reason, where the run fails for good in here.
+    """Let the session fail that this run was to open, with the reason, where the run fails for good in here.
 
     Not for a run that a person started: the person sees the reason, and what is wrong may be wrong in their shell only.
     What a retry may help is left to it, and to the sensor, which counts (`core.resuming`).
@@ -27,16 +26,23 @@ def reason_kept_in_session(context: dg.OpExecutionContext, warehouse: Warehouse)
         raise
     except SimSyncError as error:
         if trigger_of(context) is not Trigger.OPERATOR:
-            _let_it_fail(context, warehouse, error)
+            _write_down(context, warehouse, error)
         raise
 
 
-def _let_it_fail(context: dg.OpExecutionContext, warehouse: Warehouse, reason: SimSyncError) -> None:
-    sessions, carrier = warehouse.sessions, context.partition_key
+def _write_down(context: dg.OpExecutionContext, warehouse: Warehouse, error: SimSyncError) -> None:
+    carrier = context.partition_key
     try:
-        session = sessions.open_session_of(carrier)
         owners = owners_of(context.instance, warehouse, carrier)
-        if session is not None and why_resumable(session, owners.gone, sessions.now(), owners.present) is not None:
-            sessions.move_by_operator(carrier, Event.GAVE_UP, error=" ".join(str(reason).split()))
+        reason = " ".join(str(error).split())
+        failed = FailedOpening(
+            carrier=carrier,
+            owner=context.run_id,
+            reason=reason,
+            session_id=context.run.tags.get(SESSION_TAG),
+            gone_owners=owners.gone,
+            present_owners=owners.present,
+        )
+        warehouse.sessions.fail_opening(failed)
     except SimSyncError as refused:
         context.log.warning(f"{carrier}: the reason could not be written into its session: {refused}")

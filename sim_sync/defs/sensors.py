@@ -90,7 +90,7 @@ def _move(warehouse: Warehouse, verdict: Verdict) -> None:
     if isinstance(verdict, PauseNow):
         warehouse.sessions.move_by_operator(verdict.session.carrier, Event.PAUSED_BY_OPERATOR)
     elif isinstance(verdict, GiveUpNow):
-        warehouse.sessions.move_by_operator(verdict.session.carrier, Event.GAVE_UP, error=verdict.why)
+        warehouse.sessions.fail_opening(verdict.failed)
 
 
 def paces(sync_config: Config) -> Mapping[str, Pace]:

@@ -9,7 +9,17 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from sim_sync.core import session_events
-from sim_sync.core.opening import Decision, GiveUp, Opened, OpenNew, OpenRequest, Refuse, Resume
+from sim_sync.core.opening import (
+    Decision,
+    FailedOpening,
+    GiveUp,
+    Opened,
+    OpenNew,
+    OpenRequest,
+    Refuse,
+    Resume,
+    lets_it_fail,
+)
 from sim_sync.core.pages import cursor_digest
 from sim_sync.core.session import Session, SessionRecord
 from sim_sync.warehouse import sessions
@@ -38,6 +48,23 @@ def carry_out_decision(
             return Opened(sessions.write_record(connection, failed, record), refusal=reason)
         case Refuse(reason):
             return Opened(record.session, refusal=reason)
+
+
+def carry_out_failure(
+    connection: sa.Connection, record: SessionRecord | None, failed: FailedOpening, now: datetime
+) -> Session | None:
+    """Let the open session fail whose run could not open it; without one, write down one that has failed."""
+    if record is None:
+        if failed.session_id is not None:  # it is over by now
+            return None
+        session_id = sessions.new_session_id(failed.carrier, now, secrets.token_hex(2))
+        number = sessions.next_session_number(connection, failed.carrier)
+        record = session_events.failed_to_open(failed, session_id, number, now)
+        sessions.insert_record(connection, record)
+        return record.session
+    if not lets_it_fail(record.session, failed, now):
+        return record.session
+    return sessions.write_record(connection, session_events.opening_failed(record, failed.reason, now), record)
 
 
 def _insert_new(connection: sa.Connection, request: OpenRequest, now: datetime) -> Session:

@@ -22,14 +22,14 @@ from sim_sync.core.claims import (
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.diff import PageDiff, diff_page
 from sim_sync.core.errors import InputError, WriteRefused
-from sim_sync.core.opening import Opened, OpenRequest, decide_opening
+from sim_sync.core.opening import FailedOpening, Opened, OpenRequest, decide_opening
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Claim, Event, Release, Session, SessionInternals, SessionRecord, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse import pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
 from sim_sync.warehouse.isolating import write_isolated
-from sim_sync.warehouse.openings import carry_out_decision
+from sim_sync.warehouse.openings import carry_out_decision, carry_out_failure
 
 #: Writes a page's rows, and returns the page as it was written with what that changed.
 _WritePage: TypeAlias = Callable[[sa.Connection, Session, Page, datetime], tuple[Page, PageDiff]]
@@ -73,6 +73,18 @@ class SqlSessionStore:
             opened = carry_out_decision(connection, record, decision, request, now)
             self._at("open_session:written")
         return opened
+
+    def fail_opening(self, failed: FailedOpening) -> Session | None:
+        """Write down why no run can open the carrier's session, if nobody is at work on it; return the open session."""
+        try:
+            return self._fail_opening(failed)
+        except sa.exc.IntegrityError:  # as above
+            return self._fail_opening(failed)
+
+    def _fail_opening(self, failed: FailedOpening) -> Session | None:
+        with transaction(self.engine, f"failing the session of carrier {failed.carrier}") as connection:
+            record, now = self._lock_open(connection, failed.carrier)
+            return carry_out_failure(connection, record, failed, now)
 
     # --- steps -------------------------------------------------------------------------------------------------
 

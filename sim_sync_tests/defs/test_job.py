@@ -345,7 +345,7 @@ def test_an_error_that_nobody_knows_is_tried_again_by_the_op_and_goes_on_from_it
     assert (result.success, materialized(result)) == (True, EVERYTHING)
     assert (stage.session.state, stage.session.fence) == (State.COMPLETED, 2)
     assert stage.carrier.fetched_pages == [0, 1, 2, 3, 3, 4]
-    assert stage.session.last_error == "ZeroDivisionError: a bug"
+    assert str(stage.session.last_error).startswith("ZeroDivisionError in fetch_page, line ")
 
 
 def test_the_outer_net_waits_no_longer_than_half_a_minute_in_all() -> None:
@@ -448,6 +448,39 @@ def test_a_permanent_error_before_the_session_is_opened_fails_it_with_the_reason
     stage.config.broken.clear()
     assert stage.run().success
     assert stage.session.state is State.COMPLETED
+
+
+def test_a_night_that_cannot_begin_is_a_failed_session_and_the_next_one_begins(stage: Stage) -> None:
+    assert stage.run().success
+    stage.config.broken.add(ACME)
+
+    for _ in range(2):
+        stage.run(tags=BY_SCHEDULE)
+    failed = stage.session
+    assert (failed.state, failed.last_error, failed.session_number) == (State.FAILED, BROKEN, 2)
+    assert stage.look()[0] == []
+
+    stage.config.broken.clear()
+    assert stage.run(tags=BY_SCHEDULE).success
+    assert (stage.session.state, stage.session.session_number) == (State.COMPLETED, 3)
+
+
+def test_a_failed_night_that_a_person_resumes_begins(stage: Stage) -> None:
+    stage.config.broken.add(ACME)
+    stage.run(tags=BY_SCHEDULE)
+    stage.config.broken.clear()
+    stage.warehouse.sessions.move_by_operator(ACME, Event.RELEASED_BY_OPERATOR)
+
+    (request,), _ = stage.look()
+    assert stage.run(tags=dict(request.tags) | BY_SENSOR).success
+    assert stage.session.state is State.COMPLETED
+
+
+def test_a_person_who_cannot_begin_leaves_no_failed_session(stage: Stage) -> None:
+    stage.config.broken.add(ACME)
+
+    assert not stage.run().success
+    assert stage.rows("sync_sessions") == []
 
 
 def test_a_session_of_a_lost_owner_fails_too(stage: Stage) -> None:

@@ -18,6 +18,7 @@ def state_diagram() -> str:
     for (before, event), after in TRANSITIONS.items():
         arrows.setdefault((before, after), []).append(event.value)
     lines = ["stateDiagram-v2", f"    [*] --> {State.RUNNING.value}: opened by a run"]
+    lines.append(f"    [*] --> {State.FAILED.value}: not even opened")
     for (before, after), events in arrows.items():
         lines.append(f"    {before.value} --> {after.value}: {', '.join(events)}")
     lines += [f"    {state.value} --> [*]" for state in State if state in FINAL_STATES]

@@ -20,7 +20,17 @@ from sim_sync.core.claims import (
 )
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import InputError
-from sim_sync.core.opening import GiveUp, Opened, OpenNew, OpenRequest, Refuse, Resume, decide_opening
+from sim_sync.core.opening import (
+    FailedOpening,
+    GiveUp,
+    Opened,
+    OpenNew,
+    OpenRequest,
+    Refuse,
+    Resume,
+    decide_opening,
+    lets_it_fail,
+)
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.session import Claim, Event, Release, Session, SessionRecord, State
 from sim_sync.core.sweep import SweepPolicy
@@ -89,6 +99,20 @@ class InMemoryWarehouse:
         tables.use_cursor(session_id, request.first_cursor)
         number = len(tables.records_of(carrier)) + 1
         return tables.put(session_events.opened(request, session_id, number, expected, now))
+
+    def fail_opening(self, failed: FailedOpening) -> Session | None:
+        """Write down why no run can open the carrier's session, if nobody is at work on it."""
+        with self._transaction() as tables:
+            record, now = tables.open_record_of(failed.carrier), self.clock.now()
+            if record is None:
+                if failed.session_id is not None:
+                    return None
+                number = len(tables.records_of(failed.carrier)) + 1
+                session_id = f"{failed.carrier}-{now:%Y%m%dT%H%M%S}-{len(tables.records):04d}"
+                return tables.put(session_events.failed_to_open(failed, session_id, number, now))
+            if not lets_it_fail(record.session, failed, now):
+                return record.session
+            return tables.put(session_events.opening_failed(record, failed.reason, now))
 
     # --- steps -------------------------------------------------------------------------------------------------
 

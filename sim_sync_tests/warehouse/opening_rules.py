@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sim_sync.core.errors import Fenced
-from sim_sync.core.opening import Trigger
+from sim_sync.core.opening import FailedOpening, Trigger
 from sim_sync.core.session import Event, Release, Session, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.fakes.fleet import CARRIER, FIRST_CURSOR, LEASE_SECONDS, a_page, a_request, a_sim
@@ -24,6 +24,11 @@ from sim_sync_tests.warehouse.store_under_test import (
 )
 
 LEASE = timedelta(seconds=LEASE_SECONDS)
+
+
+def a_failure(reason: str, **fields: Any) -> FailedOpening:
+    """Return the failure of a run that could not open the session."""
+    return FailedOpening(carrier=CARRIER, owner="run-2", reason=reason, **fields)
 
 
 class OpeningRules:
@@ -232,6 +237,89 @@ class OpeningRules:
         assert sorted(row["session_id"] for row in under_test.rows("sync_sessions")) == sorted(
             [old.session_id, new.session_id]
         )
+
+    @pytest.mark.parametrize(
+        "release",
+        [
+            Release(Event.STOPPED_BY_MACHINE),
+            Release(Event.WAIT_TOO_LONG, wait_seconds=10),
+            Release(Event.GAVE_UP, error="HTTP 401"),
+            None,
+        ],
+    )
+    def test_a_session_that_no_run_can_open_fails_with_the_reason_and_goes_on_later(
+        self, under_test: StoreUnderTest, release: Release | None
+    ) -> None:
+        session = committed(under_test, opened(under_test), a_page([a_sim(1)], {"page": 1}))
+        if release is not None:
+            under_test.store.release(session.claim, release)
+        under_test.clock.advance(LEASE_SECONDS)
+
+        failed = under_test.store.fail_opening(a_failure("the secret is not set"))
+
+        assert failed is not None
+        assert (failed.session_id, failed.state, failed.last_error) == (
+            session.session_id,
+            State.FAILED,
+            "the secret is not set",
+        )
+        assert (failed.lease_expires_at, failed.not_before, failed.eta_at) == (None, None, None)
+        assert "the secret is not set" in refusal(under_test, trigger=Trigger.SENSOR)
+        resumed = opened(under_test, "run-3")
+        assert (resumed.session_id, resumed.cursor, resumed.pages_done) == (session.session_id, {"page": 1}, 1)
+
+    def test_a_session_that_somebody_works_on_or_that_waits_does_not_fail_for_it(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        session = opened(under_test)
+        for event, wait_seconds in ((None, None), (Event.WAIT_TOO_LONG, 60), (Event.PAUSED_BY_OPERATOR, None)):
+            if event is not None:
+                session = under_test.store.release(session.claim, Release(event, wait_seconds=wait_seconds))
+            before = everything(under_test)
+            assert under_test.store.fail_opening(a_failure("the secret is not set")) == session
+            assert everything(under_test) == before
+            if event is Event.WAIT_TOO_LONG:
+                under_test.clock.advance(60)
+                session = opened(under_test, "run-2")
+
+    def test_an_owner_that_is_gone_does_not_keep_it_from_failing(self, under_test: StoreUnderTest) -> None:
+        opened(under_test, "run-1")
+        failed = under_test.store.fail_opening(a_failure("the secret is not set", gone_owners=["run-1"]))
+        assert failed is not None
+        assert failed.state is State.FAILED
+
+    def test_without_an_open_session_the_reason_makes_one_which_the_next_run_supersedes(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        night(under_test, [a_sim(1)])
+        under_test.clock.advance(3600)
+
+        failed = under_test.store.fail_opening(a_failure("the secret is not set"))
+
+        assert failed is not None
+        assert under_test.store.latest_sessions([CARRIER]) == [failed]
+        assert (failed.state, failed.last_error, failed.pages_done) == (State.FAILED, "the secret is not set", 0)
+        again = under_test.store.fail_opening(a_failure("the disk is full"))
+        assert again == replace(failed, last_error="the disk is full")
+        session = opened(under_test, "run-3")
+        assert session.session_id != failed.session_id
+        assert session.session_number == failed.session_number + 1
+        superseded = under_test.store.session(failed.session_id)
+        assert (superseded.state, superseded.last_error) == (
+            State.SUPERSEDED,
+            "no run could open it: the disk is full",
+        )
+        done = under_test.store.close_session(
+            walked(under_test, session, [a_sim(1)]).claim, SweepPolicy(), session.config_hash
+        )
+        assert done.state is State.COMPLETED
+
+    def test_a_run_that_was_to_open_one_session_fails_no_other(self, under_test: StoreUnderTest) -> None:
+        done = night(under_test, [a_sim(1)])
+        assert under_test.store.fail_opening(a_failure("x", session_id=done.session_id)) is None
+        session = under_test.store.release(opened(under_test).claim, Release(Event.STOPPED_BY_MACHINE))
+        assert under_test.store.fail_opening(a_failure("x", session_id=done.session_id)) == session
+        assert under_test.store.open_session_of(CARRIER) == session
 
     def test_a_superseded_sessions_worker_is_fenced(self, under_test: StoreUnderTest) -> None:
         old = opened(under_test, "run-1")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from sim_sync.core.opening import Trigger
+from sim_sync.core.opening import FailedOpening, Trigger
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.ports import SessionStore
 from sim_sync.core.session import Event, Session
@@ -35,6 +35,9 @@ class ReadableStore(SessionStore, Protocol):
 
     def move_by_operator(self, carrier: str, event: Event, *, error: str | None = None) -> Session:
         """Move the carrier's open session by an operator's event."""
+
+    def fail_opening(self, failed: FailedOpening) -> Session | None:
+        """Write down why no run can open the carrier's session."""
 
     def open_session_of(self, carrier: str) -> Session | None:
         """Return the carrier's session that is not final, if it has one."""
