@@ -17,7 +17,7 @@ from sim_sync.core.ports import CarrierSource
 from sim_sync.core.progress import pages_for
 from sim_sync.core.sims import TRACKED_FIELDS, UNKNOWN_STATUS_FLAG, Sim
 from sim_sync.inventory import survey
-from sim_sync.warehouse.health import look_at_warehouse
+from sim_sync.warehouse.warehouse import look_at_warehouse
 from sim_sync.worker.stopping import Stop
 
 #: Carriers that are asked side by side.

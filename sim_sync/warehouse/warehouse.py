@@ -1,14 +1,26 @@
-"""The warehouse as one thing to hold: its engine with an up-to-date schema, and the sessions and runs in it."""
+"""The warehouse as one thing to hold: its engine with an up-to-date schema, and the sessions and runs in it.
+
+Who only wants to know how it is looks at it, which changes nothing.
+"""
 
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
-from sim_sync.warehouse.engine import open_engine
-from sim_sync.warehouse.migrate import migrate
+from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.warehouse.engine import open_engine, reading
+from sim_sync.warehouse.migrate import SchemaState, migrate, missing_tables, schema_state
 from sim_sync.warehouse.run_leases import SqlRunLeases
+from sim_sync.warehouse.sqlite_files import require_place_for, sqlite_file
 from sim_sync.warehouse.store import SqlSessionStore
+from sim_sync.warehouse.urls import shown_url, warehouse_url
+
+_SCHEMA_TEXTS = {
+    SchemaState.MISSING: "empty; the first sync creates the tables",
+    SchemaState.OLDER: "of an earlier version; the next sync upgrades the tables",
+    SchemaState.CURRENT: "up to date",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +46,37 @@ def open_warehouse(url: str, *, at: CrashPoint = nothing_armed) -> Warehouse:
     engine = open_engine(url)
     migrate(engine)
     return Warehouse(engine, SqlSessionStore(engine, at=at), SqlRunLeases(engine))
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseHealth:
+    """Where the warehouse is, its URL without the password, and the state of its tables."""
+
+    url: str
+    schema: str
+
+
+def look_at_warehouse(url: str) -> WarehouseHealth:
+    """Return how a warehouse is.
+
+    Raises:
+        ConfigError: the URL or the place cannot be used, or its schema is not one of this program.
+        WarehouseUnavailable: it cannot be reached.
+    """
+    parsed = warehouse_url(url)
+    shown = shown_url(parsed)
+    path = sqlite_file(parsed)
+    if path is not None and not path.exists():  # opening it would make it
+        require_place_for(path)
+        return WarehouseHealth(shown, _SCHEMA_TEXTS[SchemaState.MISSING])
+    engine = open_engine(url)
+    try:
+        with reading(engine, "looking at the warehouse") as connection:
+            state = schema_state(connection, engine)
+            missing = missing_tables(connection) if state is SchemaState.CURRENT else ()
+    finally:
+        engine.dispose()
+    if missing:
+        expected = "the tables of this version of sim_sync: restore them from a copy"
+        raise ConfigError([Problem("warehouse", shown, expected, f"none called {', '.join(missing)}")])
+    return WarehouseHealth(shown, _SCHEMA_TEXTS[state])
