@@ -80,9 +80,8 @@ def look_at_inventory(config: Config, names: Sequence[str]) -> PlaceFindings:
 def _told_of(tally: ListTally) -> Iterator[str]:
     yield counted(tally.sims, "SIM")
     for number, (first, *_) in tally.by_kind():
-        rows = counted(number, "row")
-        what = f"{rows} lack a value" if first.uses_row else f"{rows} cannot be used"
-        yield f"{what}, the first in {tally.described(first)}"
+        flaw = ("lacks" if number == 1 else "lack") + " a value" if first.uses_row else "cannot be used"
+        yield f"{counted(number, 'row')} {flaw}, the first in {tally.described(first)}"
     if tally.unknown_status_words:
         yield f"unknown status words: {shown_words(tally.unknown_status_words)}"
     if tally.unknown_carriers:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
+from sim_sync.core.pages import canonical_json
 from sim_sync.core.printable import printable
 
 #: The columns that have a meaning to us; all others of a list go to `attributes`.
@@ -99,12 +100,16 @@ class ListWords(NamedTuple):
             f"ICCID {iccid} was rounded by a spreadsheet, its last digits are lost: like too many of this list it is a "
             f"number that only rounding leaves; {self.advice}"
         )
-        return Finding(number, FindingKind.ROUNDED, reason, self.iccid_column, carrier=carrier, hides_sim=True)
+        payload = self._payload(iccid)
+        return Finding(number, FindingKind.ROUNDED, reason, self.iccid_column, payload, carrier, hides_sim=True)
 
-    def repeated(self, number: int, first: int, carrier: str | None) -> Finding:
+    def repeated(self, number: int, iccid: str | None, carrier: str, first: int) -> Finding:
         """Return what is wrong with a row whose ICCID stood in an earlier one."""
         reason = f"its ICCID stands in {self.place} {first} already, and that one counts"
-        return Finding(number, FindingKind.REPEATED, reason, self.iccid_column, carrier=carrier)
+        return Finding(number, FindingKind.REPEATED, reason, self.iccid_column, self._payload(iccid), carrier)
+
+    def _payload(self, iccid: str | None) -> str:
+        return canonical_json({self.iccid_column: iccid} if iccid else {})
 
 
 class EndOfList(NamedTuple):

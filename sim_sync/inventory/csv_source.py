@@ -30,6 +30,8 @@ _MARKS = ((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\
 _BYTE_ORDER_MARKS = (*_MARKS, (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 #: Digits from which on a cell at the ICCID's place makes a line a row of its own.
 _DIGITS_OF_AN_ICCID = 15
+#: Our columns of which half a value is another value.
+_NUMBERS = frozenset({"iccid", "imsi", "msisdn", "imei"})
 _CUT_OFF = "the file ends in the middle of this row: was the export cut off?"
 _ADVICE = "format the column as text, and export the list again from where it is kept"
 
@@ -141,17 +143,44 @@ def _rows(
 ) -> Iterator[SheetRow]:
     width = len(columns)
     records = Records(lines, delimiter, width, _row_detector(columns, settings))
+    end = _LastRow(width, ends_in_number=_ends_in_number(columns, settings))
     with told_as_inventory_error(settings):
         for number, cells, damage in records:
-            if damage is None and len(cells) < width and cells and not lines.taken[-1].endswith(("\n", "\r")):
-                yield number, cells, Damage(FindingKind.RAGGED, _CUT_OFF)
-            else:
-                yield number, cells, damage
+            is_cut = damage is None and cells and not lines.taken[-1].endswith(("\n", "\r"))
+            yield number, cells, end.damage(cells) if is_cut else damage
+            end.pass_over(cells)
     if not content.is_unchanged():
         raise InventoryUnavailable(
             f"the inventory {settings.where} was written while it was read; nothing was written to the warehouse. "
             "Write a new list beside it and rename that, so that nobody reads half of it."
         )
+
+
+def _ends_in_number(columns: Sequence[str], settings: CsvInventorySettings) -> bool:
+    last = len(columns) - 1
+    numbers = [theirs for ours, theirs in settings.columns.items() if ours in _NUMBERS]
+    return any(last in places_of(columns, theirs) for theirs in numbers)
+
+
+class _LastRow:
+    """Says whether a row without a line end is only the beginning of one."""
+
+    def __init__(self, width: int, *, ends_in_number: bool) -> None:
+        self._width = width
+        self._ends_in_number = ends_in_number
+        self._shortest = 0
+
+    def pass_over(self, cells: Sequence[str]) -> None:
+        """Remember how short the number at the end of a row may be."""
+        if self._ends_in_number and len(cells) == self._width and cells[-1]:
+            self._shortest = min(self._shortest or len(cells[-1]), len(cells[-1]))
+
+    def damage(self, cells: Sequence[str]) -> Damage | None:
+        """Return what is wrong with the last row: cells that it lacks, or a number that is shorter than all before."""
+        if len(cells) < self._width:
+            return Damage(FindingKind.RAGGED, _CUT_OFF)
+        is_half = self._ends_in_number and 0 < len(cells[self._width - 1]) < self._shortest
+        return Damage(FindingKind.RAGGED, _CUT_OFF, frozenset({self._width - 1})) if is_half else None
 
 
 def _row_detector(columns: Sequence[str], settings: CsvInventorySettings) -> Callable[[Sequence[str]], bool]:

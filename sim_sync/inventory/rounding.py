@@ -31,7 +31,7 @@ def rounding_of(iccid: str) -> Rounding:
     if number < _EXACT:
         return Rounding.NONE
     as_float = float(number)
-    if iccid.endswith("0"):
+    if iccid[-1] == "0":
         significant = len(str(number).rstrip("0"))
         if significant <= _SPREADSHEET_DIGITS:
             return Rounding.ZEROS

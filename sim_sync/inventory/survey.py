@@ -32,7 +32,7 @@ def survey(reading: Reading) -> ListTally:
 def _add_repeated(reading: Reading, sims: "_Seen") -> None:
     for number, first in sims.repeated():
         reading.tally.sims -= 1
-        reading.tally.add(reading.words.repeated(number, first, None))
+        reading.tally.add(reading.words.repeated(number, None, "", first))
 
 
 class _Seen:

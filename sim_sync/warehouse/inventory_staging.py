@@ -41,6 +41,7 @@ repeated = _temporary(
     "repeated_rows",
     sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
     sa.Column("row_number", sa.BigInteger()),
+    sa.Column("iccid", sa.Text()),
     sa.Column("first_row", sa.BigInteger()),
 )
 findings = _temporary(
@@ -140,14 +141,16 @@ class Staging:
         twice = by_iccid.having(sa.func.count() > 1).subquery()
         first = listed.alias("first_listed")
         chosen = (
-            sa.select(listed.c.position, listed.c.row_number, first.c.row_number)
+            sa.select(listed.c.position, listed.c.row_number, listed.c.iccid, first.c.row_number)
             .join(twice, twice.c.iccid == listed.c.iccid)
             .join(first, first.c.position == twice.c.first)
             .where(listed.c.position > twice.c.first)
         )
-        self._connection.execute(repeated.insert().from_select(["position", "row_number", "first_row"], chosen))
+        self._connection.execute(
+            repeated.insert().from_select(["position", "row_number", "iccid", "first_row"], chosen)
+        )
         for rows in self._pages(sa.select(repeated), repeated.c.position):
-            found = [self._words.repeated(row.row_number, row.first_row, self._carrier) for row in rows]
+            found = [self._words.repeated(row.row_number, row.iccid, self._carrier, row.first_row) for row in rows]
             self._find(found)
             for finding in found:
                 self._on_finding(finding)

@@ -178,10 +178,25 @@ def test_another_delimiter_than_told_is_guessed_at(tmp_path: Path) -> None:
     assert "looks as if cells were separated by ';': set the inventory's `delimiter`" in told
 
 
-def test_a_file_that_ends_in_the_middle_of_a_row_makes_no_sim_of_half_a_number(tmp_path: Path) -> None:
-    inventory = read_csv(tmp_path, f"Carrier,ICCID,State\nacme,{OTHER},active\nacme,{ICCID[:19]}")
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"Carrier,ICCID,State\nacme,{OTHER},active\nacme,{ICCID[:18]}",
+        f"Carrier,State,ICCID\nacme,active,{OTHER}\nacme,active,{ICCID[:18]}",
+    ],
+)
+def test_a_file_that_ends_in_the_middle_of_a_row_makes_no_sim_of_half_a_number(tmp_path: Path, content: str) -> None:
+    inventory = read_csv(tmp_path, content)
     assert [row.iccid for row in inventory.rows] == [OTHER]
     assert inventory.reasons == [(3, "the file ends in the middle of this row: was the export cut off?")]
+
+
+@pytest.mark.parametrize("last", [ICCID, OTHER])
+def test_a_last_row_without_a_line_end_counts_if_its_number_is_no_shorter_than_others(
+    tmp_path: Path, last: str
+) -> None:
+    inventory = read_csv(tmp_path, f"Carrier,State,ICCID\nacme,active,8988303000008013940\nacme,active,{last}")
+    assert (len(inventory.rows), inventory.findings) == (2, [])
 
 
 def test_a_line_without_an_end_costs_itself(tmp_path: Path) -> None:

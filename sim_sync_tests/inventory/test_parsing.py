@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from sim_sync.core.errors import InventoryError
 from sim_sync.core.inventory import InventorySim
+from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import Lifecycle
+from sim_sync.inventory.parsing import attribute_writer
 from sim_sync_tests.inventory.lists import ICCID, OTHER, parsed
 
 IMSI = "295050910000001"
@@ -217,6 +219,7 @@ def test_a_list_without_a_row_that_can_be_used_is_refused_with_examples() -> Non
         ("msisdn", "2026-03-02 00:00:00"),
         ("msisdn", "########"),
         ("msisdn", "4915x"),
+        ("msisdn", "7700900123"),  # 07700900123, in Britain
         ("rate_plan", "1.00E+05"),
         ("rate_plan", "1,0E+05"),
         ("rate_plan", "2-Jan"),
@@ -244,6 +247,25 @@ def test_a_value_that_a_spreadsheet_has_changed_is_left_out_and_told_with_its_pl
 def test_a_plan_is_called_what_it_is_called(plan: str) -> None:
     inventory = parsed([ICCID, "acme", plan], columns={"iccid": "ICCID", "carrier": "Carrier", "rate_plan": "State"})
     assert ([row.rate_plan for row in inventory.rows], inventory.findings) == ([plan], [])
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("4915123450001", "+4915123450001"),
+        ("'+4915123450001", "+4915123450001"),
+        ("004915123450001", "+4915123450001"),
+        ("+49015123450001", "+4915123450001"),
+        ("883200012345678", "+883200012345678"),
+        ("423663920123456", "+423663920123456"),
+        ("33700012345678", "+33700012345678"),
+        ("+7700900123", "+7700900123"),
+        ("01512345001", "01512345001"),
+    ],
+)
+def test_a_number_is_no_shorter_than_it_was_typed_and_may_be_longer_than_peoples(cell: str, number: str) -> None:
+    inventory = parsed([ICCID, "acme", cell], columns={"iccid": "ICCID", "carrier": "Carrier", "msisdn": "State"})
+    assert ([row.msisdn for row in inventory.rows], inventory.findings) == ([number], [])
 
 
 @pytest.mark.parametrize("cell", ["-", "n/a", "NA", "None", "null", "NULL", "?"])
@@ -325,3 +347,9 @@ def test_every_row_is_used_found_or_counted(rows: list[tuple[str, ...]]) -> None
         return
     told = len(inventory.rows) + len(inventory.findings) + sum(inventory.tally.unknown_carriers.values())
     assert told == len(filled)
+
+
+@given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=4, unique_by=lambda pair: pair[0]))
+def test_attributes_are_the_one_json_text_of_what_is_filled(columns: list[tuple[str, str]]) -> None:
+    write = attribute_writer([(name, at) for at, (name, _) in enumerate(columns)])
+    assert write([cell for _, cell in columns]) == canonical_json({name: cell for name, cell in columns if cell})

@@ -1,6 +1,7 @@
 """Bringing our list into `inventory_sims`: what is added, changed, removed and back, and what is never emptied."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,11 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim_sync.core.errors import InventoryError
-from sim_sync.core.inventory import InventorySim
+from sim_sync.core.inventory import EndOfList, Entry, Finding, FindingKind, InventorySim, ListWords, Rounding
+from sim_sync.core.pages import canonical_json
 from sim_sync.warehouse.content import exact_digests
+from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.inventory import LoadCounts, load_inventory
+from sim_sync.warehouse.inventory_notes import LastLoad, LoadNote, unchanged_load
+from sim_sync.warehouse.tables import inventory_sims
 from sim_sync_tests.fakes.clock import START
-from sim_sync_tests.warehouse.databases import empty_tables, rows_of
+from sim_sync_tests.warehouse.databases import disposed, empty_tables, rows_of
 
 FIRST, SECOND, THIRD = START, START + timedelta(days=1), START + timedelta(days=2)
 
@@ -171,3 +176,198 @@ def test_lists_in_a_row_come_to_what_a_dict_makes_of_them(
             int(name[5:]): label for name, (label, _, removed_at) in table(sqlite_engine).items() if not removed_at
         }
         assert listed == there
+
+
+# --- what cannot be used ---------------------------------------------------------------------------------------
+
+
+def finding(row_number: int, reason: str = "odd", **fields: Any) -> Finding:
+    return Finding(row_number, FindingKind.CHANGED, reason, carrier="acme", uses_row=True)._replace(**fields)
+
+
+def load(
+    engine: sa.Engine, *entries: Entry, now: datetime = FIRST, carrier: str = "acme", **options: Any
+) -> LoadCounts:
+    return load_inventory(engine, carrier, entries, source="our.csv", now=now, **options)
+
+
+def findings(engine: sa.Engine) -> list[tuple[object, ...]]:
+    return sorted(
+        (row["row_number"], row["column_name"], row["carrier"], row["reason"], row["found_at"])
+        for row in rows_of(engine, "inventory_findings")
+    )
+
+
+def test_what_cannot_be_used_is_kept_with_its_place_its_reason_and_what_stood_there(engine: sa.Engine) -> None:
+    load(engine, ours(1), finding(7, "it's odd", column="ICCID", payload='{"ICCID":"ä"}'))
+    (stored,) = rows_of(engine, "inventory_findings")
+    assert stored == {
+        "source": "our.csv",
+        "row_number": 7,
+        "column_name": "ICCID",
+        "carrier": "acme",
+        "reason": "it's odd",
+        "payload": {"ICCID": "ä"},
+        "found_at": FIRST,
+    }
+
+
+def test_a_finding_is_gone_when_the_list_is_right_and_stays_what_it_was_until_then(engine: sa.Engine) -> None:
+    load(engine, ours(1), finding(2), finding(3), finding(4))
+    load(engine, ours(1), finding(3), finding(4, "odder"), finding(5), now=SECOND)
+    assert findings(engine) == [
+        (3, "", "acme", "odd", FIRST),
+        (4, "", "acme", "odder", SECOND),
+        (5, "", "acme", "odd", SECOND),
+    ]
+
+
+def test_each_carriers_load_knows_its_own_findings_and_those_of_rows_without_a_carrier(engine: sa.Engine) -> None:
+    nobodys = finding(9, "no carrier", carrier=None)
+    load(engine, ours(1), finding(2), nobodys)
+    load(engine, ours(1, carrier="other"), finding(3, carrier="other"), nobodys, carrier="other", now=SECOND)
+    assert findings(engine) == [
+        (2, "", "acme", "odd", FIRST),
+        (3, "", "other", "odd", SECOND),
+        (9, "", None, "no carrier", FIRST),
+    ]
+    load(engine, ours(1), now=THIRD)
+    assert findings(engine) == [(3, "", "other", "odd", SECOND)]
+
+
+def test_the_findings_of_a_list_that_lay_elsewhere_are_gone(engine: sa.Engine) -> None:
+    load(engine, ours(1), finding(2))
+    load_inventory(engine, "acme", [ours(1), finding(2)], source="new.csv", now=SECOND)
+    assert [(row["source"], row["found_at"]) for row in rows_of(engine, "inventory_findings")] == [("new.csv", SECOND)]
+
+
+def test_rows_that_repeat_an_iccid_are_findings_whatever_their_number(engine: sa.Engine) -> None:
+    rows = [ours(number % 7, row_number=number + 2) for number in range(12_000)]
+    heard: list[Finding] = []
+    words = ListWords("line", "ICCID", "")
+    assert load(engine, *rows, words=words, on_finding=heard.append) == LoadCounts(7, 0, 0, 0)
+    stored = findings(engine)
+    assert (len(stored), len(heard)) == (11_993, 11_993)
+    assert stored[0] == (9, "ICCID", "acme", "its ICCID stands in line 2 already, and that one counts", FIRST)
+    assert heard[0].payload == canonical_json({"ICCID": ours(0).iccid})
+
+
+def test_rows_of_a_rounded_list_are_findings_and_no_sims(engine: sa.Engine) -> None:
+    rounded = [ours(number, row_number=number, rounding=Rounding.ZEROS) for number in (2, 3, 3)]
+    doubtful = ours(4, row_number=5, rounding=Rounding.FLOAT)
+    load(engine, *rounded, doubtful, ours(5), EndOfList(Rounding.ZEROS))
+    assert sorted(table(engine)) == ["acme/4", "acme/5"]
+    assert [(number, str(reason)[:37]) for number, _, _, reason, _ in findings(engine)] == [
+        (2, f"ICCID {ours(2).iccid} was rounded"),
+        (3, f"ICCID {ours(3).iccid} was rounded"),
+    ]
+
+
+# --- what an unreadable row may be -----------------------------------------------------------------------------
+
+HIDDEN = finding(50, "rounded", uses_row=False, hides_sim=True)
+
+
+def test_sims_that_an_unreadable_row_may_be_are_kept(engine: sa.Engine) -> None:
+    load(engine, ours(1), ours(2), ours(3))
+    counts = load(engine, ours(1), ours(2), HIDDEN, now=SECOND)
+    assert counts == LoadCounts(added=0, changed=0, removed=0, unchanged=2, kept=1)
+    assert table(engine)["acme/3"] == (None, FIRST, None)
+    assert load(engine, ours(1), ours(2), now=THIRD).removed == 1
+
+
+def test_more_sims_than_rows_cannot_be_read_are_gone(engine: sa.Engine) -> None:
+    load(engine, ours(1), ours(2), ours(3))
+    assert load(engine, ours(1), HIDDEN, now=SECOND) == LoadCounts(added=0, changed=0, removed=2, unchanged=1)
+
+
+def test_a_row_that_is_no_sim_keeps_nothing(engine: sa.Engine) -> None:
+    load(engine, ours(1), ours(2))
+    assert load(engine, ours(1), finding(9, "a total"), now=SECOND).removed == 1
+
+
+def test_of_a_list_that_was_rounded_no_sim_is_taken_for_removed(engine: sa.Engine) -> None:
+    load(engine, ours(1), ours(2), ours(3))
+    rounded = [ours(number, row_number=number, rounding=Rounding.ZEROS) for number in (100, 200)]
+    counts = load(engine, ours(1), *rounded, EndOfList(Rounding.FLOAT), now=SECOND)
+    assert counts == LoadCounts(added=0, changed=0, removed=0, unchanged=1, kept=2)
+
+
+# --- a dry run, and what is remembered -------------------------------------------------------------------------
+
+
+def test_a_dry_run_counts_what_a_real_one_does_and_writes_nothing(engine: sa.Engine) -> None:
+    load(engine, ours(1), ours(2), ours(3), ours(4))
+    load(engine, ours(1), ours(2), ours(3), now=SECOND)
+    before = exact_digests(engine)
+    entries: list[Entry] = [ours(1), ours(2, label="new"), ours(4), ours(5), ours(5), finding(7)]
+    told = load(engine, *entries, now=THIRD, dry_run=True)
+    assert exact_digests(engine) == before
+    assert told == load(engine, *entries, now=THIRD) == LoadCounts(added=2, changed=1, removed=1, unchanged=1)
+
+
+def test_a_load_is_remembered_by_its_digest_until_another_one(engine: sa.Engine) -> None:
+    assert unchanged_load(engine, "acme", "1") is None
+    load(engine, ours(1), note=lambda counts: LoadNote("1", {"added": counts.added}))
+    assert unchanged_load(engine, "acme", "1") == LastLoad({"added": 1}, FIRST)
+    assert (unchanged_load(engine, "acme", "2"), unchanged_load(engine, "other", "1")) == (None, None)
+    load(engine, ours(1), now=SECOND)
+    assert unchanged_load(engine, "acme", "1") is None
+
+
+def test_a_table_that_somebody_has_changed_is_not_taken_for_loaded(engine: sa.Engine) -> None:
+    load(engine, ours(1), ours(2), note=lambda _: LoadNote("1", {}))
+    with engine.begin() as connection:
+        connection.execute(inventory_sims.delete())
+    assert unchanged_load(engine, "acme", "1") is None
+
+
+def test_a_load_that_breaks_off_forgets_nothing(engine: sa.Engine) -> None:
+    load(engine, ours(1), note=lambda _: LoadNote("1", {}))
+    before = exact_digests(engine)
+
+    def cut_off() -> Iterator[Entry]:
+        yield ours(2)
+        yield finding(3)
+        raise InventoryError("the file ends in the middle")
+
+    with pytest.raises(InventoryError):
+        load_inventory(engine, "acme", cut_off(), now=SECOND)
+    assert exact_digests(engine) == before
+    assert load(engine, ours(2), now=SECOND) == LoadCounts(1, 0, 1, 0), "nothing is left over from it"
+
+
+# --- beside others ---------------------------------------------------------------------------------------------
+
+
+def test_nobody_waits_while_a_list_is_read(engine: sa.Engine) -> None:
+    """Another carrier's list is loaded while this one is read, in the same database."""
+
+    def slowly() -> Iterator[Entry]:
+        for number in range(11_000):
+            if number == 10_500:
+                load(engine, ours(1, carrier="other"), carrier="other")
+            yield ours(number)
+
+    assert load_inventory(engine, "acme", slowly(), now=FIRST).added == 11_000
+
+
+def test_a_list_that_is_slow_to_come_outlives_the_limit_of_other_transactions(postgres_engine: sa.Engine) -> None:
+    engine = postgres_engine
+    url = engine.url.render_as_string(hide_password=False)
+    with disposed(open_engine(url, frozen_seconds=0.05)) as impatient:
+
+        def slowly() -> Iterator[Entry]:
+            for number in range(11_000):
+                if number == 10_500:
+                    with engine.connect() as connection:
+                        connection.exec_driver_sql("SELECT pg_sleep(0.5)")
+                yield ours(number)
+
+        assert load_inventory(impatient, "acme", slowly(), now=FIRST).added == 11_000
+
+
+def test_how_many_rows_were_read_is_told_on_the_way(engine: sa.Engine) -> None:
+    heard: list[int] = []
+    load(engine, *(ours(number) for number in range(12_000)), on_rows=heard.append)
+    assert heard == [5_000, 10_000, 12_000]
