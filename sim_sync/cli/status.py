@@ -74,8 +74,9 @@ def _lines_of(overview: CarrierOverview, config: Config, now: datetime) -> Seque
 def _carrier_object(overview: CarrierOverview, config: Config, now: datetime) -> dict[str, Any]:
     """Return a carrier as `status --json` prints it.
 
-    The columns of its newest session, `percent` and `eta_seconds`; and what that session does not tell: when the
-    carrier was last walked to its end, and what is unresolved there. A carrier that was never synced has no values.
+    The columns of its newest session, `percent` and in how many seconds it will end; and what that session does not
+    tell: when the carrier was last walked to its end, and what is unresolved there. A carrier that was never synced has
+    no values.
     """
     session = overview.newest
     columns = dict.fromkeys(_COLUMNS) | {"carrier": overview.carrier} if session is None else asdict(session)
@@ -83,9 +84,11 @@ def _carrier_object(overview: CarrierOverview, config: Config, now: datetime) ->
     found: dict[str, Any] = {
         name: value.isoformat() if isinstance(value, datetime) else value for name, value in times.items()
     }
-    eta_at = None if session is None else session.eta_at
+    ends_in = progress.Remaining()
+    if session is not None:
+        ends_in = progress.remaining(session, overview.recent_page_seconds, now)
     found["percent"] = None if session is None else _percent(session)
-    found["eta_seconds"] = None if eta_at is None else max(round((eta_at - now).total_seconds()), 0)
+    found |= {f"eta_{name}": seconds for name, seconds in ends_in._asdict().items()}
     found["unresolved"] = list(concerns(overview, config.max_age_hours(overview.carrier), now))
     return found
 
@@ -111,7 +114,7 @@ def _print_sessions(sessions: Sequence[Session], now: datetime) -> None:
             f"{session.records_seen:,}",
             str(session.retries),
             duration_text(session.throttled_seconds),
-            "" if session.eta_at is None else duration_text((session.eta_at - now).total_seconds()),
+            _ends_in(session, now),
         )
     print_table(table)
     # Under the table and not in it: these are sentences, and the last error is a long one.
@@ -129,10 +132,15 @@ def progress_text(session: Session, now: datetime) -> str:
         f"{session.retries} retries",
         f"waited {duration_text(session.throttled_seconds)}",
     ]
-    if session.eta_at is not None:
-        parts.append(f"ends in {duration_text((session.eta_at - now).total_seconds())}")
+    if ends_in := _ends_in(session, now):
+        parts.append(f"ends in {ends_in}")
     note = _note(session, now)
     return ", ".join(parts) + (f"; {note}" if note else "")
+
+
+def _ends_in(session: Session, now: datetime) -> str:
+    seconds = progress.remaining(session, (), now).seconds
+    return "" if seconds is None else duration_text(seconds)
 
 
 def _note(session: Session, now: datetime) -> str:

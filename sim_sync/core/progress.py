@@ -1,19 +1,51 @@
 """How far a walk is and when it will end: percent, pace and an honest ETA. Waiting is counted apart from working."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from statistics import fmean, median, quantiles
+from typing import NamedTuple
 
+from sim_sync.core.session import Session
 from sim_sync.core.storable import storable_count
 
-#: Weight of the newest page in the moving mean: about the last twenty pages decide.
-_NEWEST_WEIGHT = 0.1
+#: So many of a run's last pages decide about its pace, and before so many of them nothing is said.
+PAGES_REMEMBERED = 20
+PAGES_NEEDED = 3
+#: A page that took longer counts as so many median pages: one that hung says little about the others.
+_AT_MOST_MEDIANS = 3.0
+#: In the worst case it does: a carrier may be slow on every tenth page.
+_AT_MOST_MEDIANS_AT_WORST = 10.0
 
 
-def next_pace(pace_seconds: float | None, page_seconds: float) -> float:
-    """Return the new moving mean of seconds per page, waiting excluded."""
-    page_seconds = max(page_seconds, 0.0)
-    if pace_seconds is None:
-        return page_seconds
-    return pace_seconds + _NEWEST_WEIGHT * (page_seconds - pace_seconds)
+class Pace(NamedTuple):
+    """How long a page takes, in seconds: what to expect, and between what it may well be."""
+
+    seconds: float
+    low_seconds: float
+    high_seconds: float
+
+
+def remembered(page_seconds: Sequence[float], newest: float) -> tuple[float, ...]:
+    """Return the times of a run's last pages with that of its newest one. A clock that was put back makes it 0."""
+    return (*page_seconds, round(max(newest, 0.0), 3))[-PAGES_REMEMBERED:]
+
+
+def pace_of(page_seconds: Sequence[float]) -> Pace | None:
+    """Return the pace that the last pages of a run had, or None where they are too few to say anything.
+
+    A robust mean: one page that took a hundred times as long moves it by a tenth, and only while it is remembered.
+    """
+    if len(page_seconds) < PAGES_NEEDED:
+        return None
+    middle = median(page_seconds)
+    seconds = _clipped_mean(page_seconds, _AT_MOST_MEDIANS * middle)
+    lower, _, upper = quantiles(page_seconds, n=4, method="inclusive")
+    at_worst = _clipped_mean(page_seconds, _AT_MOST_MEDIANS_AT_WORST * middle)
+    return Pace(seconds, min(lower, seconds), max(upper, at_worst))
+
+
+def _clipped_mean(values: Sequence[float], most: float) -> float:
+    return fmean(min(value, most) for value in values)
 
 
 def pages_for(records: int | None, *, pages_done: int, records_seen: int) -> int | None:
@@ -30,6 +62,34 @@ def percent(pages_done: int, pages_expected: int | None, *, finished: bool = Fal
     if not pages_expected:
         return None
     return min(round(100.0 * pages_done / pages_expected, 1), 99.9)
+
+
+class Remaining(NamedTuple):
+    """In how many seconds a walk will end: what to expect, and between what it may well be. None where nobody knows."""
+
+    seconds: int | None = None
+    low_seconds: int | None = None
+    high_seconds: int | None = None
+
+
+def remaining(session: Session, page_seconds: Sequence[float], now: datetime) -> Remaining:
+    """Return in how many seconds a session's walk will end, from the times of its last pages.
+
+    Nothing is said while nobody works on it, also where its owner was lost without a word.
+    """
+    is_at_work = session.lease_expires_at is not None and now < session.lease_expires_at
+    if session.eta_at is None or not is_at_work:
+        return Remaining()
+    seconds = (session.eta_at - now).total_seconds()
+    pace, pages = pace_of(page_seconds), (session.pages_expected or 0) - session.pages_done
+    if pace is None:
+        return Remaining(_count_down(seconds))
+    low, high = (seconds + pages * (each - pace.seconds) for each in (pace.low_seconds, pace.high_seconds))
+    return Remaining(_count_down(seconds), _count_down(low), _count_down(high))
+
+
+def _count_down(seconds: float) -> int:
+    return max(round(seconds), 0)
 
 
 def eta(now: datetime, *, pages_done: int, pages_expected: int | None, pace_seconds: float | None) -> datetime | None:

@@ -231,6 +231,9 @@ class SessionInternals:
     owner_started: str | None = None
     carrier_total: int | None = None
     pace_seconds: float | None = None
+    #: The times of its owner's last pages, the oldest first, and when the last of them was committed.
+    recent_page_seconds: tuple[float, ...] = ()
+    page_committed_at: datetime | None = None
     walk_restarts: int = 0
     #: Distinct SIMs of the whole walk, counted when it was closed.
     sims_seen: int | None = None

@@ -82,10 +82,11 @@ def taken_over(record: SessionRecord, request: OpenRequest, takeover: Resume, no
         owner=request.owner,
         lease_expires_at=_after(now, request.lease_seconds),
         not_before=None,
+        eta_at=None,
         stalled_resumes=session.stalled_resumes + 1 if takeover.counts_as_stalled else 0,
         updated_at=now,
     )
-    return SessionRecord(session, _owned(record.internals, request))
+    return SessionRecord(session, _owned(_without_pace(record.internals), request))
 
 
 # --- the owner works -------------------------------------------------------------------------------------------------
@@ -146,7 +147,10 @@ def walk_restarted(record: SessionRecord, first_cursor: Cursor, reason: str, now
         updated_at=now,
     )
     internals = replace(
-        certainty.started_again(record), walk_restarts=record.internals.walk_restarts + 1, last_cursor_digest=None
+        certainty.started_again(record),
+        walk_restarts=record.internals.walk_restarts + 1,
+        last_cursor_digest=None,
+        page_committed_at=None,
     )
     return SessionRecord(session, internals)
 
@@ -270,14 +274,28 @@ def _owned(internals: SessionInternals, request: OpenRequest) -> SessionInternal
 
 
 def _paced(record: SessionRecord, page: Page, diff: PageDiff, now: datetime) -> SessionInternals:
+    """Return what is remembered behind a page.
+
+    A page takes from the commit of the one before it to its own: fetching and committing. What a run does before its
+    first page, such as loading our list, and the time between two owners are no page's.
+    """
     session, internals = record.session, certainty.learned(record, page, diff)
-    # Taking over writes the row too, so the time between two owners is nobody's page time.
-    page_seconds = (now - session.updated_at).total_seconds() - page.effort.throttled_seconds
+    recent, last = internals.recent_page_seconds, internals.page_committed_at
+    if last is not None:
+        recent = progress.remembered(recent, (now - last).total_seconds() - page.effort.throttled_seconds)
+    pace = progress.pace_of(recent)
     return replace(
         internals,
-        pace_seconds=progress.next_pace(internals.pace_seconds, page_seconds),
+        pace_seconds=None if pace is None else pace.seconds,
+        recent_page_seconds=recent,
+        page_committed_at=now,
         last_cursor_digest=None if session.cursor is None else cursor_digest(session.cursor),
     )
+
+
+def _without_pace(internals: SessionInternals) -> SessionInternals:
+    """Return what is remembered for a new owner: another host, another hour, and first of all other work."""
+    return replace(internals, pace_seconds=None, recent_page_seconds=(), page_committed_at=None)
 
 
 def _with(record: SessionRecord, session: Session) -> SessionRecord:

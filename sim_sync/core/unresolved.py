@@ -26,6 +26,8 @@ class CarrierOverview:
 
     carrier: str
     newest: Session | None = None
+    #: The times of the newest session's last pages, in seconds.
+    recent_page_seconds: Sequence[float] = ()
     last_completed: Session | None = None
     quarantined: int = 0
 

@@ -20,11 +20,17 @@ def carrier_overviews(engine: sa.Engine, carriers: Sequence[str]) -> Sequence[Ca
             CarrierOverview(
                 carrier=carrier,
                 newest=newest.get(carrier),
+                recent_page_seconds=_recent_page_seconds(connection, newest.get(carrier)),
                 last_completed=completed.get(carrier),
                 quarantined=_quarantined(connection, carrier, completed.get(carrier)),
             )
             for carrier in carriers
         ]
+
+
+def _recent_page_seconds(connection: sa.Connection, newest: Session | None) -> Sequence[float]:
+    internals = None if newest is None else sessions.read_internals(connection, newest.session_id)
+    return () if internals is None else internals.recent_page_seconds
 
 
 def _quarantined(connection: sa.Connection, carrier: str, last_completed: Session | None) -> int:

@@ -161,7 +161,9 @@ def read_internals(connection: sa.Connection, session_id: str) -> SessionInterna
 
 
 def _internals_from_row(row: Mapping[Any, Any]) -> SessionInternals:
-    return SessionInternals(**{name: row[session_internals.c[name]] for name in _INTERNALS_FIELDS})
+    values = {name: row[session_internals.c[name]] for name in _INTERNALS_FIELDS}
+    values["recent_page_seconds"] = tuple(values["recent_page_seconds"] or ())
+    return SessionInternals(**values)
 
 
 def note_cursor(connection: sa.Connection, session_id: str, digest: str) -> bool:

@@ -168,6 +168,8 @@ session_internals = sa.Table(
     _count("idle_pages"),
     sa.Column("max_idle_pages", sa.BigInteger(), nullable=False, server_default="100"),
     sa.Column("max_pages", sa.BigInteger(), nullable=False, server_default="1000000"),
+    sa.Column("recent_page_seconds", JsonText),
+    _time("page_committed_at"),
 )
 
 carrier_internals = sa.Table(

@@ -1,6 +1,8 @@
 import json
 import signal
 
+import pytest
+
 from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
@@ -39,7 +41,7 @@ def test_an_unknown_carrier_is_refused_with_the_known_ones(desk: Desk) -> None:
 
 
 def test_json_is_one_document_of_the_columns_with_percent_and_eta(desk: Desk) -> None:
-    session = desk.open_session(pages=2)
+    session = desk.open_session(pages=4)
     said = desk.type_in("status", "--json")
     assert (said.code, said.err) == (0, "")
     told, never = said.document
@@ -47,13 +49,15 @@ def test_json_is_one_document_of_the_columns_with_percent_and_eta(desk: Desk) ->
     assert set(told) == {column.name for column in sync_sessions.columns} | {
         "percent",
         "eta_seconds",
+        "eta_low_seconds",
+        "eta_high_seconds",
         "complete_as_of",
         "unresolved",
     }
     assert told["session_id"] == session.session_id
-    assert told["cursor"] == {"page": 2}
-    assert (told["state"], told["pages_done"], told["pages_expected"], told["percent"]) == ("running", 2, 5, 40.0)
-    assert isinstance(told["eta_seconds"], int)
+    assert told["cursor"] == {"page": 4}
+    assert (told["state"], told["pages_done"], told["pages_expected"], told["percent"]) == ("running", 4, 5, 80.0)
+    assert 0 <= told["eta_low_seconds"] <= told["eta_seconds"] <= told["eta_high_seconds"]
     assert told["started_at"].endswith("+00:00")
 
 
@@ -143,7 +147,7 @@ def test_a_carrier_without_a_completed_walk_for_too_long_is_told(desk: Desk) -> 
     desk.write_carriers(acme=an_account("http://127.0.0.1:9", max_age_hours=0.000001))
     walked(desk, a_sim(1))
     assert "0 h ago; max_age_hours is 1e-06" in desk.type_in("status").out
-    (told,) = desk.type_in("status", "--json").document
+    (told,) = desk.type_in("status", "--carrier", "acme", "--json").document
     assert len(told["unresolved"]) == 1
 
 
@@ -160,6 +164,18 @@ def test_every_stopped_state_says_what_it_waits_for(desk: Desk) -> None:
 
     desk.type_in("pause", "acme")
     assert "acme: paused by an operator; `sim-sync resume acme` lets it go on" in desk.type_in("status").out
+
+
+@pytest.mark.parametrize("state", ["paused", "parked", "interrupted", "failed", "first pages"])
+def test_no_end_is_told_while_nobody_works_or_too_little_is_known(desk: Desk, state: str) -> None:
+    session = desk.open_session(pages=2 if state == "first pages" else 4)
+    events = {"parked": Event.WAIT_TOO_LONG, "interrupted": Event.STOPPED_BY_MACHINE, "failed": Event.GAVE_UP}
+    if state in events:
+        desk.warehouse.sessions.release(session.claim, Release(events[state], wait_seconds=60))
+    if state == "paused":
+        desk.type_in("pause", "acme")
+    (told,) = desk.type_in("status", "--carrier", "acme", "--json").document
+    assert {told[f"eta_{what}"] for what in ("at", "seconds", "low_seconds", "high_seconds")} == {None}
 
 
 def test_without_a_terminal_every_row_is_one_line(desk: Desk) -> None:

@@ -28,7 +28,12 @@ WAYS: Mapping[str, tuple[frozenset[str], str | None]] = {
 }
 
 #: After these, nobody is at work any more, or not on the walk that an end was promised for.
-ENDS_A_PROMISE = {"opening", "restart", *(what for what, (_, to) in WAYS.items() if to not in {None, "running"})}
+ENDS_A_PROMISE = {
+    "opening",
+    "restart",
+    "takeover",
+    *(what for what, (_, to) in WAYS.items() if to not in {None, "running"}),
+}
 
 
 @dataclass(frozen=True)
@@ -105,13 +110,14 @@ class SessionModel:
         }
 
     def pace(self) -> float | None:
-        """Return the mean seconds of a page, in which each newer page weighs a tenth."""
+        """Return the mean seconds of this owner's last pages, none of which counts as more than three usual ones."""
         times = [max((page.at - before.at).total_seconds() - page["throttled"], 0.0) for before, page in self._steps()]
-        if not times:
+        last = times[-20:]
+        if len(last) < 3:
             return None
-        first, newest_first = times[0], list(reversed(times[1:]))
-        weighed = [0.1 * 0.9**age * seconds for age, seconds in enumerate(newest_first)]
-        return float(0.9 ** len(newest_first) * first + sum(weighed))
+        ordered = sorted(last)
+        usual = (ordered[(len(last) - 1) // 2] + ordered[len(last) // 2]) / 2
+        return float(sum(min(seconds, 3 * usual) for seconds in last) / len(last))
 
     def state(self) -> str:
         """Return the state that the last moving happening led to."""
@@ -145,9 +151,9 @@ class SessionModel:
         return [one for one in self._since("restart") if one.what == "page"]
 
     def _steps(self) -> list[tuple[Happening, Happening]]:
-        """Return every page with what was written before it."""
-        written = [one for one in self.history if one.what != "renewal"]
-        return [(before, one) for before, one in itertools.pairwise(written) if one.what == "page"]
+        """Return every page of this owner with the page before it, unless the walk has started again in between."""
+        own = [one for one in self._since("takeover") if one.what in {"page", "restart"}]
+        return [(before, one) for before, one in itertools.pairwise(own) if {before.what, one.what} == {"page"}]
 
     # --- fields ------------------------------------------------------------------------------------------------------
 

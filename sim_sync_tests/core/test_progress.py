@@ -1,29 +1,82 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.core.progress import eta, next_pace, pages_for, percent
+from sim_sync.core.progress import (
+    PAGES_NEEDED,
+    PAGES_REMEMBERED,
+    eta,
+    pace_of,
+    pages_for,
+    percent,
+    remaining,
+    remembered,
+)
+from sim_sync.core.session import Session, State
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 seconds = st.floats(min_value=0, max_value=1e6)
+some_pages = st.lists(seconds, min_size=PAGES_NEEDED, max_size=PAGES_REMEMBERED)
 
 
-def test_the_first_page_sets_the_pace() -> None:
-    assert next_pace(None, 3.5) == 3.5
+@pytest.mark.parametrize("pages", [[], [1.0], [1.0, 2.0]])
+def test_a_few_pages_have_no_pace(pages: list[float]) -> None:
+    assert pace_of(pages) is None
 
 
-@given(seconds, seconds)
-def test_a_new_page_moves_the_pace_a_tenth_of_the_way_towards_itself(pace: float, page: float) -> None:
-    moved = next_pace(pace, page)
-    assert moved == pytest.approx(0.9 * pace + 0.1 * page)
-    assert min(pace, page) - 1e-6 <= moved <= max(pace, page) + 1e-6
+@given(seconds, st.integers(PAGES_NEEDED, PAGES_REMEMBERED))
+def test_pages_that_all_take_the_same_have_that_pace_and_no_doubt_about_it(each: float, pages: int) -> None:
+    pace = pace_of([each] * pages)
+    assert pace is not None
+    assert pace == pytest.approx((each, each, each))
 
 
-@pytest.mark.parametrize("pace", [None, 5.0])
-def test_a_clock_that_was_put_back_makes_no_negative_pace(pace: float | None) -> None:
-    assert next_pace(pace, -1e9) == next_pace(pace, 0.0)
+@given(some_pages)
+def test_the_pace_is_between_the_quickest_and_the_slowest_page_and_its_doubts_are_around_it(pages: list[float]) -> None:
+    pace = pace_of(pages)
+    assert pace is not None
+    assert 0 <= pace.low_seconds <= pace.seconds + 1e-6
+    assert pace.seconds - 1e-6 <= pace.high_seconds
+    assert pace.high_seconds <= max(pages) + 1e-6
+
+
+@given(st.floats(min_value=0.001, max_value=100), st.floats(min_value=1, max_value=1e6), st.integers(0, 19))
+def test_one_slow_page_moves_a_pace_of_twenty_by_a_tenth_at_most(each: float, slow: float, place: int) -> None:
+    pages = [each] * PAGES_REMEMBERED
+    pages[place] = slow * each
+    pace = pace_of(pages)
+    assert pace is not None
+    assert pace.seconds <= 1.1 * each + 1e-6
+
+
+def test_a_carrier_that_is_slow_on_every_tenth_page_is_within_the_doubt() -> None:
+    pages = ([1.0] * 9 + [10.0]) * 2
+    pace = pace_of(pages)
+    assert pace is not None
+    assert pace.low_seconds <= 1.9 <= pace.high_seconds
+
+
+def test_a_lasting_change_of_pace_is_believed() -> None:
+    times: tuple[float, ...] = (1.0,) * 20
+    for _ in range(20):
+        times = remembered(times, 10.0)
+    assert pace_of(times) == pytest.approx((10, 10, 10))
+
+
+@given(st.lists(seconds, max_size=100))
+def test_only_the_last_pages_are_remembered(pages: list[float]) -> None:
+    times: tuple[float, ...] = ()
+    for page in pages:
+        times = remembered(times, page)
+    assert times == pytest.approx(pages[-PAGES_REMEMBERED:], abs=0.001)
+
+
+def test_a_clock_that_was_put_back_makes_no_negative_page() -> None:
+    assert remembered((1.0,), -1e9) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +144,39 @@ def test_the_eta_is_the_remaining_pages_at_the_present_pace_or_nothing(
     done: int, expected: int | None, pace: float | None, result: datetime | None
 ) -> None:
     assert eta(NOW, pages_done=done, pages_expected=expected, pace_seconds=pace) == result
+
+
+def a_walk(**fields: Any) -> Session:
+    """Return a session at work that has done 10 of 30 pages, the last one now, at a second each."""
+    walk = Session(
+        session_id="acme-1",
+        session_number=1,
+        carrier="acme",
+        state=State.RUNNING,
+        cursor={"page": 10},
+        fence=1,
+        config_hash="c",
+        started_at=NOW,
+        updated_at=NOW,
+        pages_done=10,
+        pages_expected=30,
+        eta_at=NOW + timedelta(seconds=20),
+        lease_expires_at=NOW + timedelta(seconds=30),
+    )
+    return replace(walk, **fields)
+
+
+def test_what_remains_counts_down_and_has_a_doubt() -> None:
+    pages = [0.5] * 6 + [1.0] * 8 + [1.5] * 6
+    assert remaining(a_walk(), pages, NOW) == (20, 10, 30)
+    assert remaining(a_walk(), pages, NOW + timedelta(seconds=5)) == (15, 5, 25)
+    assert remaining(a_walk(), pages, NOW + timedelta(seconds=29)) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("fields", [{"eta_at": None}, {"lease_expires_at": None}, {"lease_expires_at": NOW}])
+def test_nothing_is_said_to_remain_while_nobody_works(fields: dict[str, Any]) -> None:
+    assert remaining(a_walk(**fields), [1.0] * 20, NOW) == (None, None, None)
+
+
+def test_without_the_pages_times_there_is_no_doubt_to_tell() -> None:
+    assert remaining(a_walk(), [], NOW) == (20, None, None)

@@ -1,12 +1,13 @@
 """The store's rules about progress: what is expected, at what pace, and until when. The formulas are in core."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sim_sync.core.pages import Effort, Page
-from sim_sync.core.session import Event, Release
+from sim_sync.core.session import Event, Release, Session
 from sim_sync_tests.fakes.fleet import CARRIER, LEASE_SECONDS, a_fleet, a_page, a_sim
 from sim_sync_tests.warehouse.store_under_test import StoreUnderTest, committed, night, opened, table
 
@@ -62,38 +63,76 @@ class ProgressRules:
         assert (session.records_expected, session.pages_expected, session.eta_at) == (None, None, None)
 
     def test_the_eta_follows_from_the_pace_of_the_pages(self, under_test: StoreUnderTest) -> None:
+        session = self.pages_every(under_test, opened(under_test), [600, 10, 20, 30])
+        assert table(under_test, "session_internals", "pace_seconds") == [(pytest.approx(20),)]
+        assert session.eta_at == under_test.clock.now() + timedelta(seconds=6 * 20)
+
+    def test_the_first_pages_of_a_run_promise_no_end(self, under_test: StoreUnderTest) -> None:
+        """What a run does before its first page, such as loading our list, is no page's time; one page is no pace."""
         session = opened(under_test)
-        under_test.clock.advance(10)
-        session = committed(under_test, session, page_to(1, pages_total=5))
-        now = under_test.clock.advance(20)
-        session = committed(under_test, session, page_to(2, pages_total=5))
-        assert table(under_test, "session_internals", "pace_seconds") == [(pytest.approx(11),)]
-        assert session.eta_at == now + timedelta(seconds=33)
+        etas = []
+        for seconds in (600, 10, 10, 10):
+            session = self.pages_every(under_test, session, [seconds])
+            etas.append(session.eta_at)
+        assert etas == [None, None, None, under_test.clock.now() + timedelta(seconds=60)]
 
     def test_waiting_for_a_throttle_is_not_the_pace_of_a_page(self, under_test: StoreUnderTest) -> None:
-        session = opened(under_test)
-        now = under_test.clock.advance(70)
+        session = self.pages_every(under_test, opened(under_test), [1])
         throttled = Effort(retries=1, throttled_seconds=60.0)
-        session = committed(under_test, session, page_to(1, pages_total=5, effort=throttled))
-        assert session.eta_at == now + timedelta(seconds=40)
+        session = self.pages_every(under_test, session, [70, 70, 70], effort=throttled)
+        assert session.eta_at == under_test.clock.now() + timedelta(seconds=60)
 
-    def test_the_time_between_two_owners_is_not_the_pace_of_a_page(self, under_test: StoreUnderTest) -> None:
-        session = opened(under_test, "run-1")
-        under_test.clock.advance(10)
-        committed(under_test, session, page_to(1, pages_total=5))
+    def test_one_slow_page_hardly_moves_the_eta(self, under_test: StoreUnderTest) -> None:
+        session = self.pages_every(under_test, opened(under_test), [1] * 7, pages_total=100)
+        before = session.eta_at
+        session = self.pages_every(under_test, session, [300], pages_total=100)
+        assert session.eta_at is not None
+        assert before is not None
+        assert session.eta_at - before < timedelta(seconds=300 + 40)
+
+    def test_a_new_run_starts_with_no_promise_and_its_own_pace(self, under_test: StoreUnderTest) -> None:
+        session = self.pages_every(under_test, opened(under_test, "run-1"), [1, 1, 1, 1, 1])
+        assert session.eta_at is not None
         under_test.clock.advance(86_000)
         session = opened(under_test, "run-2")
-        now = under_test.clock.advance(10)
-        session = committed(under_test, session, page_to(2, pages_total=5))
-        assert session.eta_at == now + timedelta(seconds=30)
+        assert session.eta_at is None
+        for seconds in (400, 20, 20):
+            session = self.pages_every(under_test, session, [seconds])
+            assert session.eta_at is None
+        session = self.pages_every(under_test, session, [20])
+        assert session.eta_at == under_test.clock.now() + timedelta(seconds=20)
+
+    def test_a_run_that_claims_its_own_session_again_takes_its_promise_back(self, under_test: StoreUnderTest) -> None:
+        session = self.pages_every(under_test, opened(under_test, "run-1"), [1, 1, 1, 1, 1])
+        assert session.eta_at is not None
+        assert opened(under_test, "run-1").eta_at is None
 
     def test_renewing_a_lease_does_not_quicken_the_pace(self, under_test: StoreUnderTest) -> None:
-        session = opened(under_test)
-        under_test.clock.advance(9)
-        under_test.store.renew_lease(session.claim)
-        now = under_test.clock.advance(1)
-        session = committed(under_test, session, page_to(1, pages_total=5))
-        assert session.eta_at == now + timedelta(seconds=40)
+        session = self.pages_every(under_test, opened(under_test), [1])
+        for _ in range(3):
+            under_test.clock.advance(9)
+            under_test.store.renew_lease(session.claim)
+            session = self.pages_every(under_test, session, [1])
+        assert session.eta_at == under_test.clock.now() + timedelta(seconds=60)
+
+    @pytest.mark.parametrize("days", [3, -3])
+    def test_a_clock_that_is_put_right_in_the_middle_hardly_moves_the_pace(
+        self, under_test: StoreUnderTest, days: int
+    ) -> None:
+        session = self.pages_every(under_test, opened(under_test), [10] * 7, pages_total=20)
+        session = self.pages_every(under_test, session, [days * 86_400], pages_total=20)
+        assert session.eta_at is not None
+        remaining = (session.eta_at - under_test.clock.now()).total_seconds()
+        assert 12 * 8 < remaining < 12 * 13
+
+    @staticmethod
+    def pages_every(under_test: StoreUnderTest, session: Session, seconds: Sequence[float], **fields: Any) -> Session:
+        """Commit a page after each of these times; the walk has ten pages unless told otherwise."""
+        for wait in seconds:
+            under_test.clock.advance(wait)
+            page = page_to(session.pages_done + 1, **{"pages_total": 10, **fields})
+            session = committed(under_test, session, page)
+        return session
 
     def test_a_walk_that_starts_again_expects_the_pages_that_it_has(self, under_test: StoreUnderTest) -> None:
         session = committed(under_test, opened(under_test), page_to(1, records_total=8))
@@ -104,9 +143,7 @@ class ProgressRules:
 
     @pytest.mark.parametrize("event", [Event.STOPPED_BY_MACHINE, Event.WAIT_TOO_LONG, Event.GAVE_UP])
     def test_a_session_that_nobody_works_on_promises_no_end(self, under_test: StoreUnderTest, event: Event) -> None:
-        session = opened(under_test)
-        under_test.clock.advance(10)
-        session = committed(under_test, session, page_to(1, pages_total=5))
+        session = self.pages_every(under_test, opened(under_test), [10, 10, 10, 10])
         assert session.eta_at is not None
         assert under_test.store.release(session.claim, Release(event)).eta_at is None
 
