@@ -195,3 +195,41 @@ def test_a_long_list_is_read_without_holding_it(postgres_url: str) -> None:
         [sys.executable, "-c", program, postgres_url], capture_output=True, text=True, check=True, timeout=120
     )
     assert answer.stdout == "40000 True\n"
+
+
+# --- one value never ends the reading ---------------------------------------------------------------------------
+
+
+def test_a_date_that_python_has_no_form_for_is_what_the_database_writes(postgres_url: str) -> None:
+    query = "SELECT 'infinity'::date, '0044-03-15 BC'::timestamp, interval '1 month', '{\"a\": 1}'::json"
+    ((_, cells),) = rows(postgres_url, query)
+    assert cells[:2] == ["infinity", "0044-03-15 00:00:00 BC"]
+    assert cells[3] == '{"a":1}'
+
+
+def test_a_text_that_is_no_utf_8_is_left_out_in_sqlite(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/list.db"
+    given(url, "CREATE TABLE sims (iccid TEXT, label TEXT)")
+    given(url, "INSERT INTO sims VALUES ('89883030000080139311', CAST(x'5afc72' AS TEXT))")
+    inventory = read(url, "SELECT * FROM sims", label="label")
+    assert [(row.iccid, row.label) for row in inventory.rows] == [(ICCID, None)]
+    assert inventory.places == [(1, "label")]
+
+
+@pytest.mark.parametrize(
+    ("column", "left_out"), [("text", False), ("numeric", False), ("bigint", False), ("double precision", True)]
+)
+def test_numbers_count_in_every_column_that_keeps_their_digits(list_url: str, column: str, left_out: bool) -> None:
+    given(list_url, f"CREATE TABLE sims (iccid {column})", "INSERT INTO sims VALUES ('898830300000801393')")
+    query = "SELECT iccid FROM sims"
+    if left_out:
+        with pytest.raises(InventoryError, match="was rounded"):
+            read(list_url, query)
+    else:
+        assert [row.iccid for row in read(list_url, query).rows] == ["898830300000801393"]
+
+
+def test_a_value_that_the_query_cannot_cast_is_not_shown(postgres_url: str) -> None:
+    told = refusal(postgres_url, f"SELECT '{ICCID}x'::bigint")
+    assert "cannot be read" in told
+    assert ICCID not in told
