@@ -10,15 +10,21 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from sim_sync.cli.ctrl_c import ctrl_c_for_this_process_alone
 from sim_sync.cli.dagster_home import chosen_dagster_home
 from sim_sync.cli.exit_codes import ExitCode, exit_code_of, worst_of
 from sim_sync.cli.output import complain, say
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError, SimSyncError
-from sim_sync.core.session import Session, State
+from sim_sync.core.session import State
 from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.worker.processes import this_process
+
+if TYPE_CHECKING:  # it imports Dagster
+    from sim_sync.defs.launch import EndedRun
 
 _LOOK_EVERY_SECONDS = 1.0
 _SAY_EVERY_LOOKS = 5
@@ -46,31 +52,45 @@ def _chosen(config: Config, carriers: Sequence[str], *, every: bool) -> Sequence
 
 
 def _backfill_one(config: Config, carrier: str, *, restart: bool, max_pages: int | None) -> ExitCode:
-    warehouse = open_warehouse(config.warehouse_url)
-    with chosen_dagster_home(), _progress_told(warehouse, carrier):
-        # They import Dagster, which looks at its home.
-        from sim_sync.definitions import reconcile_carrier
-        from sim_sync.defs.launch import run_in_this_process
+    try:
+        warehouse = open_warehouse(config.warehouse_url)
+        with chosen_dagster_home(), _progress_told(warehouse, carrier), ctrl_c_for_this_process_alone():
+            # They import Dagster, which looks at its home.
+            from sim_sync.definitions import reconcile_carrier
+            from sim_sync.defs.launch import run_in_this_process
 
-        ended = run_in_this_process(reconcile_carrier, carrier, restart=restart, max_pages=max_pages)
-    latest = warehouse.sessions.latest_sessions([carrier])
-    session = latest[0] if latest else None
-    if session is not None:
-        say(progress_text(session, warehouse.sessions.now()))
+            ended = run_in_this_process(reconcile_carrier, carrier, restart=restart, max_pages=max_pages)
+    except KeyboardInterrupt:
+        say(f"{carrier}: interrupted; `sim-sync backfill {carrier}` continues")
+        return ExitCode.NOT_FINISHED
     for message in ended.messages:
         complain(message)
     if ended.has_input_problem:
         return ExitCode.USAGE
-    return _exit_code(session, ended.run_id, succeeded=ended.succeeded)
+    return judge(warehouse, carrier, ended)
 
 
-def _exit_code(session: Session | None, run_id: str, *, succeeded: bool) -> ExitCode:
-    if session is None:
-        return ExitCode.FAILED
-    if session.state is State.COMPLETED and not succeeded:
-        return ExitCode.FAILED  # the walk is whole, but something after it, or beside it, is not
-    if session.state is State.COMPLETED and session.owner != run_id:
+def judge(warehouse: Warehouse, carrier: str, ended: "EndedRun") -> ExitCode:
+    """Say what became of the session that the run itself opened, or why it opened none, and return what that means.
+
+    Another run may have opened the next session meanwhile: that one is none of its business.
+    """
+    if ended.left_alone is not None:
+        say(f"{carrier}: {ended.left_alone}")
         return ExitCode.NOT_FINISHED
+    if ended.session_id is None:
+        say(f"{carrier}: {'interrupted' if ended.was_interrupted else 'failed'} before a session was opened")
+        return ExitCode.NOT_FINISHED if ended.was_interrupted else ExitCode.FAILED
+    session = warehouse.sessions.session(ended.session_id)
+    if ended.was_interrupted and session.state in {State.RUNNING, State.INTERRUPTED}:
+        say(f"{carrier}: interrupted after page {session.pages_done}; `sim-sync backfill {carrier}` continues")
+        return ExitCode.NOT_FINISHED
+    if session.owner != ended.run_id:
+        say(f"{carrier}: {session.state.value}, in other hands: run {session.owner} took it over")
+        return ExitCode.NOT_FINISHED
+    say(progress_text(session, warehouse.sessions.now()))
+    if session.state is State.COMPLETED and not ended.succeeded:
+        return ExitCode.FAILED  # the walk is whole, but something after it, or beside it, is not
     return exit_code_of(session)
 
 
@@ -113,6 +133,17 @@ def _signals_passed_on(running: dict[str, "subprocess.Popen[bytes]"]) -> Iterato
             signal.signal(number, handler)
 
 
+def _line(warehouse: Warehouse, carrier: str) -> str | None:
+    """Return how far this process's walk is, or whom it is watching: the progress of another run is not its own."""
+    session = warehouse.sessions.open_session_of(carrier)
+    if session is None or session.state is not State.RUNNING:
+        return None
+    if warehouse.sessions.internals(session.session_id).process == this_process():
+        return progress_text(session, warehouse.sessions.now())
+    until = f" until {session.lease_expires_at:%H:%M:%S} UTC" if session.lease_expires_at else ""
+    return f"{carrier}: run {session.owner} holds the lease{until}; watching whether it renews it"
+
+
 @contextmanager
 def _progress_told(warehouse: Warehouse, carrier: str) -> Iterator[None]:
     """Say every few seconds how far the walk is, as its checkpoints tell."""
@@ -125,9 +156,8 @@ def _progress_told(warehouse: Warehouse, carrier: str) -> Iterator[None]:
             if looks % _SAY_EVERY_LOOKS:
                 continue
             try:
-                session = warehouse.sessions.open_session_of(carrier)
-                if session is not None and session.state is State.RUNNING:
-                    say(progress_text(session, warehouse.sessions.now()))
+                if (line := _line(warehouse, carrier)) is not None:
+                    say(line)
             except SimSyncError as error:
                 complain(str(error))
 

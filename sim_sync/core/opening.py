@@ -137,7 +137,7 @@ def _must_wait(session: Session, request: OpenRequest, lost_owner: str | None, n
     if session.state is State.RUNNING and lost_owner is None and session.owner != request.owner:
         return Refuse(_busy(session))
     if session.state is State.PARKED and session.not_before is not None and now < session.not_before:
-        return Refuse(f"parked until {session.not_before:%Y-%m-%d %H:%M:%S} UTC: {session.last_error or 'waiting'}")
+        return Refuse(_not_due(session, session.not_before, now))
     if session.state is State.FAILED and request.trigger is Trigger.SENSOR:
         return Refuse(f"failed and waiting for an operator: {session.last_error}")
     return None
@@ -177,6 +177,14 @@ def _outlived(session: Session, request: OpenRequest, now: datetime) -> str | No
     if now - session.started_at > timedelta(hours=request.max_session_age_hours):
         return f"the session is older than {request.max_session_age_hours:g} hours"
     return None
+
+
+def _not_due(session: Session, due: datetime, now: datetime) -> str:
+    day = f" on {due:%Y-%m-%d}" if due.date() != now.date() else ""
+    return (
+        f"not due before {due:%H:%M:%S} UTC{day}; `sim-sync resume {session.carrier}` tries now; "
+        f"it was parked for: {session.last_error or 'a wait'}"
+    )
 
 
 def _busy(session: Session) -> str:

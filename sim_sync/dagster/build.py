@@ -13,7 +13,7 @@ from sim_sync.defs.checks import build_checks
 from sim_sync.defs.jobs import build_reconcile_carrier
 from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import carrier_partitions
-from sim_sync.defs.resources import KeptRunResource, SyncConfigResource, WarehouseResource, config_and_warehouse
+from sim_sync.defs.resources import SyncConfigResource, WarehouseResource, config_and_warehouse, kept_run_resource
 from sim_sync.defs.schedules import build_nightly_reconciliation
 from sim_sync.defs.sensors import build_resume_interrupted_syncs
 
@@ -63,6 +63,6 @@ def build_defs(
         resources={
             names.named("sync_config"): SyncConfigResource(path=path),
             names.named("warehouse"): WarehouseResource(path=path),
-            names.named("kept_run"): KeptRunResource(),
+            names.named("kept_run"): kept_run_resource(),
         },
     )

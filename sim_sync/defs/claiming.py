@@ -4,27 +4,61 @@ Nothing goes from op to op through Dagster's storage: a retry may run on another
 may be lost by then. A claim is known to the process that took it; everybody else asks the warehouse.
 """
 
+from contextlib import suppress
+from dataclasses import dataclass
+
 import dagster as dg
 
 from sim_sync.config import CarrierConfig
+from sim_sync.core.errors import IllegalTransition
 from sim_sync.core.opening import Opened, Trigger
-from sim_sync.core.session import Session, State
+from sim_sync.core.session import Event, Session, State
 from sim_sync.defs.liveness import owners_of
 from sim_sync.defs.partitions import SESSION_TAG
 from sim_sync.defs.progress import session_observation
 from sim_sync.defs.runs import is_automatic_retry, process_of, trigger_of
 from sim_sync.defs.telling import failure
+from sim_sync.defs.watching import watch_owner
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.carrier_work import open_carrier
 from sim_sync.worker.kept_run import KeptRun
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a run wants of the session that it finds.
+
+    `restart` gives it up. `resume` is a person's word: what a person has paused goes on, and what may not go on makes
+    the run fail instead of ending green without having done anything.
+    """
+
+    restart: bool = False
+    resume: bool = False
+
+
 def open_for_run(
-    context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse, *, restart: bool = False
+    context: dg.OpExecutionContext,
+    carrier: CarrierConfig,
+    warehouse: Warehouse,
+    kept_run: KeptRun,
+    wish: Wish = Wish(),
 ) -> Session | None:
     """Open the carrier's session for this run, or take it over; where that is refused, say why and return None."""
+    is_persons = wish.resume and trigger_of(context) is Trigger.OPERATOR
+    if is_persons:
+        _end_pause(context, carrier, warehouse)
+    opened = None if wish.restart else watch_owner(context, warehouse, carrier.name, wait=kept_run.wait)
+    if opened is None:
+        opened = _open(context, carrier, warehouse, restart=wish.restart)
+    if opened.refusal is None:
+        return opened.session
+    _tell_refusal(context, opened, is_persons=is_persons)
+    return None
+
+
+def _open(context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse, *, restart: bool) -> Opened:
     owners = owners_of(context.instance, warehouse, carrier.name)
-    opened = open_carrier(
+    return open_carrier(
         carrier,
         warehouse.sessions,
         owner=context.run_id,
@@ -34,10 +68,18 @@ def open_for_run(
         gone_owners=owners.gone,
         present_owners=owners.present,
     )
-    if opened.refusal is None:
-        return opened.session
-    _tell_refusal(context, opened)
-    return None
+
+
+def _end_pause(context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse) -> None:
+    session = warehouse.sessions.open_session_of(carrier.name)
+    if session is None or session.state is not State.PAUSED:
+        return
+    with suppress(IllegalTransition):  # somebody else has moved it meanwhile
+        warehouse.sessions.move_by_operator(carrier.name, Event.RELEASED_BY_OPERATOR)
+        context.log.info(
+            f"{carrier.name}: session {session.session_id} was paused after page {session.pages_done}; "
+            "this run, which a person started, resumes it"
+        )
 
 
 def claimed_session(
@@ -54,7 +96,7 @@ def claimed_session(
     is_ours = session is not None and session.claim == claim and session.state is State.RUNNING
     if is_ours and context.retry_number == 0:
         return session
-    return open_for_run(context, carrier, warehouse)
+    return open_for_run(context, carrier, warehouse, kept_run)
 
 
 def is_over_already(context: dg.OpExecutionContext, warehouse: Warehouse) -> bool:
@@ -71,7 +113,9 @@ def is_over_already(context: dg.OpExecutionContext, warehouse: Warehouse) -> boo
 
 def _session_of_run(context: dg.OpExecutionContext, warehouse: Warehouse) -> Session | None:
     """Return the session that the run is tagged with: by the sensor, by itself, or by the run that it retries."""
-    session_id = context.run.tags.get(SESSION_TAG)
+    # As it is tagged now: the run that Dagster has given us is the one that was launched.
+    run = context.instance.get_run_by_id(context.run_id) or context.run
+    session_id = run.tags.get(SESSION_TAG)
     return None if session_id is None else warehouse.sessions.session(session_id)
 
 
@@ -95,8 +139,11 @@ def _has_restarted(context: dg.OpExecutionContext, carrier: CarrierConfig, wareh
     return session is not None and session.owner in owners
 
 
-def _tell_refusal(context: dg.OpExecutionContext, opened: Opened) -> None:
-    if opened.session.state is State.FAILED:
-        raise failure(f"carrier {opened.session.carrier}: {opened.refusal}")
-    context.log.warning(f"carrier {opened.session.carrier} is left alone: {opened.refusal}")
-    context.log_event(session_observation(context, opened.session))
+def _tell_refusal(context: dg.OpExecutionContext, opened: Opened, *, is_persons: bool) -> None:
+    session = opened.session
+    if session.state is State.FAILED:
+        raise failure(f"carrier {session.carrier}: {opened.refusal}")
+    context.log.warning(f"carrier {session.carrier} is left alone: {opened.refusal}")
+    context.log_event(session_observation(context, session, left_alone=opened.refusal))
+    if is_persons and session.state in {State.PAUSED, State.PARKED}:
+        raise failure(f"carrier {session.carrier} is left alone: {opened.refusal}")

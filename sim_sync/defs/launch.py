@@ -1,20 +1,23 @@
 """Runs `reconcile_carrier` in the calling process: without a daemon, and in the Dagster instance all the same."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
 from sim_sync.defs.instance import open_instance
-from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG
-from sim_sync.defs.telling import INPUT_PROBLEM
+from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, SESSION_TAG
+from sim_sync.defs.progress import LEFT_ALONE
+from sim_sync.defs.telling import INPUT_PROBLEM, RunInterrupted
 
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
     """How a run ended; `messages` are the descriptions of what failed in it.
 
+    `session_id` is the session that it opened or took over, if it did; `left_alone` is why it did not.
+    `was_interrupted` where it was told to end.
     `has_input_problem` where something failed because what we were given cannot be used.
     """
 
@@ -22,6 +25,9 @@ class EndedRun:
     succeeded: bool
     messages: Sequence[str]
     has_input_problem: bool
+    session_id: str | None
+    left_alone: str | None
+    was_interrupted: bool
 
 
 def run_in_this_process(
@@ -31,21 +37,35 @@ def run_in_this_process(
 
     Raises:
         InputError: the Dagster instance of `DAGSTER_HOME` cannot be used.
+        KeyboardInterrupt: the process was told to end while no step was at work.
     """
     tags = {PARTITION_TAG: carrier, CARRIER_TAG: carrier}
     with open_instance() as instance:
-        result = dg.execute_job(
-            dg.reconstructable(job),
-            instance=instance,
-            run_config=_run_config(restart=restart, max_pages=max_pages),
-            tags=tags,
-            raise_on_error=False,
-        )
-        return EndedRun(result.run_id, result.success, _failures(result), _has_input_problem(result))
+        try:
+            result = dg.execute_job(
+                dg.reconstructable(job),
+                instance=instance,
+                run_config=_run_config(restart=restart, max_pages=max_pages),
+                tags=tags,
+                raise_on_error=False,
+            )
+        except dg.DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
+        run = instance.get_run_by_id(result.run_id)
+    return EndedRun(
+        result.run_id,
+        result.success,
+        _failures(result),
+        _has_input_problem(result),
+        session_id=None if run is None else run.tags.get(SESSION_TAG),
+        left_alone=_left_alone(result),
+        was_interrupted=any(_is_interruption(data) for data in _step_failures(result)),
+    )
 
 
 def _run_config(*, restart: bool, max_pages: int | None) -> dict[str, Any]:
-    config = {"restart": restart, "max_pages": max_pages}
+    # What a person has paused stays so: there is a command for it. The terminal says why nothing was done.
+    config = {"restart": restart, "max_pages": max_pages, "resume": False}
     return {
         "ops": {"carrier_sims": {"ops": {"open_session": {"config": config}}}},
         # The terminal shows checkpoints; the whole log is in the instance.
@@ -53,18 +73,40 @@ def _run_config(*, restart: bool, max_pages: int | None) -> dict[str, Any]:
     }
 
 
+def _left_alone(result: dg.JobExecutionResult) -> str | None:
+    for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION:
+            told = event.asset_observation_data.asset_observation.metadata
+            if LEFT_ALONE in told:
+                return f"{told['state'].value}, left alone: {told[LEFT_ALONE].value}"
+    return None
+
+
 def _failures(result: dg.JobExecutionResult) -> Sequence[str]:
     messages = []
-    for event in result.all_events:
-        if not event.is_step_failure:
+    for data in _step_failures(result):
+        if _is_interruption(data):
             continue
-        data = event.step_failure_data
         described = data.user_failure_data.description if data.user_failure_data else None
-        cause = data.error.cause if data.error and data.error.cause else data.error
+        cause = _cause(data)
         messages.append(described or (cause.message.strip() if cause else "a step failed"))
     return messages
 
 
+def _is_interruption(data: Any) -> bool:
+    """Return whether a step has failed because it was told to end: that is how a run says so to Dagster."""
+    cause = _cause(data)
+    return cause is not None and cause.cls_name == RunInterrupted.__name__
+
+
+def _step_failures(result: dg.JobExecutionResult) -> Iterator[Any]:
+    return (event.step_failure_data for event in result.all_events if event.is_step_failure)
+
+
+def _cause(data: Any) -> Any:
+    return data.error.cause if data.error and data.error.cause else data.error
+
+
 def _has_input_problem(result: dg.JobExecutionResult) -> bool:
-    told = (event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure)
+    told = (data.user_failure_data for data in _step_failures(result))
     return any(data is not None and INPUT_PROBLEM in data.metadata for data in told)

@@ -1,9 +1,8 @@
 """Who is at work. Dagster's status does not say: a run whose Dagster died stays STARTED for ever."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeAlias
 
 import dagster as dg
 
@@ -21,6 +20,7 @@ from sim_sync.defs.jobs import JOB_NAME
 from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG
 from sim_sync.warehouse import Warehouse
+from sim_sync.worker.kept_run import Wait
 from sim_sync.worker.processes import is_known_dead
 
 _PHASES = {
@@ -30,10 +30,8 @@ _PHASES = {
     dg.DagsterRunStatus.STARTED: Phase.STARTED,
     dg.DagsterRunStatus.CANCELING: Phase.ENDING,
 }
-#: Passes so many seconds.
-Wait: TypeAlias = Callable[[float], None]
 #: Who lives and could not renew its lease tries again every second.
-_RENEWAL_SECONDS = 3.0
+RENEWAL_SECONDS = 3.0
 _LOST = "the process of this run is gone, or has not renewed its lease in time"
 
 
@@ -137,7 +135,7 @@ def look_twice_where_in_doubt(instance: dg.DagsterInstance, warehouse: Warehouse
     before = _look(instance, warehouse, watch)
     if not before.overdue or not warehouse.runs.can_be_renewed():
         return before
-    watch.wait(_RENEWAL_SECONDS)
+    watch.wait(RENEWAL_SECONDS)
     after = _look(instance, warehouse, watch)
     if not warehouse.runs.can_be_renewed():
         return after

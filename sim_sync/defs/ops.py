@@ -12,7 +12,7 @@ import dagster as dg
 from sim_sync.config import Config
 from sim_sync.core.session import Event, Release, Session, State, SweepState
 from sim_sync.core.sync import StopReason
-from sim_sync.defs.claiming import claimed_session, is_over_already, open_for_run
+from sim_sync.defs.claiming import Wish, claimed_session, is_over_already, open_for_run
 from sim_sync.defs.dry_run import walk_dry
 from sim_sync.defs.failed_opening import reason_kept_in_session
 from sim_sync.defs.names import Names
@@ -39,6 +39,9 @@ class OpenSessionConfig(dg.Config):
     max_pages: int | None = None
     #: Fetch and compare, but write nothing to the warehouse.
     dry_run: bool = False
+    #: Of a run that a person starts: go on with what a person has paused, and fail where the session may not go on.
+    #: With false, both end green, and the session is left alone.
+    resume: bool = True
 
 
 #: Before everything else that the run may do: from then on its lease says that it lives.
@@ -63,7 +66,7 @@ def _open_session(
             introduce_run(context, sync_config, warehouse, kept_run)
             if is_over_already(context, warehouse):
                 return
-            session = open_for_run(context, carrier, warehouse, restart=config.restart)
+            session = open_for_run(context, carrier, warehouse, kept_run, Wish(config.restart, config.resume))
         if session is None:
             return
         kept_run.hold(warehouse.sessions, session.claim, lease_seconds=carrier.lease_seconds)
@@ -142,10 +145,17 @@ def _tell_outcome(context: dg.OpExecutionContext, outcome: Outcome, stop: Stop) 
         case StopReason.PARKED:
             context.log.warning(f"{session.carrier}: parked until {session.not_before}: {error}")
         case _:
-            context.log.warning(f"{session.carrier}: {session.state.value}: {outcome.stopped_by.value}")
+            context.log.warning(_stopped_line(session, outcome.stopped_by))
     if stop.signal_number is not None or was_terminated(context.instance, context.run_id):
         # Interrupted is not success: the session is safe, and the run ends as canceled; as failed, where nobody asked.
-        raise RunInterrupted(f"{session.carrier}: {session.state.value} after page {session.pages_done}")
+        raise RunInterrupted(_stopped_line(session, outcome.stopped_by))
+
+
+def _stopped_line(session: Session, reason: StopReason) -> str:
+    stopped = f"{session.carrier}: {session.state.value} after page {session.pages_done}"
+    if session.state is State.PAUSED:
+        return f"{stopped}; `sim-sync resume {session.carrier}` continues"
+    return f"{stopped}: {reason.value}; the sensor or `sim-sync backfill {session.carrier}` continues"
 
 
 def _close_session(

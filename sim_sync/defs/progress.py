@@ -11,6 +11,8 @@ import dagster as dg
 from sim_sync.core import progress
 from sim_sync.core.session import Session, State
 
+#: The metadata that says why a run did nothing.
+LEFT_ALONE = "left_alone"
 #: Seconds between two observations of one running walk.
 REPORT_EVERY_SECONDS = 15.0
 
@@ -50,9 +52,14 @@ def session_metadata(session: Session) -> dict[str, dg.MetadataValue]:
     return metadata
 
 
-def session_observation(context: dg.OpExecutionContext, session: Session) -> dg.AssetObservation:
-    """Return what is to be seen of a session at its asset."""
-    return dg.AssetObservation(context.assets_def.key, partition=session.carrier, metadata=session_metadata(session))
+def session_observation(
+    context: dg.OpExecutionContext, session: Session, *, left_alone: str | None = None
+) -> dg.AssetObservation:
+    """Return what is to be seen of a session at its asset, and why the run has left it alone, if it has."""
+    metadata = session_metadata(session)
+    if left_alone is not None:
+        metadata[LEFT_ALONE] = dg.MetadataValue.text(left_alone)
+    return dg.AssetObservation(context.assets_def.key, partition=session.carrier, metadata=metadata)
 
 
 def _sweep_text(session: Session) -> str:

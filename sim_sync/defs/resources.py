@@ -3,8 +3,8 @@
 Their only field is the path of the configuration: a warehouse URL with its password would be shown in the UI.
 """
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import dagster as dg
 from sim_sync.config import Config, load_config
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.worker.crash import armed_crash_point
-from sim_sync.worker.kept_run import KeptRun
+from sim_sync.worker.kept_run import KeptRun, Wait
 
 
 class SyncConfigResource(dg.ConfigurableResource[Config]):
@@ -36,17 +36,20 @@ class WarehouseResource(dg.ConfigurableResource[Warehouse]):
         return opened_warehouse(_load(self.path).warehouse_url)
 
 
-class KeptRunResource(dg.ConfigurableResource[KeptRun]):
-    """What the run holds between its steps; let go when the run ends, however it ends."""
+def kept_run_resource(wait: Wait = time.sleep) -> dg.ResourceDefinition:
+    """Return the resource that is what the run holds between its steps, let go when the run ends, however it ends.
 
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[KeptRun]:
-        """Hand the same object to all steps that this process executes."""
-        kept_run = KeptRun()
+    `wait` is how the run passes the time while it watches another one.
+    """
+
+    def kept_run(_context: dg.InitResourceContext) -> Iterator[KeptRun]:
+        run = KeptRun(wait)
         try:
-            yield kept_run
+            yield run
         finally:
-            kept_run.end()
+            run.end()
+
+    return dg.ResourceDefinition(resource_fn=kept_run)
 
 
 def config_and_warehouse(path: str | None = None) -> tuple[Config, Warehouse]:

@@ -16,6 +16,8 @@ from sim_sync.worker.kept_run import KeptRun
 from sim_sync.worker.processes import this_process
 
 _RETRY_NUMBER_TAG = "dagster/retry_number"
+#: On runs of a schedule, and on those of a declarative automation, which nobody is looking at either.
+_NIGHTLY_TAGS = frozenset({"dagster/schedule_name", "dagster/from_automation_condition", "dagster/auto_materialize"})
 #: What Dagster's run monitoring writes when it ends a run.
 _BY_RUN_MONITORING = "exceeding maximum runtime"
 
@@ -28,21 +30,31 @@ Context: TypeAlias = dg.OpExecutionContext | dg.AssetExecutionContext
 def trigger_of(context: Context) -> Trigger:
     """Return who started the run, from the tags that Dagster's automation puts on it.
 
-    A run that a person executes again gets the tags of the first; only an automatic retry has a number.
+    A run that a person executes again gets the tags of the first, and is the person's. An automatic retry of a person's
+    run is the machine's: what a person has said since must hold.
     """
     tags = context.run.tags
-    if context.run.parent_run_id is not None and not is_automatic_retry(context):
+    is_retry = is_automatic_retry(context)
+    if context.run.parent_run_id is not None and not is_retry:
         return Trigger.OPERATOR
     if "dagster/sensor_name" in tags:
         return Trigger.SENSOR
-    if "dagster/schedule_name" in tags:
+    if not _NIGHTLY_TAGS.isdisjoint(tags):
         return Trigger.NIGHTLY
-    return Trigger.OPERATOR
+    return Trigger.SENSOR if is_retry else Trigger.OPERATOR
 
 
 def is_automatic_retry(context: Context) -> bool:
-    """Return whether Dagster's daemon started the run because the one before it died."""
-    return context.run.parent_run_id is not None and _RETRY_NUMBER_TAG in context.run.tags
+    """Return whether Dagster's daemon started the run because the one before it died: it counts them.
+
+    A person's re-execution has the number of its parent.
+    """
+    run = context.run
+    number = run.tags.get(_RETRY_NUMBER_TAG)
+    if number is None or run.parent_run_id is None:
+        return False
+    parent = context.instance.get_run_by_id(run.parent_run_id)
+    return parent is None or parent.tags.get(_RETRY_NUMBER_TAG) != number
 
 
 def process_of(context: Context) -> Process | None:

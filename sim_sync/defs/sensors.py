@@ -30,11 +30,12 @@ from sim_sync.core.resuming import (
 from sim_sync.core.session import Event, Session, State
 from sim_sync.defs.deaths import death_of
 from sim_sync.defs.jobs import AssetJob
-from sim_sync.defs.liveness import View, Wait, Watch, look_twice_where_in_doubt, owner_is_gone, report_lost_runs
+from sim_sync.defs.liveness import View, Watch, look_twice_where_in_doubt, owner_is_gone, report_lost_runs
 from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG
 from sim_sync.defs.runs import was_terminated
 from sim_sync.warehouse import Warehouse
+from sim_sync.worker.kept_run import Wait
 
 #: How often the sensor looks. With the start of a run (seconds), a dead sync goes on well within a minute.
 LOOK_EVERY_SECONDS = 10

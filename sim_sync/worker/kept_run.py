@@ -4,18 +4,27 @@ All of it lives in the memory of the process that took it. What a retry finds on
 the warehouse: it has to claim the session anew.
 """
 
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TypeAlias
 
 from sim_sync.core.ports import LeaseStore, RunLeaseStore
 from sim_sync.core.session import Claim, Process
 from sim_sync.worker.lease import kept_lease, kept_run_lease
 from sim_sync.worker.stopping import Stop
 
+Wait: TypeAlias = Callable[[float], None]
+
 
 class KeptRun:
-    """Says that a run lives, whatever it does, and keeps its session's lease while it does something else."""
+    """Says that a run lives, whatever it does, and keeps its session's lease while it does something else.
 
-    def __init__(self) -> None:
+    `wait` passes so many seconds.
+    """
+
+    def __init__(self, wait: Wait = time.sleep) -> None:
+        self.wait = wait
         self._living = ExitStack()
         self._holding = ExitStack()
         self._run_id: str | None = None

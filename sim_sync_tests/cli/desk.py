@@ -78,9 +78,9 @@ class Desk:
         code = ended.value.code
         return Said(code if isinstance(code, int) else int(code is not None), out, err)
 
-    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        """Start a command in a process of its own."""
-        return self._python("-m", "sim_sync", *arguments, **environment)
+    def start(self, *arguments: str, in_a_group: bool = False, **environment: str) -> "subprocess.Popen[str]":
+        """Start a command in a process of its own, and in a group of its own as a terminal does, if so wished."""
+        return self._python(environment, "-m", "sim_sync", *arguments, in_a_group=in_a_group)
 
     def run(self, *arguments: str, **environment: str) -> Said:
         """Run a command in a process of its own to its end."""
@@ -88,11 +88,13 @@ class Desk:
 
     def python(self, *arguments: str, **environment: str) -> Said:
         """Run Python in a process of its own to its end."""
-        with self._python(*arguments, **environment) as process:
+        with self._python(environment, *arguments) as process:
             out, err = process.communicate(timeout=PATIENCE_SECONDS)
             return Said(process.returncode, out, err)
 
-    def _python(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    def _python(
+        self, environment: Mapping[str, str], *arguments: str, in_a_group: bool = False
+    ) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.folder,
@@ -101,6 +103,7 @@ class Desk:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=in_a_group,
         )
 
     @property

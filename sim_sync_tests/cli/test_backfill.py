@@ -1,10 +1,15 @@
 import csv
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 
-from sim_sync.core.session import State
+from sim_sync.cli.backfill import judge
+from sim_sync.core.opening import Trigger as OpenTrigger
+from sim_sync.core.session import Event, Release, State
+from sim_sync.core.sweep import SweepPolicy
+from sim_sync.defs.launch import EndedRun
 from sim_sync.simulator.control import SimulatorControl
 from sim_sync.simulator.faults import ErrorStatus, Trigger
 from sim_sync.simulator.options import MountOptions
@@ -12,6 +17,7 @@ from sim_sync.simulator.server import SimulatorServer
 from sim_sync.warehouse.queries import present_sims
 from sim_sync_tests.cli.desk import PATIENCE_SECONDS, Desk, an_account
 from sim_sync_tests.cli.waiting import wait_for_pages
+from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +69,47 @@ def test_a_carrier_that_is_down_is_parked_and_exits_with_3(desk: Desk) -> None:
     assert "127.0.0.1:9" in said.out
 
 
+def test_a_parked_session_that_is_not_due_is_left_alone_and_the_line_says_until_when(desk: Desk) -> None:
+    desk.write_carriers(acme=an_account("http://127.0.0.1:9"))
+    release = Release(Event.WAIT_TOO_LONG, error="HTTP 429", wait_seconds=7200)
+    parked = desk.warehouse.sessions.release(desk.open_session().claim, release)
+    said = desk.run("backfill", "acme")
+    assert (said.code, len(said.out.splitlines())) == (3, 1), said
+    assert said.out.startswith(f"acme: parked, left alone: not due before {parked.not_before:%H:%M:%S} UTC")
+    assert "`sim-sync resume acme` tries now" in said.out
+    assert desk.warehouse.sessions.open_session_of("acme") == parked
+
+
+def test_a_backfill_is_judged_by_the_session_that_it_opened_and_not_by_the_next_one(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sessions = desk.warehouse.sessions
+    own = desk.open_session(owner="run-1")
+    assert own.cursor is not None
+    sessions.commit_page(own.claim, own.cursor, a_page([a_sim(0)], None))
+    sessions.close_session(own.claim, SweepPolicy(), own.config_hash)
+    desk.open_session(owner="run-2")
+
+    ended = EndedRun("run-1", True, [], False, own.session_id, left_alone=None, was_interrupted=False)
+
+    assert judge(desk.warehouse, "acme", ended) == 0
+    assert capsys.readouterr().out.startswith("acme: completed, page 1/1")
+
+
+def test_a_backfill_whose_session_was_taken_over_names_the_other_run_and_shows_none_of_its_progress(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = desk.open_session(owner="run-1", pages=3)
+    desk.warehouse.sessions.open_session(
+        a_request("run-2", OpenTrigger.OPERATOR, config_hash=own.config_hash, gone_owners=["run-1"])
+    )
+
+    ended = EndedRun("run-1", False, ["fenced"], False, own.session_id, left_alone=None, was_interrupted=False)
+
+    assert judge(desk.warehouse, "acme", ended) == 3
+    assert capsys.readouterr().out == "acme: running, in other hands: run run-2 took it over\n"
+
+
 def test_a_wrong_password_exits_with_1_and_one_message(desk: Desk, simulator: SimulatorServer) -> None:
     account = an_account(simulator.url)
     desk.write_carriers(acme={**account, "auth": {**account["auth"], "password": "not-the-password"}})
@@ -80,7 +127,7 @@ def test_a_paused_session_is_left_alone_until_somebody_resumes_it(desk: Desk, si
     desk.type_in("pause", "acme")
     said = desk.run("backfill", "acme")
     assert said.code == 3
-    assert "sim-sync resume acme" in said.out
+    assert said.out == "acme: paused, left alone: paused by an operator; `sim-sync resume acme` lets it go on\n"
     desk.type_in("resume", "acme")
     assert desk.run("backfill", "acme").code == 0
 
@@ -151,6 +198,23 @@ def test_a_signal_finishes_the_page_in_hand_and_exits_with_3(
     assert len(slow_simulator.log.entries()) == 20  # none twice
 
 
+def test_ctrl_c_reaches_all_of_the_terminals_processes_and_leaves_one_clean_line(
+    desk: Desk, slow_simulator: SimulatorServer
+) -> None:
+    desk.write_carriers(acme=an_account(slow_simulator.url))
+    with desk.start("backfill", "acme", in_a_group=True) as process:
+        wait_for_pages(desk, 2)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    session = desk.warehouse.sessions.open_session_of("acme")
+    assert session is not None
+    assert (process.returncode, err) == (3, "")
+    assert out.splitlines()[-1] == (
+        f"acme: interrupted after page {session.pages_done}; `sim-sync backfill acme` continues"
+    )
+    assert (session.state, out.count("interrupted")) == (State.INTERRUPTED, 1)
+
+
 def test_a_session_at_work_in_another_live_run_is_left_alone_with_3(
     desk: Desk, slow_simulator: SimulatorServer
 ) -> None:
@@ -162,5 +226,9 @@ def test_a_session_at_work_in_another_live_run_is_left_alone_with_3(
         SimulatorControl(slow_simulator.url).set_latency(0)
         process.communicate(timeout=PATIENCE_SECONDS)
     assert said.code == 3
-    assert "acme: running" in said.out
+    owner = desk.warehouse.sessions.latest_sessions(["acme"])[0].owner
+    assert said.out.splitlines()[-1] == (
+        f"acme: running, left alone: at work in run {owner}, which has just given a sign of life"
+    )
+    assert "page" not in said.out, "the progress of another run is not its own"
     assert process.returncode == 0

@@ -88,12 +88,15 @@ RESTART = OpenNew("an operator asked for a restart")
         pytest.param(INTERRUPTED, a_request("run-2", config_hash="config-2"), OTHER_CONFIG, id="a new config"),
         # Waiting.
         pytest.param(
-            PARKED, a_request("run-2", SENSOR), Refuse("parked until 2026-03-02 04:00:00 UTC: HTTP 429"), id="not due"
+            PARKED,
+            a_request("run-2", SENSOR),
+            Refuse("not due before 04:00:00 UTC; `sim-sync resume acme` tries now; it was parked for: HTTP 429"),
+            id="not due",
         ),
         pytest.param(
             replace(PARKED, last_error=None),
             a_request("run-2", OPERATOR),
-            Refuse("parked until 2026-03-02 04:00:00 UTC: waiting"),
+            Refuse("not due before 04:00:00 UTC; `sim-sync resume acme` tries now; it was parked for: a wait"),
             id="not due, for a person neither",
         ),
         pytest.param(replace(PARKED, not_before=NOW), a_request("run-2", SENSOR), Resume(), id="due to the second"),

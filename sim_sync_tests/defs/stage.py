@@ -25,7 +25,7 @@ from sim_sync.defs.checks import build_checks
 from sim_sync.defs.jobs import build_reconcile_carrier
 from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import CARRIER_TAG, carrier_partitions
-from sim_sync.defs.resources import KeptRunResource
+from sim_sync.defs.resources import kept_run_resource
 from sim_sync.defs.schedules import build_nightly_reconciliation
 from sim_sync.defs.sensors import build_resume_interrupted_syncs
 from sim_sync.inventory import Reading, Terms
@@ -96,7 +96,7 @@ class FakeConfig:
     inventory: GivenList | None = None
     reconcile: Reconcile = field(default_factory=Reconcile)
     broken: set[str] = field(default_factory=set)
-    reading_inventory: Callable[[], None] = lambda: None
+    reading_inventory: Callable[[], object] = lambda: None
 
     @property
     def carrier_names(self) -> list[str]:
@@ -125,6 +125,8 @@ class Stage:
         self.carrier = ScriptedCarrier(pages=paged(a_fleet(10), 2), tells_totals=True)
         self.config = FakeConfig({ACME: FakeCarrierConfig(self.carrier), OTHER: FakeCarrierConfig(_other_carrier())})
         self.sensor_cursor: str | None = None
+        #: What happens while a run waits for what becomes of another one.
+        self.while_run_waits: Callable[[], object] = lambda: None
         #: What happens while the sensor waits before it looks again, and how long it has waited.
         self.while_waiting: Callable[[], object] = lambda: None
         self.waited: list[float] = []
@@ -148,7 +150,11 @@ class Stage:
 
     @property
     def resources(self) -> dict[str, Any]:
-        return {"sync_config": self.config, "warehouse": self.warehouse, "kept_run": KeptRunResource()}
+        return {"sync_config": self.config, "warehouse": self.warehouse, "kept_run": kept_run_resource(self._run_waits)}
+
+    def _run_waits(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.while_run_waits()
 
     def _wait(self, seconds: float) -> None:
         self.waited.append(seconds)

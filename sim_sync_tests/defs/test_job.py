@@ -9,6 +9,7 @@ from sim_sync.core.errors import AuthenticationFailed, ParkRequired, WarehouseUn
 from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, Release, State, SweepState
+from sim_sync.core.sweep import SweepPolicy
 from sim_sync.defs.ops import RETRIES
 from sim_sync.warehouse.content import exact_digests
 from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, GivenList, Stage, materialized, wait_until
@@ -19,6 +20,8 @@ from sim_sync_tests.inventory.lists import ICCID
 from sim_sync_tests.inventory.lists import OTHER as NEW
 
 EVERYTHING = {"sim_inventory", "carrier_sims", "sim_discrepancies"}
+NIGHTLY = {"dagster/schedule_name": "nightly_reconciliation"}
+SENSORS = {"dagster/sensor_name": "resume_interrupted_syncs"}
 
 
 def failures(result: dg.ExecuteInProcessResult) -> list[str]:
@@ -33,6 +36,17 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
 
 def observations(result: dg.ExecuteInProcessResult) -> list[dg.AssetObservation]:
     return [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
+
+
+def told_by(stage: Stage, result: dg.ExecuteInProcessResult) -> list[str]:
+    """Return what the run has logged."""
+    return [record.user_message for record in stage.instance.all_logs(result.run_id)]
+
+
+def park(stage: Stage) -> None:
+    """Leave the session parked for two hours by another run."""
+    session = stage.opened_by("run-1")
+    stage.warehouse.sessions.release(session.claim, Release(Event.WAIT_TOO_LONG, error="429", wait_seconds=7200))
 
 
 # --- a walk to the end -----------------------------------------------------------------------------------------
@@ -185,35 +199,43 @@ def test_a_parked_run_ends_green_without_a_materialization_and_skips_what_comes_
     assert observations(result)[-1].metadata["not_before"].value == session.not_before.timestamp()
 
 
-def test_a_run_that_finds_a_parked_session_not_due_leaves_it_alone_green(stage: Stage) -> None:
-    stage.warehouse.sessions.release(
-        stage.opened_by("run-1").claim, Release(Event.WAIT_TOO_LONG, error="429", wait_seconds=7200)
-    )
+@pytest.mark.parametrize("tags", [NIGHTLY, SENSORS])
+def test_a_run_of_the_night_or_the_sensor_that_finds_a_parked_session_not_due_leaves_it_alone_green(
+    stage: Stage, tags: dict[str, str]
+) -> None:
+    park(stage)
 
-    result = stage.run()
+    result = stage.run(tags)
 
     assert (result.success, materialized(result)) == (True, {"sim_inventory"})
     assert (stage.session.state, stage.session.fence, stage.carrier.fetched) == (State.PARKED, 1, [])
 
 
-def test_a_run_that_finds_a_paused_session_leaves_it_alone_green(stage: Stage) -> None:
+@pytest.mark.parametrize("tags", [NIGHTLY, SENSORS])
+def test_a_run_of_the_night_or_the_sensor_that_finds_a_paused_session_leaves_it_alone_green_and_says_so(
+    stage: Stage, tags: dict[str, str]
+) -> None:
     stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.PAUSED_BY_OPERATOR))
 
-    result = stage.run({"dagster/schedule_name": "nightly_reconciliation"})
+    result = stage.run(tags)
 
     assert (result.success, materialized(result)) == (True, {"sim_inventory"})
     assert (stage.session.state, stage.session.fence, stage.carrier.fetched) == (State.PAUSED, 1, [])
+    (told,) = observations(result)
+    assert told.metadata["left_alone"].value == "paused by an operator; `sim-sync resume acme` lets it go on"
 
 
-def test_a_run_that_finds_the_session_at_work_elsewhere_leaves_it_alone_green(stage: Stage) -> None:
-    """A nightly run meets a live backfill."""
+@pytest.mark.parametrize("tags", [NIGHTLY, SENSORS])
+def test_a_run_of_the_night_or_the_sensor_that_finds_the_session_at_work_elsewhere_leaves_it_alone_green_at_once(
+    stage: Stage, tags: dict[str, str]
+) -> None:
     stage.opened_by("a live backfill", process=ELSEWHERE)
-    before = exact_digests(stage.warehouse.engine)
+    before, then = exact_digests(stage.warehouse.engine), stage.clock.now()
 
-    result = stage.run()
+    result = stage.run(tags)
 
     assert (result.success, materialized(result)) == (True, {"sim_inventory"})
-    assert exact_digests(stage.warehouse.engine) == before
+    assert (exact_digests(stage.warehouse.engine), stage.clock.now()) == (before, then)
     (told,) = observations(result)
     assert told.metadata["state"].value == "running"
 
@@ -354,7 +376,120 @@ def test_the_outer_net_waits_no_longer_than_half_a_minute_in_all() -> None:
     assert sum(waits) + RETRIES.max_retries * (RETRIES.delay or 0) <= 30
 
 
+# --- a person's run finds the session in other hands -----------------------------------------------------------
+
+
+def test_a_persons_run_watches_a_lease_and_leaves_the_session_to_an_owner_that_renews_it(stage: Stage) -> None:
+    owned = stage.opened_by("another run", process=ELSEWHERE)
+    stage.while_run_waits = lambda: stage.warehouse.sessions.renew_lease(owned.claim)
+
+    result = stage.run()
+
+    assert (result.success, materialized(result)) == (True, {"sim_inventory"})
+    assert (stage.session.owner, stage.session.fence, stage.carrier.fetched) == ("another run", 1, [])
+    (told,) = observations(result)
+    assert told.metadata["left_alone"].value == ("at work in run another run, which has just given a sign of life")
+
+
+def test_a_persons_run_takes_over_from_an_owner_that_does_not_renew_its_lease(stage: Stage) -> None:
+    stage.opened_by("another run", process=ELSEWHERE)
+    then = stage.clock.now()
+
+    result = stage.run()
+
+    assert (result.success, materialized(result)) == (True, EVERYTHING)
+    assert (stage.session.state, stage.session.owner, stage.session.fence) == (State.COMPLETED, result.run_id, 2)
+    assert (stage.clock.now() - then).total_seconds() == pytest.approx(30, abs=1)
+
+
+def test_nobody_watches_an_owner_that_is_known_to_be_dead(stage: Stage) -> None:
+    stage.opened_by("another run", process=DEAD)
+    then = stage.clock.now()
+
+    assert (stage.run().success, stage.session.fence, stage.clock.now()) == (True, 2, then)
+
+
+def test_a_walk_that_ends_while_it_is_watched_is_not_begun_again(stage: Stage) -> None:
+    stage.carrier.pages = stage.carrier.pages[:1]
+    owned = stage.opened_by("another run", process=ELSEWHERE)
+    page = stage.carrier.fetch_page({"page": 0})
+
+    def complete() -> None:
+        sessions = stage.warehouse.sessions
+        sessions.commit_page(owned.claim, {"page": 0}, page)
+        sessions.close_session(owned.claim, SweepPolicy(), stage.carrier.config_hash)
+
+    stage.while_run_waits = complete
+
+    result = stage.run()
+
+    assert (result.success, materialized(result)) == (True, {"sim_inventory"})
+    assert (stage.session.session_id, stage.session.state) == (owned.session_id, State.COMPLETED)
+    assert stage.carrier.fetched_pages == [0]
+
+
+@pytest.mark.parametrize("tags", [{}, NIGHTLY, SENSORS])
+def test_who_renews_a_lease_that_ran_out_while_the_warehouse_was_away_is_not_taken_over(
+    stage: Stage, tags: dict[str, str]
+) -> None:
+    owned = stage.opened_by("another run", process=ELSEWHERE)
+    stage.clock.advance(3600)
+    stage.while_run_waits = lambda: stage.warehouse.sessions.renew_lease(owned.claim)
+
+    stage.run(tags)
+
+    assert (stage.session.owner, stage.session.fence, stage.carrier.fetched) == ("another run", 1, [])
+
+
 # --- what a person may wish ------------------------------------------------------------------------------------
+
+
+def test_a_run_that_a_person_starts_resumes_what_a_person_has_paused(stage: Stage) -> None:
+    stage.run(max_pages=2)
+    stage.warehouse.sessions.move_by_operator(ACME, Event.PAUSED_BY_OPERATOR)
+    paused = stage.session
+
+    result = stage.run()
+
+    assert (result.success, stage.session.state, stage.session.session_id) == (
+        True,
+        State.COMPLETED,
+        paused.session_id,
+    )
+    assert stage.carrier.fetched_pages == [0, 1, 2, 3, 4]
+    assert (
+        f"acme: session {paused.session_id} was paused after page 2; this run, which a person started, resumes it"
+        in told_by(stage, result)
+    )
+
+
+def test_it_may_be_told_to_leave_what_is_paused_alone(stage: Stage) -> None:
+    stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.PAUSED_BY_OPERATOR))
+
+    result = stage.run(resume=False)
+
+    assert (result.success, stage.session.state, stage.carrier.fetched) == (True, State.PAUSED, [])
+
+
+def test_a_run_that_a_person_starts_does_not_knock_early_and_is_red_and_says_why(stage: Stage) -> None:
+    park(stage)
+
+    result = stage.run()
+
+    (told,) = failures(result)
+    assert told == (
+        "carrier acme is left alone: not due before 04:00:00 UTC; `sim-sync resume acme` tries now; "
+        "it was parked for: 429"
+    )
+    assert (stage.session.state, stage.carrier.fetched) == (State.PARKED, [])
+
+
+def test_a_pause_that_comes_while_our_list_is_read_is_not_ended_by_the_run_that_it_is_meant_for(stage: Stage) -> None:
+    stage.config.reading_inventory = lambda: stage.warehouse.sessions.move_by_operator(ACME, Event.PAUSED_BY_OPERATOR)
+
+    result = stage.run()
+
+    assert (result.success, stage.session.state, stage.carrier.fetched) == (True, State.PAUSED, [])
 
 
 def test_a_restart_supersedes_the_open_session_and_walks_from_the_first_page(stage: Stage) -> None:

@@ -11,8 +11,8 @@ from sim_sync_tests.defs.stage import Stage
 FAILURE, STARTED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
 
 
-def context_of(run: dg.DagsterRun) -> Any:
-    return SimpleNamespace(run=run)
+def context_of(stage: Stage, run: dg.DagsterRun) -> Any:
+    return SimpleNamespace(run=run, instance=stage.instance)
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,15 @@ def context_of(run: dg.DagsterRun) -> Any:
     [
         ({"dagster/sensor_name": "resume_interrupted_syncs"}, Trigger.SENSOR),
         ({"dagster/schedule_name": "nightly_reconciliation"}, Trigger.NIGHTLY),
+        ({"dagster/from_automation_condition": "true"}, Trigger.NIGHTLY),
+        ({"dagster/auto_materialize": "true"}, Trigger.NIGHTLY),
+        ({"dagster/from_ui": "true"}, Trigger.OPERATOR),
         ({"dagster/backfill": "abcdef"}, Trigger.OPERATOR),
         ({}, Trigger.OPERATOR),
     ],
 )
 def test_who_started_a_run_is_told_by_dagsters_own_tags(stage: Stage, tags: dict[str, str], trigger: Trigger) -> None:
-    assert trigger_of(context_of(stage.stored_run(STARTED, tags=tags))) is trigger
+    assert trigger_of(context_of(stage, stage.stored_run(STARTED, tags=tags))) is trigger
 
 
 def test_whoever_executes_a_run_again_is_a_person_whatever_tags_it_inherits(stage: Stage) -> None:
@@ -34,18 +37,34 @@ def test_whoever_executes_a_run_again_is_a_person_whatever_tags_it_inherits(stag
         STARTED, parent_run_id=parent.run_id, tags={"dagster/sensor_name": "resume_interrupted_syncs"}
     )
 
-    assert trigger_of(context_of(again)) is Trigger.OPERATOR
+    assert trigger_of(context_of(stage, again)) is Trigger.OPERATOR
 
 
-def test_an_automatic_retry_is_no_person(stage: Stage) -> None:
-    parent = stage.stored_run(FAILURE, tags={"dagster/sensor_name": "resume_interrupted_syncs"})
-    retry = stage.stored_run(
-        STARTED,
-        parent_run_id=parent.run_id,
-        tags={"dagster/sensor_name": "resume_interrupted_syncs", "dagster/retry_number": "1"},
-    )
+@pytest.mark.parametrize(
+    ("tags", "trigger"),
+    [
+        ({"dagster/sensor_name": "resume_interrupted_syncs"}, Trigger.SENSOR),
+        ({"dagster/schedule_name": "nightly_reconciliation"}, Trigger.NIGHTLY),
+        ({"dagster/from_ui": "true"}, Trigger.SENSOR),
+        ({}, Trigger.SENSOR),
+    ],
+)
+def test_an_automatic_retry_is_no_person_whoever_started_the_first_run(
+    stage: Stage, tags: dict[str, str], trigger: Trigger
+) -> None:
+    parent = stage.stored_run(FAILURE, tags=tags)
+    retry = stage.stored_run(STARTED, parent_run_id=parent.run_id, tags=tags | {"dagster/retry_number": "1"})
+    second = stage.stored_run(STARTED, parent_run_id=retry.run_id, tags=tags | {"dagster/retry_number": "2"})
 
-    assert trigger_of(context_of(retry)) is Trigger.SENSOR
+    assert [trigger_of(context_of(stage, run)) for run in (retry, second)] == [trigger, trigger]
+
+
+def test_a_person_who_executes_an_automatic_retry_again_is_one_though_the_number_is_inherited(stage: Stage) -> None:
+    tags = {"dagster/sensor_name": "resume_interrupted_syncs", "dagster/retry_number": "1"}
+    parent = stage.stored_run(FAILURE, tags=tags)
+    again = stage.stored_run(STARTED, parent_run_id=parent.run_id, tags=tags)
+
+    assert trigger_of(context_of(stage, again)) is Trigger.OPERATOR
 
 
 def test_only_a_person_terminates(stage: Stage) -> None:
