@@ -12,6 +12,14 @@ from sim_sync.core.sims import StatusMeaning
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
+class Unfit(ValueError):
+    """A value of the configuration that cannot be used: what was expected, and details that may quote the value."""
+
+    def __init__(self, expected: str, details: str) -> None:
+        super().__init__(f"{expected}{details}")
+        self.expected = expected
+
+
 class Settings(BaseModel):
     """A part of the configuration: unknown keys are refused, values never change."""
 
@@ -84,7 +92,8 @@ class Options(Settings):
 class CarrierSettings:
     """All that a connector gets to know about an account.
 
-    `auth` and `options` are of the connector's own models; `statuses` replaces or adds status words.
+    `auth` and `options` are of the connector's own models; `statuses` replaces or adds status words. `from_variables`
+    are the values that came from the environment, by their places below the account: no message may show them.
     """
 
     name: str
@@ -97,3 +106,4 @@ class CarrierSettings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     links: LinkRule = LinkRule.SAME_ORIGIN
     retry: Retry = field(default_factory=Retry)
+    from_variables: Mapping[tuple[str | int, ...], str] = field(default_factory=dict, repr=False)

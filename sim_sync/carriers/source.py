@@ -16,9 +16,10 @@ from sim_sync.carriers.end_check import SeemingEnd
 from sim_sync.carriers.http import HttpClient, whole_answer_limits
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.page_reader import PageReader
+from sim_sync.carriers.redaction import without_own_secrets
 from sim_sync.carriers.retry import Patience
 from sim_sync.carriers.sealing import CursorSeal
-from sim_sync.carriers.secrets import Redactor
+from sim_sync.carriers.secrets import Redactor, is_secret_key
 from sim_sync.carriers.settings import CarrierSettings
 from sim_sync.carriers.throttle import Turnstile
 from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedAnswer
@@ -27,6 +28,8 @@ from sim_sync.core.ports import Waiter
 
 Found = TypeVar("Found")
 
+#: Keys that every message needs to say what it is about.
+_SHOWN = frozenset({("base_url",), ("type",)})
 #: How often a look behind the end of a list is tried.
 _ATTEMPTS_OF_A_LOOK = 2
 
@@ -53,7 +56,10 @@ class RestCarrier:
         record_map = replace(connector.record_map, statuses=words)
         self._reader = PageReader(connector, self._pagination, record_map)
         self._auth = connector.build_auth(settings)
-        redactor = Redactor([*settings.auth.secrets(), *self._auth.secrets()])
+        redactor = self._redactor = Redactor(
+            [*settings.auth.secrets(), *self._auth.secrets(), *_secret_parameters(settings)],
+            not_in_messages=[value for place, value in settings.from_variables.items() if place not in _SHOWN],
+        )
         self._seal = CursorSeal(settings.name, settings.auth.secrets(), redactor)
 
         limits = whole_answer_limits(settings.timeouts, waiter.is_stopped)
@@ -110,6 +116,13 @@ class RestCarrier:
 
     def fetch_page(self, cursor: Cursor) -> Page:
         """Fetch one page, riding out what passes by itself; see `CarrierSource`."""
+        try:
+            return self._fetch_page(cursor)
+        except SimSyncError as error:
+            error.args = (self._redactor(str(error)), *error.args[1:])
+            raise
+
+    def _fetch_page(self, cursor: Cursor) -> Page:
         self._desk.take_held_seconds()
         cursor = self._seal.opened(cursor)
         page, answer = self._page_at(cursor, self._patience)
@@ -117,7 +130,7 @@ class RestCarrier:
             page = self._with_a_sure_end(page, cursor, answer)
         throttled_seconds = page.effort.throttled_seconds + self._desk.take_held_seconds()
         return replace(
-            page,
+            without_own_secrets(page, self._redactor),
             next_cursor=None if page.next_cursor is None else self._seal.sealed(page.next_cursor),
             effort=replace(page.effort, throttled_seconds=throttled_seconds),
         )
@@ -184,3 +197,12 @@ class RestCarrier:
                 f"({type(error).__name__} in {place.name}, line {place.lineno} of {Path(place.filename).name})"
             )
         raise UnexpectedAnswer(told)  # out here, so that the other error is not even its context
+
+
+def _secret_parameters(settings: CarrierSettings) -> list[str]:
+    """Return what came from the environment, stands beside `auth`, and is a secret by its key or as a header."""
+    return [
+        value
+        for place, value in settings.from_variables.items()
+        if place[:1] != ("auth",) and ("headers" in place or is_secret_key(str(place[-1])))
+    ]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -175,6 +175,7 @@ class _Parser:
             timeouts=section.timeouts,
             links=section.links,
             retry=section.retry,
+            from_variables=self._part.values(self._at),
         )
         return CarrierConfig(
             connector=connector,
@@ -194,7 +195,7 @@ class _Parser:
         found = self._part.value.get("type")
         connector = known.get(found) if isinstance(found, str) else None
         if connector is None:
-            shown = "nothing" if found is None else connector_problems().get(str(found), repr(found))
+            shown = "nothing" if found is None else connector_problems().get(str(found), self._shown("type", found))
             self._complain("type", f"one of {', '.join(sorted(known))}", shown)
         return connector
 
@@ -249,7 +250,7 @@ class _Parser:
             self._complain("base_url", "the URL of your account's API host", "nothing")
             return ""
         if problem := _base_url_problem(url, allow_insecure=section.allow_insecure):
-            self._complain("base_url", problem, "a URL of another form" if "@" in url else repr(url))
+            self._complain("base_url", problem, "a URL of another form" if "@" in url else self._shown("base_url", url))
         return url.rstrip("/")
 
     def _page_size(self, connector: Connector | None, section: CarrierSection | None) -> int:
@@ -261,15 +262,24 @@ class _Parser:
             self._complain(
                 "page_size",
                 f"at most {largest}, the largest page of {connector.type} (max_page_size overrides it)",
-                str(page_size),
+                self._shown("page_size", page_size),
             )
         return page_size
 
     def _read(self, read: Any, value: Any, at: Place, *, known_keys: Any = ()) -> Any:
         part = Resolved(value, self._part.from_variables)
         found, problems = read_part(read, part, at, self._where, known_keys=known_keys)
-        self._problems.extend(problems)
+        # Options that stand under `auth` are read at another place than that where their variables are known.
+        self._problems.extend(self._without_values(problem) for problem in problems)
         return found
+
+    def _without_values(self, problem: Problem) -> Problem:
+        expected, found = (self._part.without_values(text, self._at) for text in (problem.expected, problem.found))
+        return replace(problem, expected=expected, found=found)
+
+    def _shown(self, key: str, value: Any) -> str:
+        variable = self._part.variable_at((*self._at, key))
+        return repr(value) if variable is None else f"the value of the environment variable {variable}"
 
     def _complain(self, key: str, expected: str, found: str) -> None:
         self._problems.append(Problem(self._where, key_text((*self._at, key)), expected, found))

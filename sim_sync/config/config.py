@@ -12,6 +12,7 @@ from sim_sync.config.carrier import CARRIER_NAME, CarrierConfig, parse_carrier
 from sim_sync.config.document import read_document
 from sim_sync.config.environment import Place, Resolved, key_text, resolve, variable_of
 from sim_sync.config.problems import read_part
+from sim_sync.config.quiet_list import QuietList
 from sim_sync.config.sections import (
     CsvInventory,
     InventorySection,
@@ -30,6 +31,7 @@ DEFAULT_PATH = Path("carriers.yaml")
 DEFAULT_WAREHOUSE_URL = "sqlite:///.sim_sync/warehouse.db"
 
 _SECTIONS = ("warehouse", "schedule", "inventory", "reconcile", "carriers")
+_INVENTORY: Place = ("inventory",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Config:
     _environ: Mapping[str, str] = field(repr=False)
     #: The keys of `inventory` whose values came from the environment, with the variables' names.
     _inventory_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _inventory_part: Resolved = field(default_factory=lambda: Resolved(None), repr=False)
 
     @property
     def carrier_names(self) -> Sequence[str]:
@@ -89,6 +92,10 @@ class Config:
 
     def our_list(self) -> OurList | None:
         """Return our list of SIMs, to be read; None where no list is configured."""
+        found = self._our_list()
+        return None if found is None else QuietList(found, self._inventory_part, _INVENTORY)
+
+    def _our_list(self) -> OurList | None:
         match self.inventory:
             case None:
                 return None
@@ -146,6 +153,7 @@ class _Reader:
             _carriers=self._carriers(),
             _environ=self._environ,
             _inventory_variables=self._inventory_variables(),
+            _inventory_part=resolve(self._document.get("inventory"), _INVENTORY, self._environ, str(self._path)),
         )
         if self._problems:
             self._add_problems_of_carriers(config)

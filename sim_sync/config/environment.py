@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 from sim_sync.core.errors import Problem
 
+#: A shorter value is a part of ordinary words.
+_SHORTEST_HIDDEN = 4
 #: Where a value stands: keys and list positions from the top of the file.
 Place: TypeAlias = tuple[str | int, ...]
 
@@ -20,6 +22,23 @@ class Resolved:
     value: Any
     from_variables: dict[Place, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+
+    def values(self, at: Place) -> dict[Place, str]:
+        """Return the texts that came from variables, by their places below `at`, where this part stands."""
+        places = {place: value_at(self.value, place[len(at) :]) for place in self.from_variables}
+        return {place[len(at) :]: value for place, value in places.items() if isinstance(value, str)}
+
+    def without_values(self, text: str, at: Place) -> str:
+        """Return a message in which each value that came from a variable is that variable's name."""
+        for place, value in sorted(self.values(at).items(), key=lambda found: -len(found[1])):
+            if len(value) >= _SHORTEST_HIDDEN:
+                text = text.replace(value, f"{{env: {self.from_variables[(*at, *place)]}}}")
+        return text
+
+    def variable_at(self, place: Place) -> str | None:
+        """Return the variable that a place, or what it is a part of, came from."""
+        parents = (place[:end] for end in range(len(place) + 1))
+        return next((self.from_variables[parent] for parent in parents if parent in self.from_variables), None)
 
 
 def resolve(value: Any, at: Place, environ: Mapping[str, str], where: str) -> Resolved:
@@ -35,6 +54,16 @@ def variable_of(value: Any) -> str | None:
         name = value["env"]
         return name if isinstance(name, str) else None
     return None
+
+
+def value_at(value: Any, path: Place) -> Any:
+    """Return what stands at a path below a value, or None."""
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
 
 
 def key_text(place: Place) -> str:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from sim_sync.config.environment import Place, Resolved, key_text
+from sim_sync.carriers.settings import Unfit
+from sim_sync.config.environment import Place, Resolved, key_text, value_at
 from sim_sync.core.errors import Problem
 
 Read = TypeVar("Read")
@@ -47,7 +48,7 @@ def read_part(
 
     A value whose variable is missing was reported already, so what a model says about it is left out.
     """
-    unset = {place for place in part.from_variables if _at(part.value, place[len(at) :]) is None}
+    unset = {place for place in part.from_variables if value_at(part.value, place[len(at) :]) is None}
     try:
         return read(part.value), []
     except ValidationError as refused:
@@ -64,7 +65,8 @@ def _problem(error: Any, part: Resolved, at: Place, where: str, known_keys: Coll
     if kind == "extra_forbidden":
         is_nested = len(path) > 1
         return place, _unknown_key(place, where, () if is_nested else known_keys)
-    expected = _EXPECTED.get(kind) or _expected_text(error["msg"])
+    expected = _EXPECTED.get(kind) or _expected_of(error, part.variable_at(place))
+    expected = part.without_values(expected, at)
     found = "nothing" if kind == "missing" else _shown(error["input"], place, part)
     return place, Problem(where, key_text(place), expected, found)
 
@@ -76,6 +78,14 @@ def _unknown_key(place: Place, where: str, known_keys: Collection[str]) -> Probl
     return Problem(where, key_text(place), expected, found)
 
 
+def _expected_of(error: Any, variable: str | None) -> str:
+    """Return what a model expects; in general words where a value came from a variable, which they may quote."""
+    cause = error.get("ctx", {}).get("error")
+    if variable is not None and isinstance(cause, Unfit):
+        return cause.expected
+    return _expected_text(error["msg"])
+
+
 def _expected_text(message: str) -> str:
     for start in ("Input should be ", "Value error, "):
         message = message.removeprefix(start)
@@ -83,9 +93,7 @@ def _expected_text(message: str) -> str:
 
 
 def _shown(value: Any, place: Place, part: Resolved) -> str:
-    name = next(
-        (part.from_variables[place[:end]] for end in range(len(place) + 1) if place[:end] in part.from_variables), None
-    )
+    name = part.variable_at(place)
     if name is not None:
         return f"the value of the environment variable {name}"
     if isinstance(value, Mapping):
@@ -114,12 +122,3 @@ def _without_tags(location: Sequence[str | int], value: Any) -> Place:
             continue
         path.append(step)
     return tuple(path)
-
-
-def _at(value: Any, path: Place) -> Any:
-    for step in path:
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value

@@ -46,6 +46,28 @@ def test_words_are_not_hidden_because_a_secret_is_short() -> None:
     assert redacted(["a", "", "abc"], "abc and a cab") == "abc and a cab"
 
 
+def test_what_only_messages_must_not_show_is_no_secret_of_a_record() -> None:
+    redactor = Redactor(["s3cret-token"], not_in_messages=["our-account"])
+    assert redactor("our-account has s3cret-token") == f"{HIDDEN} has {HIDDEN}"
+    assert redactor.in_record("our-account has s3cret-token") == f"our-account has {HIDDEN}"
+    assert redactor.finds_one_in("s3cret-token")
+    assert not redactor.finds_one_in("our-account")
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "stored"),
+    [
+        ("4711", "8944500000047110013", "8944500000047110013"),
+        ("4711", "PIN 4711, IMSI 234500004711", f"PIN {HIDDEN}, IMSI 234500004711"),
+        ("test", "latest test, testing", f"latest {HIDDEN}, testing"),
+        ("12345678", "+4912345678", "+4912345678"),
+        ("s3cret-token", "xs3cret-tokeny", f"x{HIDDEN}y"),
+    ],
+)
+def test_a_short_secret_in_a_record_counts_if_it_stands_alone(secret: str, text: str, stored: str) -> None:
+    assert Redactor([secret]).in_record(text) == stored
+
+
 def test_a_token_that_was_just_issued_is_hidden_from_then_on() -> None:
     redactor = Redactor()
     assert redactor("fresh-token") == "fresh-token"

@@ -206,3 +206,67 @@ def test_an_option_of_the_connector_may_stand_beside_the_common_keys_or_the_cred
     auth = {"auth": "{client_id: a, client_secret: bbbb, username: c, password: dddd}"}
     carrier = load(text_of(**({"type": "thingspace"} | auth | keys))).carrier("acme")
     assert carrier.settings.options.account == "0000123-00001"
+
+
+OF_THE_LIST = frozenset({"path", "pagination", "records", "method"})
+
+
+def rest_with(**keys: str) -> str:
+    """Return a config of the type `rest` with some of its keys replaced."""
+    given = {
+        "type": "rest",
+        "base_url": "http://127.0.0.1:1",
+        "auth": "{type: bearer, token: x}",
+        "path": "/sims",
+        "pagination": "{type: cursor, path: next, to_query: after}",
+        "fields": "{sim_id: id}",
+    } | keys
+    listed = ", ".join(f"{key}: {text}" for key, text in given.items() if key in OF_THE_LIST)
+    return text_of(list=f"{{{listed}}}", **{key: text for key, text in given.items() if key not in OF_THE_LIST})
+
+
+@pytest.mark.parametrize("value", ["tok-4711-abcdef[", "tok-4711 abcdef", "4711'|abcdef"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"fields": "{sim_id: {env: VALUE}}"},
+        {"fields": "{sim_id: id, label: {env: VALUE}}"},
+        {"records": "{env: VALUE}"},
+        {"path": "{env: VALUE}"},
+        {"method": "{env: VALUE}"},
+        {"pagination": "{type: {env: VALUE}, path: next, to_query: after}"},
+        {"pagination": "{type: cursor, path: {env: VALUE}, to_query: after}"},
+        {"pagination": "{type: cursor, header: {env: VALUE}, to_query: after}"},
+        {"pagination": "{type: cursor, path: next, to_body: {env: VALUE}}", "method": "POST"},
+        {"pagination": "{type: page_number, page_param: page, total: {header: {env: VALUE}}}"},
+        {"pagination": "{type: page_number, page_param: page, first_page: {env: VALUE}}"},
+        {"auth": "{type: header, name: {env: VALUE}, value: x}"},
+        {"auth": "{type: {env: VALUE}, token: x}"},
+        {"auth": "{type: oauth2_client_credentials, token_url: {env: VALUE}, client_id: a, client_secret: b}"},
+        {"base_url": "{env: VALUE}"},
+        {"type": "{env: VALUE}"},
+        {"page_size": "{env: VALUE}"},
+        {"msisdn_region": "{env: VALUE}"},
+        {"statuses": "{ON: {env: VALUE}}"},
+        {"rate_limit": "{requests_per_second: {env: VALUE}}"},
+        {"retry": "{env: VALUE}"},
+        {"no_such_key": "{env: VALUE}"},
+    ],
+    ids=str,
+)
+def test_a_value_from_the_environment_is_told_by_its_variable_whatever_key_it_is_for(
+    load: Load, keys: dict[str, str], value: str
+) -> None:
+    text = rest_with(**keys)
+    try:
+        load(text, VALUE=value).carrier("acme")
+    except ConfigError as refused:
+        told = f"{refused}{refused!r}{[repr(problem) for problem in refused.problems]}"
+        assert "4711" not in told
+        assert "abcdef" not in told
+        assert "VALUE" in told or "an unknown key" in told or "{env" in told
+
+
+def test_a_path_of_the_file_itself_is_shown_with_what_is_wrong_with_it(load: Load) -> None:
+    (problem,) = problems(load, rest_with(fields="{sim_id: 'id['}"))
+    assert "a JMESPath expression such as meta.total ('id[' is no JMESPath expression" in problem

@@ -157,6 +157,27 @@ def test_where_our_list_is_stays_untold_if_the_environment_says_it(load: Load, i
     assert "4711" not in str(refused.value) + repr(config)
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        "schedule: {cron: {env: VALUE}}",
+        "schedule: {timezone: {env: VALUE}}",
+        "reconcile: {fields: [{env: VALUE}]}",
+        "inventory: {type: {env: VALUE}, path: x, columns: {iccid: a}}",
+        "inventory: {type: csv, path: ours.csv, columns: {iccid: ICCID, status: {env: VALUE}}}",
+        "inventory: {type: csv, path: ours.csv, columns: {iccid: {env: VALUE}}}",
+        "inventory: {type: csv, path: ours.csv, columns: {iccid: ICCID}, statuses: {ON: {env: VALUE}}}",
+        "inventory: {type: csv, path: ours.csv, columns: {iccid: ICCID}, delimiter: {env: VALUE}}",
+        "inventory: {type: csv, path: ours.csv, columns: {iccid: ICCID}, encoding: {env: VALUE}}",
+    ],
+)
+def test_no_value_from_the_environment_is_told(load: Load, tmp_path: Path, section: str) -> None:
+    (tmp_path / "ours.csv").write_text("ICCID,State\n8988303000008013931,ON\n")
+    with pytest.raises(SimSyncError, match=r"VALUE") as refused:
+        listed(load(f"{section}\n{SOUND}", VALUE="tok-4711-abcdef"))
+    assert "4711" not in f"{refused.value}{refused.value!r}"
+
+
 def test_the_shipped_config_is_sound() -> None:
     config = load_config(Path(__file__).parents[2] / "carriers.yaml", environ={})
     config.require_sound(config.carrier_names)

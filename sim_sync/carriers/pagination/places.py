@@ -140,6 +140,7 @@ def flag(place: Place, answer: Answer) -> bool | None:
     raise UnexpectedAnswer(f"expected true or false in {place}, found {_shown(found)}")
 
 
+_SHOWN_CHARACTERS = 40
 #: More than any number that is meant to be one, and fewer than Python reads.
 _MOST_DIGITS = 400
 
@@ -160,4 +161,7 @@ def position(value: Any, where: object) -> str | int | None:
 
 
 def _shown(value: Any) -> str:
-    return repr(value[:40]) if isinstance(value, str) else type(value).__name__
+    """Return a short text as it is and anything else by its kind: a part of a text may be a part of a secret."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= _SHOWN_CHARACTERS else f"a text of {len(value)} characters"
+    return type(value).__name__

@@ -9,14 +9,14 @@ from sim_sync.carriers.messages import Answer
 from sim_sync.carriers.pagination import InBody, InHeader, Place
 from sim_sync.carriers.pagination.places import flag
 from sim_sync.carriers.paths import BadPath, lookup_of
-from sim_sync.carriers.settings import Settings
+from sim_sync.carriers.settings import Settings, Unfit
 
 
 def _path(text: str) -> str:
     try:
         lookup_of(text)
     except BadPath as bad:
-        raise ValueError(f"a JMESPath expression such as meta.total ({bad})") from None
+        raise Unfit("a JMESPath expression such as meta.total", f" ({bad})") from None
     return text
 
 
@@ -48,7 +48,7 @@ def with_a_type(*names: str) -> BeforeValidator:
         if isinstance(value, Mapping) and value.get("type") not in names:
             found = value.get("type")
             shown = f", not {found}" if isinstance(found, str) else ""
-            raise ValueError(f"a type: {', '.join(names[:-1])} or {names[-1]}{shown}")
+            raise Unfit(f"a type: {', '.join(names[:-1])} or {names[-1]}", shown)
         return value
 
     return BeforeValidator(refuse_others)

@@ -1,0 +1,36 @@
+"""Our list, whose messages name the variables of the environment and not what they hold."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from sim_sync.config.environment import Place, Resolved
+from sim_sync.core.errors import InventoryError
+from sim_sync.inventory.reading import OurList, Reading
+
+
+class QuietList:
+    """`OurList` by way of another one; `part` is the section of the file that describes it, and stands at `at`."""
+
+    def __init__(self, our_list: OurList, part: Resolved, at: Place) -> None:
+        self._list = our_list
+        self._part = part
+        self._at = at
+
+    def digest(self) -> str | None:
+        """See `OurList`."""
+        with self._told_quietly():
+            return self._list.digest()
+
+    @contextmanager
+    def opened(self, only: Collection[str] | None = None) -> Iterator[Reading]:
+        """See `OurList`."""
+        with self._told_quietly(), self._list.opened(only) as reading:
+            yield reading
+
+    @contextmanager
+    def _told_quietly(self) -> Iterator[None]:
+        try:
+            yield
+        except InventoryError as error:
+            error.args = (self._part.without_values(str(error), self._at), *error.args[1:])
+            raise
