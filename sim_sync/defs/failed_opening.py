@@ -14,31 +14,36 @@ from sim_sync.warehouse import Warehouse
 
 
 @contextmanager
-def reason_kept_in_session(context: dg.OpExecutionContext, warehouse: Warehouse) -> Iterator[None]:
+def reason_kept_in_session(context: dg.OpExecutionContext, warehouse: Warehouse, *, last_retry: int) -> Iterator[None]:
     """Let the session fail that this run was to open, with the reason, where the run fails for good in here.
 
     Not for a run that a person started: the person sees the reason, and what is wrong may be wrong in their shell only.
-    What a retry may help is left to it, and to the sensor, which counts (`core.resuming`).
+    What a retry may help is left to it, up to the `last_retry` of the op, and to the sensor, which counts
+    (`core.resuming`).
     """
     try:
         yield
-    except TransientError:
+    except (TransientError, dg.Failure):  # a Failure says that the session has failed before
         raise
     except SimSyncError as error:
-        if trigger_of(context) is not Trigger.OPERATOR:
-            _write_down(context, warehouse, error)
+        _write_down(context, warehouse, str(error))
+        raise
+    except Exception as error:
+        if context.retry_number >= last_retry:
+            _write_down(context, warehouse, f"{type(error).__name__}, see run {context.run_id} in Dagster")
         raise
 
 
-def _write_down(context: dg.OpExecutionContext, warehouse: Warehouse, error: SimSyncError) -> None:
+def _write_down(context: dg.OpExecutionContext, warehouse: Warehouse, reason: str) -> None:
+    if trigger_of(context) is Trigger.OPERATOR:
+        return
     carrier = context.partition_key
     try:
         owners = owners_of(context.instance, warehouse, carrier)
-        reason = " ".join(str(error).split())
         failed = FailedOpening(
             carrier=carrier,
             owner=context.run_id,
-            reason=reason,
+            reason=" ".join(reason.split()),
             session_id=context.run.tags.get(SESSION_TAG),
             gone_owners=owners.gone,
             present_owners=owners.present,

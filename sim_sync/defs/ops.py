@@ -61,7 +61,7 @@ def _open_session(
             introduce_run(context, sync_config, warehouse, kept_run)
             walk_dry(context, sync_config.carrier(context.partition_key), warehouse, max_pages=config.max_pages)
             return
-        with reason_kept_in_session(context, warehouse):
+        with reason_kept_in_session(context, warehouse, last_retry=RETRIES.max_retries):
             carrier = sync_config.carrier(context.partition_key)
             introduce_run(context, sync_config, warehouse, kept_run)
             if is_over_already(context, warehouse):

@@ -644,6 +644,21 @@ def test_the_session_of_others_is_left_as_it_is(stage: Stage) -> None:
     assert stage.session == released
 
 
+@pytest.mark.slow
+def test_code_that_raises_before_the_session_is_opened_fails_it_after_the_last_retry_without_its_text(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(_waiter: object) -> None:
+        raise KeyError("the s3cret")
+
+    monkeypatch.setattr(stage.config.carriers[ACME], "build", raising)
+
+    result = stage.run(tags=BY_SCHEDULE)
+
+    assert (result.success, stage.session.state) == (False, State.FAILED)
+    assert stage.session.last_error == f"KeyError, see run {result.run_id} in Dagster"
+
+
 def test_an_error_that_may_pass_leaves_the_session_to_the_next_run(stage: Stage) -> None:
     session = stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
     stage.run_that_cannot_start("key", WarehouseUnavailable("away"))
