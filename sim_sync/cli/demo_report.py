@@ -105,13 +105,16 @@ def _discrepancies(open_kinds: Sequence[str]) -> Sequence[Verdict]:
 def report_lines(root: Path, found: Sequence[Verdict]) -> Sequence[str]:
     """Return what a person wants to see at the end: what came out, where it lies, and how to look at it."""
     return [
-        "\nWhat came out:",
+        "",
+        "What came out:",
         *(f"   {'ok   ' if is_right else 'WRONG'} {line}" for line, is_right in found),
-        "\nWhere it lies:",
+        "",
+        "Where it lies:",
         f"   the warehouse      {root / '.sim_sync' / 'warehouse.db'} (SQLite)",
         f"   our inventory      {root / 'examples' / 'inventory.csv'}",
         f"   runs and logs      {root / '.sim_sync' / 'dagster'}",
-        "\nHow to look at it:",
+        "",
+        "How to look at it:",
         "   make dev                                the Dagster UI on http://127.0.0.1:3000",
         "   .venv/bin/sim-sync status               where every carrier stands",
         "   .venv/bin/sim-sync discrepancies        what differs, row by row",
