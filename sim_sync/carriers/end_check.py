@@ -29,6 +29,7 @@ class SeemingEnd:
         is_first: it is the first one, too.
         first: the first page's cursor.
         beyond: where the walk goes on if records stand there.
+        far: a place that lies far behind the end.
         ends_on_repeat: the account declares that the last page is given again behind the end.
     """
 
@@ -36,6 +37,7 @@ class SeemingEnd:
     is_first: bool
     first: Cursor
     beyond: Cursor
+    far: Cursor
     ends_on_repeat: bool
 
     def seen_through(self, look: Look) -> Page:
@@ -58,11 +60,18 @@ class SeemingEnd:
         if behind.records == 0:
             return self.page
         if _holds_the_same(behind, self.page):
-            # Where page after page was another one until here, the carrier does look at what is asked for.
-            is_sure = not self.is_first or self.ends_on_repeat
-            return self.page if is_sure else replace(self.page, end_doubt=_FIRST_AGAIN)
+            return self._given_again(look)
         begins_again = not self.is_first and _holds_the_same(behind, look(self.first))
         return self.page if begins_again else replace(self.page, next_cursor=self.beyond)
+
+    def _given_again(self, look: Look) -> Page:
+        """Tell a carrier that gives its last page for every number behind it from a list that has just moved up."""
+        if self.ends_on_repeat:
+            return self.page
+        if self.is_first:  # where page after page is another one, the carrier does look at what is asked for
+            return replace(self.page, end_doubt=_FIRST_AGAIN)
+        is_end = _holds_the_same(look(self.far), self.page)
+        return self.page if is_end else replace(self.page, next_cursor=self.beyond)
 
     def _doubted(self, error: SimSyncError) -> Page:
         return replace(

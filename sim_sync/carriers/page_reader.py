@@ -51,13 +51,14 @@ class PageReader:
             overlap=self._pagination.overlap(cursor, answer),
             is_reread=self._pagination.is_reread(cursor),
             gap=self._pagination.gap(cursor, answer),
+            moves_unseen=self._pagination.moves_unseen(cursor),
         )
 
-    def beyond(self, cursor: Cursor, answer: Answer) -> Cursor | None:
-        """Return where to look whether the end at a page is one; None where it is beyond doubt."""
+    def beyond(self, cursor: Cursor, answer: Answer, pages: int = 1) -> Cursor | None:
+        """Return the place so many pages behind the end at a page; None where that end is beyond doubt."""
         if self.is_declared_end(cursor, answer) or self.may_be_the_end(cursor, answer):
             return None
-        return self._pagination.beyond(cursor, answer)
+        return self._pagination.beyond(cursor, answer, pages)
 
     def _ends_here(self, records: list[object]) -> bool:
         return self._connector.end_signs.empty_page and not records

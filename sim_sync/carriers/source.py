@@ -32,6 +32,8 @@ Found = TypeVar("Found")
 _SHOWN = frozenset({("base_url",), ("type",)})
 #: How often a look behind the end of a list is tried.
 _ATTEMPTS_OF_A_LOOK = 2
+#: So many pages behind the end of a list nothing of it can stand, however it has moved meanwhile.
+_FAR = 100
 
 
 class RestCarrier:
@@ -150,14 +152,15 @@ class RestCarrier:
             # While a gateway has lost the list, its first page is not there either: that is raised as it comes.
             self._page_at(first, self._patience)
             return page
-        beyond = self._reader.beyond(cursor, answer)
-        if beyond is None:
+        beyond, far = (self._reader.beyond(cursor, answer, pages) for pages in (1, _FAR))
+        if beyond is None or far is None:
             return page
         end = SeemingEnd(
             page=page,
             is_first=cursor == first,
             first=first,
             beyond=beyond,
+            far=far,
             ends_on_repeat=self._connector.end_signs.repeated_page,
         )
         return end.seen_through(lambda place: self._page_at(place, self._little_patience)[0])

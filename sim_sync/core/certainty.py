@@ -4,6 +4,7 @@ Also where a walk that has no end stops: a list that merely grows brings SIMs th
 """
 
 from dataclasses import replace
+from datetime import datetime
 
 from sim_sync.core.diff import PageDiff
 from sim_sync.core.errors import EndlessList
@@ -23,12 +24,13 @@ def learned(record: SessionRecord, page: Page, diff: PageDiff) -> SessionInterna
     _check_length(record)
     return replace(
         known,
-        sims_listed=known.sims_listed + len(page.sims) - page.overlap,
+        sims_listed=known.sims_listed + (diff.first_seen if page.is_reread else len(page.sims) - page.overlap),
         carrier_total=known.carrier_total if total is None else total,
         total_fallen=known.total_fallen + _fall(known.carrier_total, total),
-        total_is_stale=(known.total_is_stale or (has_told and page.records > 0)) if total is None else False,
+        total_is_stale=has_told if total is None else False,
         walk_gap=known.walk_gap or page.gap,
         end_doubt=page.end_doubt,
+        moves_unseen=known.moves_unseen or page.moves_unseen,
         idle_pages=_idle_pages(record, page, diff),
     )
 
@@ -42,8 +44,17 @@ def started_again(record: SessionRecord) -> SessionInternals:
         total_is_stale=False,
         walk_gap=None,
         end_doubt=None,
+        moves_unseen=False,
+        longest_break_seconds=0.0,
         idle_pages=-record.session.pages_done,
     )
+
+
+def after_a_break(record: SessionRecord, now: datetime) -> SessionInternals:
+    """Return what is known of a walk that somebody goes on with: how long nobody did."""
+    known, session = record.internals, record.session
+    seconds = (now - session.updated_at).total_seconds() if session.pages_done else 0.0
+    return replace(known, longest_break_seconds=max(known.longest_break_seconds, seconds))
 
 
 def _fall(before: int | None, now: int | None) -> int:

@@ -59,7 +59,8 @@ class Page:
     `records` counts what the carrier sent, whether or not it could be read; `records_total` and `pages_total` are the
     carrier's own totals for the whole list, where it gives them. `overlap` counts the SIMs that stood on the page
     before too, by the paging's design. `is_reread` marks a page that need not bring anything new. `gap` says why SIMs
-    may have been passed over before this page, `end_doubt` why the end may be none.
+    may have been passed over before this page, `end_doubt` why the end may be none. `moves_unseen`: nothing tells
+    whether records that left have let others move up from page to page.
     """
 
     sims: Sequence[Sim]
@@ -72,4 +73,5 @@ class Page:
     is_reread: bool = False
     gap: str | None = None
     end_doubt: str | None = None
+    moves_unseen: bool = False
     effort: Effort = field(default_factory=Effort)

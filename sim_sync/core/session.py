@@ -241,11 +241,14 @@ class SessionInternals:
     sims_listed: int = 0
     #: By how many SIMs the carrier's total fell from page to page, all falls together.
     total_fallen: int = 0
-    #: A page with records came that did not tell the total, after one that did.
+    #: The newest page did not tell the total, and one before it did.
     total_is_stale: bool = False
     #: Why SIMs may have been passed over, and why the end may be none.
     walk_gap: str | None = None
     end_doubt: str | None = None
+    #: Nothing told on some page whether records had moved up, and for how long the walk stood still at most.
+    moves_unseen: bool = False
+    longest_break_seconds: float = 0.0
     #: Pages in a row, up to now, that brought no SIM that the walk had not seen.
     idle_pages: int = 0
     #: The bounds of a walk: so many such pages, and so many pages at all.

@@ -72,7 +72,7 @@ def failed_to_open(failed: FailedOpening, session_id: str, session_number: int, 
 
 def taken_over(record: SessionRecord, request: OpenRequest, takeover: Resume, now: datetime) -> SessionRecord:
     """Return the session in the hands of a new owner: a higher fence, a new lease, the same place."""
-    session = record.session
+    session, internals = record.session, certainty.after_a_break(record, now)
     if takeover.lost_owner is not None:
         session = _stopped(session, Event.OWNER_LOST, now, error=takeover.lost_owner)
     session = replace(
@@ -86,7 +86,7 @@ def taken_over(record: SessionRecord, request: OpenRequest, takeover: Resume, no
         stalled_resumes=session.stalled_resumes + 1 if takeover.counts_as_stalled else 0,
         updated_at=now,
     )
-    return SessionRecord(session, _owned(_without_pace(record.internals), request))
+    return SessionRecord(session, _owned(_without_pace(internals), request))
 
 
 # --- the owner works -------------------------------------------------------------------------------------------------

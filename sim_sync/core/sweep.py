@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from sim_sync.core.session import SessionRecord, SweepState
 
+#: A crash or a deploy costs a walk a minute; after so long, a list by position is another one.
+_LONG_BREAK_SECONDS = 3600
+
 
 @dataclass(frozen=True, slots=True)
 class SweepPolicy:
@@ -25,8 +28,9 @@ class WalkFacts:
     """What the warehouse knows about a walk that is about to be closed.
 
     `sims_seen` counts distinct SIMs of this session, `sims_known` the carrier's SIMs not marked vanished before it or
-    seen in it, `newly_missing` those of them that the walk did not see and that no earlier walk missed. The fields from
-    `sims_listed` on are those of `SessionInternals`.
+    seen in it, `newly_missing` those of them that the walk did not see and that no earlier walk missed, `unseen` all
+    that are not marked vanished and that it did not see. The fields from `sims_listed` on are those of
+    `SessionInternals`.
     """
 
     sims_seen: int
@@ -36,12 +40,15 @@ class WalkFacts:
     carrier_total: int | None
     end_signalled: bool = True
     config_unchanged: bool = True
+    unseen: int = 0
     sims_listed: int | None = None
     total_fallen: int = 0
     total_is_stale: bool = False
     walk_gap: str | None = None
     end_doubt: str | None = None
     walk_restarts: int = 0
+    moves_unseen: bool = False
+    longest_break_seconds: float = 0.0
 
     @property
     def repeats(self) -> int:
@@ -58,7 +65,7 @@ class SweepVerdict:
 
 
 def facts_of(
-    record: SessionRecord, *, sims_seen: int, sims_known: int, newly_missing: int, config_hash: str
+    record: SessionRecord, *, sims_seen: int, sims_known: int, newly_missing: int, unseen: int, config_hash: str
 ) -> WalkFacts:
     """Return the facts about a walk from its record and what a store has counted."""
     session, known = record.session, record.internals
@@ -70,12 +77,15 @@ def facts_of(
         carrier_total=known.carrier_total,
         end_signalled=session.walked_to_the_end,
         config_unchanged=session.config_hash == config_hash,
+        unseen=unseen,
         sims_listed=known.sims_listed,
         total_fallen=known.total_fallen,
         total_is_stale=known.total_is_stale,
         walk_gap=known.walk_gap,
         end_doubt=known.end_doubt,
         walk_restarts=known.walk_restarts,
+        moves_unseen=known.moves_unseen,
+        longest_break_seconds=known.longest_break_seconds,
     )
 
 
@@ -93,10 +103,11 @@ def _problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
         yield f"{facts.records_quarantined} records could not be read, and any of them may be a SIM that seems missing"
     if facts.end_doubt is not None:
         yield facts.end_doubt
-    if facts.walk_restarts and facts.sims_listed is not None and facts.sims_listed < facts.sims_seen:
+    if facts.walk_restarts and facts.unseen:
+        # What was seen before the restart counts as seen: it may stand for what was missed after it.
         yield (
-            f"{facts.sims_seen - facts.sims_listed} SIMs that were seen before the walk had to start again were not "
-            "seen after it"
+            f"the walk had to start again, and {facts.unseen} SIMs that were known are not among those that it saw "
+            "before and after that"
         )
     yield from _total_problems(facts, policy) if facts.carrier_total is not None else _repeat_problems(facts, policy)
 
@@ -109,18 +120,20 @@ def _total_problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
     cover what a walk itself shows to have gone wrong.
     """
     total = facts.carrier_total or 0
+    twice = f"{facts.sims_listed} records were {facts.sims_seen} SIMs"
+    others = "where some come twice, others may not have come at all"
     at_least = total + facts.total_fallen
     says = f"the carrier says it has {total} SIMs, but {facts.sims_seen} were seen"
     if facts.sims_seen < at_least:
         if facts.repeats:
-            yield (
-                f"{facts.sims_listed} records were {facts.sims_seen} SIMs, and the carrier says it has {at_least}"
-                f"{_those_that_left(facts)}: where some come twice, others may not have come at all"
-            )
+            yield f"{twice}, and the carrier says it has {at_least}{_those_that_left(facts)}: {others}"
         if facts.walk_gap is not None:
             yield f"{says}: {facts.walk_gap}"
         if facts.total_is_stale:
-            yield f"{says}, and it told that on its first pages only"
+            yield f"{says}, and its last page did not tell that any more"
+    elif facts.repeats and facts.unseen:
+        # A total that counts something else may come to as many as were seen. Nothing is marked on its word.
+        yield f"{twice}, and {facts.unseen} SIMs that were known are not among them: {others}"
     percent_allowed = total * policy.total_tolerance_percent / 100
     if facts.total_fallen and at_least - facts.sims_seen > percent_allowed:
         yield f"{says} and {facts.total_fallen} left during the walk: others may have moved up into pages read before"
@@ -142,6 +155,11 @@ def _repeat_problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
         )
     if facts.walk_gap is not None:
         yield facts.walk_gap
+    if facts.moves_unseen and facts.longest_break_seconds >= _LONG_BREAK_SECONDS:
+        yield (
+            f"the walk stood still for {facts.longest_break_seconds / 3600:.1f} hours in a list by position that tells "
+            "no total, so records may have moved up meanwhile into pages read before"
+        )
 
 
 def decide_sweep(facts: WalkFacts, policy: SweepPolicy) -> SweepVerdict:

@@ -51,6 +51,7 @@ def walk_facts(connection: sa.Connection, record: SessionRecord, config_hash: st
         sims_seen=int(sims_seen),
         sims_known=int(sims_known),
         newly_missing=int(newly_missing),
+        unseen=int(unseen),
         config_hash=config_hash,
     )
     return facts, int(unseen)

@@ -170,6 +170,8 @@ session_internals = sa.Table(
     sa.Column("max_pages", sa.BigInteger(), nullable=False, server_default="1000000"),
     sa.Column("recent_page_seconds", JsonText),
     _time("page_committed_at"),
+    sa.Column("moves_unseen", sa.Boolean(), nullable=False, server_default=sa.false()),
+    sa.Column("longest_break_seconds", sa.Double(), nullable=False, server_default="0"),
 )
 
 carrier_internals = sa.Table(

@@ -334,6 +334,52 @@ class TestKeyset:
         ):
             following(self.RULE, {}, answer({"items": [{}], "more": True}))
 
+    ID = Keyset(first=BASE, records=items, key=lambda record: record, key_name="id", sent_to=ToQuery("since"))
+
+    def test_records_that_share_the_key_may_hide_others_at_the_edge_of_a_page(self) -> None:
+        second = following(self.ID, {}, answer({"items": [1, 2, 2]}))
+        assert second == {"after": 2, "tied": 2, "shared": True}
+        assert self.ID.gap({}, answer({"items": [1, 2, 2]})) is None
+        assert "records share their id" in (self.ID.gap(second, answer({"items": [3]})) or "")
+        assert "records share their id" in (self.ID.gap(second, answer({"items": []})) or "")
+
+    def test_a_carrier_that_begins_with_the_key_itself_hides_none_and_repeats_by_design(self) -> None:
+        second = following(self.ID, {}, answer({"items": [1, 2, 2]}))
+        assert second is not None
+        page = answer({"items": [2, 2, 2, 3]})
+        assert (self.ID.overlap(second, page), self.ID.gap(second, page)) == (2, None)
+        third = following(self.ID, second, page)
+        assert third == {"after": 3, "shared": True}
+        assert following(self.ID, third, answer({"items": [3]})) is None
+
+    def test_a_page_that_holds_but_one_key_ends_nothing_by_coming_again(self) -> None:
+        # A carrier that does not look at the key gives it for ever; the store notices the same cursor.
+        second = following(self.ID, {}, answer({"items": [7]}))
+        assert second == {"after": 7, "alone": True}
+        assert following(self.ID, second, answer({"items": [7]})) == second
+
+    @pytest.mark.parametrize("keys", [[3, 1, 2], ["10", "9", "11"], ["b", "a", "c"], ["B2", "a1", "C3"]])
+    def test_a_list_that_is_not_in_the_order_of_its_key_may_hide_records(self, keys: list[Any]) -> None:
+        assert "not in the order of id" in (self.ID.gap({}, answer({"items": keys})) or "")
+
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            [],
+            [5],
+            [1, 2, 10],
+            [10, 2, 1],
+            ["1", "2", "10"],
+            ["1", "10", "2"],
+            ["a", "B", "c"],
+            ["B", "a"],
+            ["2026-01-01T10:00", "2025-01-01T10:00", "2027-01-01T10:00"],
+            [None, 3, 1],
+        ],
+    )
+    def test_an_order_that_may_be_one_is_not_doubted(self, keys: list[Any]) -> None:
+        assert self.ID.gap({}, answer({"items": keys})) is None
+
 
 class TestToBody:
     ASK = Ask(path="/list", method="POST", body={"paging": {"limit": 10}, "all": True})

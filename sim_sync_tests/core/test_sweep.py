@@ -70,7 +70,7 @@ def test_a_walk_that_is_not_certified_sweeps_nothing_and_says_why(problem: dict[
         ),
         (
             {"carrier_total": 1001, "total_is_stale": True},
-            "the carrier says it has 1001 SIMs, but 1000 were seen, and it told that on its first pages only",
+            "the carrier says it has 1001 SIMs, but 1000 were seen, and its last page did not tell that any more",
         ),
         ({"walk_gap": "a key came twice"}, "a key came twice"),
         (
@@ -79,8 +79,16 @@ def test_a_walk_that_is_not_certified_sweeps_nothing_and_says_why(problem: dict[
         ),
         ({"end_doubt": "it ended with 400", "carrier_total": 1000}, "it ended with 400"),
         (
-            {"sims_listed": 998, "walk_restarts": 1},
-            "2 SIMs that were seen before the walk had to start again were not seen after it",
+            {"sims_listed": 1000, "walk_restarts": 1, "unseen": 2},
+            "the walk had to start again, and 2 SIMs that were known are not among those that it saw before and after",
+        ),
+        (
+            {"sims_listed": 1001, "carrier_total": 1000, "unseen": 1},
+            "1001 records were 1000 SIMs, and 1 SIMs that were known are not among them: where some come twice, others",
+        ),
+        (
+            {"moves_unseen": True, "longest_break_seconds": 9000.0},
+            "the walk stood still for 2.5 hours in a list by position that tells no total",
         ),
     ],
 )
@@ -99,6 +107,8 @@ def test_a_walk_that_shows_that_it_may_have_missed_sims_is_not_certified(walk: d
         {"sims_listed": 1000, "carrier_total": 997, "total_fallen": 3},
         {"carrier_total": 1000, "total_is_stale": True, "walk_gap": "a key came twice"},
         {"sims_listed": 1000, "walk_restarts": 1},
+        {"moves_unseen": True, "longest_break_seconds": 300.0, "unseen": 1},
+        {"longest_break_seconds": 9000.0, "unseen": 1},
         # A walk that was under way when counting began.
         {"sims_listed": 10},
     ],

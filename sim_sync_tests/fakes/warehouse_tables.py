@@ -133,6 +133,7 @@ class Tables:
             # SIMs that this walk added are not "known" yet: the guard compares with what was there before.
             sims_known=sum(row.first_session_number < session.session_number for row in there.values()),
             newly_missing=sum(row.absent_since is None for row in unseen.values()),
+            unseen=len(unseen),
             config_hash=config_hash,
         )
         verdict = decide_sweep(facts, policy)

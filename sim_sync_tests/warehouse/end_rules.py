@@ -216,7 +216,7 @@ class EndRules:
     def test_a_walk_in_which_a_sim_came_twice_has_to_have_seen_all_that_the_total_counts(
         self, under_test: StoreUnderTest, totals: tuple[int | None, int | None], sweep_state: SweepState
     ) -> None:
-        night(under_test, a_fleet(4))
+        night(under_test, a_fleet(3))
         session = committed(under_test, opened(under_test), a_page(a_fleet(2), {"page": 1}, records_total=totals[0]))
         session = committed(under_test, session, a_page([a_sim(1), a_sim(2)], records_total=totals[1]))
         closed = under_test.store.close_session(session.claim, STRICT, "config-1")
@@ -235,27 +235,49 @@ class EndRules:
         session = committed(under_test, committed(under_test, session, page), a_page([a_sim(2)]))
         assert under_test.store.close_session(session.claim, STRICT, "config-1").sweep_state is SweepState.DONE
 
-    def test_a_walk_that_had_to_start_again_is_judged_by_what_it_saw_after_that(
+    def test_a_walk_that_had_to_start_again_is_certified_where_it_saw_all_that_were_known(
         self, under_test: StoreUnderTest
     ) -> None:
-        night(under_test, a_fleet(4))
+        night(under_test, a_fleet(3))
         session = committed(under_test, opened(under_test), a_page(a_fleet(2), {"page": 1}))
         session = under_test.store.commit_walk_restart(session.claim, {"page": 0}, "410")
         session = walked(under_test, session, a_fleet(2), [a_sim(2)])
         closed = under_test.store.close_session(session.claim, STRICT, "config-1")
         assert (closed.sweep_state, closed.sweep_reason) == (SweepState.DONE, None)
 
-    def test_a_walk_that_did_not_see_again_what_it_saw_before_its_restart_marks_nothing(
-        self, under_test: StoreUnderTest
-    ) -> None:
+    def test_a_walk_that_had_to_start_again_marks_nothing(self, under_test: StoreUnderTest) -> None:
         night(under_test, a_fleet(4))
         session = committed(under_test, opened(under_test), a_page(a_fleet(2), {"page": 1}))
         session = under_test.store.commit_walk_restart(session.claim, {"page": 0}, "410")
-        session = walked(under_test, session, [a_sim(1)], [a_sim(2)])
+        # One SIM twice and one never, and one that has left since: as many as are there.
+        session = walked(under_test, session, [a_sim(1)], [a_sim(2)], [a_sim(2)])
         closed = under_test.store.close_session(session.claim, STRICT, "config-1")
         assert closed.sweep_reason == (
-            "not certified complete: 1 SIMs that were seen before the walk had to start again were not seen after it"
+            "not certified complete: the walk had to start again, and 1 SIMs that were known are not among those that "
+            "it saw before and after that"
         )
+
+    @pytest.mark.parametrize(
+        ("hours", "moves_unseen", "sweep_state"),
+        [(2, True, SweepState.SKIPPED), (2, False, SweepState.DONE), (0.5, True, SweepState.DONE)],
+    )
+    def test_a_list_that_tells_nothing_of_its_moves_is_not_trusted_after_a_long_break(
+        self, under_test: StoreUnderTest, hours: float, moves_unseen: bool, sweep_state: SweepState
+    ) -> None:
+        night(under_test, a_fleet(4))
+        page = a_page(a_fleet(2), {"page": 1}, moves_unseen=moves_unseen)
+        session = committed(under_test, opened(under_test, "run-1"), page)
+        under_test.clock.advance(hours * 3600)
+        session = committed(under_test, opened(under_test, "run-2", gone_owners=["run-1"]), a_page([a_sim(2)]))
+        closed = under_test.store.close_session(session.claim, STRICT, "config-1")
+        assert closed.sweep_state is sweep_state
+
+    def test_what_comes_twice_marks_nothing_even_where_the_total_is_reached(self, under_test: StoreUnderTest) -> None:
+        night(under_test, a_fleet(4))
+        session = committed(under_test, opened(under_test), a_page(a_fleet(2), {"page": 1}, records_total=3))
+        session = committed(under_test, session, a_page([a_sim(1), a_sim(2)], records_total=3))
+        closed = under_test.store.close_session(session.claim, STRICT, "config-1")
+        assert "4 records were 3 SIMs, and 1 SIMs that were known are not among them" in (closed.sweep_reason or "")
 
     def test_a_walk_whose_pages_overlap_by_design_may_see_sims_twice(self, under_test: StoreUnderTest) -> None:
         night(under_test, a_fleet(4))

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 
 from sim_sync.core.pages import Cursor
 
+#: Why a walk that has passed its total may not have seen everything.
+PAST_TOTAL = "records stood behind the end that the carrier's total told, so it counts something else"
+
 
 def is_short_end(cursor: Cursor, count: int, size: int, *, is_first: bool) -> bool:
     """Return whether a page with fewer records than all before it shows by that that it is the last one.

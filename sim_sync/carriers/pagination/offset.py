@@ -6,7 +6,7 @@ from typing import Any
 
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.pagination.drift import behind, fallen, farthest, remembered, rises, steps_back, whole
-from sim_sync.carriers.pagination.ends import is_past_total, is_short_end, marks, past_total
+from sim_sync.carriers.pagination.ends import PAST_TOTAL, is_past_total, is_short_end, marks, past_total
 from sim_sync.carriers.pagination.places import Place, whole_number, with_query
 from sim_sync.carriers.pagination.repeats import is_repeated, page_digest, repeated_page
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
@@ -75,8 +75,8 @@ class Offset(Pagination):
         """Return whether no total ends the list, or none does any more."""
         return is_past_total(cursor) or self.total is None
 
-    def beyond(self, cursor: Cursor, answer: Answer) -> Cursor | None:
-        """Return the rows behind, where a total alone says that these are the last ones and they are not fewer."""
+    def beyond(self, cursor: Cursor, answer: Answer, pages: int = 1) -> Cursor | None:
+        """Return rows behind, where a total alone says that these are the last ones and they are not fewer."""
         count, offset = len(self.records(answer)), whole(cursor, "offset", 0)
         if not self.looks_behind or self.ends_with_nothing(cursor):
             return None
@@ -84,7 +84,15 @@ class Offset(Pagination):
         is_short = is_short_end(cursor, count, self._rows_a_page(cursor, count), is_first=offset == 0)
         if is_short and offset + count == total:
             return None
-        return past_total(self._leading_to(offset + (count or 1), cursor, count, total))
+        return past_total(self._leading_to(offset + (count or 1) * pages, cursor, count, total))
+
+    def moves_unseen(self, cursor: Cursor) -> bool:
+        """Return whether no total tells it."""
+        return self.ends_with_nothing(cursor)
+
+    def gap(self, cursor: Cursor, answer: Answer) -> str | None:
+        """Return that the total was wrong, where it was: how many records there are is not known then."""
+        return PAST_TOTAL if is_past_total(cursor) else None
 
     def overlap(self, cursor: Cursor, answer: Answer) -> int:
         """Return how many records stand here again because the list has ended."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sim_sync.carriers.messages import Answer, Ask
 from sim_sync.carriers.pagination.drift import behind, fallen, farthest, remembered, rises, steps_back, whole
-from sim_sync.carriers.pagination.ends import is_past_total, is_short_end, marks, past_total
+from sim_sync.carriers.pagination.ends import PAST_TOTAL, is_past_total, is_short_end, marks, past_total
 from sim_sync.carriers.pagination.places import Place, flag, whole_number, with_query
 from sim_sync.carriers.pagination.repeats import is_repeated, page_digest, repeated_page
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
@@ -80,8 +80,8 @@ class PageNumber(Pagination):
         """Return whether no total and no flag ends the list, or none does any more."""
         return is_past_total(cursor) or not (self.last_page or self.total_pages or self.total)
 
-    def beyond(self, cursor: Cursor, answer: Answer) -> Cursor | None:
-        """Return the next page, where a total alone says that this is the last one and this one is not short."""
+    def beyond(self, cursor: Cursor, answer: Answer, pages: int = 1) -> Cursor | None:
+        """Return a page behind, where a total alone says that this is the last one and this one is not short."""
         told, count = self._told(answer), len(self.records(answer))
         if not self.looks_behind or self.last_page or self.ends_with_nothing(cursor):
             return None
@@ -90,7 +90,15 @@ class PageNumber(Pagination):
         is_exact = total is None or (page - self.first_page) * size + count == total
         if is_short_end(cursor, count, size, is_first=page == self.first_page) and is_exact:
             return None
-        return past_total(self._leading_to(page + 1, cursor, count, told))
+        return past_total(self._leading_to(page + pages, cursor, count, told))
+
+    def moves_unseen(self, cursor: Cursor) -> bool:
+        """Return whether no total of records tells it."""
+        return self.total is None or is_past_total(cursor)
+
+    def gap(self, cursor: Cursor, answer: Answer) -> str | None:
+        """Return that the total was wrong, where it was: how many records there are is not known then."""
+        return PAST_TOTAL if is_past_total(cursor) else None
 
     def overlap(self, cursor: Cursor, answer: Answer) -> int:
         """Return how many records stand here again because the list has ended."""

@@ -45,13 +45,17 @@ class Pagination(Protocol):
         """Return whether the lack of records alone ends the list at a cursor: so does a page that is not there."""
         return False
 
-    def beyond(self, cursor: Cursor, answer: Answer) -> Cursor | None:
-        """Return where to look whether an end is one; None where it is beyond doubt. Asked at an end."""
+    def beyond(self, cursor: Cursor, answer: Answer, pages: int = 1) -> Cursor | None:
+        """Return the place so many pages behind an end that may be none; None where it is beyond doubt."""
         return None
 
     def overlap(self, cursor: Cursor, answer: Answer) -> int:
         """Return how many records of an answer stood on the page before too, by the paging's design."""
         return 0
+
+    def moves_unseen(self, cursor: Cursor) -> bool:
+        """Return whether nothing tells that records have moved up from page to page."""
+        return False
 
     def gap(self, cursor: Cursor, answer: Answer) -> str | None:
         """Return why records may have been passed over before or on this page."""
