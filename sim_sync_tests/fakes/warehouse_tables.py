@@ -158,7 +158,7 @@ class Tables:
             case "sync_sessions":
                 return [_session_columns(record.session) for record in self.records.values()]
             case "session_internals":
-                return [{"session_id": key} | asdict(record.internals) for key, record in self.records.items()]
+                return [_internals_columns(key, record) for key, record in self.records.items()]
             case "quarantined_records":
                 return [_quarantine_columns(key, row) for key, row in self.quarantined.items()]
             case _:
@@ -184,6 +184,11 @@ def _sim_columns(carrier: str, row: SimRow) -> dict[str, Any]:
 def _session_columns(session: Session) -> dict[str, Any]:
     columns = asdict(session)
     return columns | {"state": session.state.value, "sweep_state": session.sweep_state.value}
+
+
+def _internals_columns(session_id: str, record: SessionRecord) -> dict[str, Any]:
+    columns = asdict(record.internals)
+    return columns | {"session_id": session_id, "recent_page_seconds": list(columns["recent_page_seconds"])}
 
 
 def _quarantine_columns(key: tuple[str, int, int], row: QuarantineRow) -> dict[str, Any]:

@@ -33,10 +33,14 @@ _HAVE_TOKENS = ("kore_super_sim", "emnify", "one_nce", "soracom", "thingspace")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One carrier: its type, the keys of its part of `carriers.yaml`, and the simulator's options."""
+    """One carrier: its type, the keys of its part of `carriers.yaml`, and the simulator's options.
+
+    `looks_behind` is set where a total alone ends a list of full pages: one request asks whether more stand behind it.
+    """
 
     name: str
     type: str
+    looks_behind: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -72,7 +76,14 @@ class Case:
         return faults
 
 
-def _rest(name: str, pagination: Mapping[str, Any], options: Mapping[str, Any], **listing: Any) -> Case:
+def _rest(
+    name: str,
+    pagination: Mapping[str, Any],
+    options: Mapping[str, Any],
+    *,
+    looks_behind: bool = False,
+    **listing: Any,
+) -> Case:
     declared = {"path": "/v1/sims", "records": "data", "pagination": dict(pagination)} | listing
     settings = {
         "auth": {"type": "bearer", "token": simulated_credentials("rest")["token"]},
@@ -80,19 +91,34 @@ def _rest(name: str, pagination: Mapping[str, Any], options: Mapping[str, Any], 
         "list": declared,
         "fields": _REST_FIELDS,
     }
-    return Case(name=f"rest, {name}", type="rest", settings=settings, options=options)
+    return Case(name=f"rest, {name}", type="rest", looks_behind=looks_behind, settings=settings, options=options)
 
 
 _PAGE_NUMBER = {"type": "page_number", "page_param": "page", "size_param": "per_page"}
 _OFFSET = {"type": "offset", "offset_param": "offset", "limit_param": "limit"}
 
 _REST_CASES = [
-    _rest("pages with their number", _PAGE_NUMBER | {"total_pages": "meta.total_pages"}, {"total": "total_pages"}),
-    _rest("pages with a total", _PAGE_NUMBER | {"total": "meta.total"}, {"total": "total"}),
-    _rest("pages with a total in a header", _PAGE_NUMBER | {"total": {"header": "X-Total-Count"}}, {"total": "header"}),
+    _rest(
+        "pages with their number",
+        _PAGE_NUMBER | {"total_pages": "meta.total_pages"},
+        {"total": "total_pages"},
+        looks_behind=True,
+    ),
+    _rest("pages with a total", _PAGE_NUMBER | {"total": "meta.total"}, {"total": "total"}, looks_behind=True),
+    _rest(
+        "pages with a total in a header",
+        _PAGE_NUMBER | {"total": {"header": "X-Total-Count"}},
+        {"total": "header"},
+        looks_behind=True,
+    ),
     _rest("pages with a flag on the last", _PAGE_NUMBER | {"last_page": "meta.last_page"}, {"total": "last_page"}),
     _rest("pages until an empty one", _PAGE_NUMBER, {"total": "none"}),
-    _rest("offsets with a total", _OFFSET | {"total": "meta.total"}, {"pagination": "offset", "total": "total"}),
+    _rest(
+        "offsets with a total",
+        _OFFSET | {"total": "meta.total"},
+        {"pagination": "offset", "total": "total"},
+        looks_behind=True,
+    ),
     _rest("offsets until an empty page", _OFFSET, {"pagination": "offset", "total": "none"}),
     _rest(
         "a link in the body",
