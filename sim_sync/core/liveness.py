@@ -13,9 +13,11 @@ from sim_sync.core.session import Process, Session, State
 
 #: A run that was created and never submitted: its daemon died between the two.
 _SUBMITTED_WITHIN = timedelta(minutes=1)
-#: A container may be minutes in coming; the orchestrator itself sees to a start that never ends. And a run takes its
-#: lease in its first step: one that has not after so long never will.
+#: A container may be minutes in coming; the orchestrator itself sees to a start that never ends.
 _HEARD_OF_WITHIN = timedelta(minutes=15)
+#: A run takes its lease in its first step, seconds after its start. Whoever looks after it grants it one of this length
+#: until then: a process that died before it said a word is noticed like any other.
+FIRST_LEASE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,19 @@ class RunSight:
 
 
 def is_lost(run: RunSight, silent: Collection[str]) -> bool:
-    """Return whether it is certain that nobody works on the run any more. `silent`: see `silent_runs`."""
-    if run.lease is not None:
-        return run.is_known_dead or run.lease.run_id in silent
-    return run.phase is Phase.STARTED and run.takes_a_lease and run.phase_lasts > _HEARD_OF_WITHIN
+    """Return whether it is certain that nobody works on the run any more. `silent`: see `silent_runs`.
+
+    A run without a lease never counts as lost: it may be about to take one, or have just given its own back.
+    """
+    return run.lease is not None and (run.is_known_dead or run.lease.run_id in silent)
+
+
+def is_owed_a_lease(run: RunSight) -> bool:
+    """Return whether the run has begun and has no lease yet: it is granted one, which it renews if it lives.
+
+    No time is compared here: the clocks of two hosts may differ by more than a start takes.
+    """
+    return run.lease is None and run.phase is Phase.STARTED and run.takes_a_lease
 
 
 def is_waited_for(run: RunSight, silent: Collection[str]) -> bool:

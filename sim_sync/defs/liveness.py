@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from sim_sync.core.liveness import (
+    FIRST_LEASE_SECONDS,
     Phase,
     RunLease,
     RunSight,
     is_lost,
+    is_owed_a_lease,
     is_waited_for,
     presumed_alive_until,
     silent_runs,
@@ -148,6 +150,15 @@ def _look(instance: dg.DagsterInstance, warehouse: Warehouse, watch: Watch) -> V
     leases = warehouse.runs.read()
     runs = unfinished_runs(instance, watch.names, leases, datetime.now(UTC))
     return View(warehouse.sessions.now(), sessions, leases, runs)
+
+
+def grant_first_leases(warehouse: Warehouse, view: View) -> None:
+    """Let the runs that have begun and said nothing yet say within a minute that they live."""
+    owed = [run.run.run_id for run in view.runs if is_owed_a_lease(run.sight)]
+    if not owed or not warehouse.runs.can_be_renewed():
+        return
+    for run_id in owed:
+        warehouse.runs.grant(run_id, FIRST_LEASE_SECONDS)
 
 
 def report_lost_runs(

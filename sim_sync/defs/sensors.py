@@ -30,7 +30,14 @@ from sim_sync.core.resuming import (
 from sim_sync.core.session import Event, Session, State
 from sim_sync.defs.deaths import death_of
 from sim_sync.defs.jobs import AssetJob
-from sim_sync.defs.liveness import View, Watch, look_twice_where_in_doubt, owner_is_gone, report_lost_runs
+from sim_sync.defs.liveness import (
+    View,
+    Watch,
+    grant_first_leases,
+    look_twice_where_in_doubt,
+    owner_is_gone,
+    report_lost_runs,
+)
 from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG
 from sim_sync.defs.runs import was_terminated
@@ -80,6 +87,7 @@ def _look_and_act(
     verdicts = decide_resumes(sights, paces(config), view.now, random.random())  # noqa: S311 - jitter, no secret
     lost_owners = {lost_owner(sight, view.now) for sight in sights}
     report_lost_runs(context.instance, warehouse, view, lost_owners)
+    grant_first_leases(warehouse, view)
     for verdict in verdicts:
         _move(warehouse, verdict)
         context.log.info(_line(verdict))

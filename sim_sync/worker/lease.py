@@ -41,17 +41,30 @@ def kept_lease(store: LeaseStore, claim: Claim, *, lease_seconds: float, stop: S
 
 @contextmanager
 def kept_run_lease(store: RunLeaseStore, run_id: str, process: Process, *, lease_seconds: float) -> Iterator[None]:
-    """Take the lease of a run, keep it until the end of the block, and give it back."""
+    """Take the lease of a run, keep it until the end of the block, and give it back.
+
+    Where the warehouse does not answer yet, the lease is taken as soon as it does: the work itself meets that trouble
+    and decides what comes of it.
+    """
+    name = f"lease of run {run_id}"
 
     def renew() -> None:
         store.renew(run_id, process, lease_seconds)
 
-    renew()
     try:
-        with _renewed(renew, f"lease of run {run_id}", lease_seconds):
+        with _renewed(renew, name, lease_seconds, is_taken=_is_taken(renew, name)):
             yield
     finally:
         _give_back(store, run_id)
+
+
+def _is_taken(renew: Callable[[], None], name: str) -> bool:
+    try:
+        renew()
+    except TransientError as error:
+        _log.warning("the %s could not be taken yet: %s", name, error)
+        return False
+    return True
 
 
 def _give_back(store: RunLeaseStore, run_id: str) -> None:
@@ -62,15 +75,18 @@ def _give_back(store: RunLeaseStore, run_id: str) -> None:
 
 
 @contextmanager
-def _renewed(renew: Callable[[], None], name: str, lease_seconds: float) -> Iterator[None]:
+def _renewed(renew: Callable[[], None], name: str, lease_seconds: float, *, is_taken: bool = True) -> Iterator[None]:
     """Renew three times in the life of a lease, from a thread that ends with the block."""
     done = threading.Event()
     every_seconds = lease_seconds / 3
 
+    def wait_seconds(*, is_held: bool) -> float:
+        return every_seconds if is_held else min(every_seconds, _TRY_AGAIN_SECONDS)
+
     def keep() -> None:
-        wait_seconds = every_seconds
-        while not done.wait(wait_seconds):
-            wait_seconds = every_seconds if _succeeds(renew, name) else min(every_seconds, _TRY_AGAIN_SECONDS)
+        is_held = is_taken
+        while not done.wait(wait_seconds(is_held=is_held)):
+            is_held = _succeeds(renew, name)
 
     thread = threading.Thread(target=keep, name=name, daemon=True)
     thread.start()

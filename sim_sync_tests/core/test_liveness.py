@@ -10,6 +10,7 @@ from sim_sync.core.liveness import (
     RunLease,
     RunSight,
     is_lost,
+    is_owed_a_lease,
     is_waited_for,
     presumed_alive_until,
     silent_runs,
@@ -61,12 +62,6 @@ def test_a_run_that_is_dead_or_silent_is_lost_at_once_and_not_waited_for(phase: 
     assert not is_waited_for(run, SILENT)
 
 
-@given(phases.filter(lambda phase: phase is not Phase.STARTED), durations)
-def test_a_run_that_has_not_begun_is_never_lost_however_long_its_start_takes(phase: Phase, lasts: timedelta) -> None:
-    """Containers take minutes, and wait for a free slot; the orchestrator sees to a start that never ends."""
-    assert not is_lost(RunSight(phase=phase, phase_lasts=lasts), SILENT)
-
-
 @pytest.mark.parametrize(
     ("phase", "minutes", "waited_for"),
     [
@@ -84,15 +79,18 @@ def test_a_run_that_says_nothing_is_not_waited_for_for_ever(phase: Phase, minute
     assert is_waited_for(a_run(phase, minutes=minutes), silent=()) is waited_for
 
 
-def test_a_started_run_that_never_took_its_lease_is_lost_after_a_quarter_of_an_hour() -> None:
-    assert not is_lost(a_run(Phase.STARTED, minutes=14), silent=())
-    assert is_lost(a_run(Phase.STARTED, minutes=16), silent=())
+@given(phases, durations)
+def test_a_run_without_a_lease_is_never_lost_whatever_a_clock_says(phase: Phase, lasts: timedelta) -> None:
+    """It may be about to take its lease, or have given it back at its end a moment ago."""
+    assert not is_lost(RunSight(phase=phase, phase_lasts=lasts), SILENT)
 
 
-def test_of_a_run_that_keeps_no_lease_between_its_steps_nothing_is_certain() -> None:
-    run = replace(a_run(Phase.STARTED, minutes=16), takes_a_lease=False)
-    assert not is_lost(run, silent=())
-    assert not is_waited_for(run, silent=())
+@given(phases, durations)
+def test_a_run_that_has_begun_and_takes_a_lease_is_granted_one_until_it_does(phase: Phase, lasts: timedelta) -> None:
+    run = RunSight(phase=phase, phase_lasts=lasts)
+    assert is_owed_a_lease(run) is (phase is Phase.STARTED)
+    assert not is_owed_a_lease(replace(run, lease=LEASE))
+    assert not is_owed_a_lease(replace(run, takes_a_lease=False))
 
 
 def test_a_run_is_presumed_alive_by_its_own_lease_or_by_that_of_its_session_whichever_is_longer() -> None:

@@ -141,9 +141,10 @@ def test_a_keeper_that_hangs_does_not_keep_the_worker_from_ending() -> None:
 
 
 class NotedLeases:
-    """A `RunLeaseStore` that notes what it is told; `troubles` are raised by the next renewals."""
+    """A `RunLeaseStore` that notes what it is told; `troubles` are raised by the next renewals, or the first ones."""
 
-    def __init__(self, *troubles: Exception) -> None:
+    def __init__(self, *troubles: Exception, from_the_first: bool = False) -> None:
+        self._spared = 0 if from_the_first else 1
         self.told: list[str] = []
         self.turns = Turns()
         self._troubles = list(troubles)
@@ -151,7 +152,7 @@ class NotedLeases:
     def renew(self, run_id: str, process: Process, lease_seconds: float) -> None:
         self.told.append(f"renew {run_id}")
         self.turns("renew_lease")
-        if self._troubles and len(self.told) > 1:
+        if self._troubles and len(self.told) > self._spared:
             raise self._troubles.pop(0)
 
     def give_back(self, run_id: str) -> None:
@@ -180,6 +181,25 @@ def test_an_outage_ends_neither_the_keeping_of_a_run_nor_the_run() -> None:
     with kept_run_lease(away_at_its_end, "run-1", this_process(), lease_seconds=3600):
         pass
     assert away_at_its_end.told == ["renew run-1", "give back run-1"]
+
+
+def test_a_run_that_begins_while_the_warehouse_is_away_takes_its_lease_as_soon_as_it_can(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    leases = NotedLeases(WarehouseUnavailable("away"), from_the_first=True)
+    with kept_run_lease(leases, "run-1", this_process(), lease_seconds=3600):
+        leases.turns.wait_for(2)
+    assert leases.told == ["renew run-1", "renew run-1", "give back run-1"]
+    assert "the lease of run run-1 could not be taken yet: away" in caplog.text
+
+
+def test_what_no_wait_can_help_ends_the_run_at_its_first_word() -> None:
+    leases = NotedLeases(ConfigError([Problem("warehouse", "url", "a database", "none")]), from_the_first=True)
+    with (
+        pytest.raises(ConfigError),
+        kept_run_lease(leases, "run-1", this_process(), lease_seconds=3600),
+    ):
+        raise AssertionError("it must not begin")
 
 
 def test_a_kept_run_begins_once_and_lets_go_of_everything_at_its_end() -> None:
