@@ -10,7 +10,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from sim_sync.carriers.settings import Retry
 from sim_sync.core.backoff import wait_seconds
-from sim_sync.core.errors import ParkRequired, Throttled, TransientError
+from sim_sync.core.errors import ParkRequired, Throttled, TransientError, WaitCause
 from sim_sync.core.pages import Effort
 from sim_sync.core.ports import Waiter
 
@@ -70,7 +70,8 @@ class Patience:
         error = _error_of(state)
         wait = state.next_action.sleep if state.next_action else 0.0
         if wait > self._retry.park_after_seconds:
-            raise ParkRequired(f"{error}; the next attempt is due in {wait:.0f} s", wait_seconds=wait) from None
+            told = f"{error}; the carrier asks for a wait of {wait:.0f} s"
+            raise ParkRequired(told, wait_seconds=wait, cause=_cause_of(error)) from None
         tally.retries += 1
         tally.last_error = str(error)
         if isinstance(error, Throttled) or error.retry_after_seconds is not None:
@@ -80,8 +81,12 @@ class Patience:
     def _give_the_worker_back(self, state: RetryCallState) -> None:
         error = _error_of(state)
         wait = max(self._wait_seconds(state), self._retry.ceiling_seconds)
-        told = f"{error}; gave up after {state.attempt_number} attempts"
-        raise ParkRequired(told, wait_seconds=wait, is_outage=True) from None
+        told = f"{error}; no better after {state.attempt_number} attempts"
+        raise ParkRequired(told, wait_seconds=wait, is_outage=True, cause=_cause_of(error)) from None
+
+
+def _cause_of(error: TransientError) -> WaitCause:
+    return WaitCause.THROTTLED if isinstance(error, Throttled) else WaitCause.CARRIER_DOWN
 
 
 def _error_of(state: RetryCallState) -> TransientError:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from sim_sync.carriers.pacing import Traffic, Turn, held, next_turn, recovered, slowed
 from sim_sync.carriers.settings import RateLimit
 from sim_sync.carriers.shared_limits import OwnTraffic, SharedTraffic, TrafficStore, limits_folder
-from sim_sync.core.errors import ParkRequired
+from sim_sync.core.errors import ParkRequired, WaitCause
 from sim_sync.core.ports import Waiter
 
 #: How often a place among the requests in flight is looked for. Only as many threads as are started wait for one.
@@ -124,6 +124,7 @@ class Turnstile:
             raise ParkRequired(
                 f"carrier {self._carrier} asked to be left alone for another {turn.wait_seconds:.0f} s",
                 wait_seconds=turn.wait_seconds,
+                cause=WaitCause.THROTTLED,
             )
 
     def _observed(self) -> float | None:

@@ -14,6 +14,7 @@ from sim_sync.core.errors import (
     Throttled,
     TransientError,
     UnexpectedAnswer,
+    WaitCause,
 )
 
 #: Statuses that pass by themselves, with every 5xx: the request was too slow (408) or too early (425).
@@ -52,7 +53,9 @@ def _slower(answer: Answer, dialect: Dialect, now: datetime, told: str) -> SimSy
     if dialect.throttling.quota_gone(answer):
         wait = _quota_wait_seconds(answer, dialect, now)
         return ParkRequired(
-            f"{told}; the account's quota is used up and is there again in {wait:.0f} s", wait_seconds=wait
+            f"{told}; the account's quota is used up and is there again in {wait:.0f} s",
+            wait_seconds=wait,
+            cause=WaitCause.QUOTA_USED_UP,
         )
     return _transient(Throttled, told, dialect.throttling.wait_seconds(answer, now), dialect)
 

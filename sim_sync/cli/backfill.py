@@ -64,7 +64,7 @@ def _backfill_one(config: Config, carrier: str, *, restart: bool, max_pages: int
         say(f"{carrier}: interrupted; `sim-sync backfill {carrier}` continues")
         return ExitCode.NOT_FINISHED
     for message in ended.messages:
-        complain(message)
+        complain(f"{carrier}: {message}")
     if ended.has_input_problem:
         return ExitCode.USAGE
     return judge(warehouse, carrier, ended)

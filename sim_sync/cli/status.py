@@ -12,7 +12,9 @@ from sim_sync.cli.output import clear_screen, print_json, print_lines
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import Config, load_config
 from sim_sync.core import progress
+from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
+from sim_sync.core.notes import session_note, sweep_text
 from sim_sync.core.session import Session, State
 from sim_sync.core.unresolved import CarrierOverview, concerns, freshness_concern, quarantine_concern
 from sim_sync.warehouse import Warehouse, open_warehouse
@@ -67,7 +69,7 @@ def _lines_of(overview: CarrierOverview, config: Config, now: datetime) -> Seque
         return [text for text in (quarantine_concern(overview),) if text is not None]
     told = [freshness_concern(overview, config.max_age_hours(name), now), quarantine_concern(overview)]
     if newest.session_id != last.session_id:
-        told = [f"complete as of {last.finished_at:%Y-%m-%d %H:%M:%S} UTC; {_sweep_text(last)}", *told]
+        told = [f"complete as of {last.finished_at:%Y-%m-%d %H:%M:%S} UTC; {sweep_text(last)}", *told]
     return [text for text in told if text is not None]
 
 
@@ -118,7 +120,7 @@ def _print_sessions(sessions: Sequence[Session], now: datetime) -> None:
         )
     print_table(table)
     # Under the table and not in it: these are sentences, and the last error is a long one.
-    notes = {session.carrier: _note(session, now) for session in sessions}
+    notes = {session.carrier: session_note(session, now) for session in sessions}
     print_lines(f"{carrier}: {note}" for carrier, note in notes.items() if note)
 
 
@@ -128,40 +130,19 @@ def progress_text(session: Session, now: datetime) -> str:
     parts = [
         f"{session.carrier}: {session.state.value}",
         f"page {session.pages_done}/{session.pages_expected or '?'}" + ("" if percent is None else f" ({percent:g} %)"),
-        f"{session.records_seen:,} records",
-        f"{session.retries} retries",
+        counted(session.records_seen, "record"),
+        counted(session.retries, "retry", "retries"),
         f"waited {duration_text(session.throttled_seconds)}",
     ]
     if ends_in := _ends_in(session, now):
         parts.append(f"ends in {ends_in}")
-    note = _note(session, now)
+    note = session_note(session, now)
     return ", ".join(parts) + (f"; {note}" if note else "")
 
 
 def _ends_in(session: Session, now: datetime) -> str:
     seconds = progress.remaining(session, (), now).seconds
     return "" if seconds is None else duration_text(seconds)
-
-
-def _note(session: Session, now: datetime) -> str:
-    match session.state:
-        case State.RUNNING if session.lease_expires_at is None or session.lease_expires_at <= now:
-            return f"its run {session.owner} is silent; the sensor or `sim-sync backfill` takes over"
-        case State.PARKED:
-            return f"throttled until {session.not_before:%Y-%m-%d %H:%M:%S} UTC: {session.last_error}"
-        case State.PAUSED:
-            return f"paused by an operator; `sim-sync resume {session.carrier}` lets it go on"
-        case State.COMPLETED:
-            return f"finished {session.finished_at:%Y-%m-%d %H:%M:%S} UTC; {_sweep_text(session)}"
-        case state if not state.is_known:
-            return "this version of sim_sync does not know the state that it is in; upgrade sim_sync here"
-        case _:
-            return session.last_error or ""
-
-
-def _sweep_text(session: Session) -> str:
-    reason = f": {session.sweep_reason}" if session.sweep_reason else ""
-    return f"sweep {session.sweep_state.value}{reason}"
 
 
 def duration_text(seconds: float) -> str:

@@ -58,6 +58,6 @@ def repeated_cursor(session: Session) -> CursorRepeated:
     """Return the error for a page that leads back to a cursor of its own walk."""
     return CursorRepeated(
         f"carrier {session.carrier}: page {session.pages_done + 1} leads back to a page that this walk has "
-        "already fetched, so it would never end; report this to the carrier, then run "
-        f"`sim-sync backfill {session.carrier} --restart`"
+        "already fetched, so it would never end: check its pagination in carriers.yaml, or report this to the carrier, "
+        f"then run `sim-sync restart {session.carrier}`"
     )

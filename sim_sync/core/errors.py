@@ -29,6 +29,7 @@ SimSyncError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Self
 
 from sim_sync.core.printable import printable, printable_lines
@@ -77,17 +78,33 @@ class InventoryUnavailable(TransientError):
     """Our own list was written while it was read, or its database was out of reach; nothing was written."""
 
 
+class WaitCause(StrEnum):
+    """Why a session has to wait: what people are told before everything else."""
+
+    THROTTLED = "throttled"
+    CARRIER_DOWN = "carrier down"
+    QUOTA_USED_UP = "quota used up"
+
+
 class ParkRequired(SimSyncError):
     """The wait is longer than a worker should sleep.
 
-    `is_outage`: nobody named the wait, the carrier is just down; it grows from one such wait to the next. `retries` and
-    `throttled_seconds` are what the page has cost until then.
+    `is_outage`: nobody named the wait; it grows from one such wait to the next. `retries` and `throttled_seconds` are
+    what the page has cost until then.
     """
 
-    def __init__(self, message: str, *, wait_seconds: float, is_outage: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        wait_seconds: float,
+        is_outage: bool = False,
+        cause: WaitCause = WaitCause.CARRIER_DOWN,
+    ) -> None:
         super().__init__(message)
         self.wait_seconds = wait_seconds
         self.is_outage = is_outage
+        self.cause = cause
         self.retries = 0
         self.throttled_seconds = 0.0
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sim_sync.core.notes import session_note
 from sim_sync.core.pages import Cursor
 from sim_sync.core.session import NEVER_OPENED, Process, Session, State, require_known
 
@@ -133,11 +134,11 @@ def lets_it_fail(session: Session, failed: FailedOpening, now: datetime) -> bool
 def _must_wait(session: Session, request: OpenRequest, lost_owner: str | None, now: datetime) -> Refuse | None:
     """Refuse what this run may not touch yet, however old it is: a new session would disturb just as much."""
     if session.state is State.PAUSED:
-        return Refuse(f"paused by an operator; `sim-sync resume {session.carrier}` lets it go on")
+        return Refuse(session_note(session, now))
     if session.state is State.RUNNING and lost_owner is None and session.owner != request.owner:
         return Refuse(_busy(session))
     if session.state is State.PARKED and session.not_before is not None and now < session.not_before:
-        return Refuse(_not_due(session, session.not_before, now))
+        return Refuse(session_note(session, now))
     if session.state is State.FAILED and request.trigger is Trigger.SENSOR:
         return Refuse(f"failed and waiting for an operator: {session.last_error}")
     return None
@@ -177,14 +178,6 @@ def _outlived(session: Session, request: OpenRequest, now: datetime) -> str | No
     if now - session.started_at > timedelta(hours=request.max_session_age_hours):
         return f"the session is older than {request.max_session_age_hours:g} hours"
     return None
-
-
-def _not_due(session: Session, due: datetime, now: datetime) -> str:
-    day = f" on {due:%Y-%m-%d}" if due.date() != now.date() else ""
-    return (
-        f"not due before {due:%H:%M:%S} UTC{day}; `sim-sync resume {session.carrier}` tries now; "
-        f"it was parked for: {session.last_error or 'a wait'}"
-    )
 
 
 def _busy(session: Session) -> str:

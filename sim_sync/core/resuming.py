@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sim_sync.core.backoff import backoff_seconds
+from sim_sync.core.notes import due_text, session_note
 from sim_sync.core.opening import FailedOpening, owner_loss
 from sim_sync.core.session import Session, State
 
@@ -144,7 +145,7 @@ def decide_resume(sight: Sight, pace: Pace, now: datetime, chance: float) -> Ver
     session = sight.session
     why = _why_resumable(session, sight.gone_owners, now, sight.present_owners)
     if why is None:
-        return LeaveAlone(session, _why_not(session))
+        return LeaveAlone(session, _why_not(session, now))
     deaths = _deaths(sight)
     asked = Asked(session.session_id, session.fence, session.pages_done, _next_attempt(sight), now, deaths)
     if sight.terminated_run is not None:
@@ -190,14 +191,14 @@ def _why_resumable(
             return None
 
 
-def _why_not(session: Session) -> str:
+def _why_not(session: Session, now: datetime) -> str:
     match session.state:
         case State.RUNNING:
             return f"run {session.owner} is at work on it"
         case State.PARKED:
-            return f"parked until {session.not_before:%Y-%m-%d %H:%M:%S} UTC"
+            return due_text(session, now)
         case State.PAUSED:
-            return f"paused by an operator; `sim-sync resume {session.carrier}` lets it go on"
+            return session_note(session, now)
         case _:
             return f"{session.state.value}; an operator or the next nightly run decides"
 

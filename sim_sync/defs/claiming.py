@@ -11,6 +11,7 @@ import dagster as dg
 
 from sim_sync.config import CarrierConfig
 from sim_sync.core.errors import IllegalTransition
+from sim_sync.core.notes import without_name
 from sim_sync.core.opening import Opened, Trigger
 from sim_sync.core.session import Event, Session, State
 from sim_sync.defs.liveness import owners_of
@@ -141,9 +142,10 @@ def _has_restarted(context: dg.OpExecutionContext, carrier: CarrierConfig, wareh
 
 def _tell_refusal(context: dg.OpExecutionContext, opened: Opened, *, is_persons: bool) -> None:
     session = opened.session
+    refusal = without_name(opened.refusal or "", session.carrier)
     if session.state is State.FAILED:
-        raise failure(f"carrier {session.carrier}: {opened.refusal}")
-    context.log.warning(f"carrier {session.carrier} is left alone: {opened.refusal}")
-    context.log_event(session_observation(context, session, left_alone=opened.refusal))
+        raise failure(refusal)
+    context.log.warning(f"{session.carrier}: left alone: {refusal}")
+    context.log_event(session_observation(context, session, left_alone=refusal))
     if is_persons and session.state in {State.PAUSED, State.PARKED}:
-        raise failure(f"carrier {session.carrier} is left alone: {opened.refusal}")
+        raise failure(f"left alone: {refusal}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -10,6 +10,9 @@ from sim_sync.defs.instance import open_instance
 from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, SESSION_TAG
 from sim_sync.defs.progress import LEFT_ALONE
 from sim_sync.defs.telling import INPUT_PROBLEM, RunInterrupted
+
+if TYPE_CHECKING:  # it has no public name
+    from dagster_shared.error import SerializableErrorInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,12 @@ def _left_alone(result: dg.JobExecutionResult) -> str | None:
         if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION:
             told = event.asset_observation_data.asset_observation.metadata
             if LEFT_ALONE in told:
-                return f"{told['state'].value}, left alone: {told[LEFT_ALONE].value}"
+                return _left_alone_line(str(told["state"].value), str(told[LEFT_ALONE].value))
     return None
+
+
+def _left_alone_line(state: str, why: str) -> str:
+    return f"left alone: {why}" if why.startswith(state) else f"{state}, left alone: {why}"
 
 
 def _failures(result: dg.JobExecutionResult) -> Sequence[str]:
@@ -89,8 +96,14 @@ def _failures(result: dg.JobExecutionResult) -> Sequence[str]:
             continue
         described = data.user_failure_data.description if data.user_failure_data else None
         cause = _cause(data)
-        messages.append(described or (cause.message.strip() if cause else "a step failed"))
+        messages.append(described or (_text_of(cause) if cause else "a step failed"))
     return messages
+
+
+def _text_of(error: "SerializableErrorInfo") -> str:
+    """Return what an error says, without the name of its class, which Dagster puts before it."""
+    name, _, text = error.message.strip().partition(": ")
+    return text if text and error.cls_name and name.rpartition(".")[2] == error.cls_name else error.message.strip()
 
 
 def _is_interruption(data: Any) -> bool:
@@ -103,8 +116,9 @@ def _step_failures(result: dg.JobExecutionResult) -> Iterator[Any]:
     return (event.step_failure_data for event in result.all_events if event.is_step_failure)
 
 
-def _cause(data: Any) -> Any:
-    return data.error.cause if data.error and data.error.cause else data.error
+def _cause(data: Any) -> "SerializableErrorInfo | None":
+    error: SerializableErrorInfo | None = data.error
+    return error.cause if error and error.cause else error
 
 
 def _has_input_problem(result: dg.JobExecutionResult) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from sim_sync.config import Config
+from sim_sync.core.notes import error_text, session_note, without_name
 from sim_sync.core.session import Event, Release, Session, State, SweepState
 from sim_sync.core.sync import StopReason
 from sim_sync.defs.claiming import Wish, claimed_session, is_over_already, open_for_run
@@ -78,10 +79,8 @@ def _open_session(
 def _opening_line(session: Session) -> str:
     if session.fence == 1:
         return f"{session.carrier}: new session {session.session_id}"
-    return (
-        f"{session.carrier}: session {session.session_id} goes on after page {session.pages_done} "
-        f"(fence {session.fence}); the last error was: {session.last_error or 'none'}"
-    )
+    error = f"; the last error was: {error_text(session)}" if session.last_error else ""
+    return f"{session.carrier}: session {session.session_id} continues after page {session.pages_done}{error}"
 
 
 def _sync_pages(
@@ -139,11 +138,9 @@ def _tell_outcome(context: dg.OpExecutionContext, outcome: Outcome, stop: Stop) 
         case None:
             return
         case StopReason.FAILED:
-            raise failure(str(error or session.last_error))
+            raise failure(without_name(str(error or session.last_error), session.carrier))
         case StopReason.FENCED:
             raise failure(f"fenced: {error}")
-        case StopReason.PARKED:
-            context.log.warning(f"{session.carrier}: parked until {session.not_before}: {error}")
         case _:
             context.log.warning(_stopped_line(session, outcome.stopped_by))
     if stop.signal_number is not None or was_terminated(context.instance, context.run_id):
@@ -152,10 +149,10 @@ def _tell_outcome(context: dg.OpExecutionContext, outcome: Outcome, stop: Stop) 
 
 
 def _stopped_line(session: Session, reason: StopReason) -> str:
-    stopped = f"{session.carrier}: {session.state.value} after page {session.pages_done}"
-    if session.state is State.PAUSED:
-        return f"{stopped}; `sim-sync resume {session.carrier}` continues"
-    return f"{stopped}: {reason.value}; the sensor or `sim-sync backfill {session.carrier}` continues"
+    if session.state is not State.INTERRUPTED:
+        return f"{session.carrier}: {session_note(session, session.updated_at)}"
+    stopped = f"{session.carrier}: interrupted after page {session.pages_done}: {reason.value}"
+    return f"{stopped}; the sensor or `sim-sync backfill {session.carrier}` continues"
 
 
 def _close_session(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 import dagster as dg
 
 from sim_sync.core import progress
+from sim_sync.core.counting import counted
+from sim_sync.core.notes import error_text
 from sim_sync.core.session import Session, State
 
 #: The metadata that says why a run did nothing.
@@ -46,7 +48,7 @@ def session_metadata(session: Session) -> dict[str, dg.MetadataValue]:
         metadata["eta"] = dg.MetadataValue.timestamp(session.eta_at)
     if session.not_before is not None:
         metadata["not_before"] = dg.MetadataValue.timestamp(session.not_before)
-    metadata["last_error"] = dg.MetadataValue.text(session.last_error or "none")
+    metadata["last_error"] = dg.MetadataValue.text(error_text(session) or "none")
     if session.state is State.COMPLETED:
         metadata["sweep"] = dg.MetadataValue.text(_sweep_text(session))
     return metadata
@@ -74,7 +76,7 @@ def progress_line(session: Session) -> str:
     waited = f", {session.throttled_seconds:.0f} s waited" if session.throttled_seconds else ""
     return (
         f"{session.carrier}: {session.state.value}, page {session.pages_done}{expected}, "
-        f"{session.records_seen} records, {session.retries} retries{waited}{eta}"
+        f"{counted(session.records_seen, 'record')}, {counted(session.retries, 'retry', 'retries')}{waited}{eta}"
     )
 
 

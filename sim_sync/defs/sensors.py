@@ -150,9 +150,9 @@ def _line(verdict: Verdict) -> str:
     carrier, session_id = verdict.session.carrier, verdict.session.session_id
     match verdict:
         case ResumeNow(session, _, why):
-            return f"{carrier}: session {session_id} goes on after page {session.pages_done}: {why}"
+            return f"{carrier}: session {session_id} continues after page {session.pages_done}: {why}"
         case PauseNow(_, _, why):
-            return f"{carrier}: session {session_id} is paused: {why}; `sim-sync resume {carrier}` lets it go on"
+            return f"{carrier}: session {session_id} is paused: {why}; `sim-sync resume {carrier}` continues it"
         case GiveUpNow(_, why):
             return f"{carrier}: session {session_id} has failed: {why}"
         case LeaveAlone(_, why):

@@ -151,6 +151,8 @@ class _Exit:
         if reason is None or reason is StopReason.FENCED:
             return Outcome(self._current(), reason, error)
         told = None if error is None else str(error)
+        if reason is StopReason.PARKED and isinstance(error, ParkRequired):
+            told = f"{error.cause.value}: {error}"
         release = Release(_EVENT_OF_STOP[reason], told, wait_seconds, _effort_of(error))
         try:
             left = self.retry(self.store.release, self.session.claim, release)

@@ -79,7 +79,7 @@ def test_a_first_success_costs_nothing() -> None:
 def test_a_longer_wait_than_a_worker_should_sleep_gives_it_back_at_once() -> None:
     waiter = RecordingWaiter()
     patience = Patience(Retry(park_after_seconds=300), waiter, chance=lambda: 0.5)
-    with pytest.raises(ParkRequired, match=r"quota; the next attempt is due in 3600 s") as caught:
+    with pytest.raises(ParkRequired, match=r"quota; the carrier asks for a wait of 3600 s") as caught:
         patience.ride_out(Attempts(Throttled("quota", retry_after_seconds=3600)))
     assert caught.value.wait_seconds == 3600.5
     assert waiter.waits == []
@@ -87,7 +87,7 @@ def test_a_longer_wait_than_a_worker_should_sleep_gives_it_back_at_once() -> Non
 
 def test_after_the_last_attempt_the_worker_is_given_back() -> None:
     attempts, waiter = Attempts(*away(99)), RecordingWaiter()
-    with pytest.raises(ParkRequired, match="away 4; gave up after 5 attempts") as caught:
+    with pytest.raises(ParkRequired, match="away 4; no better after 5 attempts") as caught:
         Patience(Retry(max_attempts=5), waiter, chance=lambda: 0.0).ride_out(attempts)
     assert attempts.count == 5
     assert len(waiter.waits) == 4

@@ -323,6 +323,6 @@ def test_an_error_that_stays_gives_up_after_all_attempts() -> None:
     time = MovingTime()
     with serving(in_turn(reply(502, raw=b"<html>Bad gateway</html>"))) as server:
         given = plain.settings(server.url, retry=Retry(max_attempts=3))
-        with pytest.raises(ParkRequired, match=r"Bad gateway.*; gave up after 3 attempts"):
+        with pytest.raises(ParkRequired, match=r"Bad gateway.*; no better after 3 attempts"):
             plain.carrier(server.url, time, given=given).fetch_page({})
         assert len(server.received) == 3

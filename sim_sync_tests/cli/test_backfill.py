@@ -71,11 +71,11 @@ def test_a_carrier_that_is_down_is_parked_and_exits_with_3(desk: Desk) -> None:
 
 def test_a_parked_session_that_is_not_due_is_left_alone_and_the_line_says_until_when(desk: Desk) -> None:
     desk.write_carriers(acme=an_account("http://127.0.0.1:9"))
-    release = Release(Event.WAIT_TOO_LONG, error="HTTP 429", wait_seconds=7200)
+    release = Release(Event.WAIT_TOO_LONG, error="throttled: HTTP 429", wait_seconds=7200)
     parked = desk.warehouse.sessions.release(desk.open_session().claim, release)
     said = desk.run("backfill", "acme")
     assert (said.code, len(said.out.splitlines())) == (3, 1), said
-    assert said.out.startswith(f"acme: parked, left alone: not due before {parked.not_before:%H:%M:%S} UTC")
+    assert said.out.startswith(f"acme: parked, left alone: throttled, tries again at {parked.not_before:%H:%M:%S} UTC")
     assert "`sim-sync resume acme` tries now" in said.out
     assert desk.warehouse.sessions.open_session_of("acme") == parked
 
@@ -127,7 +127,7 @@ def test_a_paused_session_is_left_alone_until_somebody_resumes_it(desk: Desk, si
     desk.type_in("pause", "acme")
     said = desk.run("backfill", "acme")
     assert said.code == 3
-    assert said.out == "acme: paused, left alone: paused by an operator; `sim-sync resume acme` lets it go on\n"
+    assert said.out == "acme: left alone: paused after page 2; `sim-sync resume acme` continues it\n"
     desk.type_in("resume", "acme")
     assert desk.run("backfill", "acme").code == 0
 
@@ -177,7 +177,7 @@ def test_a_throttle_is_ridden_out_and_counted(desk: Desk, simulator: SimulatorSe
     desk.write_carriers(acme=an_account(simulator.url))
     said = desk.run("backfill", "acme")
     assert said.code == 0
-    assert "1 retries" in said.out
+    assert "1 retry" in said.out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 
 import pytest
@@ -154,16 +155,18 @@ def test_a_carrier_without_a_completed_walk_for_too_long_is_told(desk: Desk) -> 
 def test_every_stopped_state_says_what_it_waits_for(desk: Desk) -> None:
     store = desk.warehouse.sessions
     session = desk.open_session("acme", pages=1)
-    store.release(session.claim, Release(Event.WAIT_TOO_LONG, error="HTTP 429, Retry-After 7200", wait_seconds=7200))
+    store.release(
+        session.claim, Release(Event.WAIT_TOO_LONG, error="throttled: HTTP 429, Retry-After 7200", wait_seconds=7200)
+    )
     session = desk.open_session("zeta", pages=1)
     store.release(session.claim, Release(Event.GAVE_UP, error="HTTP 401 for the account"))
     out = desk.type_in("status").out
-    assert "acme: throttled until " in out
-    assert "HTTP 429, Retry-After 7200" in out
+    assert re.search(r"acme: throttled, tries again at [-0-9 ]*\d\d:\d\d:\d\d UTC \(in 2 h\); ", out)
+    assert "tries now: HTTP 429, Retry-After 7200" in out
     assert "zeta: HTTP 401 for the account" in out
 
     desk.type_in("pause", "acme")
-    assert "acme: paused by an operator; `sim-sync resume acme` lets it go on" in desk.type_in("status").out
+    assert "acme: paused after page 1; `sim-sync resume acme` continues it" in desk.type_in("status").out
 
 
 @pytest.mark.parametrize("state", ["paused", "parked", "interrupted", "failed", "first pages"])

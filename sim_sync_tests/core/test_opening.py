@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim_sync.core.notes import session_note
 from sim_sync.core.opening import (
     GiveUp,
     OpenNew,
@@ -87,16 +88,11 @@ RESTART = OpenNew("an operator asked for a restart")
         pytest.param(INTERRUPTED, a_request("run-2", restart=True), RESTART, id="a restart"),
         pytest.param(INTERRUPTED, a_request("run-2", config_hash="config-2"), OTHER_CONFIG, id="a new config"),
         # Waiting.
-        pytest.param(
-            PARKED,
-            a_request("run-2", SENSOR),
-            Refuse("not due before 04:00:00 UTC; `sim-sync resume acme` tries now; it was parked for: HTTP 429"),
-            id="not due",
-        ),
+        pytest.param(PARKED, a_request("run-2", SENSOR), Refuse(session_note(PARKED, NOW)), id="not due"),
         pytest.param(
             replace(PARKED, last_error=None),
             a_request("run-2", OPERATOR),
-            Refuse("not due before 04:00:00 UTC; `sim-sync resume acme` tries now; it was parked for: a wait"),
+            Refuse(session_note(replace(PARKED, last_error=None), NOW)),
             id="not due, for a person neither",
         ),
         pytest.param(replace(PARKED, not_before=NOW), a_request("run-2", SENSOR), Resume(), id="due to the second"),
@@ -108,7 +104,7 @@ RESTART = OpenNew("an operator asked for a restart")
             pytest.param(
                 PAUSED,
                 a_request("run-2", trigger),
-                Refuse("paused by an operator; `sim-sync resume acme` lets it go on"),
+                Refuse(session_note(PAUSED, NOW)),
                 id=f"paused, for the {trigger.value} too",
             )
             for trigger in Trigger

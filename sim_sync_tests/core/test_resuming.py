@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim_sync.core.notes import due_text, session_note
 from sim_sync.core.resuming import (
     Asked,
     Death,
@@ -92,10 +93,10 @@ def test_a_session_that_nobody_works_on_is_resumed_at_once(sight: Sight, why: st
     ("sight", "why"),
     [
         pytest.param(Sight(session=RUNNING), "run run-1 is at work on it", id="a live owner"),
-        pytest.param(Sight(session=PARKED), "parked until 2026-03-02 04:00:00 UTC", id="parked and not due"),
+        pytest.param(Sight(session=PARKED), due_text(PARKED, NOW), id="parked and not due"),
         pytest.param(
             Sight(session=a_session(State.PAUSED)),
-            "paused by an operator; `sim-sync resume acme` lets it go on",
+            session_note(a_session(State.PAUSED), NOW),
             id="paused",
         ),
         pytest.param(

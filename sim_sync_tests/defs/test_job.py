@@ -195,7 +195,7 @@ def test_a_parked_run_ends_green_without_a_materialization_and_skips_what_comes_
     assert (session.state, session.pages_done, session.lease_expires_at) == (State.PARKED, 2, None)
     assert session.not_before is not None
     assert (session.not_before - stage.clock.now()).total_seconds() == 7200
-    assert session.last_error == "page 3: acme: GET /sims: status 429"
+    assert session.last_error == "carrier down: page 3: acme: GET /sims: status 429"
     assert observations(result)[-1].metadata["not_before"].value == session.not_before.timestamp()
 
 
@@ -222,7 +222,7 @@ def test_a_run_of_the_night_or_the_sensor_that_finds_a_paused_session_leaves_it_
     assert (result.success, materialized(result)) == (True, {"sim_inventory"})
     assert (stage.session.state, stage.session.fence, stage.carrier.fetched) == (State.PAUSED, 1, [])
     (told,) = observations(result)
-    assert told.metadata["left_alone"].value == "paused by an operator; `sim-sync resume acme` lets it go on"
+    assert told.metadata["left_alone"].value == "paused before its first page; `sim-sync resume acme` continues it"
 
 
 @pytest.mark.parametrize("tags", [NIGHTLY, SENSORS])
@@ -305,7 +305,7 @@ def test_a_permanent_error_is_not_tried_again(stage: Stage) -> None:
 
     result = stage.run()
 
-    assert failures(result) == ["page 4: carrier acme: the credentials were refused: status 401"]
+    assert failures(result) == ["page 4: the credentials were refused: status 401"]
     assert (stage.session.state, stage.session.pages_done) == (State.FAILED, 3)
     assert stage.session.last_error == "page 4: carrier acme: the credentials were refused: status 401"
     assert stage.carrier.fetched_pages == [0, 1, 2, 3]
@@ -328,7 +328,7 @@ def test_a_failed_session_is_no_business_of_the_sensor(stage: Stage) -> None:
 
     result = stage.run({"dagster/sensor_name": "resume_interrupted_syncs"})
 
-    assert failures(result) == ["carrier acme: failed and waiting for an operator: page 4: status 401"]
+    assert failures(result) == ["failed and waiting for an operator: page 4: status 401"]
 
 
 def test_resumes_without_progress_end_in_a_red_run_with_the_last_error(stage: Stage) -> None:
@@ -339,7 +339,7 @@ def test_resumes_without_progress_end_in_a_red_run_with_the_last_error(stage: St
     result = stage.run({"dagster/sensor_name": "resume_interrupted_syncs"})
 
     (told,) = failures(result)
-    assert told.startswith("carrier acme: gave up after 3 resumes in a row without one committed page; the last error")
+    assert told.startswith("gave up after 3 resumes in a row without one committed page; the last error")
     assert (stage.session.state, stage.carrier.fetched) == (State.FAILED, [])
 
 
@@ -477,10 +477,7 @@ def test_a_run_that_a_person_starts_does_not_knock_early_and_is_red_and_says_why
     result = stage.run()
 
     (told,) = failures(result)
-    assert told == (
-        "carrier acme is left alone: not due before 04:00:00 UTC; `sim-sync resume acme` tries now; "
-        "it was parked for: 429"
-    )
+    assert told == "left alone: waiting, tries again at 04:00:00 UTC (in 2 h); `sim-sync resume acme` tries now: 429"
     assert (stage.session.state, stage.carrier.fetched) == (State.PARKED, [])
 
 

@@ -64,10 +64,10 @@ def test_a_parked_session_tells_until_when_and_a_completed_one_what_became_of_th
 
 def test_one_line_tells_it_all() -> None:
     assert progress_line(WALKING) == (
-        "acme: running, page 3/12, 30 records, 1 retries, 4 s waited, ends about 02:09:00 UTC"
+        "acme: running, page 3/12, 30 records, 1 retry, 4 s waited, ends about 02:09:00 UTC"
     )
     assert progress_line(replace(WALKING, pages_expected=None, eta_at=None, throttled_seconds=0.0)) == (
-        "acme: running, page 3, 30 records, 1 retries"
+        "acme: running, page 3, 30 records, 1 retry"
     )
 
 

@@ -77,12 +77,17 @@ def test_an_owner_that_the_instance_does_not_know_is_left_to_its_lease(stage: St
 
 def test_a_parked_session_is_resumed_when_it_is_due_and_never_before(stage: Stage) -> None:
     session = stage.opened_by("run-1")
-    stage.warehouse.sessions.release(session.claim, Release(Event.WAIT_TOO_LONG, error="429", wait_seconds=7200))
+    stage.warehouse.sessions.release(
+        session.claim, Release(Event.WAIT_TOO_LONG, error="throttled: 429", wait_seconds=7200)
+    )
 
     stage.clock.advance(7199.9)
     assert stage.look() == (
         [],
-        f"acme: session {session.session_id} is left alone: parked until 2026-03-02 04:00:00 UTC",
+        (
+            f"acme: session {session.session_id} is left alone: "
+            "throttled, tries again at 04:00:00 UTC (in 1 s); `sim-sync resume acme` tries now"
+        ),
     )
     stage.clock.advance(0.1)
     assert len(stage.look()[0]) == 1
@@ -201,7 +206,7 @@ def test_terminating_the_queued_run_that_was_to_resume_is_a_pause_until_somebody
     assert requests == []
     assert skipped == (
         f"acme: session {session.session_id} is paused: a person terminated run {queued.run_id}; "
-        "`sim-sync resume acme` lets it go on"
+        "`sim-sync resume acme` continues it"
     )
     assert stage.session.state is State.PAUSED
 

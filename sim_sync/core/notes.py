@@ -1,0 +1,117 @@
+"""What the state of a session means to a person, in one sentence: the same in a terminal, in Dagster and in a refusal.
+
+The words of the states are never mixed: a session waits for a carrier that is down, or for one that throttles it, or
+for a person, and says which.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from sim_sync.core.errors import WaitCause
+from sim_sync.core.session import Session, State
+
+_CAUSES = frozenset(cause.value for cause in WaitCause)
+
+
+def session_note(session: Session, now: datetime) -> str:
+    """Return why a session is where it is, and what follows; nothing where it is simply at work."""
+    if not session.state.is_known:
+        return "this version of sim_sync does not know the state that it is in; upgrade sim_sync here"
+    return _NOTES[session.state](session, now)
+
+
+def due_text(session: Session, now: datetime) -> str:
+    """Return why a parked session waits, and until when."""
+    cause, _ = _cause_and_error(session)
+    if session.not_before is None or session.not_before <= now:
+        return f"{cause}, and due now; the sensor or `sim-sync backfill {session.carrier}` continues"
+    due = f"{time_text(session.not_before, now)} ({wait_text((session.not_before - now).total_seconds())})"
+    return f"{cause}, tries again at {due}; `sim-sync resume {session.carrier}` tries now"
+
+
+def sweep_text(session: Session) -> str:
+    """Return what became of marking the SIMs that a walk did not see, and why."""
+    reason = f": {session.sweep_reason}" if session.sweep_reason else ""
+    return f"sweep {session.sweep_state.value}{reason}"
+
+
+def error_text(session: Session) -> str:
+    """Return the last error of a session without the carrier's name, which stands beside it."""
+    return without_name(session.last_error or "", session.carrier)
+
+
+def without_name(text: str, carrier: str) -> str:
+    """Return a text of one carrier without its name, for a place that tells the name already."""
+    return text.replace(f"carrier {carrier}: ", "").removeprefix(f"{carrier}: ")
+
+
+def time_text(at: datetime | None, now: datetime | None) -> str:
+    """Return a time as `04:42:10 UTC`, with its date unless that is today's (`now` None: always)."""
+    if at is None:
+        return "an unknown time"
+    is_today = now is not None and at.date() == now.date()
+    return f"{at:%H:%M:%S} UTC" if is_today else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def wait_text(seconds: float) -> str:
+    """Return how long something takes from now on, in words: `in 40 s`, `in 1 min`, `in 2 h 5 min`."""
+    if seconds < 60:
+        return f"in {max(math.ceil(seconds), 0)} s"
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    parts = [f"{hours} h"] if hours else []
+    return " ".join(["in", *parts, *([f"{minutes} min"] if minutes or not hours else [])])
+
+
+def _note_on_running(session: Session, now: datetime) -> str:
+    if session.lease_expires_at is None or session.lease_expires_at <= now:
+        return f"its run {session.owner} is silent; the sensor or `sim-sync backfill {session.carrier}` takes over"
+    return _earlier(session, now)
+
+
+def _note_on_interrupted(session: Session, now: datetime) -> str:
+    continues = f"the sensor or `sim-sync backfill {session.carrier}` continues after page {session.pages_done}"
+    if session.last_error_at is not None and session.last_error_at >= session.updated_at:
+        return f"{error_text(session)}; {continues}"
+    earlier = _earlier(session, now)
+    return f"{continues}; {earlier}" if earlier else continues
+
+
+def _note_on_parked(session: Session, now: datetime) -> str:
+    _, text = _cause_and_error(session)
+    return due_text(session, now) + (f": {without_name(text, session.carrier)}" if text else "")
+
+
+def _cause_and_error(session: Session) -> tuple[str, str]:
+    """Return why a session is parked, with which its last error begins, and that error."""
+    cause, _, text = (session.last_error or "").partition(": ")
+    return (cause, text) if cause in _CAUSES else ("waiting", session.last_error or "")
+
+
+def _note_on_paused(session: Session, _now: datetime) -> str:
+    after = f"paused after page {session.pages_done}" if session.pages_done else "paused before its first page"
+    return f"{after}; `sim-sync resume {session.carrier}` continues it"
+
+
+def _note_on_completed(session: Session, _now: datetime) -> str:
+    return f"finished {time_text(session.finished_at, None)}; {sweep_text(session)}"
+
+
+def _note_on_ended(session: Session, _now: datetime) -> str:
+    return error_text(session)
+
+
+def _earlier(session: Session, now: datetime) -> str:
+    """Return an error that is over, with its time: beside a session at work it would be read as a new one."""
+    return f"earlier, at {time_text(session.last_error_at, now)}: {error_text(session)}" if session.last_error else ""
+
+
+_NOTES: Mapping[State, Callable[[Session, datetime], str]] = {
+    State.RUNNING: _note_on_running,
+    State.INTERRUPTED: _note_on_interrupted,
+    State.PARKED: _note_on_parked,
+    State.PAUSED: _note_on_paused,
+    State.FAILED: _note_on_ended,
+    State.COMPLETED: _note_on_completed,
+    State.SUPERSEDED: _note_on_ended,
+}
