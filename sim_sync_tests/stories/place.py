@@ -16,6 +16,7 @@ import dagster as dg
 import psutil
 import sqlalchemy as sa
 import yaml
+from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
 from sim_sync.config import load_config
 from sim_sync.core.opening import Trigger
@@ -46,10 +47,12 @@ class Place:
     warehouse_url: str
     settings: dict[str, Any] = field(default_factory=dict)
     extra_carriers: dict[str, Any] = field(default_factory=dict)
+    #: Our own list where it is not a file.
+    inventory: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         (self.folder / "dagster_home").mkdir(exist_ok=True)
-        (self.folder / "dagster_home" / "dagster.yaml").write_text(_dagster_yaml(), encoding="utf-8")
+        self.write_dagster_yaml(shipped_dagster_settings())
         self.warehouse: Warehouse = open_warehouse(self.warehouse_url)
         self._numbers = itertools.count(1)
         self.write_inventory([])
@@ -61,16 +64,21 @@ class Place:
         """Write `carriers.yaml` anew, with some settings of the carrier changed."""
         self.settings |= settings
         carrier = a_carrier(self.simulator.url) | self.settings
+        inventory = self.inventory or {"type": "csv", "path": "inventory.csv"}
         config = {
             "inventory": {
-                "type": "csv",
-                "path": "inventory.csv",
                 "columns": {"iccid": "ICCID", "carrier": "Carrier", "status": "State"},
                 "statuses": {"LIVE": "active"},
+                **inventory,
             },
             "carriers": {CARRIER: carrier, **self.extra_carriers},
         }
         (self.folder / "carriers.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    def write_dagster_yaml(self, settings: Mapping[str, Any]) -> None:
+        """Write the `dagster.yaml` of the story's home."""
+        path = self.folder / "dagster_home" / "dagster.yaml"
+        path.write_text(yaml.safe_dump(dict(settings)), encoding="utf-8")
 
     def write_inventory(self, rows: Sequence[tuple[str, str]]) -> None:
         """Write our own list: pairs of an ICCID and a state, and one SIM that no carrier knows: it is never empty."""
@@ -174,6 +182,44 @@ class Place:
         with dg.DagsterInstance.from_config(str(self.folder / "dagster_home")) as instance:
             yield instance
 
+    def runs(self, carrier: str = CARRIER) -> Sequence[dg.DagsterRun]:
+        """Return the carrier's runs in the Dagster instance, newest first."""
+        with self.instance() as instance:
+            return instance.get_runs(dg.RunsFilter(tags={"dagster/partition": carrier}))
+
+    def run(self, run_id: str) -> dg.DagsterRun:
+        """Return a run as it is now."""
+        with self.instance() as instance:
+            run = instance.get_run_by_id(run_id)
+        assert run is not None
+        return run
+
+    def wait_for_run(self, run_id: str, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+        """Wait until a run has a status."""
+
+        def there() -> dg.DagsterRun | None:
+            run = self.run(run_id)
+            return run if run.status is status else None
+
+        return self.wait_for(there, f"run {run_id} to be {status.value}")
+
+    def ticks(self) -> Sequence[InstigatorTick]:
+        """Return the looks of the sensor that are over, newest first."""
+        with self.instance() as instance:
+            found = [one for one in instance.all_instigator_state() if one.name == "resume_interrupted_syncs"]
+            ticks = [tick for one in found for tick in instance.get_ticks(one.instigator_origin_id, one.selector_id)]
+        return [tick for tick in ticks if tick.status is not TickStatus.STARTED]
+
+    def wait_for_looks(self, number: int) -> Sequence[InstigatorTick]:
+        """Wait until the sensor has looked so many times more, and return these looks, newest first."""
+        seen = {tick.tick_id for tick in self.ticks()}
+
+        def new() -> Sequence[InstigatorTick] | None:
+            ticks = [tick for tick in self.ticks() if tick.tick_id not in seen]
+            return ticks if len(ticks) >= number else None
+
+        return self.wait_for(new, f"{number} looks of the sensor")
+
     def worker(self, carrier: str = CARRIER) -> psutil.Process:
         """The process that owns, or last owned, the carrier's session."""
         session = self.session(carrier)
@@ -250,12 +296,8 @@ def end_group(process: "subprocess.Popen[bytes]") -> None:
     process.wait(PATIENCE_SECONDS)
 
 
-def _dagster_yaml() -> str:
+def shipped_dagster_settings() -> Mapping[str, Any]:
     """Return the project's `dagster.yaml` with its files in the story's own home."""
     settings: Mapping[str, Any] = yaml.safe_load((PROJECT / "dagster.yaml").read_text(encoding="utf-8"))
-    own = {
-        name: value
-        for name, value in settings.items()
-        if name not in {"storage", "local_artifact_storage", "compute_logs"}
-    }
-    return yaml.safe_dump(own)
+    its_files = {"storage", "local_artifact_storage", "compute_logs"}
+    return {name: value for name, value in settings.items() if name not in its_files}
