@@ -9,11 +9,12 @@ from sim_sync.core.sims import FieldChange, Sim, tracked_changes
 
 
 class KnownSim(NamedTuple):
-    """A SIM as stored, when a tracked field of it last changed, and which session saw it last."""
+    """A SIM as stored, when a tracked field of it last changed, which session saw it last, and whether it is gone."""
 
     sim: Sim
     last_changed_at: datetime
     last_seen_session: str
+    is_vanished: bool = False
 
 
 class Upsert(NamedTuple):

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from sim_sync.core.diff import PageDiff
+from sim_sync.core.iccid_forms import may_come_again
 from sim_sync.core.pages import Page, Rejected
-from sim_sync.core.session import Session
+from sim_sync.core.session import Session, SessionRecord
 from sim_sync.core.sims import Sim
 from sim_sync.core.storable import storable_json
 from sim_sync.warehouse import pages
@@ -23,7 +24,9 @@ from sim_sync.warehouse.failures import is_about_values, kind_of
 Item = TypeVar("Item")
 
 
-def write_isolated(connection: sa.Connection, session: Session, page: Page, now: datetime) -> tuple[Page, PageDiff]:
+def write_isolated(
+    connection: sa.Connection, record: SessionRecord, page: Page, now: datetime
+) -> tuple[Page, PageDiff]:
     """Write the SIMs, changes and quarantined records of a page, each that the database takes.
 
     Returns the page with the refused SIMs among its rejected records, and what was changed.
@@ -31,10 +34,11 @@ def write_isolated(connection: sa.Connection, session: Session, page: Page, now:
     Raises:
         DBAPIError: the database fails for another reason than the values.
     """
+    session = record.session
     diffs: list[PageDiff] = []
 
     def write(sims: Sequence[Sim]) -> None:
-        diff = pages.write_sims(connection, session, sims, now)
+        diff = pages.write_sims(connection, session, sims, now, may_come_again=may_come_again(record, page))
         pages.write_changes(connection, session, diff.changes, now)
         diffs.append(diff)
 

@@ -9,12 +9,13 @@ from functools import cache
 
 import sqlalchemy as sa
 
-from sim_sync.core.diff import KnownSim, PageDiff, diff_page
+from sim_sync.core.diff import PageDiff, diff_page
 from sim_sync.core.pages import Rejected
 from sim_sync.core.session import Session
 from sim_sync.core.sims import FieldChange, Sim
-from sim_sync.warehouse.dialects import BulkInsert, is_one_of, list_parameter, text_of_json
-from sim_sync.warehouse.tables import UtcDateTime, carrier_sims, quarantined_records, sim_changes
+from sim_sync.warehouse.dialects import BulkInsert, is_one_of, list_parameter
+from sim_sync.warehouse.known_sims import stored_beside
+from sim_sync.warehouse.tables import carrier_sims, quarantined_records, sim_changes
 
 _KEPT_AT_FIRST_SIGHT = {"carrier", "sim_id", "first_seen_at", "first_session_number"}
 _SIM_COLUMNS = (
@@ -44,34 +45,17 @@ _INSERT_QUARANTINED = BulkInsert(
 )
 
 
-def known_sims(connection: sa.Connection, carrier: str, sims: Sequence[Sim]) -> dict[str, KnownSim]:
-    """Return what the warehouse holds of the SIMs of a page, by `sim_id`."""
-    dialect = connection.dialect
-    parameters = {"carrier": carrier, "sim_ids": list_parameter(dialect, [sim.sim_id for sim in sims])}
-    rows = connection.execute(_known_query(dialect.name), parameters)
-    return {row[0]: KnownSim(Sim._make(row[:-2]), row[-2], row[-1]) for row in rows}
+def write_sims(
+    connection: sa.Connection, session: Session, sims: Sequence[Sim], now: datetime, *, may_come_again: bool = False
+) -> PageDiff:
+    """Bring the page's SIMs into `carrier_sims` and return what that changed.
 
-
-@cache
-def _known_query(dialect_name: str) -> sa.TextualSelect:
-    json_columns = {"attributes", "quality_flags"}
-    columns = ", ".join(text_of_json(dialect_name, name) if name in json_columns else name for name in Sim._fields)
-    condition = is_one_of(dialect_name, "sim_id", "sim_ids")
-    beside = ("last_changed_at", "last_seen_session")
-    query = f"SELECT {columns}, {', '.join(beside)} FROM carrier_sims WHERE carrier = :carrier AND {condition}"
-    return sa.text(query).columns(*(_read_as(name) for name in (*Sim._fields, *beside)))
-
-
-def _read_as(name: str) -> sa.ColumnClause[object]:
-    kind = carrier_sims.c[name].type
-    return sa.column(name, kind if isinstance(kind, UtcDateTime | sa.Boolean) else sa.Text())
-
-
-def write_sims(connection: sa.Connection, session: Session, sims: Sequence[Sim], now: datetime) -> PageDiff:
-    """Bring the page's SIMs into `carrier_sims` and return what that changed."""
+    `may_come_again`: the walk visits pages again, so a SIM that it has seen may come under its ICCID's other form.
+    """
     if not sims:
         return PageDiff()
-    diff = diff_page(sims, known_sims(connection, session.carrier, sims), now, session.session_id)
+    settled = stored_beside(connection, session.carrier, sims, session.session_id, may_come_again=may_come_again)
+    diff = diff_page(settled.sims, settled.known, now, session.session_id)
     _UPSERT_SIMS.execute(
         connection,
         [

@@ -22,6 +22,7 @@ from sim_sync.core.claims import (
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.diff import PageDiff, diff_page
 from sim_sync.core.errors import InputError, WriteRefused
+from sim_sync.core.iccid_forms import may_come_again
 from sim_sync.core.opening import FailedOpening, Opened, OpenRequest, decide_opening
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Claim, Event, Release, Session, SessionInternals, SessionRecord, State
@@ -29,10 +30,11 @@ from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse import pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
 from sim_sync.warehouse.isolating import write_isolated
+from sim_sync.warehouse.known_sims import stored_beside
 from sim_sync.warehouse.openings import carry_out_decision, carry_out_failure
 
 #: Writes a page's rows, and returns the page as it was written with what that changed.
-_WritePage: TypeAlias = Callable[[sa.Connection, Session, Page, datetime], tuple[Page, PageDiff]]
+_WritePage: TypeAlias = Callable[[sa.Connection, SessionRecord, Page, datetime], tuple[Page, PageDiff]]
 
 
 class SqlSessionStore:
@@ -109,7 +111,7 @@ class SqlSessionStore:
                 return session
             self._note_cursor(connection, session, page)
             self._at("commit_page:fence_checked")
-            page, diff = write(connection, session, page, now)
+            page, diff = write(connection, record, page, now)
             self._at("commit_page:quarantine_written")
             after = session_events.page_committed(record, page, diff, now)
             session = sessions.write_record(connection, after, record)
@@ -117,9 +119,10 @@ class SqlSessionStore:
         return session
 
     def _write_page(
-        self, connection: sa.Connection, session: Session, page: Page, now: datetime
+        self, connection: sa.Connection, record: SessionRecord, page: Page, now: datetime
     ) -> tuple[Page, PageDiff]:
-        diff = pages.write_sims(connection, session, page.sims, now)
+        session = record.session
+        diff = pages.write_sims(connection, session, page.sims, now, may_come_again=may_come_again(record, page))
         self._at("commit_page:rows_written")
         pages.write_changes(connection, session, diff.changes, now)
         self._at("commit_page:changes_written")
@@ -136,7 +139,8 @@ class SqlSessionStore:
     def preview_page(self, carrier: str, page: Page) -> PageDiff:
         """Return what committing a page would change, without writing anything."""
         with reading(self.engine, f"comparing a page of carrier {carrier}") as connection:
-            return diff_page(page.sims, pages.known_sims(connection, carrier, page.sims), self._now(connection))
+            settled = stored_beside(connection, carrier, page.sims)
+            return diff_page(settled.sims, settled.known, self._now(connection))
 
     def commit_walk_restart(self, claim: Claim, first_cursor: Cursor, reason: str) -> Session:
         """Set the session back to its first page, because the carrier no longer takes its cursor."""

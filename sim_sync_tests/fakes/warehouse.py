@@ -127,7 +127,7 @@ class InMemoryWarehouse:
             if page.next_cursor is not None and not tables.use_cursor(claim.session_id, page.next_cursor):
                 raise repeated_cursor(session)
             self._at("commit_page:fence_checked")
-            diff = tables.write_sims(session, page, now)
+            diff = tables.write_sims(record, page, now)
             self._at("commit_page:rows_written")
             tables.write_changes(session, diff, now)
             self._at("commit_page:changes_written")

@@ -4,11 +4,13 @@ No rule of a session is decided in here; see `core.session_events`.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
 from sim_sync.core.diff import KnownSim, PageDiff, diff_page
+from sim_sync.core.iccid_forms import iccids_to_look_up, may_come_again, settle_ids
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Session, SessionRecord, SweepState
 from sim_sync.core.sims import Sim
@@ -87,22 +89,34 @@ class Tables:
 
     # --- what a page and the end of a walk write -------------------------------------------------------------------
 
-    def write_sims(self, session: Session, page: Page, now: datetime) -> PageDiff:
+    def write_sims(self, record: SessionRecord, page: Page, now: datetime) -> PageDiff:
         """Bring the page's SIMs into the table and return what that changed."""
-        keys = {sim.sim_id: (session.carrier, sim.sim_id) for sim in page.sims}
-        stored = {sim_id: self.sims[key] for sim_id, key in keys.items() if key in self.sims}
-        known = {key: KnownSim(row.sim, row.last_changed_at, row.last_seen_session) for key, row in stored.items()}
-        diff = diff_page(page.sims, known, now, session.session_id)
+        session = record.session
+        ids = {sim.sim_id for sim in page.sims}
+        known = {row.sim.sim_id: row for row in self._known_where(session.carrier, lambda sim: sim.sim_id in ids)}
+        iccids = set(iccids_to_look_up(page.sims, known))
+        found = self._known_where(session.carrier, lambda sim: sim.iccid in iccids) if iccids else []
+        repeats = may_come_again(record, page)
+        settled = settle_ids(page.sims, known, found, session.session_id, may_come_again=repeats)
+        diff = diff_page(settled.sims, settled.known, now, session.session_id)
         for sim, last_changed_at in diff.upserts:
-            first_seen_at, number = now, session.session_number
-            if sim.sim_id in stored:
-                first_seen_at, number = stored[sim.sim_id].first_seen_at, stored[sim.sim_id].first_session_number
+            stored = self.sims.get((session.carrier, sim.sim_id))
+            first_seen_at = now if stored is None else stored.first_seen_at
+            number = session.session_number if stored is None else stored.first_session_number
             row = SimRow(sim, first_seen_at, last_changed_at, session.session_id, number)
             self.sims[session.carrier, sim.sim_id] = row
         for sim_id in diff.unchanged:
-            row = replace(stored[sim_id], last_seen_session=session.session_id, absent_since=None, vanished_at=None)
+            row = self.sims[session.carrier, sim_id]
+            row = replace(row, last_seen_session=session.session_id, absent_since=None, vanished_at=None)
             self.sims[session.carrier, sim_id] = row
         return diff
+
+    def _known_where(self, carrier: str, is_wanted: Callable[[Sim], bool]) -> list[KnownSim]:
+        return [
+            KnownSim(row.sim, row.last_changed_at, row.last_seen_session, row.vanished_at is not None)
+            for (owner, _), row in self.sims.items()
+            if owner == carrier and is_wanted(row.sim)
+        ]
 
     def write_changes(self, session: Session, diff: PageDiff, now: datetime) -> None:
         """Append the page's field changes to the history."""
