@@ -197,11 +197,9 @@ class SessionModel:
         return [max(before - now, 0) for (_, before), (place, now) in pairs if place >= first_of_walk]
 
     def _total_is_stale(self) -> bool:
-        """Return whether a page of the walk brought records, but no total, after the carrier told it last."""
-        pages, walk = self._all("page"), self._walk()
-        told = [place for place, page in enumerate(pages) if page["total"] is not None]
-        after = pages[max(told[-1] + 1, len(pages) - len(walk)) :] if told else []
-        return any(page["records"] > 0 for page in after)
+        """Return whether the newest page of the walk has no total, after the carrier told one before."""
+        walk = self._walk()
+        return bool(walk) and walk[-1]["total"] is None and any(one["total"] is not None for one in self._all("page"))
 
     def _records_expected(self) -> int | None:
         totals = [self.history[0]["expects"], *(page["total"] for page in self._all("page"))]
