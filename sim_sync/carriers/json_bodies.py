@@ -1,7 +1,9 @@
 """Reads the JSON of an answer so that one odd value costs that value, and not the page it stands in.
 
 What JSON or Python could only change silently is kept as the text that it was: numbers beyond 64 bits, beyond a float,
-or with more digits than one has. Bytes that are no characters become lone surrogates, which `core.storable` shows.
+or with more digits than one has. NaN and infinite numbers, which JSON does not have, stay what they are: the field that
+should have one is flagged, and everywhere else they are nothing (`paths`). Bytes that are no characters become lone
+surrogates, which `core.storable` shows.
 """
 
 import codecs
@@ -110,7 +112,6 @@ def _parsed(text: str) -> Any:
         strict=False,  # a raw line end or NUL inside of a text is a character like others
         parse_int=_whole,
         parse_float=_fraction,
-        parse_constant=_no_number,
         object_pairs_hook=_Objects(),
     )
     try:
@@ -139,10 +140,6 @@ def _fraction(text: str) -> float | NumberText:
     return number if is_kept else NumberText(text)
 
 
-def _no_number(_name: str) -> None:
-    """Return nothing for NaN and infinite numbers, which JSON does not have: so JavaScript writes them."""
-
-
 class _Objects:
     """Makes the objects of one document, and notices keys that stand twice."""
 
@@ -153,7 +150,9 @@ class _Objects:
         found = dict(pairs)
         if len(found) == len(pairs) and not self._is_ambiguous:
             return found
-        if any(found[key] != value for key, value in pairs) or any(map(_holds_ambiguous, found.values())):
+        if any(found[key] is not value and found[key] != value for key, value in pairs) or any(
+            map(_holds_ambiguous, found.values())
+        ):
             self._is_ambiguous = True
             return Ambiguous(found)
         return found

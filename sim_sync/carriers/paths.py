@@ -1,5 +1,6 @@
 """Where something stands in an answer or a record: JMESPath expressions, compiled once; plain keys without JMESPath."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -33,7 +34,19 @@ class PathFailed(UnexpectedAnswer):
 def lookup_of(path: str) -> Lookup:
     """Return the function that looks a path up: `id`, `status.value` or any JMESPath expression.
 
-    The function raises `PathFailed` where the expression meets values that it is not made for.
+    The function raises `PathFailed` where the expression meets values that it is not made for. NaN and infinite numbers
+    are nothing: so do programs write what they do not have.
+
+    Raises:
+        BadPath: it is none.
+    """
+    look_up = value_lookup_of(path)
+    return lambda value: _or_nothing(look_up(value))
+
+
+@lru_cache(maxsize=1024)
+def value_lookup_of(path: str) -> Lookup:
+    """Return the function that looks a path up in a record, as `lookup_of` does, but with NaN and infinite numbers.
 
     Raises:
         BadPath: it is none.
@@ -63,6 +76,11 @@ def list_lookup_of(path: str) -> Lookup:
     return lambda value: _searched(parsed, _KeepingInterpreter, path, value)
 
 
+def is_no_number(value: Any) -> bool:
+    """Return whether a value is NaN or an infinite number, which JSON does not have and some programs send."""
+    return isinstance(value, float) and not math.isfinite(value)
+
+
 def top_level_key(path: str) -> str | None:
     """Return the key of a path that is nothing but a top-level key, otherwise None."""
     return path if "." not in path and is_plain(path) else None
@@ -71,6 +89,10 @@ def top_level_key(path: str) -> str | None:
 def is_plain(path: str) -> bool:
     """Return whether a path is nothing but keys with dots between them."""
     return _PLAIN.fullmatch(path) is not None
+
+
+def _or_nothing(value: Any) -> Any:
+    return None if is_no_number(value) else value
 
 
 def _at_the_top(key: str) -> Lookup:

@@ -40,7 +40,7 @@ _ERRORS = frozenset({"error", "errors", "errormessage", "errorcode", "errordescr
 _OUTCOMES = frozenset({"status", "result", "outcome"})
 _CODES = frozenset({"status", "statuscode", "code", "httpstatus"})
 _FAILURES = frozenset({"error", "err", "fail", "failed", "failure"})
-_NOTHING = frozenset({"", "0", "ok", "none", "null", "no", "false", "success", "no error"})
+_NOTHING = frozenset({"", "0", "ok", "none", "null", "no", "false", "success", "no error", "nan"})
 _MARKS = re.compile(r"[^a-z]")
 
 

@@ -53,8 +53,13 @@ def test_other_numbers_are_numbers(text: str, number: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
-def test_what_is_no_number_is_nothing(text: str) -> None:
-    assert value_of(text) is None
+def test_what_is_no_number_is_no_finite_one(text: str) -> None:
+    assert not math.isfinite(value_of(text))
+
+
+def test_a_key_that_stands_once_is_unambiguous_whatever_its_value() -> None:
+    found = read_json(b'[{"x": 1, "x": 1, "y": NaN}, {"x": NaN, "y": 1}]', "")
+    assert [isinstance(one, Ambiguous) for one in found] == [False, False]
 
 
 def test_a_number_of_5000_digits_stops_nothing() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.paths import BadPath, is_plain, lookup_of, top_level_key
+from sim_sync.carriers.paths import BadPath, is_no_number, is_plain, lookup_of, top_level_key, value_lookup_of
 
 keys = st.sampled_from(["a", "b", "c_1"])
 values = st.recursive(
@@ -30,6 +30,14 @@ def test_expressions_are_jmespath() -> None:
 
 def test_a_function_that_does_not_take_what_came_finds_nothing() -> None:
     assert lookup_of("contains(name, 'x')")({"name": 7}) is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("path", ["a", "b.c", "a || b.c", "[a] | [0]"])
+def test_what_is_no_number_is_nothing_but_in_a_record(path: str, value: float) -> None:
+    body = {"a": value, "b": {"c": value}}
+    assert lookup_of(path)(body) is None
+    assert is_no_number(value_lookup_of(path)(body))
 
 
 @pytest.mark.parametrize("path", ["a..b", "a[", "", "f(", "a b"])

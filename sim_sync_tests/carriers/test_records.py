@@ -285,7 +285,8 @@ class TestOtherValues:
     @given(st.text(max_size=20) | st.integers() | st.floats() | st.text("0123456789", max_size=21))
     def test_a_time_is_read_or_refused_and_nothing_else(self, value: Any) -> None:
         sim = read(since=value)
-        assert (sim.activated_at is None) == (value == "" or "bad_time" in flags(sim))
+        is_flagged = not {"bad_time", "activated_at_malformed"}.isdisjoint(flags(sim))
+        assert (sim.activated_at is None) == (value == "" or is_flagged)
 
     def test_everything_else_is_kept_in_attributes(self) -> None:
         sim = read(name="a", url="https://a", plan={"id": 7}, tags=["x"])
@@ -298,6 +299,39 @@ class TestOtherValues:
         sims, _ = MAP.read_page([{"id": "a", "state": "on"}, {"id": "a", "state": "off"}])
         diff = diff_page(sims, {}, START)
         assert [(upsert.sim.sim_id, upsert.sim.status) for upsert in diff.upserts] == [("a", "suspended")]
+
+
+class TestNoNumbers:
+    """NaN and infinite numbers: what programs write, though JSON has no such numbers, for what they do not have."""
+
+    @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+    @pytest.mark.parametrize(
+        ("name", "flag"),
+        [
+            ("imsi", "imsi_malformed"),
+            ("name", "label_malformed"),
+            ("state", "status_malformed"),
+            ("since", "activated_at_malformed"),
+            ("device", "imei_malformed"),
+            ("iccid", "iccid_malformed"),
+        ],
+    )
+    def test_in_a_field_of_ours_they_are_nothing_and_flagged(self, text: str, name: str, flag: str) -> None:
+        value = f'{{"imei": {text}}}' if name == "device" else text
+        sim = read(**read_json(f'{{"{name}": {value}}}'.encode(), ""))
+        assert flags(sim) == [flag]
+        assert getattr(sim, flag.removesuffix("_malformed")) in {None, "unknown"}
+
+    def test_elsewhere_they_are_null(self) -> None:
+        assert attributes(read(usage=float("nan"), deep=[{"x": float("-inf")}])) == {
+            "usage": None,
+            "deep": [{"x": None}],
+        }
+
+    @pytest.mark.parametrize("map_", [MAP, KEYED_BY_ICCID])
+    def test_in_the_place_of_the_id_they_make_the_record_none(self, map_: RecordMap) -> None:
+        sims, rejected = map_.read_page([{"id": float("nan"), "iccid": float("inf")}])
+        assert (sims, [one.position for one in rejected]) == ([], [0])
 
 
 class TestPaths:
@@ -323,7 +357,7 @@ class TestPaths:
         map_ = RecordMap(fields={"sim_id": f"[{path}, id] | [1]"}, statuses=WORDS)
         sims, rejected = map_.read_page([{"id": "1", "usage": odd}, {"id": "2", "usage": plain}])
         assert [sim.sim_id for sim in sims] == ["2"]
-        assert "the path of `sim_id`" in rejected[0].reason
+        assert "an id in `sim_id`" in rejected[0].reason
 
     @pytest.mark.parametrize(
         ("path", "kept"),

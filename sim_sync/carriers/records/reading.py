@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sim_sync.carriers.json_bodies import Ambiguous, NumberText
+from sim_sync.carriers.paths import is_no_number
 from sim_sync.carriers.records.status import StatusReader
 from sim_sync.carriers.records.stored import attributes_text, json_text
 from sim_sync.core.identifiers import (
@@ -28,12 +29,16 @@ _NO_FLAGS = "[]"
 class Reading:
     """The values of one record by our names. `told` may lack those that the carrier does not have.
 
-    `failed` are those of them whose path cannot be applied to this record.
+    `failed` are those of them whose path cannot be applied to this record, or whose value no JSON has: NaN and infinite
+    numbers.
     """
 
     __slots__ = ("_as_sent", "_failed", "_flags", "_told")
 
     def __init__(self, told: Mapping[str, Any], failed: Collection[str] = ()) -> None:
+        if no_numbers := [name for name, value in told.items() if value.__class__ is float and is_no_number(value)]:
+            told = {**told, **dict.fromkeys(no_numbers)}
+            failed = [*failed, *no_numbers]
         self._told = told
         self._failed = failed
         self._flags = [f"{name}_malformed" for name in failed]
@@ -87,7 +92,7 @@ class Reading:
             return iccid or _key(self._raw_iccid_as_id(iccid_raw))
         sim_id = identifier_text(self._told["sim_id"])
         if "sim_id" in self._failed:
-            raise NotAnIdentifier("expected a record to which the path of `sim_id` can be applied")
+            raise NotAnIdentifier("expected an id in `sim_id`, found what cannot be read")
         if sim_id is None:
             raise NotAnIdentifier("expected an id in `sim_id`, found none")
         return _key(sim_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sim_sync.carriers.paths import Lookup, PathFailed, lookup_of, top_level_key
+from sim_sync.carriers.paths import Lookup, PathFailed, top_level_key, value_lookup_of
 from sim_sync.carriers.records.reading import Reading
 from sim_sync.carriers.records.status import StatusReader
 from sim_sync.carriers.records.stored import payload_text
@@ -149,4 +149,4 @@ def _object(record: Any) -> Mapping[str, Any]:
 
 
 def _lookup(path: Field) -> Lookup:
-    return lookup_of(path) if isinstance(path, str) else path
+    return value_lookup_of(path) if isinstance(path, str) else path
