@@ -55,16 +55,21 @@ class ServedProject:
 
     def ask(self, query: str) -> Any:
         """Ask the UI's own GraphQL."""
-        body = json.dumps({"query": query}).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/graphql", body, headers)  # noqa: S310 - our own server
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-            return json.load(answer)["data"]
+        return ask(self.url, query)
 
     def newest_run(self) -> str:
         """Return the id of the newest run."""
         runs = self.ask("{ runsOrError { ... on Runs { results { runId } } } }")
         return str(runs["runsOrError"]["results"][0]["runId"])
+
+
+def ask(url: str, query: str) -> Any:
+    """Ask the GraphQL of a UI."""
+    body = json.dumps({"query": query}).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/graphql", body, headers)  # noqa: S310 - our own server
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        return json.load(answer)["data"]
 
 
 def copy_shipped_files(folder: Path) -> None:
@@ -79,7 +84,7 @@ def copy_shipped_files(folder: Path) -> None:
 def served_project(folder: Path) -> Iterator[ServedProject]:
     """Run `make dev` over a copy of the shipped files until the end of the block."""
     copy_shipped_files(folder)
-    project = ServedProject(folder, _free_port(), _free_port())
+    project = ServedProject(folder, free_port(), free_port())
     log_path = folder / "dev.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -98,7 +103,8 @@ def served_project(folder: Path) -> Iterator[ServedProject]:
         process.wait(PATIENCE_SECONDS)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
