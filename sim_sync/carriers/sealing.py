@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from urllib.parse import unquote_plus
 
-from sim_sync.carriers.secrets import Redactor, is_secret_key
+from sim_sync.carriers.secrets import Redactor
 from sim_sync.core.errors import CursorRejected
 from sim_sync.core.pages import Cursor, JsonValue
+from sim_sync.core.secret_keys import is_secret_key
 
 _MARK = "sealed.1."
 _TAG_BYTES = 16

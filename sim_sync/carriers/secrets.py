@@ -1,21 +1,17 @@
-"""Keeps secrets out of what is printed, logged or stored: known values by value, others by their key."""
+"""Keeps the secrets that are known out of what is printed, logged or stored. Unknown ones are told by their key: see
+`core.secret_keys`.
+"""
 
 import base64
 import json
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "[hidden]"
 
-#: Keys whose values are never stored, at any depth of a record.
-_SECRET_KEY = re.compile(
-    r"^(pin|puk)_?\d*$|^pin_puk|passw|secret|private_?key|api_?key|auth_?key|authorization|(^|_)token$|credential|^ki$|^opc$",
-    re.IGNORECASE,
-)
 #: Shorter values are not searched for: they would hide ordinary words.
 _SHORTEST = 4
 #: A shorter value in a record counts only if it stands alone.
@@ -107,23 +103,3 @@ def _forms_of(secret: str) -> set[str]:
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
     }
-
-
-def without_secrets(value: Any) -> Any:
-    """Return a JSON value without the members whose keys name a secret, at any depth."""
-    match value:
-        case Mapping():
-            return {key: without_secrets(member) for key, member in value.items() if not is_secret_key(str(key))}
-        case list():
-            return [without_secrets(member) for member in value]
-        case _:
-            return value
-
-
-def is_secret_key(key: str) -> bool:
-    """Return whether a key names something that must not be stored: `pin`, `puk2`, `arcClientPeerPrivateKey` ..."""
-    return _SECRET_KEY.search(_snake(key)) is not None
-
-
-def _snake(key: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").lower()

@@ -19,12 +19,13 @@ from sim_sync.carriers.page_reader import PageReader
 from sim_sync.carriers.redaction import without_own_secrets
 from sim_sync.carriers.retry import Patience
 from sim_sync.carriers.sealing import CursorSeal
-from sim_sync.carriers.secrets import Redactor, is_secret_key
+from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import CarrierSettings
 from sim_sync.carriers.throttle import Turnstile
 from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedAnswer
 from sim_sync.core.pages import Cursor, Page, canonical_json
 from sim_sync.core.ports import Waiter
+from sim_sync.core.secret_keys import is_secret_key
 
 Found = TypeVar("Found")
 

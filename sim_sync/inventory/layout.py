@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sim_sync.core.errors import InventoryError
 from sim_sync.core.inventory import OUR_COLUMNS
+from sim_sync.core.secret_keys import is_secret_key
 from sim_sync.inventory.cells import unmarked
 from sim_sync.inventory.sheets import Sheet
 
@@ -14,7 +15,7 @@ _BLANKS = re.compile(r"\s+")
 
 
 class Layout(NamedTuple):
-    """Where in a row our columns stand; those without a meaning to us are `extra`.
+    """Where in a row our columns stand; those without a meaning to us are `extra`, but for those that name a secret.
 
     `twins` are the further places of a column whose name stands more than once in the header.
     """
@@ -88,10 +89,13 @@ def _refuse_missing(sheet: Sheet, missing: Mapping[str, str]) -> None:
 
 
 def _extra_columns(columns: Sequence[str], taken: set[int]) -> Iterator[tuple[str, int]]:
-    """Name the columns without a meaning to us; one without a name, or with another's, gets its place for a name."""
+    """Name the columns without a meaning to us; one without a name, or with another's, gets its place for a name.
+
+    PINs, PUKs and keys of cards are left out: nobody compares them, and the warehouse is no place for them.
+    """
     named: dict[str, int] = {}
     for at, name in enumerate(columns):
-        if at not in taken:
+        if at not in taken and not is_secret_key(name):
             named[name if name and name not in named else f"column {at + 1}"] = at
     return iter(named.items())
 

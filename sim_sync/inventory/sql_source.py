@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sim_sync.core.errors import InventoryError, InventoryUnavailable
 from sim_sync.core.inventory import shortened
 from sim_sync.core.pages import canonical_json
+from sim_sync.core.secret_keys import without_secrets
 from sim_sync.inventory.reading import Reading, Terms
 from sim_sync.warehouse.failures import passes_by_itself
 from sim_sync.warehouse.postgresql import CONNECT_TIMEOUT_SECONDS
@@ -243,5 +244,5 @@ _WRITTEN: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
     ((float,), repr),
     ((datetime, date, time), lambda value: str(value.isoformat())),
     ((bytes, bytearray, memoryview), _text_of_bytes),
-    ((list, tuple, dict), canonical_json),
+    ((list, tuple, dict), lambda value: canonical_json(without_secrets(value))),
 )

@@ -197,6 +197,14 @@ def test_columns_without_a_meaning_are_kept_by_their_name_or_their_place() -> No
     assert row.attributes == '{"Site":"A","column 5":"B","column 6":"C"}'
 
 
+def test_columns_that_name_a_secret_are_not_kept() -> None:
+    header = ["ICCID", "Carrier", "State", "PIN1", "Puk 2", "Ki", "OPc", "ADM-1", "Note", "PIN status"]
+    cells = [ICCID, "acme", "", "0000", "12345678", "A0" * 16, "B1" * 16, "C2" * 8, "at the gate", "off"]
+    inventory = parsed(cells, [*cells[:4], "\0", *cells[5:]], header=header)
+    assert inventory.rows[0].attributes == '{"Note":"at the gate","PIN status":"off"}'
+    assert "12345678" not in repr(inventory)
+
+
 def test_a_list_without_a_row_that_can_be_used_is_refused_with_examples() -> None:
     told = refusal(["1", "acme", ""], ["2", "acme", ""], ["", "acme", ""], ["4", "acme", ""])
     assert "has no row that could be used (4 could not). line 2, column 'ICCID': ICCID '1': expected an ICCID" in told

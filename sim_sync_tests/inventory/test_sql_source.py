@@ -201,7 +201,7 @@ def test_a_long_list_is_read_without_holding_it(postgres_url: str) -> None:
 
 
 def test_a_date_that_python_has_no_form_for_is_what_the_database_writes(postgres_url: str) -> None:
-    query = "SELECT 'infinity'::date, '0044-03-15 BC'::timestamp, interval '1 month', '{\"a\": 1}'::json"
+    query = "SELECT 'infinity'::date, '0044-03-15 BC'::timestamp, interval '1 month', '{\"a\": 1, \"pin\": 2}'::json"
     ((_, cells),) = rows(postgres_url, query)
     assert cells[:2] == ["infinity", "0044-03-15 00:00:00 BC"]
     assert cells[3] == '{"a":1}'

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sim_sync.carriers.secrets import is_secret_key
+from sim_sync.core.secret_keys import is_secret_key
 from sim_sync.core.storable import MAX_LEVELS, TOO_DEEP, storable_json
 
 
@@ -31,7 +31,7 @@ def json_text(value: Any) -> str:
 
 
 def _kept(value: Any, level: int) -> Any:
-    """Return a JSON value without its secrets: `secrets.without_secrets`, with each key judged once."""
+    """Return a JSON value without its secrets: `secret_keys.without_secrets`, with each key judged once."""
     if level >= MAX_LEVELS:
         return TOO_DEEP
     if isinstance(value, dict):
