@@ -59,6 +59,8 @@ class Connector:
     pages_overlap: bool = False
     #: What is taken of the carrier's links; None leaves it to the account's `links`.
     links: LinkRule | None = None
+    #: What of the account's configuration is likely to be wrong where pages repeat: see `Page.suspect`.
+    suspect: str | None = None
     #: Returns the connector that the account's own settings describe: `rest` is nothing without them.
     described_by: Callable[[CarrierSettings], "Connector"] | None = None
 

@@ -52,6 +52,7 @@ class PageReader:
             is_reread=self._pagination.is_reread(cursor),
             gap=self._pagination.gap(cursor, answer),
             moves_unseen=self._pagination.moves_unseen(cursor),
+            suspect=self._connector.suspect,
         )
 
     def beyond(self, cursor: Cursor, answer: Answer, pages: int = 1) -> Cursor | None:

@@ -33,7 +33,7 @@ def _version(*, version: Annotated[bool, typer.Option("--version", help="Print t
 
 @app.command()
 def check(carriers: SomeCarriers = None, *, as_json: Json = False) -> None:
-    """Check the config, the warehouse, our inventory, and one page of every carrier. Writes nothing."""
+    """Check the config, the warehouse, our inventory, and two pages of every carrier. Writes nothing."""
     from sim_sync.cli.check import check_everything
 
     raise typer.Exit(check_everything(carriers or [], as_json=as_json))

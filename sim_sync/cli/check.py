@@ -1,4 +1,4 @@
-"""`sim-sync check`: the config, the warehouse, our inventory, and one page of every carrier. Writes nothing.
+"""`sim-sync check`: the config, the warehouse, our inventory, and two pages of every carrier. Writes nothing.
 
 What it finds is gathered in `sim_sync.cli.findings`; here it is printed and given its exit code.
 """
@@ -77,6 +77,7 @@ def _notes(carrier: CarrierFindings) -> str:
         notes.append(f"unknown status words: {', '.join(carrier.unknown_status_words)}")
     if carrier.unreadable_records:
         notes.append(f"{counted(carrier.unreadable_records, 'unreadable record')}: {carrier.unreadable_reason}")
+    notes += carrier.doubts
     return "; ".join(notes) or "all well"
 
 

@@ -1,4 +1,4 @@
-"""What `sim-sync check` finds out: about the warehouse, our inventory, and each carrier by one page. No printing."""
+"""What `sim-sync check` finds out: about the warehouse, our inventory, and each carrier by two pages. No printing."""
 
 import json
 import time
@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 from sim_sync.carriers.settings import Retry
 from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.cli.second_page import doubts_about, failed_with, leads_back, problem_of
 from sim_sync.config import CarrierConfig, Config
 from sim_sync.core.counting import counted
 from sim_sync.core.errors import AuthenticationFailed, CarrierError, InputError, ParkRequired, SimSyncError
 from sim_sync.core.inventory import ListTally, shown_words
-from sim_sync.core.pages import Page
+from sim_sync.core.pages import Page, cursor_digest
 from sim_sync.core.ports import CarrierSource
 from sim_sync.core.progress import pages_for
 from sim_sync.core.sims import TRACKED_FIELDS, UNKNOWN_STATUS_FLAG, Sim
@@ -39,7 +40,7 @@ class PlaceFindings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierFindings:
-    """What one page tells about a carrier; None where it does not tell."""
+    """What two pages tell about a carrier; None where they do not tell. `doubts` say why its walks may mark nothing."""
 
     carrier: str
     reachable: bool | None = None
@@ -51,8 +52,19 @@ class CarrierFindings:
     unknown_status_words: Sequence[str] = ()
     unreadable_records: int = 0
     unreadable_reason: str | None = None
+    doubts: Sequence[str] = ()
     problem: str | None = None
     exit_code: ExitCode = ExitCode.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstPage:
+    """The first page with a record on it: its number, the seconds that it took, and the cursors fetched so far."""
+
+    page: Page
+    number: int
+    seconds: float
+    used: Sequence[str]
 
 
 def look_at_tables(config: Config) -> PlaceFindings:
@@ -89,33 +101,59 @@ def _told_of(tally: ListTally) -> Iterator[str]:
 
 
 def look_at_carriers(config: Config, names: Sequence[str]) -> Sequence[CarrierFindings]:
-    """Fetch one page of each carrier, and return what it tells."""
+    """Fetch two pages of each carrier, and return what they tell."""
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as threads:
         return list(threads.map(lambda name: look_at_carrier(config.carrier(name)), names))
 
 
 def look_at_carrier(carrier: CarrierConfig) -> CarrierFindings:
-    """Fetch the carrier's first page with a record on it, and return what it tells."""
+    """Fetch the carrier's first page with a record on it and the one behind it, and return what they tell."""
     impatient = replace(carrier, settings=replace(carrier.settings, retry=_RETRY))
     source = impatient.build(Stop())
     try:
-        page, page_seconds = _first_telling_page(source)
+        first = _first_telling_page(source)
     except SimSyncError as error:
         return _failed(carrier.name, error)
-    return _told_by(carrier, page, page_seconds)
+    found = _told_by(carrier, first.page, first.seconds)
+    problem, doubts = _look_behind(carrier, source, first)
+    return (
+        found
+        if problem is None and not doubts
+        else replace(
+            found, problem=problem, doubts=doubts, exit_code=ExitCode.DONE if problem is None else ExitCode.FAILED
+        )
+    )
 
 
-def _first_telling_page(source: CarrierSource) -> tuple[Page, float]:
-    """Return the first page with a record and the seconds that it took: some lists begin with years without a SIM."""
+def _first_telling_page(source: CarrierSource) -> _FirstPage:
+    """Return the first page with a record: some lists begin with years without a SIM."""
     cursor = source.first_cursor()
+    used: list[str] = []
     for _ in range(_EMPTY_PAGES):
         started = time.monotonic()
         page = source.fetch_page(cursor)
         page_seconds = time.monotonic() - started
+        used.append(cursor_digest(cursor))
         if page.records or page.next_cursor is None:
             break
         cursor = page.next_cursor
-    return page, page_seconds
+    return _FirstPage(page, len(used), page_seconds, used)
+
+
+def _look_behind(carrier: CarrierConfig, source: CarrierSource, first: _FirstPage) -> tuple[str | None, Sequence[str]]:
+    """Fetch the page behind the first, if there is one, and return what is wrong with the two, and what is doubtful."""
+    page, number = first.page, first.number + 1
+    may_overlap = carrier.connector.pages_overlap
+    problem = leads_back(page, first.number, first.used)
+    if page.next_cursor is None or problem is not None:
+        return problem, list(doubts_about(page, None, number, may_overlap=may_overlap))
+    try:
+        second = source.fetch_page(page.next_cursor)
+    except SimSyncError as error:
+        return failed_with(error, page, number), ()
+    used = [*first.used, cursor_digest(page.next_cursor)]
+    problem = problem_of(page, second, number, may_overlap=may_overlap) or leads_back(second, number, used)
+    return problem, list(doubts_about(page, second, number, may_overlap=may_overlap)) if problem is None else ()
 
 
 def _failed(name: str, error: SimSyncError) -> CarrierFindings:

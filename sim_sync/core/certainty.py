@@ -71,7 +71,7 @@ def _idle_pages(record: SessionRecord, page: Page, diff: PageDiff) -> int:
         raise EndlessList(
             f"carrier {session.carrier}: page {session.pages_done + 1}: {known.max_idle_pages} pages in a row brought "
             "no SIM that this walk had not seen, and the carrier still names a next page, so its list seems to have no "
-            "end. Check the pagination in carriers.yaml; if that many such pages are usual, raise `max_idle_pages`"
+            f"end. {page.advice_on_repeats}; if that many such pages are usual, raise `max_idle_pages`"
         )
     return known.idle_pages + 1
 

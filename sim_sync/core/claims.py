@@ -54,10 +54,10 @@ def is_committed(record: SessionRecord, cursor: Cursor, page: Page) -> bool:
     )
 
 
-def repeated_cursor(session: Session) -> CursorRepeated:
+def repeated_cursor(session: Session, page: Page) -> CursorRepeated:
     """Return the error for a page that leads back to a cursor of its own walk."""
     return CursorRepeated(
         f"carrier {session.carrier}: page {session.pages_done + 1} leads back to a page that this walk has "
-        "already fetched, so it would never end: check its pagination in carriers.yaml, or report this to the carrier, "
-        f"then run `sim-sync restart {session.carrier}`"
+        f"already fetched, so it would never end. {page.advice_on_repeats}; then run "
+        f"`sim-sync restart {session.carrier}`"
     )

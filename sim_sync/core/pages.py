@@ -60,7 +60,8 @@ class Page:
     carrier's own totals for the whole list, where it gives them. `overlap` counts the SIMs that stood on the page
     before too, by the paging's design. `is_reread` marks a page that need not bring anything new. `gap` says why SIMs
     may have been passed over before this page, `end_doubt` why the end may be none. `moves_unseen`: nothing tells
-    whether records that left have let others move up from page to page.
+    whether records that left have let others move up from page to page. `suspect` says what of our own configuration
+    is likely to be wrong where pages repeat; None where only the carrier's address can be.
     """
 
     sims: Sequence[Sim]
@@ -74,4 +75,15 @@ class Page:
     gap: str | None = None
     end_doubt: str | None = None
     moves_unseen: bool = False
+    suspect: str | None = None
     effort: Effort = field(default_factory=Effort)
+
+    @property
+    def advice_on_repeats(self) -> str:
+        """What to do where this page leads to one that was fetched before: first look at what is our own."""
+        if self.suspect is None:
+            return "Is `base_url` in carriers.yaml that of this API? If it is, report this to the carrier"
+        return (
+            f"Most likely {self.suspect}: compare that with the carrier's documentation. If it is right, report this "
+            "to the carrier"
+        )

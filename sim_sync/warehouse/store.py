@@ -134,7 +134,7 @@ class SqlSessionStore:
         if page.next_cursor is None:
             return
         if not sessions.note_cursor(connection, session.session_id, cursor_digest(page.next_cursor)):
-            raise repeated_cursor(session)
+            raise repeated_cursor(session, page)
 
     def preview_page(self, carrier: str, page: Page) -> PageDiff:
         """Return what committing a page would change, without writing anything."""

@@ -23,10 +23,10 @@ def test_check_writes_nothing(desk: Desk, simulator: SimulatorServer) -> None:
     assert sorted(desk.folder.rglob("*")) == before
 
 
-def test_one_page_of_each_carrier_is_fetched(desk: Desk, simulator: SimulatorServer) -> None:
+def test_two_pages_of_each_carrier_are_fetched(desk: Desk, simulator: SimulatorServer) -> None:
     desk.write_carriers(acme=an_account(simulator.url), zeta=an_account(simulator.url))
     desk.type_in("check")
-    assert len(simulator.log.entries()) == 2
+    assert len(simulator.log.entries()) == 4
 
 
 def test_named_carriers_alone_are_asked(desk: Desk, simulator: SimulatorServer) -> None:

@@ -125,7 +125,7 @@ class InMemoryWarehouse:
             if is_committed(record, expected_cursor, page):
                 return session
             if page.next_cursor is not None and not tables.use_cursor(claim.session_id, page.next_cursor):
-                raise repeated_cursor(session)
+                raise repeated_cursor(session, page)
             self._at("commit_page:fence_checked")
             diff = tables.write_sims(record, page, now)
             self._at("commit_page:rows_written")

@@ -294,6 +294,22 @@ class PageRules:
             committed(under_test, session, a_page([a_sim(9)], {"page": used}))
         assert everything(under_test) == before
 
+    @pytest.mark.parametrize(
+        ("suspect", "told"),
+        [
+            ("the key `to_body`", "never end. Most likely the key `to_body`: compare that with the carrier's"),
+            (None, "never end. Is `base_url` in carriers.yaml that of this API?"),
+        ],
+    )
+    def test_a_page_that_leads_back_is_first_told_by_what_may_be_wrong_with_us(
+        self, under_test: StoreUnderTest, suspect: str | None, told: str
+    ) -> None:
+        session = committed(under_test, opened(under_test), a_page([a_sim(1)], {"page": 1}))
+        with pytest.raises(CursorRepeated) as refused:
+            committed(under_test, session, a_page([a_sim(2)], {"page": 1}, suspect=suspect))
+        assert told in str(refused.value)
+        assert str(refused.value).endswith(f"report this to the carrier; then run `sim-sync restart {CARRIER}`")
+
     def test_used_cursors_are_remembered_over_a_change_of_owners(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test, "run-1")
         for number in (1, 2):

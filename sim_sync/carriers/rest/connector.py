@@ -113,6 +113,7 @@ def describe(settings: CarrierSettings) -> Connector:
         records_of_first_page=call.records_of_first_page(),
         end_signs=end_signs_of(call.pagination.end_on),
         links=getattr(call.pagination, "links", None) or call.links,
+        suspect=call.pagination.suspect(),
         totals=_totals(call.pagination),
         record_map=RecordMap(fields=declared.fields, statuses=_OUR_WORDS, msisdn_region=declared.msisdn_region),
         dialect=declared.errors.dialect(),

@@ -30,6 +30,10 @@ from sim_sync.carriers.settings import Settings
 ParameterName = Annotated[str, Field(min_length=1)]
 
 
+def _ignored(parameter: str, key: str) -> str:
+    return f"the carrier does not look at the parameter {parameter!r} (`{key}`)"
+
+
 def _body_path(text: str) -> str:
     keys_of(text)
     return text
@@ -78,6 +82,12 @@ class _Onward(_Style):
         place = ToBody(self.size_param) if self.to_body is not None else ToQuery(self.size_param)
         return place.put(ask, page_size)
 
+    def suspect(self) -> str:
+        """Return what of these keys is likely to be wrong where pages repeat."""
+        if self.to_body is not None:
+            return f"the carrier does not look at {self.to_body!r} in the body (`to_body`)"
+        return _ignored(self.to_query or "", "to_query")
+
     def _more(self) -> FlagThere | None:
         return None if self.more is None else FlagThere(self.more)
 
@@ -107,6 +117,10 @@ class PageNumberStyle(_Style):
             repeated_page_ends="repeated_page" in self.end_on,
         )
 
+    def suspect(self) -> str:
+        """Return what of these keys is likely to be wrong where pages repeat."""
+        return _ignored(self.page_param, "page_param")
+
 
 class OffsetStyle(_Style):
     """Rows by their place; without `total` an empty page is the end."""
@@ -128,6 +142,10 @@ class OffsetStyle(_Style):
             looks_behind=True,
             repeated_page_ends="repeated_page" in self.end_on,
         )
+
+    def suspect(self) -> str:
+        """Return what of these keys is likely to be wrong where pages repeat."""
+        return _ignored(self.offset_param, "offset_param")
 
 
 class NextLinkStyle(_Style):
@@ -156,6 +174,11 @@ class NextLinkStyle(_Style):
             return NextLinkInHeader(first, self.header)
         return NextLinkInBody(first, self.path or "", absent_after_first=True, absent_is_end=self.absent_is_end)
 
+    def suspect(self) -> str:
+        """Return what of these keys is likely to be wrong where pages repeat."""
+        where = f"{self.path!r} (`path`)" if self.header is None else f"the header {self.header!r} (`header`)"
+        return f"{where} holds another link than that of the next page"
+
 
 class CursorStyle(_Onward):
     """The carrier hands out a cursor, in the body or in a response header."""
@@ -174,6 +197,11 @@ class CursorStyle(_Onward):
         """Return the rule."""
         found_in = InHeader(self.header) if self.header is not None else InBody(self.path or "")
         return CursorInAnswer(self._sized(first, page_size), found_in, self._target(), self._more())
+
+    def suspect(self) -> str:
+        """Return what of these keys is likely to be wrong where pages repeat."""
+        where = f"{self.path!r} (`path`)" if self.header is None else f"the header {self.header!r} (`header`)"
+        return f"{super().suspect()}, or {where} holds another cursor than that of the next page"
 
 
 class KeysetStyle(_Onward):
