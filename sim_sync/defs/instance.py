@@ -34,8 +34,16 @@ def open_instance() -> dg.DagsterInstance:
     except Timeout:
         raise InputError(f"another process has been opening the Dagster instance in {home} for too long") from None
     except (dg.DagsterError, OSError) as error:
-        told = " ".join(str(error).split())
-        raise InputError(f"the Dagster instance in {home} cannot be used: {told}") from None
+        raise InputError(f"the Dagster instance in {home} cannot be used: {_one_line(error)}") from None
+    except Exception as error:  # of its storages: a file that is none of theirs, tables that are half made
+        raise InputError(
+            f"the Dagster instance in {home} cannot be used: {type(error).__name__}: {_one_line(error)}; "
+            "where two programs of Dagster made it at the same moment, it stays so: move it away, and start one first"
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).partition("[SQL:")[0].split())
 
 
 def _alone(home: str) -> AbstractContextManager[object]:

@@ -1,8 +1,10 @@
 """Several processes open a Dagster home that nobody has opened before."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,31 @@ def test_a_home_that_cannot_be_used_is_told_with_its_name(home: str, monkeypatch
     monkeypatch.setenv("DAGSTER_HOME", home)
     with pytest.raises(InputError, match=f"the Dagster instance in {home} cannot be used"):
         open_instance()
+
+
+def two_heads(runs: Path) -> None:
+    with sqlite3.connect(runs) as database:
+        database.execute("INSERT INTO alembic_version VALUES ('another')")
+    database.close()
+
+
+def no_database(runs: Path) -> None:
+    runs.write_bytes(b"something else " * 1000)
+
+
+@pytest.mark.parametrize(
+    ("breaks", "told"), [(two_heads, "more than one head present"), (no_database, "file is not a database")]
+)
+def test_a_home_that_two_programs_made_at_once_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: Callable[[Path], None], told: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with open_instance():
+        pass
+    breaks(tmp_path / "history" / "runs.db")
+
+    with pytest.raises(InputError, match=told) as caught:
+        open_instance()
+
+    assert str(caught.value).endswith("move it away, and start one first")
+    assert "\n" not in str(caught.value)
