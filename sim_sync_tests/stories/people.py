@@ -45,10 +45,14 @@ class Person:
     def _launch(self, job: str, carrier: str, config: Mapping[str, Any]) -> str:
         params = f"""selector: {{{_JOB}, {job}}}, mode: "default",
             runConfigData: {json.dumps(json.dumps(config))},
-            executionMetadata: {{tags: [{{key: "dagster/partition", value: "{carrier}"}}]}}"""
+            executionMetadata: {{tags: [{_tag("dagster/partition", carrier)}, {_tag("sim_sync/carrier", carrier)}]}}"""
         mutation = f"""mutation {{ launchRun(executionParams: {{{params}}}) {{
             ... on LaunchRunSuccess {{ run {{ runId }} }} ... on Error {{ message }} }} }}"""
         return _run_id(ask(self.url, mutation)["launchRun"])
+
+
+def _tag(key: str, value: str) -> str:
+    return f'{{key: "{key}", value: "{value}"}}'
 
 
 def _run_id(answer: Any) -> str:
@@ -57,10 +61,13 @@ def _run_id(answer: Any) -> str:
 
 
 @contextmanager
-def person_at_work(place: Place) -> Iterator[Person]:
-    """Serve the UI with its daemon, as `make dev` does, and yield who sits in front of it."""
+def person_at_work(place: Place, *host: str) -> Iterator[Person]:
+    """Serve the UI with its daemon, as `make dev` does, and yield who sits in front of it.
+
+    `host` is the command that runs a command on a host of its own.
+    """
     person = Person(f"http://127.0.0.1:{(port := free_port())}")
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-p", str(port)]
+    command = [*host, sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-p", str(port)]
 
     def is_served() -> bool | None:
         with suppress(OSError):
