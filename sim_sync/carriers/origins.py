@@ -1,28 +1,51 @@
 """Where a URL leads: origins as they are compared, and a server's links, held to the configured one. Pure."""
 
 from enum import StrEnum
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from sim_sync.core.errors import ForeignOrigin, UnexpectedAnswer
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def origin_of(url: str) -> str:
     """Return scheme, host and port of a URL, the way they are compared."""
     parts = urlsplit(url)
-    if "@" in parts.netloc or "\\" in parts.netloc:  # read in one way here and in another elsewhere: equal to none
+    if _is_unclear(parts):
         return f"{parts.scheme}://(unclear)"
+    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{_port_of(parts)}"
+
+
+def differ_in_scheme_alone(url: str, other: str) -> bool:
+    """Return whether two URLs name one host by http and by https, at the same port or each at its scheme's own.
+
+    A server behind a proxy that ends TLS writes `http` into its links, because that is how it was asked.
+    """
+    parts, others = urlsplit(url), urlsplit(other)
+    if _is_unclear(parts) or _is_unclear(others) or {parts.scheme, others.scheme} != _DEFAULT_PORTS.keys():
+        return False
+    ports = [_port_of(parts), _port_of(others)]
+    is_one_port = ports[0] == ports[1] or ports == [_DEFAULT_PORTS[one.scheme] for one in (parts, others)]
+    return is_one_port and parts.hostname is not None and parts.hostname == others.hostname
+
+
+def _is_unclear(parts: SplitResult) -> bool:
+    """Return whether a URL's host is read in one way here and in another elsewhere: it is equal to none."""
+    return "@" in parts.netloc or "\\" in parts.netloc
+
+
+def _port_of(parts: SplitResult) -> int | None:
+    """Return the port, the scheme's own where none is named; -1 for one that is none."""
     try:
-        port = parts.port
+        return parts.port or _DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
-        port = -1
-    default = {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port or default}"
+        return -1
 
 
 class LinkRule(StrEnum):
     """What is taken of a link that a carrier hands out. No request ever goes to another origin than the configured."""
 
-    #: One that names another origin is refused: it may be another API's.
+    #: One that names another origin is refused: it may be another API's. `http` for `https` of one host is no other.
     SAME_ORIGIN = "same_origin"
     #: Path and query alone: the carrier is behind a proxy, and its links name what it is called inside.
     PATH_ONLY = "path_only"
@@ -55,7 +78,7 @@ def path_within(
 
 def _refuse_foreign(base_url: str, link: str, doing: str) -> None:
     origin, configured = origin_of(link), origin_of(base_url)
-    if origin != configured:
+    if origin != configured and not differ_in_scheme_alone(link, base_url):
         raise ForeignOrigin(
             f"{doing}: the carrier's link leads to {origin!a}, but only {configured} is configured; no request and no "
             "credentials were sent there. If that is the carrier's own name behind a proxy, `links: path_only` in "

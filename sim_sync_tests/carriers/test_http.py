@@ -409,6 +409,9 @@ BASE = "https://api.acme.example/rest"
         ("?page=3", "/v1/sims?page=3"),
         ("https://api.acme.example/rest//v1/sims?x=1", "//v1/sims?x=1"),
         ("https://api.acme.example/rest/v1/sims?page=2#part", "/v1/sims?page=2"),
+        ("http://api.acme.example/rest/v1/sims?page=2", "/v1/sims?page=2"),
+        ("http://API.acme.example:80/rest/v1/sims?page=2", "/v1/sims?page=2"),
+        ("http://api.acme.example:443/rest/v1/sims?page=2", "/v1/sims?page=2"),
     ],
 )
 def test_a_link_of_the_origin_becomes_path_and_query(link: str, path: str) -> None:
@@ -418,7 +421,10 @@ def test_a_link_of_the_origin_becomes_path_and_query(link: str, path: str) -> No
 @pytest.mark.parametrize(
     "link",
     [
-        "http://api.acme.example/rest/v1/sims",
+        "http://api.acme.example:8080/rest/v1/sims",
+        "http://name@api.acme.example/rest/v1/sims",
+        "http://api.acme.example.evil.example/rest/v1/sims",
+        "http:///rest/v1/sims",
         "https://api.acme.example:8443/rest/v1/sims",
         "https://api.acme.example.evil.example/rest/v1/sims",
         "https://api.acme.example@evil.example/rest/v1/sims",
@@ -433,6 +439,18 @@ def test_a_link_of_the_origin_becomes_path_and_query(link: str, path: str) -> No
 def test_a_link_to_another_origin_is_refused(link: str) -> None:
     with pytest.raises(ForeignOrigin, match="no request and no credentials were sent there"):
         client(BASE).path_of(ASK, link)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "link"),
+    [
+        ("https://api.acme.example:8443/rest", "http://api.acme.example:8443/rest/v1/sims"),
+        ("http://127.0.0.1:8585/rest", "https://127.0.0.1:8585/rest/v1/sims"),
+        ("http://localhost/rest", "https://localhost/rest/v1/sims"),
+    ],
+)
+def test_a_link_that_has_only_the_scheme_of_the_proxys_other_side_is_no_foreign_one(base_url: str, link: str) -> None:
+    assert client(base_url).path_of(ASK, link) == "/v1/sims"
 
 
 def test_a_foreign_link_names_the_key_that_takes_its_path_alone() -> None:
