@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from sim_sync.carriers.pacing import held
-from sim_sync.carriers.shared_limits import SharedTraffic
-from sim_sync.cli.place import locked
+from sim_sync.carriers.rate_limit import paused
+from sim_sync.carriers.shared_limits import SharedRateLimits
+from sim_sync.cli.workdir import locked
 from sim_sync.private_files import make_private_file, make_private_folder, opened_privately, private_by_default
 from sim_sync.warehouse import open_warehouse
 from sim_sync_tests.fakes.fleet import a_request
@@ -90,8 +90,8 @@ def test_a_warehouse_that_somebody_shares_stays_shared(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mask", UMASKS[:-1], ids=oct)
 def test_limits_that_processes_share_are_their_owners_alone(tmp_path: Path, mask: int) -> None:
     with umask(mask):
-        limits = SharedTraffic(tmp_path / "state" / "limits", "the key")
-        limits.change(lambda traffic: (held(traffic, 1.0, seconds=2.0), None))
+        limits = SharedRateLimits(tmp_path / "state" / "limits", "the key")
+        limits.change(lambda traffic: (paused(traffic, 1.0, seconds=2.0), None))
         give_back = limits.take_slot(2)
     assert give_back is not None
     give_back()
@@ -101,7 +101,7 @@ def test_limits_that_processes_share_are_their_owners_alone(tmp_path: Path, mask
 
 
 def test_a_lock_file_that_users_share_stays_shared(tmp_path: Path) -> None:
-    limits = SharedTraffic(tmp_path, "the key")
+    limits = SharedRateLimits(tmp_path, "the key")
     give_back = limits.take_slot(1)
     assert give_back is not None
     give_back()

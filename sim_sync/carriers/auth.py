@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 
 
-class Desk(Protocol):
+class LoginTransport(Protocol):
     """Where an authorizer takes its login calls; the source of a carrier has one."""
 
-    def log_in(self, ask: Ask, headers: Mapping[str, str] | None = None) -> Answer:
+    def log_in(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
         """Send a login call and return its answer, a success. A path stays on `base_url`, a URL is configured.
 
         Raises:
-            Throttled, CarrierUnavailable: it passes by itself; the request that needed the login is tried again.
+            Throttled, CarrierUnavailable: it is transient; the request that needed the login is tried again.
             AuthenticationFailed: the carrier refused the credentials.
-            UnexpectedAnswer: any other answer.
+            UnexpectedResponse: any other answer.
         """
 
     def hide(self, secret: str) -> None:
@@ -30,10 +30,10 @@ class Desk(Protocol):
 class Authorizer(Protocol):
     """Puts credentials on a request."""
 
-    def headers(self, desk: Desk) -> Mapping[str, str]:
+    def headers(self, transport: LoginTransport) -> Mapping[str, str]:
         """Return the headers that carry the credentials, after a login where one is due."""
 
-    def renewed(self, refused: Mapping[str, str], desk: Desk) -> Mapping[str, str] | None:
+    def renewed(self, refused: Mapping[str, str], transport: LoginTransport) -> Mapping[str, str] | None:
         """Return fresh headers in place of `refused`, the object that `headers` or `renewed` returned; None where there
         is nothing to renew.
         """
@@ -47,7 +47,7 @@ class _FixedAuth:
 
     __slots__ = ()
 
-    def renewed(self, refused: Mapping[str, str], desk: Desk) -> Mapping[str, str] | None:
+    def renewed(self, refused: Mapping[str, str], transport: LoginTransport) -> Mapping[str, str] | None:
         """Return None: there is nothing to renew."""
         return None
 
@@ -56,7 +56,7 @@ class _FixedAuth:
 class NoAuth(_FixedAuth):
     """No credentials at all."""
 
-    def headers(self, desk: Desk) -> Mapping[str, str]:
+    def headers(self, transport: LoginTransport) -> Mapping[str, str]:
         """Return no header."""
         return {}
 
@@ -72,7 +72,7 @@ class BasicAuth(_FixedAuth):
     username: str = field(repr=False)
     password: str = field(repr=False)
 
-    def headers(self, desk: Desk) -> Mapping[str, str]:
+    def headers(self, transport: LoginTransport) -> Mapping[str, str]:
         """Return the `Authorization` header."""
         return basic_header(self.username, self.password)
 
@@ -88,7 +88,7 @@ class HeaderAuth(_FixedAuth):
     name: str
     value: str = field(repr=False)
 
-    def headers(self, desk: Desk) -> Mapping[str, str]:
+    def headers(self, transport: LoginTransport) -> Mapping[str, str]:
         """Return the header."""
         return {self.name: self.value}
 
@@ -103,7 +103,7 @@ class BearerAuth(_FixedAuth):
 
     token: str = field(repr=False)
 
-    def headers(self, desk: Desk) -> Mapping[str, str]:
+    def headers(self, transport: LoginTransport) -> Mapping[str, str]:
         """Return the `Authorization` header."""
         return {"Authorization": f"Bearer {self.token}"}
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from sim_sync.carriers.auth import Authorizer
 from sim_sync.carriers.dialect import Dialect
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import EndSigns, Pagination
 from sim_sync.carriers.records import RecordMap
@@ -43,14 +43,14 @@ class Connector:
     rate_limit: RateLimit = field(default_factory=RateLimit)
     build_auth: Callable[[CarrierSettings], Authorizer]
     pagination: Callable[[CarrierSettings], Pagination]
-    #: Returns the list of records in an answer, or raises `UnexpectedAnswer`.
-    records: Callable[[Answer], list[Any]]
+    #: Returns the list of records in an answer, or raises `UnexpectedResponse`.
+    records: Callable[[Response], list[Any]]
     record_map: RecordMap
-    #: The same for the first page, where that is asked more of: nothing in the place of a list is no empty list there.
-    records_of_first_page: Callable[[Answer], list[Any]] | None = None
+    #: The same for the first page, where that is asked more of: nothing in the place of a list is not an empty list there.
+    records_of_first_page: Callable[[Response], list[Any]] | None = None
     #: What ends the list beside what the pagination reads.
     end_signs: EndSigns = field(default_factory=EndSigns)
-    totals: Callable[[Answer], Totals] = lambda _answer: Totals()
+    totals: Callable[[Response], Totals] = lambda _response: Totals()
     #: How it says "slower", "quota gone", "log in again" and "this is an error" where that is not HTTP's way.
     dialect: Dialect = field(default_factory=Dialect)
     #: Statuses that mean "this cursor is no longer taken", on any page but the first.

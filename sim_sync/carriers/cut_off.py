@@ -25,10 +25,10 @@ class CutOff(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CutOffLimits:
     """How long a whole answer may take, and how long once `is_stopped` says that the sync has to stop."""
 
-    answer_seconds: float
+    response_seconds: float
     grace_seconds: float = GRACE_SECONDS
     is_stopped: Callable[[], bool] = lambda: False
 
@@ -36,7 +36,7 @@ class Limits:
 class Watch:
     """What became of one request that is watched."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: CutOffLimits) -> None:
         self._limits = limits
         self._cut: CutOff | None = None
 
@@ -47,7 +47,7 @@ class Watch:
 
     def wait(self, done: threading.Event, cut: Callable[[], None]) -> None:
         """Wait until the request is done, and cut its connection when its time is over."""
-        deadline, is_stop = time.monotonic() + self._limits.answer_seconds, False
+        deadline, is_stop = time.monotonic() + self._limits.response_seconds, False
         while not done.wait(min(max(deadline - time.monotonic(), 0.0), _LOOK_EVERY_SECONDS)):
             now = time.monotonic()
             if not is_stop and self._limits.is_stopped():
@@ -60,7 +60,7 @@ class Watch:
 
 
 @contextmanager
-def watched(cut: Callable[[], None], limits: Limits) -> Iterator[Watch]:
+def watched(cut: Callable[[], None], limits: CutOffLimits) -> Iterator[Watch]:
     """Call `cut` when what is done in here takes longer than the limits allow."""
     watch, done = Watch(limits), threading.Event()
     thread = threading.Thread(target=watch.wait, args=(done, cut), name="watch of a request", daemon=True)

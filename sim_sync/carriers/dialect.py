@@ -1,6 +1,6 @@
 """How a carrier says "slower", "quota gone", "log in again" and "this is an error": its dialect, as plain rules.
 
-Every rule is a pure function of an answer. What is done about it is in `verdict` and `throttle`.
+Every rule is a pure function of an answer. What is done about it is in `responses` and `throttle`.
 """
 
 import math
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.paths import lookup_of
 from sim_sync.carriers.signs import (
     asks_to_slow_down,
@@ -21,12 +21,12 @@ from sim_sync.carriers.wait_forms import seconds_until
 from sim_sync.carriers.waits import carriers_now, throttled_wait
 
 #: Says yes or no to an answer.
-Sign = Callable[[Answer], bool]
+Sign = Callable[[Response], bool]
 #: Says how many seconds an answer asks to wait; None where it does not tell. The time is ours, with a time zone.
-WaitRule = Callable[[Answer, datetime], float | None]
+WaitRule = Callable[[Response, datetime], float | None]
 
 
-def never(_answer: Answer) -> bool:
+def never(_response: Response) -> bool:
     """Say no."""
     return False
 
@@ -35,8 +35,8 @@ def body_says(expression: str) -> Sign:
     """Say yes where a JMESPath expression over the body is true: `status.status == 'ERR'`."""
     lookup = lookup_of(expression)
 
-    def says(answer: Answer) -> bool:
-        return bool(lookup(answer.body))
+    def says(response: Response) -> bool:
+        return bool(lookup(response.body))
 
     return says
 
@@ -44,13 +44,13 @@ def body_says(expression: str) -> Sign:
 def wait_header(name: str) -> WaitRule:
     """Read a header of the vendor's own: seconds that are left, or the point in time at which the wait is over."""
 
-    def told(answer: Answer, now: datetime) -> float | None:
-        return seconds_until(answer.headers.get(name.lower()), carriers_now(answer, now))
+    def told(response: Response, now: datetime) -> float | None:
+        return seconds_until(response.headers.get(name.lower()), carriers_now(response, now))
 
     return told
 
 
-def seconds_to_next_month(_answer: Answer, now: datetime) -> float:
+def seconds_to_next_month(_response: Response, now: datetime) -> float:
     """Say how long it takes to the first of the next month, UTC: when a monthly quota is there again."""
     this_month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     next_month = (this_month + timedelta(days=32)).replace(day=1)
@@ -63,7 +63,7 @@ class Throttling:
 
     `statuses` always mean it; `common` finds it in the ways in which carriers commonly say it, `told` in the vendor's
     own, in the body of any answer, a 200 too. The longest wait that a rule of `waits` reads counts, and
-    `default_wait_seconds` where none does. `quota_gone` tells an empty account from a fast one among the throttled
+    `default_wait_seconds` where none does. `quota_gone` reports an empty account from a fast one among the throttled
     answers: it parks for `quota_returns` seconds.
     """
 
@@ -75,22 +75,22 @@ class Throttling:
     quota_gone: Sign = never
     quota_returns: WaitRule = seconds_to_next_month
 
-    def is_told_by(self, answer: Answer) -> bool:
+    def is_said_by(self, response: Response) -> bool:
         """Return whether an answer means: slower."""
-        is_plain = answer.status in self.statuses or self.common(answer)
-        return is_plain or self.told(answer) or self.quota_gone(answer)
+        is_plain = response.status in self.statuses or self.common(response)
+        return is_plain or self.told(response) or self.quota_gone(response)
 
-    def wait_seconds(self, answer: Answer, now: datetime) -> float | None:
+    def wait_seconds(self, response: Response, now: datetime) -> float | None:
         """Return the wait that a throttled answer asks for; None where neither it nor the vendor's page says."""
-        told = [seconds for rule in self.waits if (seconds := rule(answer, now)) is not None]
+        told = [seconds for rule in self.waits if (seconds := rule(response, now)) is not None]
         return max(told, default=self.default_wait_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorInBody:
-    """A body that tells an error whatever the status says.
+    """A body that reports an error whatever the status says.
 
-    `sign` finds it. It is taken for something that passes by itself, because vendors send it for their own troubles;
+    `sign` finds it. It is taken for a transient failure, because vendors send it for their own troubles;
     `denied` finds those among them that mean refused credentials, `permanent` those that waiting does not cure.
     """
 

@@ -28,7 +28,7 @@ class SeemingEnd:
         page: the page.
         is_first: it is the first one, too.
         first: the first page's cursor.
-        beyond: where the walk goes on if records stand there.
+        beyond: where the walk continues if records stand there.
         far: a place that lies far behind the end.
         ends_on_repeat: the account declares that the last page is given again behind the end.
     """
@@ -76,7 +76,7 @@ class SeemingEnd:
     def _doubted(self, error: SimSyncError) -> Page:
         return replace(
             self.page,
-            end_doubt=f"what stands behind the last page could not be seen, so the list may go on: {error}",
+            end_doubt=f"what stands behind the last page could not be seen, so the list may continue: {error}",
         )
 
 

@@ -1,6 +1,6 @@
 """The only module that opens a connection to a carrier. Every wait in it is bounded, and no request leaves its origin.
 
-It turns what can happen on a wire into our errors; what an answer means is told by `verdict`.
+It turns what can happen on a wire into our errors; what an answer means is reported by `responses`.
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import Any
 import httpx2
 
 from sim_sync import __version__
-from sim_sync.carriers.cut_off import CutOff, Limits, cut_socket, watched
+from sim_sync.carriers.cut_off import CutOff, CutOffLimits, cut_socket, watched
 from sim_sync.carriers.json_bodies import SeveralDocuments, UnknownCharset, read_json
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.origins import LinkRule, origin_of, path_within
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Timeouts
@@ -29,13 +29,13 @@ from sim_sync.core.errors import (
     InsecureConnection,
     SimSyncError,
     StopRequested,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 
 #: No carrier's page is near this size; a larger one is refused instead of filling the memory.
 MAX_BODY_BYTES = 64 * 1024 * 1024
 #: An answer that drips in may take this many times the read timeout as a whole.
-_WHOLE_ANSWER_FACTOR = 10
+_WHOLE_RESPONSE_FACTOR = 10
 _SHOWN_OF_A_BODY = 200
 #: Successes that have no body by their definition (RFC 9110, 15.3.5 and 15.3.6).
 _EMPTY_STATUSES = frozenset({204, 205})
@@ -48,7 +48,7 @@ for _name in ("httpx2", "httpcore2"):
 
 
 class _Line:
-    """One thread's connection, which another thread can cut: the client's own timeouts start anew with every byte."""
+    """One thread's connection, which another thread can cut: the client's own timeouts start again with every byte."""
 
     def __init__(self, timeouts: Timeouts) -> None:
         self.client = httpx2.Client(
@@ -71,7 +71,7 @@ class _Line:
             self._stream = found["return_value"]
 
     @contextmanager
-    def cut_off_after(self, limits: Limits) -> Iterator[None]:
+    def cut_off_after(self, limits: CutOffLimits) -> Iterator[None]:
         """Cut the connection when what is done in here takes longer, and raise `CutOff`."""
         with watched(self._cut, limits) as watch:
             try:
@@ -102,9 +102,9 @@ class _Lines(threading.local):
         return self._line
 
 
-def whole_answer_limits(timeouts: Timeouts, is_stopped: Callable[[], bool] = lambda: False) -> Limits:
+def whole_response_limits(timeouts: Timeouts, is_stopped: Callable[[], bool] = lambda: False) -> CutOffLimits:
     """Return how long a whole answer of a carrier may take."""
-    return Limits(timeouts.read_seconds * _WHOLE_ANSWER_FACTOR, is_stopped=is_stopped)
+    return CutOffLimits(timeouts.read_seconds * _WHOLE_RESPONSE_FACTOR, is_stopped=is_stopped)
 
 
 class HttpClient:
@@ -120,132 +120,138 @@ class HttpClient:
         timeouts: Timeouts,
         redactor: Redactor,
         *,
-        limits: Limits | None = None,
+        limits: CutOffLimits | None = None,
     ) -> None:
         self._carrier = carrier
         self._base_url = base_url.rstrip("/")
         self._origin = origin_of(base_url)
         self._redactor = redactor
-        self._limits = limits or whole_answer_limits(timeouts)
+        self._limits = limits or whole_response_limits(timeouts)
         self._lines = _Lines(timeouts)
 
     def prepare(self) -> None:
         """Make what this thread's first request needs, so that it leaves in the moment in which it may."""
         _ = self._lines.own
 
-    def fetch(self, ask: Ask, credentials: Mapping[str, str]) -> Answer:
+    def fetch(self, request: Request, credentials: Mapping[str, str]) -> Response:
         """Send one request and return its answer, whatever its status.
 
         Raises:
             CarrierUnavailable: no answer, or not a whole one.
             ForeignOrigin: the answer is a redirect to another origin; nothing was sent there.
-            UnexpectedAnswer: the answer is larger than any page, or a redirect.
+            UnexpectedResponse: the answer is larger than any page, or a redirect.
             InsecureConnection: the server is not trusted, or speaks no TLS that this host does.
             AuthenticationFailed: the credentials cannot be written into a header.
             StopRequested: the sync has to stop, and the answer did not come soon.
         """
-        url = self._url_of(ask)
-        self._check_credentials(ask, credentials)
+        url = self._url_of(request)
+        self._check_credentials(request, credentials)
         try:
-            status, headers, raw = self._exchange(ask, url, credentials)
+            status, headers, raw = self._exchange(request, url, credentials)
         except httpx2.LocalProtocolError:  # its text quotes headers
-            told: SimSyncError = UnexpectedAnswer(f"{self.doing(ask)}: the request could not be written as HTTP")
+            told: SimSyncError = UnexpectedResponse(f"{self.doing(request)}: the request could not be written as HTTP")
         except httpx2.InvalidURL:  # its text quotes the URL
-            told = UnexpectedAnswer(f"{self.doing(ask)}: this is no URL that can be asked")
+            told = UnexpectedResponse(f"{self.doing(request)}: this is not a URL that can be asked")
         except (httpx2.TransportError, httpx2.DecodingError) as error:
-            told = self._failure_of_the_wire(ask, error)
+            told = self._failure_of_the_wire(request, error)
         except CutOff as cut:
-            told = self._cut_off(ask, is_stop=cut.is_stop)
+            told = self._cut_off(request, is_stop=cut.is_stop)
         else:
-            return Answer(
-                status=status, headers=headers, body=self._parse(ask, status, headers.get("content-type", ""), raw)
+            return Response(
+                status=status, headers=headers, body=self._parse(request, status, headers.get("content-type", ""), raw)
             )
         raise told  # out here, so that the client's error, which knows the request, is not even its context
 
-    def _failure_of_the_wire(self, ask: Ask, error: Exception) -> SimSyncError:
+    def _failure_of_the_wire(self, request: Request, error: Exception) -> SimSyncError:
         lasting = lasting_tls_failure(error)
         if lasting is not None:
-            return InsecureConnection(f"{self.doing(ask)}: no secure connection: {lasting}")
+            return InsecureConnection(f"{self.doing(request)}: no secure connection: {lasting}")
         passing = unknown_name(error) or _told(error)
-        return CarrierUnavailable(f"{self.doing(ask)}: {self._readable(passing)}")
+        return CarrierUnavailable(f"{self.doing(request)}: {self._readable(passing)}")
 
-    def _cut_off(self, ask: Ask, *, is_stop: bool) -> SimSyncError:
+    def _cut_off(self, request: Request, *, is_stop: bool) -> SimSyncError:
         if is_stop:
-            return StopRequested(f"{self.doing(ask)}: the answer on its way was cut off to stop the sync")
+            return StopRequested(f"{self.doing(request)}: the answer on its way was cut off to stop the sync")
         return CarrierUnavailable(
-            f"{self.doing(ask)}: the answer was not whole after {self._limits.answer_seconds:.0f} s"
+            f"{self.doing(request)}: the answer was not whole after {self._limits.response_seconds:.0f} s"
         )
 
-    def _exchange(self, ask: Ask, url: str, credentials: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
+    def _exchange(
+        self, request: Request, url: str, credentials: Mapping[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
         line = self._lines.own
         with (
             line.cut_off_after(self._limits),
             line.client.stream(
-                ask.method,
+                request.method,
                 url,
-                params=dict(ask.params) or None,
-                headers={**ask.headers, **credentials},
-                json=ask.body,
-                data=None if ask.form is None else dict(ask.form),
+                params=dict(request.params) or None,
+                headers={**request.headers, **credentials},
+                json=request.body,
+                data=None if request.form is None else dict(request.form),
                 extensions={"trace": line.note},
-            ) as response,
+            ) as streamed,
         ):
             # A carrier's state between requests is the cursor, and nothing else.
             line.client.cookies.clear()
-            status, headers = response.status_code, {k.lower(): v for k, v in response.headers.items()}
+            status, headers = streamed.status_code, {k.lower(): v for k, v in streamed.headers.items()}
             if 300 <= status < 400:
-                self._refuse_redirect(ask, status, headers.get("location", ""))
-            return status, headers, self._read(response, ask)
+                self._refuse_redirect(request, status, headers.get("location", ""))
+            return status, headers, self._read(streamed, request)
 
-    def path_of(self, ask: Ask, url: str, links: LinkRule = LinkRule.SAME_ORIGIN) -> str:
+    def path_of(self, request: Request, url: str, links: LinkRule = LinkRule.SAME_ORIGIN) -> str:
         """Return path and query of a URL that the carrier supplied, relative to `base_url`.
 
         Raises:
             ForeignOrigin: it leads to another origin than the configured one; no request goes there.
-            UnexpectedAnswer: it is no URL, or leads out of the path that `base_url` has.
+            UnexpectedResponse: it is not a URL, or leads out of the path that `base_url` has.
         """
-        return path_within(self._base_url, ask.path, url, doing=self.doing(ask), links=links)
+        return path_within(self._base_url, request.path, url, doing=self.doing(request), links=links)
 
-    def doing(self, ask: Ask) -> str:
+    def doing(self, request: Request) -> str:
         """Return what is being done, for a message: carrier, method and address without the query."""
-        return f"carrier {self._carrier}: {ask.method} {self._base_url}{self._readable(ask.path.partition('?')[0])}"
+        return f"carrier {self._carrier}: {request.method} {self._base_url}{self._readable(request.path.partition('?')[0])}"
 
-    def told(self, ask: Ask, answer: Answer) -> str:
+    def told(self, request: Request, response: Response) -> str:
         """Return what was done and what came, for a message: `doing`, the status and the start of the body."""
-        return f"{self.doing(ask)}: HTTP {answer.status}{self._shown(answer.body)}"
+        return f"{self.doing(request)}: HTTP {response.status}{self._shown(response.body)}"
 
-    def _url_of(self, ask: Ask) -> str:
-        url = self._base_url + ask.path
-        if not ask.path.startswith("/") or origin_of(url) != self._origin:
-            raise ForeignOrigin(f"{self.doing(ask)}: the path leads away from {self._origin}")
+    def _url_of(self, request: Request) -> str:
+        url = self._base_url + request.path
+        if not request.path.startswith("/") or origin_of(url) != self._origin:
+            raise ForeignOrigin(f"{self.doing(request)}: the path leads away from {self._origin}")
         return url
 
-    def _check_credentials(self, ask: Ask, credentials: Mapping[str, str]) -> None:
+    def _check_credentials(self, request: Request, credentials: Mapping[str, str]) -> None:
         """Refuse what no header can carry: a secret read from a file with its line end, for example."""
         for name, value in credentials.items():
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 raise AuthenticationFailed(
-                    f"{self.doing(ask)}: the credentials for the header {name} have a space or line end around them, "
+                    f"{self.doing(request)}: the credentials for the header {name} have a space or line end around them, "
                     f"or characters that no header can carry: check `auth` of {self._carrier} in carriers.yaml"
                 )
 
-    def _read(self, response: httpx2.Response, ask: Ask) -> bytes:
-        encoding = response.headers.get("content-encoding", "").strip().lower()
+    def _read(self, streamed: httpx2.Response, request: Request) -> bytes:
+        encoding = streamed.headers.get("content-encoding", "").strip().lower()
         if encoding not in _ENCODINGS:
-            raise UnexpectedAnswer(f"{self.doing(ask)}: the answer's encoding is {encoding!r}; asked for was gzip")
+            raise UnexpectedResponse(
+                f"{self.doing(request)}: the answer's encoding is {encoding!r}; asked for was gzip"
+            )
         chunks, size = [], 0
-        for chunk in response.iter_bytes():
+        for chunk in streamed.iter_bytes():
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_BODY_BYTES:
-                raise UnexpectedAnswer(f"{self.doing(ask)}: the answer is larger than {MAX_BODY_BYTES:,} bytes")
+                raise UnexpectedResponse(f"{self.doing(request)}: the answer is larger than {MAX_BODY_BYTES:,} bytes")
         return b"".join(chunks)
 
-    def _parse(self, ask: Ask, status: int, content_type: str, raw: bytes) -> Any:
+    def _parse(self, request: Request, status: int, content_type: str, raw: bytes) -> Any:
         is_success = 200 <= status < 300
         if not raw:
             if is_success and status not in _EMPTY_STATUSES:
-                raise CarrierUnavailable(f"{self.doing(ask)}: HTTP {status}, but the answer is empty; expected JSON")
+                raise CarrierUnavailable(
+                    f"{self.doing(request)}: HTTP {status}, but the answer is empty; expected JSON"
+                )
             return None
         try:
             return read_json(raw, content_type)
@@ -253,25 +259,25 @@ class HttpClient:
             refusal = error
         if not is_success:  # an error page of a gateway
             return raw.decode("utf-8", errors="replace")
-        raise self._unreadable(f"{self.doing(ask)}: HTTP {status}, but the answer", refusal, len(raw))
+        raise self._unreadable(f"{self.doing(request)}: HTTP {status}, but the answer", refusal, len(raw))
 
     @staticmethod
     def _unreadable(doing: str, refusal: Exception, size: int) -> SimSyncError:
         """Return the error of a body that is no JSON document; only one that may be whole the next time passes."""
         match refusal:
             case UnknownCharset():
-                return UnexpectedAnswer(
+                return UnexpectedResponse(
                     f"{doing} is in the charset {str(refusal)!r}, which is not known; expected UTF-8"
                 )
             case SeveralDocuments():
-                return UnexpectedAnswer(f"{doing} is several JSON documents one after another; expected one")
+                return UnexpectedResponse(f"{doing} is several JSON documents one after another; expected one")
             case _:
                 return CarrierUnavailable(f"{doing} is no whole JSON ({type(refusal).__name__} in {size:,} bytes)")
 
-    def _refuse_redirect(self, ask: Ask, status: int, location: str) -> None:
-        self.path_of(ask, location)
-        raise UnexpectedAnswer(
-            f"{self.doing(ask)}: HTTP {status}, a redirect to {self._readable(location.partition('?')[0])!r}; "
+    def _refuse_redirect(self, request: Request, status: int, location: str) -> None:
+        self.path_of(request, location)
+        raise UnexpectedResponse(
+            f"{self.doing(request)}: HTTP {status}, a redirect to {self._readable(location.partition('?')[0])!r}; "
             f"expected an answer: check `base_url` of {self._carrier}"
         )
 

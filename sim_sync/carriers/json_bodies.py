@@ -47,7 +47,7 @@ class NumberText(str):
 
 
 class Ambiguous(dict[str, Any]):
-    """An object in which a key stands twice with two values, or which holds such an object: the last one counts."""
+    """An object in which a key appears twice with two values, or which holds such an object: the last one counts."""
 
     __slots__ = ()
 
@@ -97,7 +97,7 @@ def _python_name(charset: str) -> str:
 
 
 def _as_surrogates(error: UnicodeError) -> tuple[str, int]:
-    """Return each byte that is no character as a lone surrogate, as Python's own `surrogateescape` does for some."""
+    """Return each byte that is not a character as a lone surrogate, as Python's own `surrogateescape` does for some."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
@@ -141,7 +141,7 @@ def _fraction(text: str) -> float | NumberText:
 
 
 class _Objects:
-    """Makes the objects of one document, and notices keys that stand twice."""
+    """Makes the objects of one document, and notices keys that appear twice."""
 
     def __init__(self) -> None:
         self._is_ambiguous = False

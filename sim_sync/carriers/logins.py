@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from sim_sync.carriers.auth import Desk, basic_header
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.auth import LoginTransport, basic_header
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.paths import lookup_of
 from sim_sync.carriers.tokens import Grant, Login
-from sim_sync.core.errors import InternalError, UnexpectedAnswer
+from sim_sync.core.errors import InternalError, UnexpectedResponse
 
 
 class ClientAuth(Enum):
-    """How an OAuth2 client tells who it is (RFC 6749, 2.3.1), and in what its request is written."""
+    """How an OAuth2 client says who it is (RFC 6749, 2.3.1), and in what its request is written."""
 
     #: `grant_type`, `client_id` and `client_secret` in a form: KORE.
     FORM = "form"
@@ -37,7 +37,7 @@ class ClientCredentials:
     #: More fields of the request: `scope`, `audience`.
     extra: Mapping[str, str] = field(default_factory=dict)
 
-    def log_in(self, desk: Desk, carried: Mapping[str, str]) -> Grant:
+    def log_in(self, transport: LoginTransport, carried: Mapping[str, str]) -> Grant:
         """Ask for an access token."""
         fields = {"grant_type": "client_credentials", **self.extra}
         headers: Mapping[str, str] = {}
@@ -46,12 +46,12 @@ class ClientCredentials:
         else:
             headers = basic_header(self.client_id, self.client_secret)
         if self.client_auth is ClientAuth.BASIC_JSON:
-            ask = Ask(method="POST", path=self.token_url, body=fields)
+            request = Request(method="POST", path=self.token_url, body=fields)
         else:
-            ask = Ask(method="POST", path=self.token_url, form=fields)
-        return _bearer_grant(desk, desk.log_in(ask, headers))
+            request = Request(method="POST", path=self.token_url, form=fields)
+        return _bearer_grant(transport, transport.log_in(request, headers))
 
-    def refresh(self, desk: Desk, refresh_token: str) -> Grant:
+    def refresh(self, transport: LoginTransport, refresh_token: str) -> Grant:
         """Refuse: this flow has no refresh tokens (RFC 6749, 4.4.3)."""
         raise InternalError("client credentials have no refresh token")
 
@@ -84,25 +84,27 @@ class JsonLogin:
     refresh_path: str | None = None
     refresh_member: str = "refresh_token"
 
-    def log_in(self, desk: Desk, carried: Mapping[str, str]) -> Grant:
+    def log_in(self, transport: LoginTransport, carried: Mapping[str, str]) -> Grant:
         """Log in with the credentials."""
-        return self._grant(desk, desk.log_in(Ask(method="POST", path=self.path, body=dict(self.body)), carried))
+        return self._grant(
+            transport, transport.log_in(Request(method="POST", path=self.path, body=dict(self.body)), carried)
+        )
 
-    def refresh(self, desk: Desk, refresh_token: str) -> Grant:
+    def refresh(self, transport: LoginTransport, refresh_token: str) -> Grant:
         """Exchange a refresh token at `refresh_path`."""
         if self.refresh_path is None:
             raise InternalError("a login with refresh tokens needs a refresh_path")
         body = {self.refresh_member: refresh_token}
-        return self._grant(desk, desk.log_in(Ask(method="POST", path=self.refresh_path, body=body)))
+        return self._grant(transport, transport.log_in(Request(method="POST", path=self.refresh_path, body=body)))
 
     def secrets(self) -> Sequence[str]:
         """Return the hidden values of the body."""
         return list(self.hidden)
 
-    def _grant(self, desk: Desk, answer: Answer) -> Grant:
-        found = {name: _secret_at(desk, answer, path) for name, path in self.tokens.items()}
-        expires_in = None if self.expires_in is None else _seconds_at(answer, self.expires_in)
-        refresh_token = None if self.refresh_token is None else _secret_at(desk, answer, self.refresh_token)
+    def _grant(self, transport: LoginTransport, response: Response) -> Grant:
+        found = {name: _secret_at(transport, response, path) for name, path in self.tokens.items()}
+        expires_in = None if self.expires_in is None else _seconds_at(response, self.expires_in)
+        refresh_token = None if self.refresh_token is None else _secret_at(transport, response, self.refresh_token)
         return Grant(
             headers={name: template.format_map(found) for name, template in self.headers.items()},
             expires_in_seconds=expires_in if expires_in is not None else self.lasts_seconds,
@@ -115,18 +117,18 @@ class JsonLogin:
 class LoginChain:
     """Logins in their order, each sent with the headers of those before it; every request carries all of them.
 
-    All are done anew together: a login never goes out with an older token, so that a refusal of it is about its own
+    All are done again together: a login never goes out with an older token, so that a refusal of it is about its own
     credentials and not about a token that ran out on the way (ThingSpace locks an account after five bad logins).
     """
 
     logins: Sequence[Login]
 
-    def log_in(self, desk: Desk, carried: Mapping[str, str]) -> Grant:
+    def log_in(self, transport: LoginTransport, carried: Mapping[str, str]) -> Grant:
         """Do one login after the other."""
         headers = carried
         grants = []
         for login in self.logins:
-            grant = login.log_in(desk, headers)
+            grant = login.log_in(transport, headers)
             headers = {**headers, **grant.headers}
             grants.append(grant)
         return Grant(
@@ -135,7 +137,7 @@ class LoginChain:
             idle_seconds=_shortest([grant.idle_seconds for grant in grants]),
         )
 
-    def refresh(self, desk: Desk, refresh_token: str) -> Grant:
+    def refresh(self, transport: LoginTransport, refresh_token: str) -> Grant:
         """Refuse: a chain's grants carry no refresh token."""
         raise InternalError("a chain of logins has no refresh token")
 
@@ -144,23 +146,23 @@ class LoginChain:
         return [secret for login in self.logins for secret in login.secrets()]
 
 
-def _bearer_grant(desk: Desk, answer: Answer) -> Grant:
-    token = _secret_at(desk, answer, "access_token")
-    return Grant(headers={"Authorization": f"Bearer {token}"}, expires_in_seconds=_seconds_at(answer, "expires_in"))
+def _bearer_grant(transport: LoginTransport, response: Response) -> Grant:
+    token = _secret_at(transport, response, "access_token")
+    return Grant(headers={"Authorization": f"Bearer {token}"}, expires_in_seconds=_seconds_at(response, "expires_in"))
 
 
-def _secret_at(desk: Desk, answer: Answer, path: str) -> str:
+def _secret_at(transport: LoginTransport, response: Response, path: str) -> str:
     """Return a token of a login's answer, hidden from now on. The answer's values are never shown."""
-    found = lookup_of(path)(answer.body)
+    found = lookup_of(path)(response.body)
     if not isinstance(found, str) or not found:
-        raise UnexpectedAnswer(f"expected a text at {path!r} in the answer to the login, found {_kind(found)}")
-    desk.hide(found)
+        raise UnexpectedResponse(f"expected a text at {path!r} in the answer to the login, found {_kind(found)}")
+    transport.hide(found)
     return found
 
 
-def _seconds_at(answer: Answer, path: str) -> float | None:
+def _seconds_at(response: Response, path: str) -> float | None:
     """Return a life in seconds, where the answer tells one: a number, or a number in a text."""
-    found = lookup_of(path)(answer.body)
+    found = lookup_of(path)(response.body)
     try:
         seconds = float(found)
     except (TypeError, ValueError):

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Request:
     """One request, without its credentials. `path` starts with a slash; `body` is sent as JSON, `form` as a form."""
 
     path: str
@@ -21,7 +21,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Response:
     """One answer: its status, its headers with lower-case names, and its body as JSON (None where it had none)."""
 
     status: int

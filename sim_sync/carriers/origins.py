@@ -3,7 +3,7 @@
 from enum import StrEnum
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
-from sim_sync.core.errors import ForeignOrigin, UnexpectedAnswer
+from sim_sync.core.errors import ForeignOrigin, UnexpectedResponse
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -52,25 +52,25 @@ class LinkRule(StrEnum):
 
 
 def path_within(
-    base_url: str, asked_path: str, link: str, *, doing: str, links: LinkRule = LinkRule.SAME_ORIGIN
+    base_url: str, requested_path: str, link: str, *, doing: str, links: LinkRule = LinkRule.SAME_ORIGIN
 ) -> str:
     """Return path and query of a link in the answer to `asked_path`, relative to `base_url`; `doing` starts messages.
 
     Raises:
         ForeignOrigin: it leads to another origin than the configured one, and `links` does not let that be.
-        UnexpectedAnswer: it is no URL, or leads out of the path that `base_url` has.
+        UnexpectedResponse: it is not a URL, or leads out of the path that `base_url` has.
     """
     try:
-        parts = urlsplit(urljoin(base_url + asked_path, link))
+        parts = urlsplit(urljoin(base_url + requested_path, link))
     except ValueError:
-        raise UnexpectedAnswer(f"{doing}: the carrier's link is no URL") from None
+        raise UnexpectedResponse(f"{doing}: the carrier's link is not a URL") from None
     base_path = urlsplit(base_url).path
     if links is LinkRule.SAME_ORIGIN:
         _refuse_foreign(base_url, parts.geturl(), doing)
     elif not parts.path.startswith(f"{base_path}/"):
         base_path = ""  # the proxy adds it
     if not parts.path.startswith(f"{base_path}/"):
-        raise UnexpectedAnswer(f"{doing}: the carrier's link leads out of {base_path!r}: give a shorter `base_url`")
+        raise UnexpectedResponse(f"{doing}: the carrier's link leads out of {base_path!r}: give a shorter `base_url`")
     path = parts.path.removeprefix(base_path)
     # Two slashes at the start would be taken for a host.
     return f"{path}?{parts.query}" if path.startswith("//") else urlunsplit(("", "", path, parts.query, ""))

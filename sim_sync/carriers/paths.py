@@ -10,7 +10,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.visitor import TreeInterpreter
 
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 
 #: Looks something up in a JSON value; None where it is not there.
 Lookup: TypeAlias = Callable[[Any], Any]
@@ -26,7 +26,7 @@ class BadPath(ValueError):
     """The text is no JMESPath expression."""
 
 
-class PathFailed(UnexpectedAnswer):
+class PathFailed(UnexpectedResponse):
     """The expression cannot be applied to what the carrier sent."""
 
 
@@ -67,7 +67,7 @@ def list_lookup_of(path: str) -> Lookup:
     An element whose filter cannot be applied is kept: left out, it would look as if the carrier no longer had it.
 
     Raises:
-        BadPath: it is no path.
+        BadPath: it is not a path.
     """
     lookup = lookup_of(path)
     if is_plain(path):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from sim_sync.carriers.secrets import HIDDEN, Redactor
-from sim_sync.core.pages import Page, Rejected
+from sim_sync.core.pages import Page, QuarantinedRecord
 from sim_sync.core.sims import Sim
 from sim_sync.core.storable import storable_json
 
@@ -30,7 +30,7 @@ def without_own_secrets(page: Page, redactor: Redactor) -> Page:
     )
 
 
-def _texts(sims: Sequence[Sim], rejected: Sequence[Rejected]) -> Iterator[str]:
+def _texts(sims: Sequence[Sim], rejected: Sequence[QuarantinedRecord]) -> Iterator[str]:
     for sim in sims:
         for value in sim:
             if isinstance(value, str):
@@ -49,7 +49,7 @@ def _sim(sim: Sim, redactor: Redactor) -> Sim:
     return Sim._make(clean(name, value) for name, value in zip(Sim._fields, sim, strict=True))
 
 
-def _rejected(one: Rejected, redactor: Redactor) -> Rejected:
+def _rejected(one: QuarantinedRecord, redactor: Redactor) -> QuarantinedRecord:
     return replace(one, reason=redactor.in_record(one.reason), payload=_json(one.payload, redactor))
 
 

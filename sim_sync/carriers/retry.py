@@ -1,4 +1,4 @@
-"""Rides out what passes by itself, with the one formula of `core.backoff`; too long a wait frees the worker."""
+"""Rides out transient failures, with the one formula of `core.backoff`; too long a wait frees the worker."""
 
 import logging
 import random
@@ -26,7 +26,7 @@ class _Tally:
     last_error: str | None = None
 
 
-class Patience:
+class Retrier:
     """Tries again and again, as the settings of a carrier say."""
 
     def __init__(self, retry: Retry, waiter: Waiter, *, chance: Callable[[], float] = random.random) -> None:
@@ -34,7 +34,7 @@ class Patience:
         self._waiter = waiter
         self._chance = chance
 
-    def ride_out(self, attempt: Callable[[], Found]) -> tuple[Found, Effort]:
+    def call(self, attempt: Callable[[], Found]) -> tuple[Found, Effort]:
         """Return what `attempt` returns in the end, and what it cost.
 
         Raises:
@@ -48,7 +48,7 @@ class Patience:
             wait=self._wait_seconds,
             sleep=self._waiter.wait,
             before_sleep=lambda state: self._before_sleep(state, tally),
-            retry_error_callback=self._give_the_worker_back,
+            retry_error_callback=self._free_the_worker,
         )
         try:
             found: Found = retrying(attempt)
@@ -78,7 +78,7 @@ class Patience:
             tally.throttled_seconds += wait
         _log.warning("%s; attempt %d follows in %.1f s", error, state.attempt_number + 1, wait)
 
-    def _give_the_worker_back(self, state: RetryCallState) -> None:
+    def _free_the_worker(self, state: RetryCallState) -> None:
         error = _error_of(state)
         wait = max(self._wait_seconds(state), self._retry.ceiling_seconds)
         told = f"{error}; no better after {state.attempt_number} attempts"

@@ -1,4 +1,4 @@
-"""Keeps the secrets that are known out of what is printed, logged or stored. Unknown ones are told by their key: see
+"""Keeps the secrets that are known out of what is printed, logged or stored. Unknown ones are reported by their key: see
 `core.secret_keys`.
 """
 
@@ -18,7 +18,7 @@ _SHORTEST = 4
 _WORD = 8
 #: Finds nothing.
 _NOTHING = re.compile(r"(?!)")
-#: Of secrets that come with every page, so many are remembered: what is told is about the newest.
+#: Of secrets that come with every page, that many are remembered: what is told is about the newest.
 _PASSING = 16
 
 

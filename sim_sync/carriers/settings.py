@@ -45,12 +45,12 @@ class Timeouts(Settings):
 
 
 class Retry(Settings):
-    """How what passes by itself is ridden out: `min(base * 2**attempt, ceiling) + random() * base` between attempts."""
+    """How transient failures are ridden out: `min(base * 2**attempt, ceiling) + random() * base` between attempts."""
 
     base_seconds: Annotated[float, Field(gt=0, le=3600)] = 1.0
     ceiling_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 8
-    #: A longer wait than this gives the worker back.
+    #: A longer wait than this frees the worker.
     park_after_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300.0
     #: No wait that the carrier names is longer: it is tried again by then at the latest.
     max_wait_seconds: Annotated[float, Field(gt=0, le=2_678_400)] = 86_400.0
@@ -73,7 +73,7 @@ class Credentials(Settings):
         return [name for name, value in self if value is not None and name not in {*self.PLACES, "type"}]
 
     def identity(self) -> Mapping[str, str]:
-        """Return what names the account and is no secret; where a login is sent names no account."""
+        """Return what names the account and is not a secret; where a login is sent names no account."""
         return {
             name: str(value)
             for name, value in self

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from filelock import FileLock, Timeout
 
-from sim_sync.carriers.pacing import Traffic
+from sim_sync.carriers.rate_limit import RateLimitState
 from sim_sync.core.errors import ConfigError, Problem, TransientError
 from sim_sync.private_files import FILE_MODE, make_private_file, make_private_folder
 
@@ -26,25 +26,25 @@ _BUSY_SECONDS = 5.0
 
 Outcome = TypeVar("Outcome")
 #: A pure rule: from the state to the next state and what is to be told about it.
-Change = Callable[[Traffic], tuple[Traffic, Outcome]]
+Change = Callable[[RateLimitState], tuple[RateLimitState, Outcome]]
 
 
-class TrafficStore(Protocol):
+class RateLimitStore(Protocol):
     """Keeps the state of one limit. Changes happen one after the other."""
 
     def change(self, rule: Change[Outcome]) -> Outcome:
         """Replace the state by what the rule makes of it."""
 
     def take_slot(self, slots: int) -> Callable[[], None] | None:
-        """Take one of so many places for a request on its way; return how to give it back, or None if all are taken."""
+        """Take one of that many places for a request on its way; return how to give it back, or None if all are taken."""
 
 
-class OwnTraffic:
+class InMemoryRateLimits:
     """The state of a limit that is this process's own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._traffic = Traffic()
+        self._traffic = RateLimitState()
         self._in_flight = 0
 
     def change(self, rule: Change[Outcome]) -> Outcome:
@@ -66,7 +66,7 @@ class OwnTraffic:
             self._in_flight -= 1
 
 
-class SharedTraffic:
+class SharedRateLimits:
     """The state of a limit in one SQLite file, and a lock file for every request on its way.
 
     The files are named by a hash: a shared key may be a credential's name.
@@ -89,9 +89,9 @@ class SharedTraffic:
             with closing(self._connect()) as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 before = _read(connection)
-                traffic, outcome = rule(before)
-                if traffic != before:
-                    _write(connection, traffic)
+                state, outcome = rule(before)
+                if state != before:
+                    _write(connection, state)
                 connection.execute("COMMIT")
                 return outcome
         except OSError as error:
@@ -138,18 +138,18 @@ def limits_folder() -> Path:
     return Path(os.environ.get(STATE_DIR_VARIABLE) or ".sim_sync") / "limits"
 
 
-def _read(connection: sqlite3.Connection) -> Traffic:
+def _read(connection: sqlite3.Connection) -> RateLimitState:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS traffic (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL)"
     )
     row = connection.execute("SELECT state FROM traffic").fetchone()
     if row is None:
-        return Traffic()
+        return RateLimitState()
     try:
-        return Traffic.from_json(json.loads(row[0]))
+        return RateLimitState.from_json(json.loads(row[0]))
     except (KeyError, TypeError, ValueError):  # another version of sim_sync wrote it
-        return Traffic()
+        return RateLimitState()
 
 
-def _write(connection: sqlite3.Connection, traffic: Traffic) -> None:
-    connection.execute("INSERT OR REPLACE INTO traffic (id, state) VALUES (1, ?)", (json.dumps(traffic.as_json()),))
+def _write(connection: sqlite3.Connection, state: RateLimitState) -> None:
+    connection.execute("INSERT OR REPLACE INTO traffic (id, state) VALUES (1, ?)", (json.dumps(state.as_json()),))

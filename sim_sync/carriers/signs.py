@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sim_sync.carriers.documents import members, texts
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.waits import asks_for_a_wait, is_limit_used_up
 
 #: Refusals that mean just that, whatever stands beside them: who asks (401, 407), and what is asked for (404, 410).
@@ -44,52 +44,52 @@ _NOTHING = frozenset({"", "0", "ok", "none", "null", "no", "false", "success", "
 _MARKS = re.compile(r"[^a-z]")
 
 
-def asks_to_slow_down(answer: Answer) -> bool:
+def asks_to_slow_down(response: Response) -> bool:
     """Say yes to a refusal (4xx), or an error told with a 2xx, that means "slower": by a wait, a limit, or its words.
 
     Examples: GitHub's, Google's and Mashery's 403, AWS's 400, a 200 with `{"error": "rate limit exceeded"}`.
     """
-    if 400 <= answer.status < 500 and answer.status not in _REFUSED_FOR_GOOD:
-        return asks_for_a_wait(answer) or is_limit_used_up(answer.headers) or _says(answer, _SLOWER)
-    return documents_an_error(answer) and (_has_code(answer.body, {429}) or _says(answer, _SLOWER))
+    if 400 <= response.status < 500 and response.status not in _REFUSED_FOR_GOOD:
+        return asks_for_a_wait(response) or is_limit_used_up(response.headers) or _says(response, _SLOWER)
+    return documents_an_error(response) and (_has_code(response.body, {429}) or _says(response, _SLOWER))
 
 
-def says_that_login_expired(answer: Answer) -> bool:
+def says_that_login_expired(response: Response) -> bool:
     """Say yes where the credentials on the request are no longer taken."""
-    challenge = answer.headers.get("www-authenticate", "")
-    return answer.status in _EXPIRED_STATUSES or (answer.status >= 400 and "invalid_token" in challenge)
+    challenge = response.headers.get("www-authenticate", "")
+    return response.status in _EXPIRED_STATUSES or (response.status >= 400 and "invalid_token" in challenge)
 
 
-def may_be_an_expired_login(answer: Answer) -> bool:
+def may_be_an_expired_login(response: Response) -> bool:
     """Say yes to what means an expired login if the same credentials were taken before: 403, or words that say so."""
-    if answer.status == 403:
+    if response.status == 403:
         return True
-    is_error = 400 <= answer.status < 500 or documents_an_error(answer)
-    return is_error and (_has_code(answer.body, {401, 403}) or _says(answer, _EXPIRED))
+    is_error = 400 <= response.status < 500 or documents_an_error(response)
+    return is_error and (_has_code(response.body, {401, 403}) or _says(response, _EXPIRED))
 
 
-def documents_an_error(answer: Answer) -> bool:
+def documents_an_error(response: Response) -> bool:
     """Say yes to a 2xx whose body is an error document: `success: false`, an `error`, `status: error`, `code: 500`."""
-    if not (200 <= answer.status < 300 and isinstance(answer.body, Mapping)):
+    if not (200 <= response.status < 300 and isinstance(response.body, Mapping)):
         return False
-    return any(_tells_an_error(_bare(str(key)), value) for key, value in answer.body.items())
+    return any(_reports_an_error(_bare(str(key)), value) for key, value in response.body.items())
 
 
-def denies_access(answer: Answer) -> bool:
+def denies_access(response: Response) -> bool:
     """Say yes to an error document of a 2xx that means refused credentials."""
-    return documents_an_error(answer) and (
-        _has_code(answer.body, {401, 403}) or _says(answer, _DENIED) or _says(answer, _EXPIRED)
+    return documents_an_error(response) and (
+        _has_code(response.body, {401, 403}) or _says(response, _DENIED) or _says(response, _EXPIRED)
     )
 
 
-def refuses_a_login(answer: Answer) -> bool:
+def refuses_a_login(response: Response) -> bool:
     """Say yes to an error document of a 2xx to a login, unless it speaks of the carrier's own trouble."""
-    if not documents_an_error(answer):
+    if not documents_an_error(response):
         return False
-    return not (_has_code(answer.body, set(range(500, 600))) or _says(answer, _TEMPORARY))
+    return not (_has_code(response.body, set(range(500, 600))) or _says(response, _TEMPORARY))
 
 
-def _tells_an_error(key: str, value: Any) -> bool:
+def _reports_an_error(key: str, value: Any) -> bool:
     if key in _FLAGS:
         return value is False
     if key in _ERRORS:
@@ -115,8 +115,8 @@ def _code_of(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _says(answer: Answer, words: re.Pattern[str]) -> bool:
-    return any(words.search(text) for text in texts(answer.body))
+def _says(response: Response, words: re.Pattern[str]) -> bool:
+    return any(words.search(text) for text in texts(response.body))
 
 
 def _bare(key: str) -> str:

@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from sim_sync.carriers.client import CarrierClient
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.desk import CarrierDesk
 from sim_sync.carriers.end_check import SeemingEnd
-from sim_sync.carriers.http import HttpClient, whole_answer_limits
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.http import HttpClient, whole_response_limits
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.page_reader import PageReader
+from sim_sync.carriers.rate_limiter import RateLimiter
 from sim_sync.carriers.redaction import without_own_secrets
-from sim_sync.carriers.retry import Patience
+from sim_sync.carriers.retry import Retrier
 from sim_sync.carriers.sealing import CursorSeal
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import CarrierSettings
-from sim_sync.carriers.throttle import Turnstile
-from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedAnswer
+from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedResponse
 from sim_sync.core.pages import Cursor, Page, canonical_json
 from sim_sync.core.ports import Waiter
 from sim_sync.core.secret_keys import is_secret_key
@@ -65,16 +65,16 @@ class RestCarrier:
         )
         self._seal = CursorSeal(settings.name, settings.auth.secrets(), redactor)
 
-        limits = whole_answer_limits(settings.timeouts, waiter.is_stopped)
+        limits = whole_response_limits(settings.timeouts, waiter.is_stopped)
 
         def client_for(base_url: str) -> HttpClient:
             return HttpClient(settings.name, base_url, settings.timeouts, redactor, limits=limits)
 
         self._http = client_for(settings.base_url)
-        self._desk = CarrierDesk(
+        self._client = CarrierClient(
             self._http,
             client_for,
-            Turnstile(
+            RateLimiter(
                 settings.rate_limit,
                 waiter,
                 carrier=settings.name,
@@ -86,10 +86,10 @@ class RestCarrier:
             auth_keys=", ".join(settings.auth.keys_to_check()) or "the keys",
             now=now,
         )
-        self._patience = Patience(settings.retry, waiter, chance=chance)
+        self._retrier = Retrier(settings.retry, waiter, chance=chance)
         # A look at what the walk does not need is not worth a long wait.
         few = settings.retry.model_copy(update={"max_attempts": min(settings.retry.max_attempts, _ATTEMPTS_OF_A_LOOK)})
-        self._little_patience = Patience(few, waiter, chance=chance)
+        self._brief_retrier = Retrier(few, waiter, chance=chance)
 
     @property
     def name(self) -> str:
@@ -118,7 +118,7 @@ class RestCarrier:
         return self._pagination.first_cursor()
 
     def fetch_page(self, cursor: Cursor) -> Page:
-        """Fetch one page, riding out what passes by itself; see `CarrierSource`."""
+        """Fetch one page, riding out transient failures; see `CarrierSource`."""
         try:
             return self._fetch_page(cursor)
         except SimSyncError as error:
@@ -126,34 +126,36 @@ class RestCarrier:
             raise
 
     def _fetch_page(self, cursor: Cursor) -> Page:
-        self._desk.take_held_seconds()
+        self._client.take_paused_seconds()
         cursor = self._seal.opened(cursor)
-        page, answer = self._page_at(cursor, self._patience)
+        page, response = self._page_at(cursor, self._retrier)
         if page.next_cursor is None:
-            page = self._with_a_sure_end(page, cursor, answer)
-        throttled_seconds = page.effort.throttled_seconds + self._desk.take_held_seconds()
+            page = self._with_a_sure_end(page, cursor, response)
+        throttled_seconds = page.effort.throttled_seconds + self._client.take_paused_seconds()
         return replace(
             without_own_secrets(page, self._redactor),
             next_cursor=None if page.next_cursor is None else self._seal.sealed(page.next_cursor),
             effort=replace(page.effort, throttled_seconds=throttled_seconds),
         )
 
-    def _page_at(self, cursor: Cursor, patience: Patience) -> tuple[Page, Answer]:
-        ask = self._in_own_words(f"carrier {self.name}: asking for a page", lambda: self._pagination.ask(cursor))
-        answer, effort = patience.ride_out(lambda: self._fetch(ask, cursor))
-        page = self._in_own_words(
-            f"{self._http.doing(ask)}: reading the answer", lambda: self._read(ask, answer, cursor)
+    def _page_at(self, cursor: Cursor, patience: Retrier) -> tuple[Page, Response]:
+        request = self._in_own_words(
+            f"carrier {self.name}: asking for a page", lambda: self._pagination.request(cursor)
         )
-        return replace(page, effort=effort), answer
+        response, effort = patience.call(lambda: self._fetch(request, cursor))
+        page = self._in_own_words(
+            f"{self._http.doing(request)}: reading the answer", lambda: self._read(request, response, cursor)
+        )
+        return replace(page, effort=effort), response
 
-    def _with_a_sure_end(self, page: Page, cursor: Cursor, answer: Answer) -> Page:
+    def _with_a_sure_end(self, page: Page, cursor: Cursor, response: Response) -> Page:
         """Look whether the end of the list is one, where that can be mistaken (`end_check`)."""
         first = self.first_cursor()
-        if self._reader.may_be_the_end(cursor, answer) and not self._reader.is_declared_end(cursor, answer):
+        if self._reader.may_be_the_end(cursor, response) and not self._reader.is_declared_end(cursor, response):
             # While a gateway has lost the list, its first page is not there either: that is raised as it comes.
-            self._page_at(first, self._patience)
+            self._page_at(first, self._retrier)
             return page
-        beyond, far = (self._reader.beyond(cursor, answer, pages) for pages in (1, _FAR))
+        beyond, far = (self._reader.beyond(cursor, response, pages) for pages in (1, _FAR))
         if beyond is None or far is None:
             return page
         end = SeemingEnd(
@@ -164,29 +166,29 @@ class RestCarrier:
             far=far,
             ends_on_repeat=self._connector.end_signs.repeated_page,
         )
-        return end.seen_through(lambda place: self._page_at(place, self._little_patience)[0])
+        return end.seen_through(lambda place: self._page_at(place, self._brief_retrier)[0])
 
-    def _fetch(self, ask: Ask, cursor: Cursor) -> Answer:
-        answer, trouble = self._in_own_words(
-            f"{self._http.doing(ask)}: sending", lambda: self._desk.ask(ask, self._auth)
+    def _fetch(self, request: Request, cursor: Cursor) -> Response:
+        response, failure = self._in_own_words(
+            f"{self._http.doing(request)}: sending", lambda: self._client.request(request, self._auth)
         )
-        if trouble is None or self._reader.is_declared_end(cursor, answer):
-            return answer
-        if not isinstance(trouble, UnexpectedAnswer) or cursor == self.first_cursor():
-            raise trouble
-        if self._connector.dialect.failed(answer):
-            raise trouble
-        if self._reader.may_be_the_end(cursor, answer):
-            return answer
-        if self._pagination.is_handed_out(cursor) and answer.status in self._connector.cursor_rejected_statuses:
-            raise CursorRejected(f"the carrier no longer takes its own cursor: {trouble}")
-        raise trouble
+        if failure is None or self._reader.is_declared_end(cursor, response):
+            return response
+        if not isinstance(failure, UnexpectedResponse) or cursor == self.first_cursor():
+            raise failure
+        if self._connector.dialect.failed(response):
+            raise failure
+        if self._reader.may_be_the_end(cursor, response):
+            return response
+        if self._pagination.is_handed_out(cursor) and response.status in self._connector.cursor_rejected_statuses:
+            raise CursorRejected(f"the carrier no longer takes its own cursor: {failure}")
+        raise failure
 
-    def _read(self, ask: Ask, answer: Answer, cursor: Cursor) -> Page:
+    def _read(self, request: Request, response: Response, cursor: Cursor) -> Page:
         try:
-            return self._reader.read(cursor, answer, lambda url: self._http.path_of(ask, url, self._links))
-        except UnexpectedAnswer as error:
-            raise UnexpectedAnswer(f"{self._http.doing(ask)}: {error}") from None
+            return self._reader.read(cursor, response, lambda url: self._http.path_of(request, url, self._links))
+        except UnexpectedResponse as error:
+            raise UnexpectedResponse(f"{self._http.doing(request)}: {error}") from None
 
     def _in_own_words(self, doing: str, act: Callable[[], Found]) -> Found:
         """Say in our own words what went wrong in a connector's code: its error may quote records or credentials."""
@@ -200,7 +202,7 @@ class RestCarrier:
                 f"{doing}: the connector {self._connector.type!r} did not expect this "
                 f"({type(error).__name__} in {place.name}, line {place.lineno} of {Path(place.filename).name})"
             )
-        raise UnexpectedAnswer(told)  # out here, so that the other error is not even its context
+        raise UnexpectedResponse(told)  # out here, so that the other error is not even its context
 
 
 def _secret_parameters(settings: CarrierSettings) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sim_sync.carriers.auth import Desk
+from sim_sync.carriers.auth import LoginTransport
 from sim_sync.core.errors import AuthenticationFailed, Throttled
 
 #: A token is renewed this long before it runs out, or after nine tenths of its life, whichever is later.
@@ -34,10 +34,10 @@ class Grant:
 class Login(Protocol):
     """One way to exchange credentials for a grant."""
 
-    def log_in(self, desk: Desk, carried: Mapping[str, str]) -> Grant:
+    def log_in(self, transport: LoginTransport, carried: Mapping[str, str]) -> Grant:
         """Exchange the credentials; `carried` are the headers of the logins before this one in a chain."""
 
-    def refresh(self, desk: Desk, refresh_token: str) -> Grant:
+    def refresh(self, transport: LoginTransport, refresh_token: str) -> Grant:
         """Exchange a refresh token, which is spent by it. Asked only where a grant of this login had one."""
 
     def secrets(self) -> Sequence[str]:
@@ -59,23 +59,23 @@ class TokenAuth:
         self._used_at = 0.0
         self._refusal: str | None = None
 
-    def headers(self, desk: Desk) -> Mapping[str, str]:
+    def headers(self, transport: LoginTransport) -> Mapping[str, str]:
         """Return the headers of a grant that is still good, after a login where one is due."""
         with self._lock:
             now = self._monotonic()
             grant = self._grant
             if grant is None or self._is_due(grant, now):
-                grant = self._renew(desk)
+                grant = self._renew(transport)
             self._used_at = self._monotonic()
             return grant.headers
 
-    def renewed(self, refused: Mapping[str, str], desk: Desk) -> Mapping[str, str] | None:
+    def renewed(self, refused: Mapping[str, str], transport: LoginTransport) -> Mapping[str, str] | None:
         """Return the headers of a fresh grant; another thread may have fetched it in the meantime."""
         with self._lock:
             grant = self._grant
             # The same object, not an equal one: some carriers give the same token again for as long as it lives.
             if grant is None or grant.headers is refused:
-                grant = self._renew(desk)
+                grant = self._renew(transport)
             self._used_at = self._monotonic()
             return grant.headers
 
@@ -88,26 +88,26 @@ class TokenAuth:
             now - self._used_at, grant.idle_seconds
         )
 
-    def _renew(self, desk: Desk) -> Grant:
+    def _renew(self, transport: LoginTransport) -> Grant:
         if self._refusal is not None:
             raise AuthenticationFailed(self._refusal)
         asked_at = self._monotonic()
         try:
-            grant = self._refreshed(desk) or self._login.log_in(desk, {})
+            grant = self._refreshed(transport) or self._login.log_in(transport, {})
         except AuthenticationFailed as refusal:
             self._grant, self._refusal = None, f"{refusal}; the login is not repeated"
             raise AuthenticationFailed(self._refusal) from None
         self._grant, self._granted_at = grant, asked_at
         return grant
 
-    def _refreshed(self, desk: Desk) -> Grant | None:
+    def _refreshed(self, transport: LoginTransport) -> Grant | None:
         """Exchange the refresh token, if there is one; None where only a login helps."""
         # A single-use token counts as spent as soon as it is sent: an answer that got lost may have spent it.
         spent, self._grant = self._grant, None
         if spent is None or spent.refresh_token is None:
             return None
         try:
-            return self._login.refresh(desk, spent.refresh_token)
+            return self._login.refresh(transport, spent.refresh_token)
         except Throttled:  # it was not looked at, so it is as good as before
             self._grant = spent
             raise

@@ -4,22 +4,24 @@ from collections.abc import Callable
 
 from sim_sync.carriers.connector import Totals
 from sim_sync.carriers.json_bodies import NumberText
-from sim_sync.carriers.messages import Answer
-from sim_sync.carriers.pagination import Place
+from sim_sync.carriers.messages import Response
+from sim_sync.carriers.pagination import ResponseField
 from sim_sync.carriers.pagination.places import whole_number
 
 
-def totals_at(*, records: Place | None = None, pages: Place | None = None) -> Callable[[Answer], Totals]:
+def totals_at(
+    *, records: ResponseField | None = None, pages: ResponseField | None = None
+) -> Callable[[Response], Totals]:
     """Return the function that reads the totals at these places."""
 
-    def totals(answer: Answer) -> Totals:
-        return Totals(records=_count(records, answer), pages=_count(pages, answer))
+    def totals(response: Response) -> Totals:
+        return Totals(records=_count(records, response), pages=_count(pages, response))
 
     return totals
 
 
-def _count(place: Place | None, answer: Answer) -> int | None:
+def _count(place: ResponseField | None, response: Response) -> int | None:
     """Return the count at a place; one that no list can have is none, for it only promises how far the end is."""
-    if place is None or isinstance(place.find(answer), NumberText):
+    if place is None or isinstance(place.find(response), NumberText):
         return None
-    return whole_number(place, answer)
+    return whole_number(place, response)

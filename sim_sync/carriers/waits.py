@@ -7,7 +7,7 @@ from typing import Any
 
 from sim_sync.carriers.documents import members
 from sim_sync.carriers.http_dates import http_date
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.wait_forms import seconds_until
 
 _WAIT_HEADER = re.compile(r"(?:x-)?(?:ms-)?retry-?after(?:-(ms|milliseconds))?(?:-seconds)?")
@@ -27,24 +27,24 @@ _MILLISECOND = 0.001
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def requested_wait(answer: Answer, now: datetime) -> float | None:
+def requested_wait(response: Response, now: datetime) -> float | None:
     """Return the seconds that an answer asks to wait, the longest of them; None where it does not say.
 
     Points in time are on the carrier's clock, as its `Date` shows it; `now` is ours, for an answer without one.
     """
-    theirs = carriers_now(answer, now)
-    return max([*_asked_in_headers(answer.headers, theirs), *_asked_in_body(answer.body, theirs)], default=None)
+    theirs = carriers_now(response, now)
+    return max([*_asked_in_headers(response.headers, theirs), *_asked_in_body(response.body, theirs)], default=None)
 
 
-def asks_for_a_wait(answer: Answer) -> bool:
+def asks_for_a_wait(response: Response) -> bool:
     """Return whether an answer asks to wait, however long."""
-    return requested_wait(answer, _ANY_TIME) is not None
+    return requested_wait(response, _ANY_TIME) is not None
 
 
-def throttled_wait(answer: Answer, now: datetime) -> float | None:
+def throttled_wait(response: Response, now: datetime) -> float | None:
     """Return the same for an answer that means "slower": without a wait, when its rate limit starts again."""
-    asked = requested_wait(answer, now)
-    return asked or max(_resets(answer.headers, carriers_now(answer, now)), default=asked)
+    asked = requested_wait(response, now)
+    return asked or max(_resets(response.headers, carriers_now(response, now)), default=asked)
 
 
 def is_limit_used_up(headers: Mapping[str, str]) -> bool:
@@ -53,9 +53,9 @@ def is_limit_used_up(headers: Mapping[str, str]) -> bool:
     return any(map(_is_none_left, [*left, *_RATE_LIMIT_LEFT.findall(headers.get(_RATE_LIMIT, ""))]))
 
 
-def carriers_now(answer: Answer, now: datetime) -> datetime:
+def carriers_now(response: Response, now: datetime) -> datetime:
     """Return what the carrier's clock showed when it answered; our time where it does not say."""
-    return http_date(answer.headers.get("date", "")) or now
+    return http_date(response.headers.get("date", "")) or now
 
 
 def _asked_in_headers(headers: Mapping[str, str], now: datetime) -> Iterator[float]:

@@ -69,7 +69,7 @@ def backfill(
     restart: Annotated[bool, typer.Option("--restart", help="Give up the open session, walk from page 1.")] = False,
     max_pages: Annotated[int | None, typer.Option("--max-pages", min=1, help="Stop after N pages.")] = None,
 ) -> None:
-    """Reconcile carriers now, in this process; an open session goes on where it stopped."""
+    """Reconcile carriers now, in this process; an open session continues where it stopped."""
     from sim_sync.cli.backfill import backfill_carriers
 
     raise typer.Exit(backfill_carriers(carriers or [], every=every, restart=restart, max_pages=max_pages))
@@ -77,7 +77,7 @@ def backfill(
 
 @app.command()
 def pause(carrier: Carrier) -> None:
-    """Stop a carrier's sync until somebody resumes it; a page in hand is still committed."""
+    """Stop a carrier's sync until somebody resumes it; a current page is still committed."""
     from sim_sync.cli.operate import pause_carrier
 
     raise typer.Exit(pause_carrier(carrier))
@@ -85,7 +85,7 @@ def pause(carrier: Carrier) -> None:
 
 @app.command()
 def resume(carrier: Carrier) -> None:
-    """Let a paused, failed or parked sync go on from its checkpoint."""
+    """Let a paused, failed or parked sync continue from its checkpoint."""
     from sim_sync.cli.operate import resume_carrier
 
     raise typer.Exit(resume_carrier(carrier))

@@ -11,9 +11,9 @@ from sim_sync.cli.dotenv_file import conflict_lines
 from sim_sync.cli.exit_codes import ExitCode, worst_of
 from sim_sync.cli.findings import CarrierFindings, PlaceFindings, look_at_carriers, look_at_inventory, look_at_tables
 from sim_sync.cli.output import print_json, print_lines
-from sim_sync.cli.place import SIMULATED_CARRIER
 from sim_sync.cli.status import duration_text
 from sim_sync.cli.tables import narrow_table, print_table
+from sim_sync.cli.workdir import SIMULATED_CARRIER
 from sim_sync.config import load_config
 from sim_sync.core.counting import counted
 

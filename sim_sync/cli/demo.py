@@ -1,7 +1,7 @@
 """`make run`: the main job on a simulated carrier, with throttles and a kill -9, and figures that are known before.
 
 It starts the simulator, starts a sync, kills it with SIGKILL in the middle, starts Dagster's daemon, and does nothing
-more: the sensor finds the dead sync and launches the run that goes on from the checkpoint. What must have come out is
+more: the sensor finds the dead sync and launches the run that continues from the checkpoint. What must have come out is
 in `sim_sync.cli.demo_report`.
 """
 
@@ -16,9 +16,9 @@ from typing import TypeVar
 from sim_sync.cli.demo_report import INJECTED_FAULTS, Killed, Outcome, report_lines, verdicts
 from sim_sync.cli.dotenv_file import DOTENV, dotenv_names
 from sim_sync.cli.exit_codes import ExitCode
-from sim_sync.cli.guard import guarded, kill_guarded
 from sim_sync.cli.output import say
-from sim_sync.cli.place import (
+from sim_sync.cli.supervisor import guarded, kill_guarded
+from sim_sync.cli.workdir import (
     SIMULATED_CARRIER,
     SIMULATED_SIMS,
     SIMULATOR_VARIABLE,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from sim_sync.cli.place import SIMULATED_SIMS
+from sim_sync.cli.workdir import SIMULATED_SIMS
 from sim_sync.core.session import Session, SweepState
 from sim_sync.simulator.faults import ErrorStatus, Trigger
 from sim_sync.simulator.request_log import LogEntry

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from sim_sync.cli.dotenv_file import conflict_lines
 from sim_sync.cli.exit_codes import ExitCode
-from sim_sync.cli.guard import guarded
 from sim_sync.cli.output import print_lines, say
-from sim_sync.cli.place import SIMULATED_CARRIER, SIMULATED_SIMS, locked, require_project_folder
+from sim_sync.cli.supervisor import guarded
+from sim_sync.cli.workdir import SIMULATED_CARRIER, SIMULATED_SIMS, locked, require_project_folder
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError, SimSyncError
 from sim_sync.private_files import private_by_default
@@ -37,7 +37,7 @@ def run_dev(root: Path, *, port: int) -> ExitCode:
             simulator = stack.enter_context(running_simulator(MountOptions(sims=SIMULATED_SIMS), port=simulator_port))
             say(f"simulated carrier {SIMULATED_CARRIER} at {simulator.url}, {SIMULATED_SIMS:,} SIMs")
         print_lines(conflict_lines(os.environ))
-        say(f"Dagster UI at http://{LOOPBACK}:{port}; Ctrl-C ends everything, and the next `make dev` goes on")
+        say(f"Dagster UI at http://{LOOPBACK}:{port}; Ctrl-C ends everything, and the next `make dev` continues")
         return _until_told_to_end(stack.enter_context(_dagster(root, port)))
 
 

@@ -19,7 +19,7 @@ from sim_sync.core.progress import pages_for
 from sim_sync.core.sims import TRACKED_FIELDS, UNKNOWN_STATUS_FLAG, Sim
 from sim_sync.inventory import survey
 from sim_sync.warehouse.warehouse import look_at_warehouse
-from sim_sync.worker.stopping import Stop
+from sim_sync.worker.stopping import StopSignal
 
 #: Carriers that are asked side by side.
 _AT_ONCE = 8
@@ -109,7 +109,7 @@ def look_at_carriers(config: Config, names: Sequence[str]) -> Sequence[CarrierFi
 def look_at_carrier(carrier: CarrierConfig) -> CarrierFindings:
     """Fetch the carrier's first page with a record on it and the one behind it, and return what they tell."""
     impatient = replace(carrier, settings=replace(carrier.settings, retry=_RETRY))
-    source = impatient.build(Stop())
+    source = impatient.build(StopSignal())
     try:
         first = _first_telling_page(source)
     except SimSyncError as error:

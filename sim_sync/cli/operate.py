@@ -11,7 +11,7 @@ from sim_sync.warehouse import Warehouse, open_warehouse
 
 
 def pause_carrier(carrier: str) -> ExitCode:
-    """Stop a carrier's sync until somebody resumes it; a page in hand is still committed."""
+    """Stop a carrier's sync until somebody resumes it; a current page is still committed."""
     _, warehouse = _opened(carrier)
     session = _open_session(warehouse, carrier)
     if session.state is not State.PAUSED:
@@ -21,14 +21,14 @@ def pause_carrier(carrier: str) -> ExitCode:
 
 
 def resume_carrier(carrier: str) -> ExitCode:
-    """Let a paused, failed or parked sync go on: the sensor launches it within seconds, or `backfill` does at once."""
+    """Let a paused, failed or parked sync continue: the sensor launches it within seconds, or `backfill` does at once."""
     _, warehouse = _opened(carrier)
     session = _open_session(warehouse, carrier)
     if session.state in {State.PAUSED, State.FAILED, State.PARKED}:
         session = warehouse.sessions.move_by_operator(carrier, Event.RELEASED_BY_OPERATOR)
     _say(session, warehouse)
     if session.state is State.INTERRUPTED:
-        say(f"the sensor goes on with it; without a running Dagster: sim-sync backfill {carrier}")
+        say(f"the sensor continues with it; without a running Dagster: sim-sync backfill {carrier}")
     return ExitCode.DONE
 
 

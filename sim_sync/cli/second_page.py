@@ -1,12 +1,12 @@
 """The second page of a list beside the first: whether a walk over them would get anywhere. Pure.
 
-A carrier that does not look at what asks for a page gives the same one for ever, and one page alone does not show it.
+A carrier that does not look at what asks for a page gives the same one forever, and one page alone does not show it.
 """
 
 from collections.abc import Collection, Iterator
 
 from sim_sync.core.counting import counted
-from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedAnswer
+from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedResponse
 from sim_sync.core.pages import Page, cursor_digest
 
 
@@ -40,7 +40,7 @@ def problem_of(first: Page, second: Page, number: int, *, may_overlap: bool) -> 
 def failed_with(error: SimSyncError, first: Page, number: int) -> str:
     """Return that a second page could not be had, and what may be wrong; `first` is the page before."""
     told = f"page {number - 1} was read, but not page {number}: {error}"
-    if first.suspect is None or not isinstance(error, UnexpectedAnswer | CursorRejected) or "end_on" in told:
+    if first.suspect is None or not isinstance(error, UnexpectedResponse | CursorRejected) or "end_on" in told:
         return told
     return (
         f"{told}. If the carrier ends its list so, say that by `end_on` in the pagination; if not, look at how the "

@@ -7,8 +7,8 @@ from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.cli.output import say, show_progress
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.selftest.trials import (
-    Tally,
-    Theatre,
+    TrialResult,
+    TrialRunner,
     freeze_and_wake,
     kill_at_every_commit_point,
     kill_at_random_times,
@@ -18,16 +18,16 @@ from sim_sync.selftest.victims import ended_like_ctrl_c
 
 def run_selftest(*, url: str | None, kills: int, freezes: int) -> ExitCode:
     """Run all trials against a scratch warehouse, print a table and one verdict line."""
-    theatre = Theatre(url)
+    runner = TrialRunner(url)
     started = time.monotonic()
     with ended_like_ctrl_c():
         tallies = [
-            kill_at_every_commit_point(theatre, show_progress),
-            kill_at_random_times(theatre, show_progress, kills),
-            freeze_and_wake(theatre, show_progress, freezes),
+            kill_at_every_commit_point(runner, show_progress),
+            kill_at_random_times(runner, show_progress, kills),
+            freeze_and_wake(runner, show_progress, freezes),
         ]
     _print(tallies)
-    problems = [problem for tally in tallies for problem in tally.problems]
+    problems = [problem for result in tallies for problem in result.problems]
     for problem in problems:
         say(f"problem: {problem}")
     seconds = time.monotonic() - started
@@ -36,14 +36,14 @@ def run_selftest(*, url: str | None, kills: int, freezes: int) -> ExitCode:
     return ExitCode.FAILED if problems else ExitCode.DONE
 
 
-def _print(tallies: Sequence[Tally]) -> None:
+def _print(tallies: Sequence[TrialResult]) -> None:
     table = narrow_table(
         "trial", "walks", "kills", "in a transaction", "pages fetched again", "frozen and woken", "problems"
     )
-    for tally in tallies:
+    for result in tallies:
         numbers = (
-            *(tally.trials, tally.kills, tally.kills_in_transactions),
-            *(tally.pages_fetched_again, tally.frozen_and_woken, len(tally.problems)),
+            *(result.trials, result.kills, result.kills_in_transactions),
+            *(result.pages_fetched_again, result.frozen_and_woken, len(result.problems)),
         )
-        table.add_row(tally.name, *map(str, numbers))
+        table.add_row(result.name, *map(str, numbers))
     print_table(table)

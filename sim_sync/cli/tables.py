@@ -26,7 +26,7 @@ def narrow_table(*columns: str, foldable: Container[str] = ()) -> TextTable:
 
     Args:
         columns: the headers.
-        foldable: those whose values may go on in a second line where the terminal is too narrow for all.
+        foldable: those whose values may continue in a second line where the terminal is too narrow for all.
     """
     table = TextTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column in columns:

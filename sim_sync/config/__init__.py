@@ -1,4 +1,4 @@
-"""`carriers.yaml` and the environment: read, checked as a whole, and turned into the settings of every other room.
+"""`carriers.yaml` and the environment: read, checked as a whole, and turned into the settings of every other package.
 
 All problems are reported at once. Secrets enter here and are shown nowhere.
 """

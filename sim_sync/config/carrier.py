@@ -13,7 +13,7 @@ from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.registry import connector_problems, connectors
 from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry, Settings, Timeouts
 from sim_sync.carriers.urls import is_loopback
-from sim_sync.config.environment import Place, Resolved, key_text, resolve
+from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve
 from sim_sync.config.problems import read_part
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.ports import CarrierSource, Waiter
@@ -64,7 +64,7 @@ class Quarantine(Settings):
 
 
 class RunBudget(Settings):
-    """How much one run may do before it lets the next go on; null is no limit."""
+    """How much one run may do before it lets the next continue; null is no limit."""
 
     minutes: Annotated[float, Field(gt=0)] | None = None
     pages: Annotated[int, Field(ge=1)] | None = None
@@ -122,7 +122,7 @@ class CarrierConfig:
 
     @property
     def retry(self) -> Retry:
-        """How what passes by itself is ridden out."""
+        """How transient failures are ridden out."""
         return self.settings.retry
 
     def build(self, waiter: Waiter) -> CarrierSource:
@@ -139,7 +139,7 @@ def parse_carrier(name: str, raw: Any, environ: Mapping[str, str], where: str) -
     Raises:
         ConfigError: with everything that is wrong with it.
     """
-    at: Place = ("carriers", name)
+    at: KeyPath = ("carriers", name)
     if not isinstance(raw, Mapping):
         raise ConfigError([Problem(where, key_text(at), "keys such as type, auth and base_url", "something else")])
     return _Parser(name, at, resolve(raw, at, environ, where), where).carrier()
@@ -148,7 +148,7 @@ def parse_carrier(name: str, raw: Any, environ: Mapping[str, str], where: str) -
 class _Parser:
     """Reads one carrier's section part by part, collecting what is wrong."""
 
-    def __init__(self, name: str, at: Place, part: Resolved, where: str) -> None:
+    def __init__(self, name: str, at: KeyPath, part: Resolved, where: str) -> None:
         self._name = name
         self._at = at
         self._part = part
@@ -266,7 +266,7 @@ class _Parser:
             )
         return page_size
 
-    def _read(self, read: Any, value: Any, at: Place, *, known_keys: Any = ()) -> Any:
+    def _read(self, read: Any, value: Any, at: KeyPath, *, known_keys: Any = ()) -> Any:
         part = Resolved(value, self._part.from_variables)
         found, problems = read_part(read, part, at, self._where, known_keys=known_keys)
         # Options that stand under `auth` are read at another place than that where their variables are known.

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from sim_sync.config.carrier import CARRIER_NAME, CarrierConfig, parse_carrier
 from sim_sync.config.document import read_document
-from sim_sync.config.environment import Place, Resolved, key_text, resolve, variable_of
+from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve, variable_of
 from sim_sync.config.problems import read_part
 from sim_sync.config.quiet_list import QuietList
 from sim_sync.config.sections import (
@@ -31,7 +31,7 @@ DEFAULT_PATH = Path("carriers.yaml")
 DEFAULT_WAREHOUSE_URL = "sqlite:///.sim_sync/warehouse.db"
 
 _SECTIONS = ("warehouse", "schedule", "inventory", "reconcile", "carriers")
-_INVENTORY: Place = ("inventory",)
+_INVENTORY: KeyPath = ("inventory",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,5 +211,5 @@ class _Reader:
         except ConfigError as error:
             self._problems.extend(error.problems)
 
-    def _complain(self, place: Place, expected: str, found: str) -> None:
+    def _complain(self, place: KeyPath, expected: str, found: str) -> None:
         self._problems.append(Problem(str(self._path), key_text(place), expected, found))

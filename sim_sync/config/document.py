@@ -1,7 +1,7 @@
 """Reads a YAML file as plain data. What it means is not known here.
 
 YAML 1.2's core rules, not those of 1.1: `NO` and `on` are words, `0001` keeps its zeros, a date is text. Status words
-and account names are written like that. A key that stands twice is a problem, not a guess.
+and account names are written like that. A key that appears twice is a problem, not a guess.
 """
 
 import re
@@ -37,7 +37,7 @@ for _tag, _pattern, _first in _RESOLVERS:
 
 
 class _Repeated(yaml.MarkedYAMLError):
-    """A key stands twice in one mapping."""
+    """A key appears twice in one mapping."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -46,7 +46,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
         if key.tag == "tag:yaml.org,2002:merge":
             continue
         if key.value in seen:
-            raise _Repeated(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+            raise _Repeated(problem=f"the key {key.value!r} appears twice", problem_mark=key.start_mark)
         seen.add(key.value)
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)

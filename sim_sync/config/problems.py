@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from sim_sync.carriers.settings import Unfit
-from sim_sync.config.environment import Place, Resolved, key_text, value_at
+from sim_sync.config.environment import KeyPath, Resolved, key_text, value_at
 from sim_sync.core.errors import Problem
 
 Read = TypeVar("Read")
@@ -42,7 +42,7 @@ _KINDS: Mapping[type, str] = {
 
 
 def read_part(
-    read: Callable[[Any], Read], part: Resolved, at: Place, where: str, *, known_keys: Collection[str] = ()
+    read: Callable[[Any], Read], part: Resolved, at: KeyPath, where: str, *, known_keys: Collection[str] = ()
 ) -> tuple[Read | None, list[Problem]]:
     """Return what `read` makes of a part, or the problems that it has with it.
 
@@ -58,7 +58,9 @@ def read_part(
         ]
 
 
-def _problem(error: Any, part: Resolved, at: Place, where: str, known_keys: Collection[str]) -> tuple[Place, Problem]:
+def _problem(
+    error: Any, part: Resolved, at: KeyPath, where: str, known_keys: Collection[str]
+) -> tuple[KeyPath, Problem]:
     path = _without_tags(error["loc"], part.value)
     place = (*at, *path)
     kind = error["type"]
@@ -71,7 +73,7 @@ def _problem(error: Any, part: Resolved, at: Place, where: str, known_keys: Coll
     return place, Problem(where, key_text(place), expected, found)
 
 
-def _unknown_key(place: Place, where: str, known_keys: Collection[str]) -> Problem:
+def _unknown_key(place: KeyPath, where: str, known_keys: Collection[str]) -> Problem:
     near = get_close_matches(str(place[-1]), known_keys, n=1)
     expected = f"one of {', '.join(sorted(known_keys))}" if known_keys else "only known keys"
     found = f"an unknown key{f'; did you mean {near[0]}?' if near else ''}"
@@ -92,7 +94,7 @@ def _expected_text(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _shown(value: Any, place: Place, part: Resolved) -> str:
+def _shown(value: Any, place: KeyPath, part: Resolved) -> str:
     name = part.variable_at(place)
     if name is not None:
         return f"the value of the environment variable {name}"
@@ -106,7 +108,7 @@ def _shown(value: Any, place: Place, part: Resolved) -> str:
     return repr(value)
 
 
-def _without_tags(location: Sequence[str | int], value: Any) -> Place:
+def _without_tags(location: Sequence[str | int], value: Any) -> KeyPath:
     """Return the location without the names of union members that pydantic puts between the keys."""
     path: list[str | int] = []
     for number, step in enumerate(location):

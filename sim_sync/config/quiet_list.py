@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from sim_sync.config.environment import Place, Resolved
+from sim_sync.config.environment import KeyPath, Resolved
 from sim_sync.core.errors import InventoryError
 from sim_sync.inventory.reading import OurList, Reading
 
@@ -11,7 +11,7 @@ from sim_sync.inventory.reading import OurList, Reading
 class QuietList:
     """`OurList` by way of another one; `part` is the section of the file that describes it, and stands at `at`."""
 
-    def __init__(self, our_list: OurList, part: Resolved, at: Place) -> None:
+    def __init__(self, our_list: OurList, part: Resolved, at: KeyPath) -> None:
         self._list = our_list
         self._part = part
         self._at = at

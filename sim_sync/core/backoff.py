@@ -27,7 +27,7 @@ def wait_seconds(
 ) -> float:
     """Return the wait after a failed request: the formula, or what the carrier asked for where that is longer.
 
-    A wait the carrier named is never shortened: the jitter comes on top of it, so that waiters do not knock together.
+    A wait the carrier named is never shortened: the jitter comes on top of it, so that waiters do not retry together.
     """
     formula = backoff_seconds(attempt, base_seconds=base_seconds, ceiling_seconds=ceiling_seconds, chance=chance)
     if retry_after_seconds is None:
@@ -40,9 +40,9 @@ def decide_parking(
 ) -> float | None:
     """Return for how many seconds to park, or None to give up.
 
-    A wait that the carrier named is kept as it is. Where it is just down, the formula goes on from resume to resume:
+    A wait that the carrier named is kept as it is. Where it is just down, the formula continues from resume to resume:
     the first wait is the one that the attempts of a run ended with. `stalled_resumes` counts the resumes in a row
-    without one committed page; so many of them as `max_stalled_resumes` are the last.
+    without one committed page; that many of them as `max_stalled_resumes` are the last.
     """
     if max_stalled_resumes is not None and stalled_resumes >= max_stalled_resumes:
         return None

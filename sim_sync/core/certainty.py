@@ -51,7 +51,7 @@ def started_again(record: SessionRecord) -> SessionInternals:
 
 
 def after_a_break(record: SessionRecord, now: datetime) -> SessionInternals:
-    """Return what is known of a walk that somebody goes on with: how long nobody did."""
+    """Return what is known of a walk that somebody continues with: how long nobody did."""
     known, session = record.internals, record.session
     seconds = (now - session.updated_at).total_seconds() if session.pages_done else 0.0
     return replace(known, longest_break_seconds=max(known.longest_break_seconds, seconds))

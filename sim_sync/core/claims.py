@@ -1,6 +1,6 @@
 """Who may still write to a session: what a store checks under the lock, before it lets an event happen.
 
-A worker that was given up writes nothing: it is told by whom, and stops.
+A worker that was given up writes nothing: it is reported by whom, and stops.
 """
 
 from collections.abc import Collection

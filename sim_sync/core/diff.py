@@ -42,7 +42,7 @@ class PageDiff:
 def diff_page(
     sims: Sequence[Sim], known: Mapping[str, KnownSim], now: datetime, session_id: str | None = None
 ) -> PageDiff:
-    """Compare a page with the warehouse. Of a SIM that stands twice in the page, the later record counts."""
+    """Compare a page with the warehouse. Of a SIM that appears twice in the page, the later record counts."""
     diff = PageDiff()
     for sim in {sim.sim_id: sim for sim in sims}.values():
         old = known.get(sim.sim_id)

@@ -6,14 +6,14 @@ SimSyncError
 │   ├── CarrierUnavailable    no answer, or not a whole one
 │   ├── WarehouseUnavailable  the database did not take the transaction
 │   └── InventoryUnavailable  our own list cannot be read right now
-├── ParkRequired              wait longer than a worker should sleep: give the worker back
+├── ParkRequired              wait longer than a worker should sleep: free the worker
 ├── CarrierError              stop this carrier; somebody has to look
 │   ├── AuthenticationFailed  the carrier refused our credentials
 │   ├── InsecureConnection    the server does not prove who it is, or TLS cannot be agreed on
-│   ├── UnexpectedAnswer      an answer its documentation does not know
+│   ├── UnexpectedResponse      an answer its documentation does not know
 │   ├── ForeignOrigin         a server-supplied URL leads to another host
 │   ├── CursorRejected        the carrier no longer takes this cursor
-│   ├── CursorRepeated        the carrier leads in a circle
+│   ├── CursorRepeated        the carrier loops
 │   ├── EndlessList           the walk has reached its bound without an end
 │   └── TooManyQuarantined    so many unreadable records that it is no accident
 ├── OwnershipError            this worker must not write; another one, or a person, decides
@@ -45,14 +45,14 @@ class SimSyncError(Exception):
         """Return the message on one line, nothing in it that a terminal acts on."""
         return printable(super().__str__())
 
-    def told_at(self, where: str) -> Self:
+    def with_context(self, where: str) -> Self:
         """Put the place where it happened before the text, and return the same error."""
         self.args = (f"{where}: {self}", *self.args[1:])
         return self
 
 
 class TransientError(SimSyncError):
-    """Something that passes by itself: wait and try again."""
+    """A transient failure: wait and try again."""
 
     #: The shortest wait the other side asked for, in seconds; None where it named none.
     retry_after_seconds: float | None = None
@@ -110,7 +110,7 @@ class ParkRequired(SimSyncError):
 
 
 class CarrierError(SimSyncError):
-    """A permanent problem of one carrier: its sync stops, the others go on."""
+    """A permanent problem of one carrier: its sync stops, the others continue."""
 
 
 class AuthenticationFailed(CarrierError):
@@ -121,7 +121,7 @@ class InsecureConnection(CarrierError):
     """The server did not prove who it is, or no TLS could be agreed on: waiting does not help."""
 
 
-class UnexpectedAnswer(CarrierError):
+class UnexpectedResponse(CarrierError):
     """The carrier answered something that its documentation does not know."""
 
 
@@ -134,7 +134,7 @@ class CursorRejected(CarrierError):
 
 
 class CursorRepeated(CarrierError):
-    """The carrier handed out a cursor that this walk has already used: it would loop for ever."""
+    """The carrier handed out a cursor that this walk has already used: it would loop forever."""
 
 
 class EndlessList(CarrierError):

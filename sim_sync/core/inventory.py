@@ -1,6 +1,6 @@
-"""Our own list of SIMs, as every room sees it: a row once understood, what of it could not be used, and its end.
+"""Our own list of SIMs, as every package sees it: a row once understood, what of it could not be used, and its end.
 
-Reading the list is the room `inventory`'s, bringing it into the tables the warehouse's. Both speak in these entries,
+Reading the list is the package `inventory`'s, bringing it into the tables the warehouse's. Both speak in these entries,
 one after the other, so that a list of millions is never held as a whole.
 """
 
@@ -72,8 +72,8 @@ class FindingKind(StrEnum):
 class Finding(NamedTuple):
     """What of a row could not be used, and why.
 
-    `column` is the list's own name for it, empty where the row as a whole is meant. `uses_row` tells that the row
-    counts without this value. `hides_sim` tells that the row is a SIM of ours of which we cannot say which. `payload`
+    `column` is the list's own name for it, empty where the row as a whole is meant. `uses_row` says that the row
+    counts without this value. `hides_sim` says that the row is a SIM of ours of which we cannot say which. `payload`
     is canonical JSON text of what stood there.
     """
 

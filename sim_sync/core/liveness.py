@@ -40,7 +40,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunSight:
+class RunSnapshot:
     """What is seen of one unfinished run.
 
     `takes_a_lease` where it is certain that this run, once started, takes one and keeps it to its end.
@@ -53,7 +53,7 @@ class RunSight:
     takes_a_lease: bool = True
 
 
-def is_lost(run: RunSight, silent: Collection[str]) -> bool:
+def is_lost(run: RunSnapshot, silent: Collection[str]) -> bool:
     """Return whether it is certain that nobody works on the run any more. `silent`: see `silent_runs`.
 
     A run without a lease never counts as lost: it may be about to take one, or have just given its own back.
@@ -61,7 +61,7 @@ def is_lost(run: RunSight, silent: Collection[str]) -> bool:
     return run.lease is not None and (run.is_known_dead or run.lease.run_id in silent)
 
 
-def is_owed_a_lease(run: RunSight) -> bool:
+def is_owed_a_lease(run: RunSnapshot) -> bool:
     """Return whether the run has begun and has no lease yet: it is granted one, which it renews if it lives.
 
     No time is compared here: the clocks of two hosts may differ by more than a start takes.
@@ -69,7 +69,7 @@ def is_owed_a_lease(run: RunSight) -> bool:
     return run.lease is None and run.phase is Phase.STARTED and run.takes_a_lease
 
 
-def is_waited_for(run: RunSight, silent: Collection[str]) -> bool:
+def is_waited_for(run: RunSnapshot, silent: Collection[str]) -> bool:
     """Return whether the run may still come to its carrier's session, so that another one would only be in its way.
 
     What is not waited for any more need not be dead: if it comes after all, it finds the session in other hands.

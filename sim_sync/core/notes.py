@@ -42,7 +42,7 @@ def error_text(session: Session) -> str:
 
 
 def without_name(text: str, carrier: str) -> str:
-    """Return a text of one carrier without its name, for a place that tells the name already."""
+    """Return a text of one carrier without its name, for a place that reports the name already."""
     return text.replace(f"carrier {carrier}: ", "").removeprefix(f"{carrier}: ")
 
 

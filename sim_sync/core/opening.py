@@ -98,10 +98,10 @@ class Opened:
     refusal: str | None = None
 
 
-Decision = OpenNew | Resume | Refuse | GiveUp
+OpeningDecision = OpenNew | Resume | Refuse | GiveUp
 
 
-def decide_opening(session: Session | None, request: OpenRequest, now: datetime) -> Decision:
+def decide_opening(session: Session | None, request: OpenRequest, now: datetime) -> OpeningDecision:
     """Decide what a run may do about the carrier's open session (`None`: it has none). `now` is the warehouse's."""
     if session is None:
         return OpenNew()
@@ -144,17 +144,17 @@ def _must_wait(session: Session, request: OpenRequest, lost_owner: str | None, n
     return None
 
 
-def _decide_resuming(session: Session, request: OpenRequest, lost_owner: str | None) -> Decision:
+def _decide_resuming(session: Session, request: OpenRequest, lost_owner: str | None) -> OpeningDecision:
     used_up = session.stalled_resumes >= request.max_stalled_resumes
     if used_up and request.trigger is Trigger.SENSOR:
         return GiveUp(
             f"gave up after {session.stalled_resumes} resumes in a row without one committed page; "
             f"the last error was: {session.last_error or lost_owner or 'none'}"
         )
-    # An op's retry of the same run is no resume; and whoever tries again what was given up begins to count anew.
+    # An op's retry of the same run is no resume; and whoever tries again what was given up begins to count again.
     is_retry = session.state is State.RUNNING and lost_owner is None
-    begins_anew = used_up or session.state is State.FAILED
-    return Resume(lost_owner, counts_as_stalled=not (is_retry or begins_anew))
+    begins_again = used_up or session.state is State.FAILED
+    return Resume(lost_owner, counts_as_stalled=not (is_retry or begins_again))
 
 
 def owner_loss(

@@ -1,4 +1,4 @@
-"""What a carrier's page is to the sync: SIMs, unreadable records, and where the walk goes on.
+"""What a carrier's page is to the sync: SIMs, unreadable records, and where the walk continues.
 
 A cursor is a small JSON object that only its connector understands. Everything before it is committed; it holds no
 secret. `None` in its place means that the carrier itself said: this was the last page.
@@ -32,8 +32,8 @@ def digest_of(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """A record that cannot be a SIM; it goes to `quarantined_records` and the walk goes on.
+class QuarantinedRecord:
+    """A record that cannot be a SIM; it goes to `quarantined_records` and the walk continues.
 
     `position` counts from 0 in its page; `payload` is the record as JSON text, its secrets removed.
     """
@@ -67,7 +67,7 @@ class Page:
     sims: Sequence[Sim]
     next_cursor: Cursor | None
     records: int
-    rejected: Sequence[Rejected] = ()
+    rejected: Sequence[QuarantinedRecord] = ()
     records_total: int | None = None
     pages_total: int | None = None
     overlap: int = 0

@@ -23,7 +23,7 @@ class CarrierSource(Protocol):
         """Return the cursor of the first page."""
 
     def fetch_page(self, cursor: Cursor) -> Page:
-        """Fetch one page, riding out what passes by itself.
+        """Fetch one page, riding out transient failures.
 
         Raises:
             ParkRequired: the wait is longer than a worker should sleep.

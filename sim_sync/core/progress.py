@@ -8,16 +8,16 @@ from typing import NamedTuple
 from sim_sync.core.session import Session
 from sim_sync.core.storable import storable_count
 
-#: So many of a run's last pages decide about its pace, and before so many of them nothing is said.
+#: So many of a run's last pages decide about its pace, and before that many of them nothing is said.
 PAGES_REMEMBERED = 20
 PAGES_NEEDED = 3
-#: A page that took longer counts as so many median pages: one that hung says little about the others.
+#: A page that took longer counts as that many median pages: one that hung says little about the others.
 _AT_MOST_MEDIANS = 3.0
 #: In the worst case it does: a carrier may be slow on every tenth page.
 _AT_MOST_MEDIANS_AT_WORST = 10.0
 
 
-class Pace(NamedTuple):
+class PageRate(NamedTuple):
     """How long a page takes, in seconds: what to expect, and between what it may well be."""
 
     seconds: float
@@ -30,7 +30,7 @@ def remembered(page_seconds: Sequence[float], newest: float) -> tuple[float, ...
     return (*page_seconds, round(max(newest, 0.0), 3))[-PAGES_REMEMBERED:]
 
 
-def pace_of(page_seconds: Sequence[float]) -> Pace | None:
+def pace_of(page_seconds: Sequence[float]) -> PageRate | None:
     """Return the pace that the last pages of a run had, or None where they are too few to say anything.
 
     A robust mean: one page that took a hundred times as long moves it by a tenth, and only while it is remembered.
@@ -41,7 +41,7 @@ def pace_of(page_seconds: Sequence[float]) -> Pace | None:
     seconds = _clipped_mean(page_seconds, _AT_MOST_MEDIANS * middle)
     lower, _, upper = quantiles(page_seconds, n=4, method="inclusive")
     at_worst = _clipped_mean(page_seconds, _AT_MOST_MEDIANS_AT_WORST * middle)
-    return Pace(seconds, min(lower, seconds), max(upper, at_worst))
+    return PageRate(seconds, min(lower, seconds), max(upper, at_worst))
 
 
 def _clipped_mean(values: Sequence[float], most: float) -> float:

@@ -1,7 +1,7 @@
 """Which sessions get a new run now: the decision of the sensor, as a pure function of what it sees.
 
 The sensor asks often and remembers little: for each carrier, the session and the resume point it last asked for. A run
-that it asked for and that died before it took the session over is asked for again, later and later, and not for ever.
+that it asked for and that died before it took the session over is asked for again, later and later, and not forever.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ LONGEST_WAIT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResumeRequest:
     """What the sensor last asked for about one carrier: the resume point, how often, and when.
 
     `deaths` is how many of those runs died in a row before they took the session over.
@@ -33,7 +33,7 @@ class Asked:
 
     @property
     def run_key(self) -> str:
-        """A key that is new for every takeover and every attempt: run keys are remembered for ever."""
+        """A key that is new for every takeover and every attempt: run keys are remembered forever."""
         return f"{self.session_id}:{self.fence}:{self.attempt}"
 
 
@@ -46,12 +46,12 @@ class Death:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class CarrierSnapshot:
     """What the sensor sees of one carrier.
 
     `live_runs` are the ids of its unfinished runs that may still come to the session; `gone_owners` are owners known to
     be over, `present_owners` those known to be there, whatever the session's lease says; `asked` is what was asked
-    last. `terminated_run` is the run that a person ended although the session was to go on with it: its owner, or the
+    last. `terminated_run` is the run that a person ended although the session was to continue with it: its owner, or the
     run that was asked for last.
     """
 
@@ -59,13 +59,13 @@ class Sight:
     live_runs: Collection[str] = ()
     gone_owners: Collection[str] = ()
     present_owners: Collection[str] = ()
-    asked: Asked | None = None
+    asked: ResumeRequest | None = None
     terminated_run: str | None = None
     death: Death | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ResumeBackoff:
     """How fast resumes without progress may follow each other, and how many (`retry:` in `carriers.yaml`)."""
 
     base_seconds: float = 1.0
@@ -78,7 +78,7 @@ class ResumeNow:
     """Launch a run for the session; `asked` goes into the sensor's memory, `why` to whoever reads its log."""
 
     session: Session
-    asked: Asked
+    asked: ResumeRequest
     why: str
 
     @property
@@ -89,13 +89,13 @@ class ResumeNow:
 
 @dataclass(frozen=True, slots=True)
 class PauseNow:
-    """A person ended the run that was to go on with the session: that is a pause, and a new run would defy it.
+    """A person ended the run that was to continue with the session: that is a pause, and a new run would defy it.
 
     `asked` goes into the sensor's memory: once somebody has resumed the session, that run says nothing any more.
     """
 
     session: Session
-    asked: Asked
+    asked: ResumeRequest
     why: str
 
 
@@ -130,49 +130,52 @@ class LeaveAlone:
     why: str
 
 
-Verdict = ResumeNow | PauseNow | GiveUpNow | LeaveAlone
+ResumeDecision = ResumeNow | PauseNow | GiveUpNow | LeaveAlone
 
 
 def decide_resumes(
-    sights: Sequence[Sight], paces: Mapping[str, Pace], now: datetime, chance: float
-) -> Sequence[Verdict]:
+    snapshots: Sequence[CarrierSnapshot], paces: Mapping[str, ResumeBackoff], now: datetime, chance: float
+) -> Sequence[ResumeDecision]:
     """Decide for each carrier's open session whether a run is to be launched now. `chance` is in [0, 1)."""
-    return [decide_resume(sight, paces.get(sight.session.carrier, Pace()), now, chance) for sight in sights]
+    return [
+        decide_resume(snapshot, paces.get(snapshot.session.carrier, ResumeBackoff()), now, chance)
+        for snapshot in snapshots
+    ]
 
 
-def decide_resume(sight: Sight, pace: Pace, now: datetime, chance: float) -> Verdict:
+def decide_resume(snapshot: CarrierSnapshot, pace: ResumeBackoff, now: datetime, chance: float) -> ResumeDecision:
     """Decide about one carrier."""
-    session = sight.session
-    why = _why_resumable(session, sight.gone_owners, now, sight.present_owners)
+    session = snapshot.session
+    why = _why_resumable(session, snapshot.gone_owners, now, snapshot.present_owners)
     if why is None:
         return LeaveAlone(session, _why_not(session, now))
-    deaths = _deaths(sight)
-    asked = Asked(session.session_id, session.fence, session.pages_done, _next_attempt(sight), now, deaths)
-    if sight.terminated_run is not None:
-        return PauseNow(session, asked, f"a person terminated run {sight.terminated_run}")
-    waiting_runs = [run for run in sight.live_runs if run != session.owner or session.state is not State.RUNNING]
+    deaths = _deaths(snapshot)
+    asked = ResumeRequest(session.session_id, session.fence, session.pages_done, _next_attempt(snapshot), now, deaths)
+    if snapshot.terminated_run is not None:
+        return PauseNow(session, asked, f"a person terminated run {snapshot.terminated_run}")
+    waiting_runs = [run for run in snapshot.live_runs if run != session.owner or session.state is not State.RUNNING]
     if waiting_runs:
         return LeaveAlone(session, f"run {waiting_runs[0]} is on its way to it")
-    if deaths >= pace.max_stalled_resumes and not (sight.death is not None and sight.death.may_pass):
+    if deaths >= pace.max_stalled_resumes and not (snapshot.death is not None and snapshot.death.may_pass):
         return GiveUpNow(
             session,
-            f"gave up after {deaths} runs that ended before they opened the session; the last one: {_last(sight)}",
-            sight.gone_owners,
-            sight.present_owners,
+            f"gave up after {deaths} runs that ended before they opened the session; the last one: {_last(snapshot)}",
+            snapshot.gone_owners,
+            snapshot.present_owners,
         )
-    due = _due(sight, pace, deaths, chance)
+    due = _due(snapshot, pace, deaths, chance)
     if due is not None and now < due:
-        why = f"{why}; the last run ended before it opened the session: {_last(sight)}" if deaths else why
+        why = f"{why}; the last run ended before it opened the session: {_last(snapshot)}" if deaths else why
         return LeaveAlone(session, f"{why}; the next resume is due at {due:%H:%M:%S} UTC")
     return ResumeNow(session, asked, why)
 
 
-def lost_owner(sight: Sight, now: datetime) -> str | None:
+def lost_owner(snapshot: CarrierSnapshot, now: datetime) -> str | None:
     """Return the run that owned the session and is lost: it must not keep its carrier from the run that comes next."""
-    session = sight.session
+    session = snapshot.session
     if session.state is not State.RUNNING:
         return None
-    is_lost = owner_loss(session, sight.gone_owners, now, sight.present_owners) is not None
+    is_lost = owner_loss(session, snapshot.gone_owners, now, snapshot.present_owners) is not None
     return session.owner if is_lost else None
 
 
@@ -203,31 +206,31 @@ def _why_not(session: Session, now: datetime) -> str:
             return f"{session.state.value}; an operator or the next nightly run decides"
 
 
-def _next_attempt(sight: Sight) -> int:
-    asked = _asked_about_this(sight)
+def _next_attempt(snapshot: CarrierSnapshot) -> int:
+    asked = _asked_about_this(snapshot)
     return 0 if asked is None else asked.attempt + 1
 
 
-def _deaths(sight: Sight) -> int:
+def _deaths(snapshot: CarrierSnapshot) -> int:
     """Return how many runs died in a row on their way to the session; a change of it, by anybody, begins a new row."""
-    asked = _asked_about_this(sight)
-    if asked is None or sight.session.updated_at > asked.asked_at:
+    asked = _asked_about_this(snapshot)
+    if asked is None or snapshot.session.updated_at > asked.asked_at:
         return 0
     return asked.deaths + 1
 
 
-def _asked_about_this(sight: Sight) -> Asked | None:
-    asked, session = sight.asked, sight.session
+def _asked_about_this(snapshot: CarrierSnapshot) -> ResumeRequest | None:
+    asked, session = snapshot.asked, snapshot.session
     if asked is None or (asked.session_id, asked.fence) != (session.session_id, session.fence):
         return None
     return asked
 
 
-def _last(sight: Sight) -> str:
-    return "it left no word" if sight.death is None else sight.death.reason
+def _last(snapshot: CarrierSnapshot) -> str:
+    return "it left no word" if snapshot.death is None else snapshot.death.reason
 
 
-def _due(sight: Sight, pace: Pace, deaths: int, chance: float) -> datetime | None:
+def _due(snapshot: CarrierSnapshot, pace: ResumeBackoff, deaths: int, chance: float) -> datetime | None:
     """Return when the next resume may come: at once after progress, later and later without."""
 
     def later(since: datetime, failures: int, ceiling_seconds: float) -> datetime:
@@ -236,10 +239,10 @@ def _due(sight: Sight, pace: Pace, deaths: int, chance: float) -> datetime | Non
         )
         return since + timedelta(seconds=wait)
 
-    if deaths > 0 and sight.asked is not None:
+    if deaths > 0 and snapshot.asked is not None:
         is_long = deaths >= pace.max_stalled_resumes
         ceiling_seconds = max(pace.ceiling_seconds, LONGEST_WAIT_SECONDS) if is_long else pace.ceiling_seconds
-        return later(sight.asked.asked_at, deaths, ceiling_seconds)
-    if sight.session.stalled_resumes > 0 and sight.session.state is not State.PARKED:
-        return later(sight.session.updated_at, sight.session.stalled_resumes, pace.ceiling_seconds)
+        return later(snapshot.asked.asked_at, deaths, ceiling_seconds)
+    if snapshot.session.stalled_resumes > 0 and snapshot.session.state is not State.PARKED:
+        return later(snapshot.session.updated_at, snapshot.session.stalled_resumes, pace.ceiling_seconds)
     return None

@@ -212,7 +212,7 @@ class Session:
 
     @property
     def is_open(self) -> bool:
-        """Whether the session can still go on."""
+        """Whether the session can still continue."""
         return self.state not in FINAL_STATES
 
     @property
@@ -251,7 +251,7 @@ class SessionInternals:
     longest_break_seconds: float = 0.0
     #: Pages in a row, up to now, that brought no SIM that the walk had not seen.
     idle_pages: int = 0
-    #: The bounds of a walk: so many such pages, and so many pages at all.
+    #: The bounds of a walk: that many such pages, and that many pages at all.
     max_idle_pages: int = 100
     max_pages: int = 1_000_000
     #: The cursor whose page was committed last: how a lost acknowledgement is told from a page that was never written.

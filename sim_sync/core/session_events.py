@@ -27,7 +27,7 @@ from sim_sync.core.session import (
     State,
     next_state,
 )
-from sim_sync.core.sweep import SweepVerdict
+from sim_sync.core.sweep import SweepDecision
 
 # --- an owner comes --------------------------------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ def released(record: SessionRecord, claim: Claim, release: Release, now: datetim
     )
 
 
-def completed(record: SessionRecord, sweep: SweepVerdict, sims_seen: int, now: datetime) -> SessionRecord:
+def completed(record: SessionRecord, sweep: SweepDecision, sims_seen: int, now: datetime) -> SessionRecord:
     """Return the session that was walked to its end, with what became of its sweep."""
     session = record.session
     if not session.walked_to_the_end:

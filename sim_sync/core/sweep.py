@@ -57,7 +57,7 @@ class WalkFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class SweepVerdict:
+class SweepDecision:
     """What becomes of the sweep, and why; `reason` is None where it is simply done."""
 
     state: SweepState
@@ -157,25 +157,25 @@ def _repeat_problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
         yield facts.walk_gap
     if facts.moves_unseen and facts.longest_break_seconds >= _LONG_BREAK_SECONDS:
         yield (
-            f"the walk stood still for {facts.longest_break_seconds / 3600:.1f} hours in a list by position that tells "
+            f"the walk stood still for {facts.longest_break_seconds / 3600:.1f} hours in a list by position that reports "
             "no total, so records may have moved up meanwhile into pages read before"
         )
 
 
-def decide_sweep(facts: WalkFacts, policy: SweepPolicy) -> SweepVerdict:
+def decide_sweep(facts: WalkFacts, policy: SweepPolicy) -> SweepDecision:
     """Decide whether the SIMs that the walk did not see are marked now, held for an operator, or left alone."""
     if problem := certification_problem(facts, policy):
-        return SweepVerdict(SweepState.SKIPPED, f"not certified complete: {problem}")
+        return SweepDecision(SweepState.SKIPPED, f"not certified complete: {problem}")
     if facts.sims_seen == 0 and facts.sims_known > 0:
-        return SweepVerdict(
+        return SweepDecision(
             SweepState.HELD,
             f"the carrier returned no SIM at all, {facts.sims_known} were known; nothing was marked",
         )
     missing_percent = 100 * facts.newly_missing / facts.sims_known if facts.sims_known else 0.0
     if missing_percent > policy.max_vanished_percent and facts.newly_missing > policy.min_vanished_count:
-        return SweepVerdict(
+        return SweepDecision(
             SweepState.HELD,
             f"{facts.newly_missing} of {facts.sims_known} known SIMs ({missing_percent:.1f} %) were missing at once, "
             f"more than {policy.max_vanished_percent:g} % and {policy.min_vanished_count}; nothing was marked",
         )
-    return SweepVerdict(SweepState.DONE)
+    return SweepDecision(SweepState.DONE)

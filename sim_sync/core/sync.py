@@ -1,6 +1,6 @@
-"""The step loop, the heart of sim_sync: fetch a page, commit it with its checkpoint, ask whether to stop, go on.
+"""The step loop, the heart of sim_sync: fetch a page, commit it with its checkpoint, ask whether to stop, continue.
 
-It knows no clock, network, SQL or Dagster. A crash at any point of it costs at most the page in hand.
+It knows no clock, network, SQL or Dagster. A crash at any point of it costs at most the current page.
 """
 
 from collections.abc import Callable
@@ -78,7 +78,7 @@ def walk(session: Session, carrier: CarrierSource, store: PageStore, rules: Step
                 raise
             # A cursor that ran out once does so somewhere else the next time; one that leads nowhere is refused again.
             if session.pages_done <= pages_at_restart:
-                raise rejected.told_at("the walk started again because of this, and got no further")  # noqa: B904
+                raise rejected.with_context("the walk started again because of this, and got no further")  # noqa: B904
             restarts_left, pages_at_restart = restarts_left - 1, session.pages_done
             session = store.commit_walk_restart(session.claim, carrier.first_cursor(), str(rejected))
         rules.on_checkpoint(session)
@@ -90,7 +90,7 @@ def _step(session: Session, cursor: Cursor, carrier: CarrierSource, store: PageS
     try:
         page = carrier.fetch_page(cursor)
     except (CarrierError, ParkRequired) as error:
-        raise error.told_at(f"page {session.pages_done + 1}")  # noqa: B904 - the same error, with its place
+        raise error.with_context(f"page {session.pages_done + 1}")  # noqa: B904 - the same error, with its place
     at("fetch_page:fetched")
     return store.commit_page(session.claim, cursor, page)
 

@@ -15,7 +15,7 @@ class Finding(StrEnum):
 
     AT_WORK = "at work"
     LOST = "lost"
-    #: The session is not in its hands any more; who may have it now is to be decided anew.
+    #: The session is not in its hands any more; who may have it now is to be decided again.
     LEFT = "left"
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from sim_sync.config import Config
+from sim_sync.defs.errors import as_dagster_failure
 from sim_sync.defs.names import Names
 from sim_sync.defs.ops import RETRIES, build_ops
 from sim_sync.defs.our_list import load_and_tell
-from sim_sync.defs.runs import introduce_run
-from sim_sync.defs.telling import told_to_dagster
+from sim_sync.defs.runs import tag_run
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.worker.kept_run import KeptRun
@@ -32,8 +32,8 @@ def build_sim_inventory(partitions: dg.PartitionsDefinition[str], names: Names) 
     def sim_inventory(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """What the company thinks it owns: its own list of SIMs, read as text, loaded into `inventory_sims`."""
         sync_config, warehouse, kept_run = _resources(context, names)
-        with told_to_dagster():
-            introduce_run(context, sync_config, warehouse, kept_run)
+        with as_dagster_failure():
+            tag_run(context, sync_config, warehouse, kept_run)
             metadata = load_and_tell(context, sync_config.our_list(), warehouse)
         if metadata is not None:
             yield dg.MaterializeResult(metadata=metadata)
@@ -73,8 +73,8 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Nam
     def sim_discrepancies(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         """What differs between the two, with a history: since when, how often seen, resolved when."""
         sync_config, warehouse, kept_run = _resources(context, names)
-        with told_to_dagster():
-            introduce_run(context, sync_config, warehouse, kept_run)
+        with as_dagster_failure():
+            tag_run(context, sync_config, warehouse, kept_run)
             if sync_config.inventory is None:
                 return dg.MaterializeResult(metadata={"inventory": "none is configured: nothing was compared"})
             counts = reconcile(warehouse.engine, context.partition_key, sync_config.reconcile.fields)

@@ -14,11 +14,11 @@ from sim_sync.core.errors import IllegalTransition
 from sim_sync.core.notes import without_name
 from sim_sync.core.opening import Opened, Trigger
 from sim_sync.core.session import Event, Session, State
+from sim_sync.defs.errors import failure
 from sim_sync.defs.liveness import owners_of
 from sim_sync.defs.partitions import SESSION_TAG
 from sim_sync.defs.progress import session_observation
 from sim_sync.defs.runs import is_automatic_retry, process_of, trigger_of
-from sim_sync.defs.telling import failure
 from sim_sync.defs.watching import watch_owner
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.carrier_work import open_carrier
@@ -29,7 +29,7 @@ from sim_sync.worker.kept_run import KeptRun
 class Wish:
     """What a run wants of the session that it finds.
 
-    `restart` gives it up. `resume` is a person's word: what a person has paused goes on, and what may not go on makes
+    `restart` gives it up. `resume` is a person's word: what a person has paused continues, and what may not continue makes
     the run fail instead of ending green without having done anything.
     """
 
@@ -88,7 +88,7 @@ def claimed_session(
 ) -> Session | None:
     """Return the session under a claim of this run, or completed by it; None where it is to be left alone.
 
-    A retry of the op, or of the run, claims it anew: of an earlier attempt somebody may still be alive.
+    A retry of the op, or of the run, claims it again: of an earlier attempt somebody may still be alive.
     """
     claim = kept_run.let_go()
     session = _session_of_run(context, warehouse) if claim is None else warehouse.sessions.session(claim.session_id)
@@ -103,7 +103,7 @@ def claimed_session(
 def is_over_already(context: dg.OpExecutionContext, warehouse: Warehouse) -> bool:
     """Return whether the session that the sensor sent this run for was finished by another run meanwhile.
 
-    Dagster's own retry of a dead run and the sensor's run may both be on their way: the later one must not walk anew.
+    Dagster's own retry of a dead run and the sensor's run may both be on their way: the later one must not walk again.
     """
     session = _session_of_run(context, warehouse)
     if session is None or trigger_of(context) is not Trigger.SENSOR or session.is_open:

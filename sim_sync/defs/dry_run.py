@@ -1,18 +1,18 @@
-"""A walk that writes nothing: fetches and compares, and tells what a real one would do."""
+"""A walk that writes nothing: fetches and compares, and says what a real one would do."""
 
 import dagster as dg
 
 from sim_sync.config import CarrierConfig
 from sim_sync.core.pages import Cursor, cursor_digest
 from sim_sync.warehouse import Warehouse
-from sim_sync.worker.stopping import Stop, stopped_by_signals
+from sim_sync.worker.stopping import StopSignal, stopped_by_signals
 
 
 def walk_dry(
     context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse, *, max_pages: int | None
 ) -> None:
     """Walk from the first page, up to `max_pages`, and log what would be added, changed and quarantined."""
-    stop = Stop()
+    stop = StopSignal()
     source = carrier.build(stop)
     cursor: Cursor | None = source.first_cursor()
     pages = records = added = changed = rejected = 0

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from sim_sync.defs.errors import INPUT_PROBLEM, RunInterrupted
 from sim_sync.defs.instance import open_instance
 from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, SESSION_TAG
 from sim_sync.defs.progress import LEFT_ALONE
-from sim_sync.defs.telling import INPUT_PROBLEM, RunInterrupted
 
 if TYPE_CHECKING:  # it has no public name
     from dagster_shared.error import SerializableErrorInfo

@@ -1,4 +1,4 @@
-"""Who is at work. Dagster's status does not say: a run whose Dagster died stays STARTED for ever."""
+"""Who is at work. Dagster's status does not say: a run whose Dagster died stays STARTED forever."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from sim_sync.core.liveness import (
     FIRST_LEASE_SECONDS,
     Phase,
     RunLease,
-    RunSight,
+    RunSnapshot,
     is_lost,
     is_owed_a_lease,
     is_waited_for,
@@ -46,7 +46,7 @@ class UnfinishedRun:
 
     run: dg.DagsterRun
     carrier: str
-    sight: RunSight
+    snapshot: RunSnapshot
     walks: bool = True
 
 
@@ -71,11 +71,11 @@ def _walks(run: dg.DagsterRun, names: Names) -> bool:
     return run.asset_selection is None or names.asset("carrier_sims") in run.asset_selection
 
 
-def _sight(record: dg.RunRecord, names: Names, leases: Mapping[str, RunLease], now: datetime) -> RunSight:
+def _sight(record: dg.RunRecord, names: Names, leases: Mapping[str, RunLease], now: datetime) -> RunSnapshot:
     run = record.dagster_run
     lease = leases.get(run.run_id)
     since = record.update_timestamp if record.start_time is None else datetime.fromtimestamp(record.start_time, tz=UTC)
-    return RunSight(
+    return RunSnapshot(
         phase=_PHASES[run.status],
         phase_lasts=now - since.replace(tzinfo=UTC),
         lease=lease,
@@ -98,7 +98,7 @@ class View:
     @property
     def alive_until(self) -> Mapping[str, datetime]:
         """Until when each run whose process is not known to be gone is presumed alive."""
-        dead = {run.run.run_id for run in self.runs if run.sight.is_known_dead}
+        dead = {run.run.run_id for run in self.runs if run.snapshot.is_known_dead}
         until = presumed_alive_until(self.sessions, self.leases)
         return {run: time for run, time in until.items() if run not in dead}
 
@@ -115,12 +115,12 @@ class View:
     @property
     def lost(self) -> frozenset[str]:
         """The unfinished runs on which nobody works any more."""
-        return frozenset(run.run.run_id for run in self.runs if is_lost(run.sight, self.silent)) - self.living
+        return frozenset(run.run.run_id for run in self.runs if is_lost(run.snapshot, self.silent)) - self.living
 
     def waited_for(self, carrier: str) -> Sequence[str]:
         """Return the runs that may still come to a carrier's session."""
         runs = (run for run in self.runs if run.carrier == carrier and run.walks)
-        return [run.run.run_id for run in runs if is_waited_for(run.sight, self.silent)]
+        return [run.run.run_id for run in runs if is_waited_for(run.snapshot, self.silent)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _look(instance: dg.DagsterInstance, warehouse: Warehouse, watch: Watch) -> V
 
 def grant_first_leases(warehouse: Warehouse, view: View) -> None:
     """Let the runs that have begun and said nothing yet say within a minute that they live."""
-    owed = [run.run.run_id for run in view.runs if is_owed_a_lease(run.sight)]
+    owed = [run.run.run_id for run in view.runs if is_owed_a_lease(run.snapshot)]
     if not owed or not warehouse.runs.can_be_renewed():
         return
     for run_id in owed:
@@ -182,7 +182,7 @@ def _report_lost(instance: dg.DagsterInstance, run_id: str) -> None:
     if run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run, f"sim_sync: {_LOST}")
     else:
-        instance.report_run_failed(run, f"sim_sync: {_LOST}; an open session goes on in a new run")
+        instance.report_run_failed(run, f"sim_sync: {_LOST}; an open session continues in a new run")
 
 
 @dataclass(frozen=True, slots=True)

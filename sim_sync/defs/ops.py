@@ -15,15 +15,15 @@ from sim_sync.core.session import Event, Release, Session, State, SweepState
 from sim_sync.core.sync import StopReason
 from sim_sync.defs.claiming import Wish, claimed_session, is_over_already, open_for_run
 from sim_sync.defs.dry_run import walk_dry
+from sim_sync.defs.errors import RunInterrupted, as_dagster_failure, failure
 from sim_sync.defs.failed_opening import reason_kept_in_session
 from sim_sync.defs.names import Names
 from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata, session_observation
-from sim_sync.defs.runs import introduce_run, tag_session, was_terminated
-from sim_sync.defs.telling import RunInterrupted, failure, told_to_dagster
+from sim_sync.defs.runs import tag_run, tag_session, was_terminated
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.carrier_work import close_carrier, walk_carrier
 from sim_sync.worker.kept_run import KeptRun
-from sim_sync.worker.stopping import Stop
+from sim_sync.worker.stopping import StopSignal
 from sim_sync.worker.work import Outcome
 
 #: The outer net for what the step's own backoff does not ride out: a database that stays away, a bug. At most
@@ -36,11 +36,11 @@ class OpenSessionConfig(dg.Config):
 
     #: Give up the open session, if there is one, and walk from the first page.
     restart: bool = False
-    #: Stop after this many pages; the sensor or the next run goes on from there. Null walks to the end.
+    #: Stop after this many pages; the sensor or the next run continues from there. Null walks to the end.
     max_pages: int | None = None
     #: Fetch and compare, but write nothing to the warehouse.
     dry_run: bool = False
-    #: Of a run that a person starts: go on with what a person has paused, and fail where the session may not go on.
+    #: Of a run that a person starts: continue with what a person has paused, and fail where the session may not continue.
     #: With false, both end green, and the session is left alone.
     resume: bool = True
 
@@ -57,14 +57,14 @@ def _open_session(
     kept_run: KeptRun,
 ) -> Iterator[dg.Output[None]]:
     """Open the carrier's session, or take over the one that is open. What must not be touched is left alone, green."""
-    with told_to_dagster():
+    with as_dagster_failure():
         if config.dry_run:
-            introduce_run(context, sync_config, warehouse, kept_run)
+            tag_run(context, sync_config, warehouse, kept_run)
             walk_dry(context, sync_config.carrier(context.partition_key), warehouse, max_pages=config.max_pages)
             return
         with reason_kept_in_session(context, warehouse, last_retry=RETRIES.max_retries):
             carrier = sync_config.carrier(context.partition_key)
-            introduce_run(context, sync_config, warehouse, kept_run)
+            tag_run(context, sync_config, warehouse, kept_run)
             if is_over_already(context, warehouse):
                 return
             session = open_for_run(context, carrier, warehouse, kept_run, Wish(config.restart, config.resume))
@@ -87,14 +87,14 @@ def _sync_pages(
     context: dg.OpExecutionContext, sync_config: Config, warehouse: Warehouse, kept_run: KeptRun
 ) -> Iterator[dg.Output[None]]:
     """Walk the session page by page; each page is one transaction with its rows, its history and its checkpoint."""
-    with told_to_dagster():
+    with as_dagster_failure():
         carrier = sync_config.carrier(context.partition_key)
-        introduce_run(context, sync_config, warehouse, kept_run)
+        tag_run(context, sync_config, warehouse, kept_run)
         session = claimed_session(context, carrier, warehouse, kept_run)
         if session is None:
             return
         if session.state is not State.COMPLETED:
-            stop = Stop()
+            stop = StopSignal()
             outcome = walk_carrier(
                 carrier,
                 warehouse.sessions,
@@ -125,14 +125,14 @@ def _report(context: dg.OpExecutionContext, session: Session) -> None:
     context.log_event(session_observation(context, session))
 
 
-def _report_and_listen(context: dg.OpExecutionContext, session: Session, stop: Stop) -> None:
+def _report_and_listen(context: dg.OpExecutionContext, session: Session, stop: StopSignal) -> None:
     """Report a checkpoint, and hear of a *Terminate* that could not be sent: its code server was another one."""
     _report(context, session)
     if was_terminated(context.instance, context.run_id):
         stop.request(StopReason.PAUSED)
 
 
-def _tell_outcome(context: dg.OpExecutionContext, outcome: Outcome, stop: Stop) -> None:
+def _tell_outcome(context: dg.OpExecutionContext, outcome: Outcome, stop: StopSignal) -> None:
     session, error = outcome.session, outcome.error
     match outcome.stopped_by:
         case None:
@@ -159,15 +159,17 @@ def _close_session(
     context: dg.OpExecutionContext, sync_config: Config, warehouse: Warehouse, kept_run: KeptRun
 ) -> Iterator[dg.Output[None]]:
     """Certify the walk, sweep if it may, and complete the session."""
-    with told_to_dagster():
+    with as_dagster_failure():
         carrier = sync_config.carrier(context.partition_key)
-        introduce_run(context, sync_config, warehouse, kept_run)
+        tag_run(context, sync_config, warehouse, kept_run)
         claimed = claimed_session(context, carrier, warehouse, kept_run)
         if claimed is None:
             return
-        if claimed.is_open and not claimed.walked_to_the_end:  # claimed anew by a retry, and it was given up meanwhile
+        if claimed.is_open and not claimed.walked_to_the_end:  # claimed again by a retry, and it was given up meanwhile
             warehouse.sessions.release(claimed.claim, Release(Event.STOPPED_BY_MACHINE))
-            context.log.warning(f"{claimed.carrier}: session {claimed.session_id} has pages left; it goes on by itself")
+            context.log.warning(
+                f"{claimed.carrier}: session {claimed.session_id} has pages left; it continues by itself"
+            )
             return
         session = close_carrier(carrier, warehouse.sessions, claimed)
         context.log.info(progress_line(session))

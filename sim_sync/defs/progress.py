@@ -1,6 +1,6 @@
 """What people see of a running sync: a session as Dagster metadata, reported by time and not by page.
 
-An event per page would fill the event log for ever; the checkpoint row in the warehouse is exact, and always there.
+An event per page would fill the event log forever; the checkpoint row in the warehouse is exact, and always there.
 """
 
 import time

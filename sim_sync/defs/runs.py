@@ -88,7 +88,7 @@ def _dry_run_in(config: object) -> bool:
     return any(_dry_run_in(part) for part in config.values())
 
 
-def introduce_run(context: Context, sync_config: Config, warehouse: Warehouse, kept_run: KeptRun) -> None:
+def tag_run(context: Context, sync_config: Config, warehouse: Warehouse, kept_run: KeptRun) -> None:
     """Say for all hosts that the run lives, from now to its end, and tag it with its carrier.
 
     A process that ends before its run does cannot say so: then the lease on the session decides, while there is one.

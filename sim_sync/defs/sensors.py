@@ -16,14 +16,14 @@ import dagster as dg
 from sim_sync.config import Config
 from sim_sync.core.errors import SimSyncError
 from sim_sync.core.resuming import (
-    Asked,
+    CarrierSnapshot,
     GiveUpNow,
     LeaveAlone,
-    Pace,
     PauseNow,
+    ResumeBackoff,
+    ResumeDecision,
     ResumeNow,
-    Sight,
-    Verdict,
+    ResumeRequest,
     decide_resumes,
     lost_owner,
 )
@@ -44,14 +44,14 @@ from sim_sync.defs.runs import was_terminated
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.kept_run import Wait
 
-#: How often the sensor looks. With the start of a run (seconds), a dead sync goes on well within a minute.
+#: How often the sensor looks. With the start of a run (seconds), a dead sync continues well within a minute.
 LOOK_EVERY_SECONDS = 10
 
 
 def build_resume_interrupted_syncs(
     job: AssetJob,
     carrier_names: Sequence[str],
-    open_eyes: Callable[[], tuple[Config, Warehouse]],
+    open_context: Callable[[], tuple[Config, Warehouse]],
     names: Names,
     *,
     wait: Wait = time.sleep,
@@ -71,57 +71,61 @@ def build_resume_interrupted_syncs(
     def resume_interrupted_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         """Resumes every sync that died, was stopped by a deploy, ran out of its budget, or was parked and is due."""
         try:
-            return _look_and_act(context, *open_eyes(), Watch(carrier_names, names, wait))
+            return _evaluate(context, *open_context(), Watch(carrier_names, names, wait))
         except SimSyncError as error:
             return dg.SkipReason(f"cannot look: {error}")
 
     return resume_interrupted_syncs
 
 
-def _look_and_act(
+def _evaluate(
     context: dg.SensorEvaluationContext, config: Config, warehouse: Warehouse, watch: Watch
 ) -> dg.SensorResult:
     memory = memory_from_cursor(context.cursor)
     view = look_twice_where_in_doubt(context.instance, warehouse, watch)
-    sights = [_sight(context.instance, warehouse, session, view, memory) for session in view.sessions]
-    verdicts = decide_resumes(sights, paces(config), view.now, random.random())  # noqa: S311 - jitter, no secret
-    lost_owners = {lost_owner(sight, view.now) for sight in sights}
+    snapshots = [_sight(context.instance, warehouse, session, view, memory) for session in view.sessions]
+    verdicts = decide_resumes(snapshots, paces(config), view.now, random.random())  # noqa: S311 - jitter, no secret
+    lost_owners = {lost_owner(snapshot, view.now) for snapshot in snapshots}
     report_lost_runs(context.instance, warehouse, view, lost_owners)
     grant_first_leases(warehouse, view)
-    for verdict in verdicts:
-        _move(warehouse, verdict)
-        context.log.info(_line(verdict))
+    for decision in verdicts:
+        _move(warehouse, decision)
+        context.log.info(_line(decision))
     return _result(verdicts, memory)
 
 
-def _move(warehouse: Warehouse, verdict: Verdict) -> None:
+def _move(warehouse: Warehouse, decision: ResumeDecision) -> None:
     """Move the session where nothing is left for a run to do."""
-    if isinstance(verdict, PauseNow):
-        warehouse.sessions.move_by_operator(verdict.session.carrier, Event.PAUSED_BY_OPERATOR)
-    elif isinstance(verdict, GiveUpNow):
-        warehouse.sessions.fail_opening(verdict.failed)
+    if isinstance(decision, PauseNow):
+        warehouse.sessions.move_by_operator(decision.session.carrier, Event.PAUSED_BY_OPERATOR)
+    elif isinstance(decision, GiveUpNow):
+        warehouse.sessions.fail_opening(decision.failed)
 
 
-def paces(sync_config: Config) -> Mapping[str, Pace]:
+def paces(sync_config: Config) -> Mapping[str, ResumeBackoff]:
     """Return how fast each carrier's resumes may follow each other; a carrier with problems has the default pace."""
-    found: dict[str, Pace] = {}
+    found: dict[str, ResumeBackoff] = {}
     for name in sync_config.carrier_names:
         try:
             retry = sync_config.carrier(name).retry
         except SimSyncError:
             continue
-        found[name] = Pace(retry.base_seconds, retry.ceiling_seconds, retry.max_stalled_resumes)
+        found[name] = ResumeBackoff(retry.base_seconds, retry.ceiling_seconds, retry.max_stalled_resumes)
     return found
 
 
 def _sight(
-    instance: dg.DagsterInstance, warehouse: Warehouse, session: Session, view: View, memory: Mapping[str, Asked]
-) -> Sight:
+    instance: dg.DagsterInstance,
+    warehouse: Warehouse,
+    session: Session,
+    view: View,
+    memory: Mapping[str, ResumeRequest],
+) -> CarrierSnapshot:
     process = warehouse.sessions.internals(session.session_id).process
     is_gone = session.owner is not None and owner_is_gone(instance, session.owner, process)
     asked = memory.get(session.carrier)
     asked_runs = _asked_runs(instance, session, asked)
-    return Sight(
+    return CarrierSnapshot(
         session=session,
         live_runs=view.waited_for(session.carrier),
         gone_owners=frozenset({session.owner} if session.owner is not None and is_gone else ()),
@@ -132,7 +136,7 @@ def _sight(
     )
 
 
-def _asked_runs(instance: dg.DagsterInstance, session: Session, asked: Asked | None) -> Sequence[dg.DagsterRun]:
+def _asked_runs(instance: dg.DagsterInstance, session: Session, asked: ResumeRequest | None) -> Sequence[dg.DagsterRun]:
     """Return the runs that were asked for last and have not taken the session over, the newest first."""
     if asked is None or (asked.session_id, asked.fence) != (session.session_id, session.fence):
         return ()
@@ -140,15 +144,15 @@ def _asked_runs(instance: dg.DagsterInstance, session: Session, asked: Asked | N
 
 
 def _terminated_run(instance: dg.DagsterInstance, session: Session, asked_runs: Sequence[dg.DagsterRun]) -> str | None:
-    """Return the run that the session was to go on with, where a person ended it before it could say so itself."""
+    """Return the run that the session was to continue with, where a person ended it before it could say so itself."""
     run_ids = [session.owner] if session.state is State.RUNNING and session.owner is not None else []
     run_ids += [run.run_id for run in asked_runs]
     return next((run_id for run_id in run_ids if was_terminated(instance, run_id)), None)
 
 
-def _line(verdict: Verdict) -> str:
-    carrier, session_id = verdict.session.carrier, verdict.session.session_id
-    match verdict:
+def _line(decision: ResumeDecision) -> str:
+    carrier, session_id = decision.session.carrier, decision.session.session_id
+    match decision:
         case ResumeNow(session, _, why):
             return f"{carrier}: session {session_id} continues after page {session.pages_done}: {why}"
         case PauseNow(_, _, why):
@@ -159,32 +163,34 @@ def _line(verdict: Verdict) -> str:
             return f"{carrier}: session {session_id} is left alone: {why}"
 
 
-def _result(verdicts: Sequence[Verdict], memory: Mapping[str, Asked]) -> dg.SensorResult:
-    resumes = [verdict for verdict in verdicts if isinstance(verdict, ResumeNow)]
-    new = {verdict.session.carrier: verdict.asked for verdict in verdicts if isinstance(verdict, ResumeNow | PauseNow)}
+def _result(verdicts: Sequence[ResumeDecision], memory: Mapping[str, ResumeRequest]) -> dg.SensorResult:
+    resumes = [decision for decision in verdicts if isinstance(decision, ResumeNow)]
+    new = {
+        decision.session.carrier: decision.asked for decision in verdicts if isinstance(decision, ResumeNow | PauseNow)
+    }
     remembered = dict(memory) | new
     cursor = cursor_from_memory(remembered)
     if not resumes:
         return dg.SensorResult(skip_reason="; ".join(map(_line, verdicts)) or "no session is open", cursor=cursor)
-    return dg.SensorResult(run_requests=[_request(verdict) for verdict in resumes], cursor=cursor)
+    return dg.SensorResult(run_requests=[_request(decision) for decision in resumes], cursor=cursor)
 
 
-def _request(verdict: ResumeNow) -> dg.RunRequest:
-    carrier = verdict.session.carrier
+def _request(decision: ResumeNow) -> dg.RunRequest:
+    carrier = decision.session.carrier
     return dg.RunRequest(
-        run_key=verdict.run_key,
+        run_key=decision.run_key,
         partition_key=carrier,
-        tags={CARRIER_TAG: carrier, SESSION_TAG: verdict.session.session_id},
+        tags={CARRIER_TAG: carrier, SESSION_TAG: decision.session.session_id},
     )
 
 
-def memory_from_cursor(cursor: str | None) -> dict[str, Asked]:
+def memory_from_cursor(cursor: str | None) -> dict[str, ResumeRequest]:
     """Return what the sensor remembers; what an earlier or later version wrote and this one cannot read is dropped."""
-    memory: dict[str, Asked] = {}
+    memory: dict[str, ResumeRequest] = {}
     try:
         carriers = json.loads(cursor or "{}").get("carriers", {})
         for carrier, asked in carriers.items():
-            memory[carrier] = Asked(
+            memory[carrier] = ResumeRequest(
                 session_id=str(asked["session_id"]),
                 fence=int(asked["fence"]),
                 pages_done=int(asked["pages_done"]),
@@ -197,7 +203,7 @@ def memory_from_cursor(cursor: str | None) -> dict[str, Asked]:
     return memory
 
 
-def cursor_from_memory(memory: Mapping[str, Asked]) -> str:
+def cursor_from_memory(memory: Mapping[str, ResumeRequest]) -> str:
     """Return the sensor's memory as its cursor."""
     carriers = {
         carrier: asdict(asked) | {"asked_at": asked.asked_at.isoformat()} for carrier, asked in sorted(memory.items())

@@ -78,7 +78,7 @@ def opened_hashed(settings: CsvInventorySettings) -> Iterator[HashedFile]:
     mode = settings.path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder tells of itself when it is opened
         raise InventoryError(
-            f"the inventory {settings.where} is no file: expected a CSV file, not a pipe or a device. Correct the "
+            f"the inventory {settings.where} is not a file: expected a CSV file, not a pipe or a device. Correct the "
             "inventory's `path`; nothing was written."
         )
     with settings.path.open("rb", buffering=0) as file:
@@ -97,7 +97,7 @@ def refuse_unknown_encoding(settings: CsvInventorySettings) -> None:
 
 
 @contextmanager
-def told_as_inventory_error(settings: CsvInventorySettings) -> Iterator[None]:
+def translate_inventory_errors(settings: CsvInventorySettings) -> Iterator[None]:
     """Turn what goes wrong with the file into an `InventoryError` that says what to do."""
     where = f"the inventory {settings.where}"
     try:

@@ -1,4 +1,4 @@
-"""Our list of SIMs from a CSV file, every cell as the text that stands there: an ICCID is no number, `NA` is no gap.
+"""Our list of SIMs from a CSV file, every cell as the text that is there: an ICCID is not a number, `NA` is no gap.
 
 What the cells mean is in `parsing`. The file is read once, row by row, and its digest is taken on the way.
 """
@@ -15,7 +15,7 @@ from sim_sync.inventory.csv_file import (
     HashedFile,
     opened_hashed,
     refuse_unknown_encoding,
-    told_as_inventory_error,
+    translate_inventory_errors,
 )
 from sim_sync.inventory.layout import header_name, places_of
 from sim_sync.inventory.lines import Lines
@@ -67,7 +67,7 @@ class CsvList:
         Raises:
             InventoryError: the file cannot be read.
         """
-        with told_as_inventory_error(self._settings), opened_hashed(self._settings) as content:
+        with translate_inventory_errors(self._settings), opened_hashed(self._settings) as content:
             while content.read(_BLOCK_BYTES):
                 pass
             return self._with_terms(content.hexdigest())
@@ -93,7 +93,7 @@ def open_csv(settings: CsvInventorySettings) -> Iterator[CsvSheet]:
     """
     refuse_unknown_encoding(settings)
     with ExitStack() as stack:
-        with told_as_inventory_error(settings):
+        with translate_inventory_errors(settings):
             content = stack.enter_context(opened_hashed(settings))
             mark = content.peek(4)
             encoding = next((name for start, name in _BYTE_ORDER_MARKS if mark.startswith(start)), settings.encoding)
@@ -144,7 +144,7 @@ def _rows(
     width = len(columns)
     records = Records(lines, delimiter, width, _row_detector(columns, settings))
     end = _LastRow(width, ends_in_number=_ends_in_number(columns, settings))
-    with told_as_inventory_error(settings):
+    with translate_inventory_errors(settings):
         for number, cells, damage in records:
             is_cut = damage is None and cells and not lines.taken[-1].endswith(("\n", "\r"))
             yield number, cells, end.damage(cells) if is_cut else damage
@@ -184,7 +184,7 @@ class _LastRow:
 
 
 def _row_detector(columns: Sequence[str], settings: CsvInventorySettings) -> Callable[[Sequence[str]], bool]:
-    """Return what tells whether cells are a row of their own: something like an ICCID stands where it should."""
+    """Return what says whether cells are a row of their own: something like an ICCID stands where it should."""
     place = next(iter(places_of(columns, settings.columns.get("iccid", ""))), 0)
     is_wide = len(columns) > 1
 

@@ -13,7 +13,7 @@ from sim_sync.core.inventory import Rounding
 _EXACT = 2**53
 #: What spreadsheets keep: 15 significant digits.
 _SPREADSHEET_DIGITS = 15
-#: A float has at most so many significant digits in any program's writing.
+#: A float has at most that many significant digits in any program's writing.
 _FLOAT_DIGITS = 17
 #: How a float is written: as the whole number that it is, and with 15, 16, 17 or just enough significant digits.
 _WRITINGS = 4
@@ -105,7 +105,7 @@ class RoundingCount:
 
 
 def _is_far_beyond(found: int, expected: float) -> bool:
-    """Return whether chance would hardly ever bring so many (Chernoff's bound of the Poisson distribution)."""
+    """Return whether chance would hardly ever bring that many (Chernoff's bound of the Poisson distribution)."""
     if found < 2 or found <= _FAR * expected:
         return False
     return found - expected + found * math.log(expected / found) < math.log(_CHANCE)

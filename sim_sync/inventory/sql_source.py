@@ -84,7 +84,7 @@ def open_sql(url: str, query: str, *, variable: str | None = None) -> Iterator[S
     engine = _engine(given)
     try:
         with ExitStack() as stack:
-            with _told_as_inventory_error(given):
+            with _translate_inventory_errors(given):
                 connection = stack.enter_context(engine.connect())
                 result = _reader(connection).exec_driver_sql(query)
                 if not result.returns_rows:
@@ -99,7 +99,7 @@ def open_sql(url: str, query: str, *, variable: str | None = None) -> Iterator[S
 
 
 def _rows(result: sa.CursorResult[Any], given: "_Given") -> Iterator[tuple[int, Sequence[str], None]]:
-    with _told_as_inventory_error(given):
+    with _translate_inventory_errors(given):
         for number, row in enumerate(result, start=1):
             yield number, [_text(value) for value in row], None
 
@@ -130,7 +130,7 @@ def _parsed(url: str) -> sa.URL:
     try:
         parsed = parse_url(url)
     except ValueError:
-        raise InventoryError(f"the inventory's `url` is no URL: {_URL}") from None
+        raise InventoryError(f"the inventory's `url` is not a URL: {_URL}") from None
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in _PLAIN_POSTGRESQL else parsed
 
 
@@ -200,7 +200,7 @@ def _reader(connection: sa.Connection) -> sa.Connection:
 
 
 @contextmanager
-def _told_as_inventory_error(given: _Given) -> Iterator[None]:
+def _translate_inventory_errors(given: _Given) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as problem:

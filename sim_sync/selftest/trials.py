@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 
 from sim_sync.core.crash_points import CRASH_POINTS
 from sim_sync.core.session import State
-from sim_sync.selftest.victims import CARRIER, LEASE_SECONDS, Scene, TrialFailed, Victim, write_scene
+from sim_sync.selftest.victims import CARRIER, LEASE_SECONDS, SyncProcess, SyncScenario, TrialFailed, write_scene
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.options import MountOptions
 from sim_sync.warehouse import Warehouse
-from sim_sync.warehouse.content import exact_digests, outcome_digests
+from sim_sync.warehouse.digests import exact_digests, outcome_digests
 from sim_sync.warehouse.scratch import scratch_warehouse
 
 _VENDOR = "twilio_super_sim"
@@ -49,7 +49,7 @@ LARGE = Walk(sims=6_000, page_size=100, latency_ms=2)
 
 
 @dataclass(slots=True)
-class Tally:
+class TrialResult:
     """What came of one kind of trial."""
 
     name: str
@@ -63,10 +63,10 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class TrialEnvironment:
     """One trial's scene, its carrier and its empty warehouse."""
 
-    scene: Scene
+    scene: SyncScenario
     simulator: RunningSimulator
     warehouse: Warehouse
     walk: Walk
@@ -77,27 +77,27 @@ class Stage:
 
     def run(self, crash_at: str | None = None) -> int:
         """Run a victim to its end, and return its exit code."""
-        with self.scene.victim(crash_at) as victim:
-            return finished(victim)
+        with self.scene.process(crash_at) as process:
+            return finished(process)
 
     def pages_fetched_again(self) -> int:
         """Return how many page requests more than pages the carrier has answered."""
         return sum(entry.is_list for entry in self.simulator.fetch_requests()) - self.walk.pages
 
 
-def finished(victim: Victim) -> int:
+def finished(process: SyncProcess) -> int:
     """Wait for a victim's end, and return its exit code.
 
     Raises:
         TrialFailed: it ended neither by itself nor by a kill.
     """
-    ended = victim.finish()
+    ended = process.finish()
     if ended.code not in {0, 3, _KILLED}:
         raise TrialFailed(f"a sync process ended with exit code {ended.code}: {ended.complaints[-500:]}")
     return ended.code
 
 
-class Theatre:
+class TrialRunner:
     """Sets up stages: one simulated carrier a walk, a fresh warehouse for every trial."""
 
     def __init__(self, server_url: str | None) -> None:
@@ -111,7 +111,7 @@ class Theatre:
             yield simulator
 
     @contextmanager
-    def stage(self, walk: Walk, simulator: RunningSimulator) -> Iterator[Stage]:
+    def stage(self, walk: Walk, simulator: RunningSimulator) -> Iterator[TrialEnvironment]:
         """Yield an empty warehouse with victims ready to sync the carrier into it."""
         simulator.clear_requests()
         with TemporaryDirectory(prefix="sim-sync-selftest-") as name:
@@ -124,7 +124,7 @@ class Theatre:
                     credentials={key: SIMULATED_CREDENTIALS[key] for key in ("username", "password")},
                     page_size=walk.page_size,
                 )
-                yield Stage(scene, simulator, warehouse, walk)
+                yield TrialEnvironment(scene, simulator, warehouse, walk)
 
     def undisturbed(self, walk: Walk, simulator: RunningSimulator) -> Mapping[str, str]:
         """Return the outcome that every disturbed sync has to equal."""
@@ -143,109 +143,111 @@ def every_commit_point(walk: Walk) -> Sequence[str]:
     ]
 
 
-def kill_at_every_commit_point(theatre: Theatre, tell: Callable[[str], None], walk: Walk = SMALL) -> Tally:
+def kill_at_every_commit_point(runner: TrialRunner, tell: Callable[[str], None], walk: Walk = SMALL) -> TrialResult:
     """Kill a sync at each commit point in turn, resume it, and compare."""
-    tally = Tally("kill -9 at every commit point")
-    with theatre.carrier(walk) as simulator:
-        expected = theatre.undisturbed(walk, simulator)
+    result = TrialResult("kill -9 at every commit point")
+    with runner.carrier(walk) as simulator:
+        expected = runner.undisturbed(walk, simulator)
         for moment in every_commit_point(walk):
-            with theatre.stage(walk, simulator) as stage:
-                _kill_and_resume_at(stage, moment, tally, expected)
+            with runner.stage(walk, simulator) as stage:
+                _kill_and_resume_at(stage, moment, result, expected)
             tell(f"killed at {moment}")
-    return tally
+    return result
 
 
-def _kill_and_resume_at(stage: Stage, moment: str, tally: Tally, expected: Mapping[str, str]) -> None:
-    tally.trials += 1
+def _kill_and_resume_at(stage: TrialEnvironment, moment: str, result: TrialResult, expected: Mapping[str, str]) -> None:
+    result.trials += 1
     if stage.run(crash_at=moment) != _KILLED:
-        tally.problems.append(f"{moment}: the process was not killed there")
+        result.problems.append(f"{moment}: the process was not killed there")
         return
-    tally.kills += 1
-    tally.kills_in_transactions += not moment.rpartition(":")[0].endswith(_OUTSIDE_OF_TRANSACTIONS)
+    result.kills += 1
+    result.kills_in_transactions += not moment.rpartition(":")[0].endswith(_OUTSIDE_OF_TRANSACTIONS)
     # What was completed already needs no resume; a sync after it would be another night.
     if not _is_completed(stage) and stage.run() != 0:
-        tally.problems.append(f"{moment}: the resumed sync did not complete")
-    _compare(stage, moment, tally, expected, kills=1)
+        result.problems.append(f"{moment}: the resumed sync did not complete")
+    _compare(stage, moment, result, expected, kills=1)
 
 
 def kill_at_random_times(
-    theatre: Theatre, tell: Callable[[str], None], kills: int, *, seed: int = 1, walk: Walk = LARGE
-) -> Tally:
+    runner: TrialRunner, tell: Callable[[str], None], kills: int, *, seed: int = 1, walk: Walk = LARGE
+) -> TrialResult:
     """Kill syncs at random times until there were `kills`; each walk is killed again and again until it ends."""
-    tally = Tally("kill -9 at random times")
+    result = TrialResult("kill -9 at random times")
     chance = random.Random(seed)  # noqa: S311 - reproducible, no secret
-    with theatre.carrier(walk) as simulator:
-        expected = theatre.undisturbed(walk, simulator)
-        while tally.kills < kills:
-            with theatre.stage(walk, simulator) as stage:
-                before = tally.kills
-                while tally.kills < kills and _kill_somewhere(stage, chance, tally):
+    with runner.carrier(walk) as simulator:
+        expected = runner.undisturbed(walk, simulator)
+        while result.kills < kills:
+            with runner.stage(walk, simulator) as stage:
+                before = result.kills
+                while result.kills < kills and _kill_somewhere(stage, chance, result):
                     pass
-                tally.trials += 1
+                result.trials += 1
                 if not _is_completed(stage) and stage.run() != 0:
-                    tally.problems.append(f"walk {tally.trials}: the resumed sync did not complete")
-                _compare(stage, f"walk {tally.trials}", tally, expected, kills=tally.kills - before)
-            tell(f"{tally.kills} kills")
-    return tally
+                    result.problems.append(f"walk {result.trials}: the resumed sync did not complete")
+                _compare(stage, f"walk {result.trials}", result, expected, kills=result.kills - before)
+            tell(f"{result.kills} kills")
+    return result
 
 
-def _kill_somewhere(stage: Stage, chance: random.Random, tally: Tally) -> bool:
+def _kill_somewhere(stage: TrialEnvironment, chance: random.Random, result: TrialResult) -> bool:
     """Start a sync and kill it some pages on, inside of a transaction or a fetch; False if the walk is at its end."""
-    with stage.scene.victim() as victim:
-        _wait_for_pages(stage, victim, chance.randint(0, 12))
+    with stage.scene.process() as process:
+        _wait_for_pages(stage, process, chance.randint(0, 12))
         time.sleep(chance.random() * 0.02)
-        in_transaction = _freeze_where(stage, victim, chance, in_transaction=chance.random() < 0.5)
-        victim.kill()
-        if finished(victim) != _KILLED:
+        in_transaction = _freeze_where(stage, process, chance, in_transaction=chance.random() < 0.5)
+        process.kill()
+        if finished(process) != _KILLED:
             return False
-    tally.kills += 1
-    tally.kills_in_transactions += in_transaction
-    # One that was killed between its last commit and its end left nothing to go on with: a sync after it would be
+    result.kills += 1
+    result.kills_in_transactions += in_transaction
+    # One that was killed between its last commit and its end left nothing to continue with: a sync after it would be
     # another night.
     return not _is_completed(stage)
 
 
-def _is_completed(stage: Stage) -> bool:
+def _is_completed(stage: TrialEnvironment) -> bool:
     latest = stage.warehouse.sessions.latest_sessions([CARRIER])
     return bool(latest) and latest[0].state is State.COMPLETED
 
 
-def _wait_for_pages(stage: Stage, victim: Victim, pages: int) -> None:
+def _wait_for_pages(stage: TrialEnvironment, process: SyncProcess, pages: int) -> None:
     """Wait until the victim has committed some pages, or has ended."""
     start = _pages_done(stage)
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not victim.has_ended and _pages_done(stage) < start + pages:
+    while not process.has_ended and _pages_done(stage) < start + pages:
         if time.monotonic() > deadline:
             raise TrialFailed(f"a sync did not commit {pages} pages in {_PATIENCE_SECONDS:.0f} s")
         time.sleep(_STEP_SECONDS)
 
 
-def _pages_done(stage: Stage) -> int:
+def _pages_done(stage: TrialEnvironment) -> int:
     latest = stage.warehouse.sessions.latest_sessions([CARRIER])
     return latest[0].pages_done if latest else 0
 
 
 def freeze_and_wake(
-    theatre: Theatre, tell: Callable[[str], None], times: int, *, seed: int = 1, walk: Walk = LARGE
-) -> Tally:
+    runner: TrialRunner, tell: Callable[[str], None], times: int, *, seed: int = 1, walk: Walk = LARGE
+) -> TrialResult:
     """Freeze a worker in the middle, let another finish its walk, wake it, and see that it writes nothing."""
-    tally = Tally("freeze (SIGSTOP), take over, wake")
+    result = TrialResult("freeze (SIGSTOP), take over, wake")
     chance = random.Random(seed)  # noqa: S311 - reproducible, no secret
-    with theatre.carrier(walk) as simulator:
-        expected = theatre.undisturbed(walk, simulator)
+    with runner.carrier(walk) as simulator:
+        expected = runner.undisturbed(walk, simulator)
         for number in range(1, times + 1):
-            with theatre.stage(walk, simulator) as stage:
-                _freeze_and_wake_once(stage, chance, tally, expected)
+            with runner.stage(walk, simulator) as stage:
+                _freeze_and_wake_once(stage, chance, result, expected)
             tell(f"{number} frozen and woken")
-    return tally
+    return result
 
 
-def _freeze_and_wake_once(stage: Stage, chance: random.Random, tally: Tally, expected: Mapping[str, str]) -> None:
-    tally.trials += 1
-    trial = f"freeze {tally.trials}"
-    with stage.scene.victim() as sleeper:
+def _freeze_and_wake_once(
+    stage: TrialEnvironment, chance: random.Random, result: TrialResult, expected: Mapping[str, str]
+) -> None:
+    result.trials += 1
+    trial = f"freeze {result.trials}"
+    with stage.scene.process() as sleeper:
         _wait_for_pages(stage, sleeper, chance.randint(1, stage.walk.pages // 2))
-        # A process that is frozen inside of a transaction keeps SQLite's one write lock for ever, whoever wants to
+        # A process that is frozen inside of a transaction keeps SQLite's one write lock forever, whoever wants to
         # write; and PostgreSQL ends such a transaction only after its time-out.
         _freeze_where(stage, sleeper, chance, in_transaction=False)
         frozen_after = _pages_done(stage)
@@ -253,26 +255,28 @@ def _freeze_and_wake_once(stage: Stage, chance: random.Random, tally: Tally, exp
         before = exact_digests(stage.warehouse.engine)
         sleeper.wake()
         ended = sleeper.finish()
-        tally.frozen_and_woken += 1
+        result.frozen_and_woken += 1
         if ended.code != 3 or exact_digests(stage.warehouse.engine) != before:
-            tally.problems.append(f"{trial}: the woken worker wrote something ({ended})")
+            result.problems.append(f"{trial}: the woken worker wrote something ({ended})")
     if frozen_after >= stage.walk.pages:
-        tally.problems.append(f"{trial}: the worker was frozen too late")
-    _compare(stage, trial, tally, expected, kills=1)
+        result.problems.append(f"{trial}: the worker was frozen too late")
+    _compare(stage, trial, result, expected, kills=1)
 
 
-def _freeze_where(stage: Stage, victim: Victim, chance: random.Random, *, in_transaction: bool) -> bool:
+def _freeze_where(
+    stage: TrialEnvironment, process: SyncProcess, chance: random.Random, *, in_transaction: bool
+) -> bool:
     """Freeze a worker again and again until it is inside (or outside) of a transaction; return whether it is inside."""
-    while not victim.has_ended:
-        victim.freeze()
+    while not process.has_ended:
+        process.freeze()
         if stage.warehouse.sessions.can_write_now() is not in_transaction:
             return in_transaction
-        victim.wake()
+        process.wake()
         time.sleep(chance.random() * 0.01)
     return False
 
 
-def _take_over(stage: Stage) -> None:
+def _take_over(stage: TrialEnvironment) -> None:
     """Run syncs until one completes: the first ones are refused while the sleeper's lease lasts."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while stage.run() != 0:
@@ -281,12 +285,14 @@ def _take_over(stage: Stage) -> None:
         time.sleep(0.2)
 
 
-def _compare(stage: Stage, trial: str, tally: Tally, expected: Mapping[str, str], *, kills: int) -> None:
+def _compare(
+    stage: TrialEnvironment, trial: str, result: TrialResult, expected: Mapping[str, str], *, kills: int
+) -> None:
     found = stage.outcome()
     different = [name for name, digest in expected.items() if found[name] != digest]
     if different:
-        tally.problems.append(f"{trial}: other content in {', '.join(different)}")
+        result.problems.append(f"{trial}: other content in {', '.join(different)}")
     again = stage.pages_fetched_again()
-    tally.pages_fetched_again += again
+    result.pages_fetched_again += again
     if not 0 <= again <= kills:
-        tally.problems.append(f"{trial}: {again} pages fetched again after {kills} kills")
+        result.problems.append(f"{trial}: {again} pages fetched again after {kills} kills")

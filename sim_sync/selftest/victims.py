@@ -56,7 +56,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Victim:
+class SyncProcess:
     """One running sync process."""
 
     process: ForkServerProcess
@@ -72,7 +72,7 @@ class Victim:
         self._signal(signal.SIGSTOP)
 
     def wake(self) -> None:
-        """Let it go on, if it was frozen."""
+        """Let it continue, if it was frozen."""
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
@@ -98,7 +98,7 @@ class Victim:
 
 
 @dataclass(slots=True)
-class Scene:
+class SyncScenario:
     """Where victims work: the folder with their config, and the environment that names it and their warehouse."""
 
     folder: Path
@@ -106,7 +106,7 @@ class Scene:
     victims: int = 0
 
     @contextmanager
-    def victim(self, crash_at: str | None = None) -> Iterator[Victim]:
+    def process(self, crash_at: str | None = None) -> Iterator[SyncProcess]:
         """Start a sync process; whatever becomes of it, it is gone at the end of the block."""
         self.victims += 1
         folder = self.folder / f"victim-{self.victims}"
@@ -115,7 +115,7 @@ class Scene:
         process = _processes.Process(target=be_victim, args=(environment, CARRIER, folder), daemon=True)
         process.start()
         try:
-            yield Victim(process, folder)
+            yield SyncProcess(process, folder)
         finally:
             process.kill()
             process.join(_PATIENCE_SECONDS)
@@ -123,7 +123,7 @@ class Scene:
 
 def write_scene(
     folder: Path, *, carrier_url: str, warehouse_url: str, credentials: Mapping[str, str], page_size: int
-) -> Scene:
+) -> SyncScenario:
     """Write the config of a trial and return the scene for its victims."""
     path = folder / "carriers.yaml"
     carrier = {
@@ -135,7 +135,7 @@ def write_scene(
         "retry": {"base_seconds": 0.05, "ceiling_seconds": 1, "max_attempts": 8},
     }
     path.write_text(yaml.safe_dump({"carriers": {CARRIER: carrier}}), encoding="utf-8")
-    return Scene(folder, {**os.environ, "SIM_SYNC_CONFIG": str(path), "SIM_SYNC_WAREHOUSE_URL": warehouse_url})
+    return SyncScenario(folder, {**os.environ, "SIM_SYNC_CONFIG": str(path), "SIM_SYNC_WAREHOUSE_URL": warehouse_url})
 
 
 @contextmanager

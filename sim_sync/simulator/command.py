@@ -21,12 +21,12 @@ from pydantic import ValidationError
 
 from sim_sync.core.errors import InputError
 from sim_sync.simulator import messages
-from sim_sync.simulator.blueprint import Blueprint
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import FleetSpec
 from sim_sync.simulator.inventory import DifferenceCounts, decide_differences, parse_difference_counts, write_inventory
-from sim_sync.simulator.mount import vendor_spec
 from sim_sync.simulator.options import LOOPBACK, MOUNT_OPTIONS, MountOptions, SimulatorOptions, validation_text
 from sim_sync.simulator.server import SimulatorServer
+from sim_sync.simulator.simulated_carrier import vendor_spec
 from sim_sync.simulator.vendors import VENDORS
 
 
@@ -152,7 +152,7 @@ def _vendor_options(arguments: argparse.Namespace) -> Mapping[str, Any]:
 def _write_inventory(arguments: argparse.Namespace) -> int:
     spec = vendor_spec(arguments.vendor)
     mount = _single_mount(arguments)
-    fleet = Fleet(Blueprint(spec.profile, mount.seed), mount.sims)
+    fleet = Fleet(FleetSpec(spec.profile, mount.seed), mount.sims)
     counts = parse_difference_counts(arguments.differences) if arguments.differences else DifferenceCounts()
     differences = decide_differences(fleet, counts)
     rows = write_inventory(Path(arguments.write_inventory), fleet, arguments.carrier, differences)
@@ -178,7 +178,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--requests-per-second", type=float, help="more list requests than that are answered with 429")
     parser.add_argument("--burst", type=int, help="how many list requests may come at once")
-    parser.add_argument("--max-in-flight", type=int, help="list requests beyond so many at work are answered with 429")
+    parser.add_argument(
+        "--max-in-flight", type=int, help="list requests beyond that many at work are answered with 429"
+    )
     parser.add_argument("--latency-ms", type=float, default=0.0, help="how long every answer takes at least")
     parser.add_argument(
         "--mount",

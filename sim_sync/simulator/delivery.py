@@ -7,19 +7,19 @@ import time
 from email.utils import formatdate
 
 from sim_sync.simulator.faults import ConnectionReset, Fault, SlowDrip, SlowStart, Stall, TruncatedBody
-from sim_sync.simulator.vendor import Answer, phrase_of
+from sim_sync.simulator.vendor import Response, phrase_of
 
 _POLL_SECONDS = 0.02
 
 
-class Line:
+class Connection:
     """The server's end of one client connection. `stopping` ends every wait at shutdown."""
 
     def __init__(self, connection: socket.socket, stopping: threading.Event) -> None:
         self._connection = connection
         self._stopping = stopping
 
-    def deliver(self, answer: Answer, fault: Fault | None = None) -> bool:
+    def deliver(self, response: Response, fault: Fault | None = None) -> bool:
         """Send an answer as a fault has it, and return whether the connection may be used again."""
         match fault:
             case ConnectionReset():
@@ -27,27 +27,27 @@ class Line:
                 return False
             case Stall(seconds=seconds, where=where):
                 if where == "body":
-                    self._connection.sendall(_first_half(answer))
+                    self._connection.sendall(_first_half(response))
                 self._hold(seconds)
                 return False
             case TruncatedBody():
-                self._connection.sendall(_first_half(answer))
+                self._connection.sendall(_first_half(response))
                 return False
             case SlowDrip(seconds=seconds, pieces=pieces):
-                return self._drip(answer, seconds, pieces)
+                return self._drip(response, seconds, pieces)
             case SlowStart(seconds=seconds) if not self._hold(seconds):
                 return False
             case _:
-                self._connection.sendall(_head(answer) + answer.body)
+                self._connection.sendall(_head(response) + response.body)
                 return True
 
-    def _drip(self, answer: Answer, seconds: float, pieces: int) -> bool:
-        self._connection.sendall(_head(answer))
-        size = -(-len(answer.body) // pieces) or 1
-        for start in range(0, len(answer.body), size):
+    def _drip(self, response: Response, seconds: float, pieces: int) -> bool:
+        self._connection.sendall(_head(response))
+        size = -(-len(response.body) // pieces) or 1
+        for start in range(0, len(response.body), size):
             if not self._hold(seconds / pieces):
                 return False
-            self._connection.sendall(answer.body[start : start + size])
+            self._connection.sendall(response.body[start : start + size])
         return True
 
     def _hold(self, seconds: float) -> bool:
@@ -71,16 +71,16 @@ class Line:
         socket.close(self._connection.detach())
 
 
-def _head(answer: Answer) -> bytes:
+def _head(response: Response) -> bytes:
     lines = [
-        f"HTTP/1.1 {answer.status} {phrase_of(answer.status)}",
+        f"HTTP/1.1 {response.status} {phrase_of(response.status)}",
         f"Date: {formatdate(usegmt=True)}",
-        f"Content-Type: {answer.content_type}",
-        f"Content-Length: {len(answer.body)}",
-        *(f"{name}: {value}" for name, value in answer.headers.items()),
+        f"Content-Type: {response.content_type}",
+        f"Content-Length: {len(response.body)}",
+        *(f"{name}: {value}" for name, value in response.headers.items()),
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def _first_half(answer: Answer) -> bytes:
-    return _head(answer) + answer.body[: len(answer.body) // 2]
+def _first_half(response: Response) -> bytes:
+    return _head(response) + response.body[: len(response.body) // 2]

@@ -4,7 +4,7 @@ import threading
 from dataclasses import replace
 
 from sim_sync.simulator.faults import ArmedFault, Fault, Trigger
-from sim_sync.simulator.mixing import mix64
+from sim_sync.simulator.hashing import mix64
 from sim_sync.simulator.vendor import ListCall
 
 

@@ -1,6 +1,6 @@
 """What can go wrong on demand, and when: each fault and its trigger are plain values with a JSON form.
 
-Nothing in here happens by itself: `fault_board` decides whether a fault's turn has come, `mount` and `delivery` act.
+Nothing in here happens by itself: `fault_board` decides whether a fault's turn has come, `simulated_carrier` and `delivery` act.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -186,12 +186,12 @@ PageFault: TypeAlias = MalformedRecord | EarlyEnd | RepeatedLink | ForeignLink |
 #: Faults in what the carrier remembers: they happen to it before or after it answers.
 StateFault: TypeAlias = TokenExpiry | CursorExpiry | FleetChange
 #: Faults that take the place of the vendor's answer.
-AnswerFault: TypeAlias = ErrorStatus | Throttled | MalformedJson | Redirect
+ResponseFault: TypeAlias = ErrorStatus | Throttled | MalformedJson | Redirect
 #: Faults in how an answer is sent; they are the same for all vendors.
 DeliveryFault: TypeAlias = ConnectionReset | Stall | SlowStart | SlowDrip | TruncatedBody
 #: Every fault, told apart in JSON by its `kind`.
 Fault: TypeAlias = Annotated[
-    AnswerFault | PageFault | StateFault | DeliveryFault,
+    ResponseFault | PageFault | StateFault | DeliveryFault,
     Field(discriminator="kind"),
 ]
 

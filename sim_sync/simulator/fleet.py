@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import MAX_FLEET_SIZE, Blueprint, SimulatedSim
+from sim_sync.simulator.fleet_spec import MAX_FLEET_SIZE, FleetSpec, SimulatedSim
 from sim_sync.simulator.sim_view import BlueprintSim, SimView
 
 #: The fields that an edit may set. Each may become null, except `status`.
@@ -62,10 +62,10 @@ class Fleet:
     before the first.
     """
 
-    def __init__(self, blueprint: Blueprint, size: int) -> None:
+    def __init__(self, fleet_spec: FleetSpec, size: int) -> None:
         if not 0 <= size <= MAX_FLEET_SIZE:
             raise InputError(f"simulated fleet: expected 0 to {MAX_FLEET_SIZE:,} SIMs, found {size:,}")
-        self.blueprint = blueprint
+        self.fleet_spec = fleet_spec
         self.size = size
         self._lock = threading.RLock()
         self._end = size
@@ -100,13 +100,13 @@ class Fleet:
     def sim(self, index: int) -> SimulatedSim:
         """Return a SIM as it is now, or as it was when it was removed."""
         with self._lock:
-            return self._changed.get(index) or self.blueprint.sim(index)
+            return self._changed.get(index) or self.fleet_spec.sim(index)
 
     def views(self, indices: Sequence[int]) -> list[SimView]:
         """Return SIMs as vendors read them, in the order of the indices."""
         changed = self.changed_among(indices)
-        blueprint = self.blueprint
-        return [changed.get(index) or BlueprintSim(blueprint, index) for index in indices]
+        fleet_spec = self.fleet_spec
+        return [changed.get(index) or BlueprintSim(fleet_spec, index) for index in indices]
 
     def changed_among(self, indices: Iterable[int]) -> Mapping[int, SimulatedSim]:
         """Return those of the SIMs that are no longer what the blueprint says."""
@@ -167,7 +167,7 @@ class Fleet:
         """Return the index of the SIM that has this ICCID now, or None."""
         with self._lock:
             candidates = [index for index, sim in self._changed.items() if sim.iccid == iccid]
-            original = self.blueprint.index_of_iccid(iccid)
+            original = self.fleet_spec.index_of_iccid(iccid)
             if original is not None and original not in self._changed:
                 candidates.append(original)
             return next(filter(self.is_live, sorted(candidates)), None)

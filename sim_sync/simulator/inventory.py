@@ -81,9 +81,9 @@ def decide_differences(fleet: Fleet, counts: DifferenceCounts) -> Differences:
         raise InputError(f"differences: expected at most {live} SIMs to differ, found {counts.unknown + counts.status}")
     spread = [fleet.live_at(offset) for offset in _spread(counts.unknown + counts.status, live)]
     differing = [fleet.sim(index) for index in spread]
-    words = [word.value for word, _ in fleet.blueprint.profile.status_weights]
+    words = [word.value for word, _ in fleet.fleet_spec.profile.status_weights]
     return Differences(
-        missing=tuple(fleet.blueprint.absent_iccid(number) for number in range(counts.missing)),
+        missing=tuple(fleet.fleet_spec.absent_iccid(number) for number in range(counts.missing)),
         unknown=tuple(sim.iccid or "" for sim in differing[: counts.unknown]),
         status={sim.iccid or "": (_other_word(words, sim.status), sim.status) for sim in differing[counts.unknown :]},
     )

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from sim_sync.simulator.blueprint import SimulatedSim
 from sim_sync.simulator.faults import MAX_HOLD_SECONDS, ArmedFault, Fault, Trigger
 from sim_sync.simulator.fleet import FleetEdit
+from sim_sync.simulator.fleet_spec import SimulatedSim
 from sim_sync.simulator.request_log import LogEntry
 
 #: Where the control API lives; no carrier can be mounted there.
@@ -65,7 +65,7 @@ class TrueSim:
 
 @dataclass(frozen=True, slots=True)
 class TrueSims:
-    """A page of the true SIMs; `next_after` is the position to go on from, None at the end."""
+    """A page of the true SIMs; `next_after` is the position to continue from, None at the end."""
 
     sims: Sequence[TrueSim]
     next_after: int | None

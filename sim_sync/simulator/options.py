@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from sim_sync.simulator.blueprint import MAX_FLEET_SIZE
 from sim_sync.simulator.faults import MAX_HOLD_SECONDS
+from sim_sync.simulator.fleet_spec import MAX_FLEET_SIZE
 
 #: The only address that a simulator listens on.
 LOOPBACK = "127.0.0.1"

@@ -8,9 +8,9 @@ from math import ceil
 
 
 class RateLimit:
-    """A token bucket: `burst` requests at once, refilled at so many a second; without a rate, all are allowed.
+    """A token bucket: `burst` requests at once, refilled at that many a second; without a rate, all are allowed.
 
-    `clock` tells seconds that never go back. Safe for many threads.
+    `clock` reports seconds that never go back. Safe for many threads.
     """
 
     def __init__(

@@ -61,7 +61,7 @@ class RequestLog:
         return found[:limit]
 
     def clear(self) -> int:
-        """Forget all entries and return how many there were; numbers go on."""
+        """Forget all entries and return how many there were; numbers continue."""
         with self._lock:
             count = len(self._entries)
             self._entries.clear()

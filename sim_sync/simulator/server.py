@@ -17,13 +17,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sim_sync.core.errors import InputError
 from sim_sync.simulator.control_api import ControlApi
-from sim_sync.simulator.delivery import Line
+from sim_sync.simulator.delivery import Connection
 from sim_sync.simulator.faults import ConnectionReset, Fault, Stall
 from sim_sync.simulator.messages import CONTROL_PREFIX
-from sim_sync.simulator.mount import Mount
 from sim_sync.simulator.options import LOOPBACK, MountOptions
 from sim_sync.simulator.request_log import LogEntry, RequestLog
-from sim_sync.simulator.vendor import Answer, Request, json_answer
+from sim_sync.simulator.simulated_carrier import SimulatedCarrier
+from sim_sync.simulator.vendor import Request, Response, json_response
 
 _MAX_BODY_BYTES = 64 * 2**20
 _MOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -40,7 +40,7 @@ class SimulatorServer(ThreadingHTTPServer):
 
     def __init__(self, mounts: Sequence[MountOptions], *, port: int = 0) -> None:
         _check_names(mounts)
-        self.mounts: Mapping[str, Mount] = {options.name: Mount(options) for options in mounts}
+        self.mounts: Mapping[str, SimulatedCarrier] = {options.name: SimulatedCarrier(options) for options in mounts}
         self.log = RequestLog()
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
@@ -104,7 +104,7 @@ class SimulatorServer(ThreadingHTTPServer):
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
-    def mount_of(self, path: str) -> Mount | None:
+    def mount_of(self, path: str) -> SimulatedCarrier | None:
         """Return the carrier whose paths this one belongs to."""
         return self.mounts.get("") or self.mounts.get(path.split("/")[1] if path.startswith("/") else "")
 
@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
     def serve_request(self) -> None:
         """Answer one request of any method."""
         arrived_ns = time.monotonic_ns()
-        line = Line(self.connection, self.server.stopping)
+        line = Connection(self.connection, self.server.stopping)
         body = self._read_body(line)
         if body is None:
             return
@@ -131,10 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
         prefix, _, resource = url.path.rpartition("/")
         mount = self.server.mount_of(url.path)
         if prefix == CONTROL_PREFIX:
-            self._deliver(line, self.server.control.answer(self.command, resource, query, body))
+            self._deliver(line, self.server.control.response(self.command, resource, query, body))
         elif mount is None:
             expected = ", ".join(sorted(self.server.base_urls.values()))
-            self._deliver(line, json_answer(404, {"error": f"no carrier has this path; expected one of {expected}"}))
+            self._deliver(line, json_response(404, {"error": f"no carrier has this path; expected one of {expected}"}))
         else:
             headers = {name.lower(): value for name, value in self.headers.items()}
             path = unquote(url.path[len(mount.prefix) :])
@@ -145,14 +145,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve_request  # noqa: N815  # the base class looks for these names
 
-    def _serve_carrier(self, line: Line, mount: Mount, request: Request, query: str, arrived_ns: int) -> None:
+    def _serve_carrier(
+        self, line: Connection, mount: SimulatedCarrier, request: Request, query: str, arrived_ns: int
+    ) -> None:
         number = self.server.log.next_number()
         call = mount.vendor.list_call(request)
         fault = mount.next_fault(call, request.in_flight)
         if self.server.stopping.wait(mount.latency_seconds):
             self.close_connection = True
             return
-        authentication, answer = _answer(mount, request, fault)
+        authentication, response = _response(mount, request, fault)
         # Written before the answer goes out: a client that has its answer finds its request in the log.
         self.server.log.append(
             LogEntry(
@@ -161,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
                 method=request.method,
                 path=request.path,
                 query=query,
-                status=_visible_status(answer, fault),
+                status=_visible_status(response, fault),
                 is_list=call is not None,
                 page_token=call.page_token if call else None,
                 page_number=call.page_number if call else None,
@@ -173,43 +175,43 @@ class _Handler(BaseHTTPRequestHandler):
                 answered_ns=time.monotonic_ns(),
             )
         )
-        self._deliver(line, answer, fault)
+        self._deliver(line, response, fault)
 
-    def _deliver(self, line: Line, answer: Answer, fault: Fault | None = None) -> None:
-        if not line.deliver(answer, fault):
+    def _deliver(self, line: Connection, response: Response, fault: Fault | None = None) -> None:
+        if not line.deliver(response, fault):
             self.close_connection = True
 
     def _host(self) -> str:
         host = self.headers.get("Host", "")
         return host if _HOST.fullmatch(host) else self.server.url.removeprefix("http://")
 
-    def _read_body(self, line: Line) -> bytes | None:
+    def _read_body(self, line: Connection) -> bytes | None:
         """Return the request's body, or None where it could not be taken and was refused."""
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
-            line.deliver(json_answer(411, {"error": "expected a body with a Content-Length of at most 64 MiB"}))
+            line.deliver(json_response(411, {"error": "expected a body with a Content-Length of at most 64 MiB"}))
             self.close_connection = True
             return None
         return self.rfile.read(int(length))
 
 
-def _answer(mount: Mount, request: Request, fault: Fault | None) -> tuple[str, Answer]:
+def _response(mount: SimulatedCarrier, request: Request, fault: Fault | None) -> tuple[str, Response]:
     """Return what the request's credentials were worth, and what the carrier says."""
     try:
         mount.strike(fault)
         # Asked before the answer: answering may use up a token.
         authentication = mount.vendor.authentication(request)
-        return authentication, mount.answer(request, fault, now_seconds=time.time())
+        return authentication, mount.response(request, fault, now_seconds=time.time())
     except InputError as problem:
-        return "not needed", json_answer(500, {"error": f"a fault could not happen as it was armed: {problem}"})
+        return "not needed", json_response(500, {"error": f"a fault could not happen as it was armed: {problem}"})
 
 
-def _visible_status(answer: Answer, fault: Fault | None) -> int:
+def _visible_status(response: Response, fault: Fault | None) -> int:
     match fault:
         case ConnectionReset() | Stall(where="start"):
             return 0
         case _:
-            return answer.status
+            return response.status
 
 
 def _check_names(mounts: Sequence[MountOptions]) -> None:

@@ -6,7 +6,7 @@ when a vendor lists it.
 
 from typing import Protocol
 
-from sim_sync.simulator.blueprint import Blueprint
+from sim_sync.simulator.fleet_spec import FleetSpec
 
 
 class SimView(Protocol):
@@ -72,74 +72,76 @@ class SimView(Protocol):
 class BlueprintSim:
     """A SIM that nobody changed; computes what it is asked for."""
 
-    __slots__ = ("_blueprint", "fingerprint", "index")
+    __slots__ = ("_fleet_spec", "fingerprint", "index")
 
     #: An unchanged SIM has the vendor's own word.
     vendor_status = None
 
-    def __init__(self, blueprint: Blueprint, index: int) -> None:
-        self._blueprint = blueprint
-        self.fingerprint = blueprint.fingerprint(index)
+    def __init__(self, fleet_spec: FleetSpec, index: int) -> None:
+        self._fleet_spec = fleet_spec
+        self.fingerprint = fleet_spec.fingerprint(index)
         self.index = index
 
     @property
     def iccid(self) -> str:
         """Return the 20 digits of its ICCID."""
-        return self._blueprint.iccid(self.index)
+        return self._fleet_spec.iccid(self.index)
 
     @property
     def imsi(self) -> str:
         """Return its IMSI."""
-        return self._blueprint.imsi(self.index)
+        return self._fleet_spec.imsi(self.index)
 
     @property
     def msisdn(self) -> str:
         """Return its number, with a plus sign."""
-        return self._blueprint.msisdn(self.index)
+        return self._fleet_spec.msisdn(self.index)
 
     @property
     def imei(self) -> str:
         """Return the IMEI of its device."""
-        return self._blueprint.imei(self.index)
+        return self._fleet_spec.imei(self.index)
 
     @property
     def eid(self) -> str:
         """Return its EID."""
-        return self._blueprint.eid(self.index)
+        return self._fleet_spec.eid(self.index)
 
     @property
     def status(self) -> str:
         """Return its place in the lifecycle."""
-        return self._blueprint.status(self.fingerprint)
+        return self._fleet_spec.status(self.fingerprint)
 
     @property
     def rate_plan(self) -> str:
         """Return the name of its plan."""
-        return self._blueprint.rate_plan(self.fingerprint)
+        return self._fleet_spec.rate_plan(self.fingerprint)
 
     @property
     def label(self) -> str | None:
         """Return the customer's own name for it; one SIM in eight has none."""
-        return self._blueprint.label(self.index, self.fingerprint)
+        return self._fleet_spec.label(self.index, self.fingerprint)
 
     @property
     def ip_address(self) -> str | None:
         """Return its address, once it was activated."""
-        return self._blueprint.ip_address(self.index, self.fingerprint)
+        return self._fleet_spec.ip_address(self.index, self.fingerprint)
 
     @property
     def created_text(self) -> str:
         """Return when it was created."""
-        return self._blueprint.created_text(self.fingerprint)
+        return self._fleet_spec.created_text(self.fingerprint)
 
     @property
     def activated_text(self) -> str | None:
         """Return when it was activated, if it was."""
         return (
-            self._blueprint.activated_text(self.fingerprint) if self._blueprint.is_activated(self.fingerprint) else None
+            self._fleet_spec.activated_text(self.fingerprint)
+            if self._fleet_spec.is_activated(self.fingerprint)
+            else None
         )
 
     @property
     def updated_text(self) -> str:
         """Return when it was last changed."""
-        return self._blueprint.updated_text(self.fingerprint)
+        return self._fleet_spec.updated_text(self.fingerprint)

@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.faults import CursorExpiry, PageFault, TokenExpiry
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
 
 #: What a request's credentials are worth; `not needed` for calls that a vendor leaves open, such as a login.
@@ -40,7 +40,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An answer as the carrier means it. `headers` has neither `Content-Length` nor `Date`."""
 
     status: int
@@ -66,14 +66,14 @@ class Vendor(Protocol):
     def authentication(self, request: Request) -> Authentication:
         """Return what the request's credentials are worth; asking changes nothing."""
 
-    def answer(self, request: Request, fault: PageFault | None = None) -> Answer:
+    def response(self, request: Request, fault: PageFault | None = None) -> Response:
         """Answer as the vendor would, credentials checked; a `fault` spoils the page that the answer lists."""
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return the vendor's own answer for an error status."""
 
-    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Answer:
-        """Return the vendor's own 429, which tells how long to wait only where the vendor does."""
+    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Response:
+        """Return the vendor's own 429, which says how long to wait only where the vendor does."""
 
     def expire(self, fault: TokenExpiry | CursorExpiry) -> None:
         """Refuse from now on the tokens or cursors given out so far."""
@@ -123,6 +123,6 @@ def phrase_of(status: int) -> str:
         return "Error"
 
 
-def json_answer(status: int, document: object, headers: Mapping[str, str] | None = None) -> Answer:
+def json_response(status: int, document: object, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer with a JSON body."""
-    return Answer(status, json.dumps(document).encode(), headers=headers or {})
+    return Response(status, json.dumps(document).encode(), headers=headers or {})

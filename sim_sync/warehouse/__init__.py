@@ -1,4 +1,4 @@
-"""The SQL warehouse: tables, one transaction a step, reconciliation. The only room that knows SQLAlchemy."""
+"""The SQL warehouse: tables, one transaction a step, reconciliation. The only package that knows SQLAlchemy."""
 
 from sim_sync.warehouse.warehouse import Warehouse, open_warehouse
 

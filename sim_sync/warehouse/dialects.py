@@ -16,7 +16,7 @@ from sim_sync.core.pages import canonical_json
 from sim_sync.warehouse.copying import copy_rows
 from sim_sync.warehouse.tables import UtcDateTime
 
-#: From so many rows on, COPY and its second statement are quicker than arrays.
+#: From that many rows on, COPY and its second statement are quicker than arrays.
 _WORTH_A_COPY = 200
 _POSTGRESQL_TYPES: Mapping[type, str] = {
     sa.Text: "text",

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sim_sync.core.pages import canonical_json
-from sim_sync.warehouse.failures import told_as_ours
+from sim_sync.warehouse.failures import translate_db_errors
 from sim_sync.warehouse.postgresql import open_postgresql
 from sim_sync.warehouse.sqlite_files import make_sqlite_file, sqlite_file
 from sim_sync.warehouse.tables import UtcDateTime
@@ -36,7 +36,7 @@ def open_engine(
     Args:
         url: where the warehouse is.
         lock_seconds: how long a SQLite connection waits for another one's transaction.
-        frozen_seconds: how long PostgreSQL bears silence inside of a transaction before it rolls it back.
+        frozen_seconds: how long PostgreSQL tolerates silence inside of a transaction before it rolls it back.
 
     Raises:
         ConfigError: the URL is of neither database, or cannot be used. Its text never contains the password.
@@ -93,9 +93,9 @@ def transaction(engine: sa.Engine, doing: str) -> Iterator[sa.Connection]:
 
     Raises:
         WarehouseUnavailable: the database refused, vanished or was locked; `doing` says in what we were interrupted.
-        ConfigError: it will go on refusing until a person has put it right.
+        ConfigError: it will continue refusing until a person has put it right.
     """
-    with told_as_ours(engine, doing), engine.begin() as connection:
+    with translate_db_errors(engine, doing), engine.begin() as connection:
         yield connection
 
 
@@ -107,7 +107,7 @@ def reading(engine: sa.Engine, doing: str) -> Iterator[sa.Connection]:
         WarehouseUnavailable, ConfigError: as in `transaction`.
     """
     with (
-        told_as_ours(engine, doing),
+        translate_db_errors(engine, doing),
         engine.connect() as connection,
         connection.execution_options(reads_only=True).begin(),
     ):
@@ -116,7 +116,7 @@ def reading(engine: sa.Engine, doing: str) -> Iterator[sa.Connection]:
 
 def can_write_now(engine: sa.Engine) -> bool:
     """Return whether no other process is inside of a transaction that holds back writers of the same tables."""
-    with told_as_ours(engine, "asking whether somebody is writing"), engine.connect() as connection:
+    with translate_db_errors(engine, "asking whether somebody is writing"), engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             return _can_lock_sqlite(connection.connection.driver_connection)
         return int(connection.execute(_OTHERS_WRITING).scalar_one()) == 0

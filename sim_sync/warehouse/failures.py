@@ -1,4 +1,4 @@
-"""What an error of the database means: it passes by itself, a person has to put the warehouse right, or it is our bug.
+"""What an error of the database means: it is transient, a person has to put the warehouse right, or it is our bug.
 
 No text that leaves this module holds a password, a statement or a value: parameters are other people's SIMs, and the
 details of an error quote them.
@@ -77,11 +77,11 @@ _POOL_MODE = "PgBouncer with `pool_mode = transaction` or `session`"
 
 
 @contextmanager
-def told_as_ours(engine: sa.Engine, doing: str) -> Iterator[None]:
+def translate_db_errors(engine: sa.Engine, doing: str) -> Iterator[None]:
     """Turn an error of the database into one of ours.
 
     Raises:
-        WarehouseUnavailable: it passes by itself; `doing` says in what we were interrupted.
+        WarehouseUnavailable: it is transient; `doing` says in what we were interrupted.
         ConfigError: it does not, and a person has to put the warehouse right.
         WriteRefused: it does not take a statement or a value.
     """

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sim_sync.core.errors import InventoryError
 from sim_sync.core.inventory import Entry, Finding, ListWords
 from sim_sync.warehouse.engine import read_clock
-from sim_sync.warehouse.failures import told_as_ours
+from sim_sync.warehouse.failures import translate_db_errors
 from sim_sync.warehouse.inventory_notes import LoadNote, write_findings, write_note
 from sim_sync.warehouse.inventory_staging import TOLD, Staged, Staging, drop_tables, listed
 from sim_sync.warehouse.knowledge import note_list_change
@@ -75,7 +75,7 @@ def load_inventory(
         InventoryError: the list has no SIM of this carrier although it had some before.
         WarehouseUnavailable: the transaction did not happen.
     """
-    with told_as_ours(engine, f"loading the inventory of carrier {carrier}"), engine.connect() as connection:
+    with translate_db_errors(engine, f"loading the inventory of carrier {carrier}"), engine.connect() as connection:
         transaction = _begin_staging(connection)
         staged = Staging(connection, carrier, words, on_finding).fill(entries, on_rows)
         if not staged.sims and not allow_empty:

@@ -136,7 +136,7 @@ class Staging:
         analyzed(self._connection, listed)
 
     def _withdraw_repeated(self) -> None:
-        """Of an ICCID that stands twice in the list, the first row counts."""
+        """Of an ICCID that appears twice in the list, the first row counts."""
         by_iccid = sa.select(listed.c.iccid, sa.func.min(listed.c.position).label("first")).group_by(listed.c.iccid)
         twice = by_iccid.having(sa.func.count() > 1).subquery()
         first = listed.alias("first_listed")

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from sim_sync.core.diff import PageDiff
 from sim_sync.core.iccid_forms import may_come_again
-from sim_sync.core.pages import Page, Rejected
+from sim_sync.core.pages import Page, QuarantinedRecord
 from sim_sync.core.session import Session, SessionRecord
 from sim_sync.core.sims import Sim
 from sim_sync.core.storable import storable_json
@@ -68,14 +68,14 @@ def _refused(
     return [*_refused(connection, items[:middle], write), *_refused(connection, items[middle:], write)]
 
 
-def _rejected(page: Page, refused: Sequence[tuple[Sim, str]]) -> list[Rejected]:
+def _rejected(page: Page, refused: Sequence[tuple[Sim, str]]) -> list[QuarantinedRecord]:
     """Return refused SIMs as records at their places in the page."""
     taken = {rejected.position for rejected in page.rejected}
     free = [position for position in range(len(page.sims) + len(taken)) if position not in taken]
     # A record may be several SIMs; then this is the place in the list of SIMs.
     places = {sim.sim_id: position for sim, position in zip(page.sims, free, strict=True)}
     return [
-        Rejected(places[sim.sim_id], f"the database does not take this record ({kind})", _payload(sim))
+        QuarantinedRecord(places[sim.sim_id], f"the database does not take this record ({kind})", _payload(sim))
         for sim, kind in refused
     ]
 
@@ -84,10 +84,12 @@ def _payload(sim: Sim) -> str:
     return storable_json({name: str(value) for name, value in sim._asdict().items() if value is not None})
 
 
-def _quarantine(connection: sa.Connection, session: Session, rejected: Sequence[Rejected], now: datetime) -> None:
+def _quarantine(
+    connection: sa.Connection, session: Session, rejected: Sequence[QuarantinedRecord], now: datetime
+) -> None:
     """Keep rejected records; one whose text is refused too is kept by its place and reason."""
 
-    def write(some: Sequence[Rejected]) -> None:
+    def write(some: Sequence[QuarantinedRecord]) -> None:
         pages.write_quarantined(connection, session, some, now)
 
     bare = [replace(one, payload="{}") for one, _ in _refused(connection, rejected, write)]

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from sim_sync.core import session_events
 from sim_sync.core.opening import (
-    Decision,
     FailedOpening,
     GiveUp,
     Opened,
+    OpeningDecision,
     OpenNew,
     OpenRequest,
     Refuse,
@@ -28,7 +28,7 @@ from sim_sync.warehouse import sessions
 def carry_out_decision(
     connection: sa.Connection,
     record: SessionRecord | None,
-    decision: Decision,
+    decision: OpeningDecision,
     request: OpenRequest,
     now: datetime,
 ) -> Opened:

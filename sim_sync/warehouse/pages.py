@@ -10,7 +10,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from sim_sync.core.diff import PageDiff, diff_page
-from sim_sync.core.pages import Rejected
+from sim_sync.core.pages import QuarantinedRecord
 from sim_sync.core.session import Session
 from sim_sync.core.sims import FieldChange, Sim
 from sim_sync.warehouse.dialects import BulkInsert, is_one_of, list_parameter
@@ -100,10 +100,12 @@ def write_changes(connection: sa.Connection, session: Session, changes: Sequence
     )
 
 
-def write_quarantined(connection: sa.Connection, session: Session, rejected: Sequence[Rejected], now: datetime) -> None:
+def write_quarantined(
+    connection: sa.Connection, session: Session, rejected: Sequence[QuarantinedRecord], now: datetime
+) -> None:
     """Keep the records that could not be read, with their reasons."""
 
-    def row(one: Rejected) -> tuple[object, ...]:
+    def row(one: QuarantinedRecord) -> tuple[object, ...]:
         place = (session.pages_done + 1, one.position)
         return (session.carrier, session.session_id, *place, one.reason, one.payload, now)
 

@@ -41,7 +41,7 @@ def open_postgresql(url: sa.URL, frozen_seconds: float) -> sa.Engine:
 
     Args:
         url: where it is.
-        frozen_seconds: how long it bears silence inside of a transaction before it rolls it back.
+        frozen_seconds: how long it tolerates silence inside of a transaction before it rolls it back.
     """
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
@@ -80,7 +80,7 @@ def open_postgresql(url: sa.URL, frozen_seconds: float) -> sa.Engine:
 def _settings(options: str, frozen_seconds: float) -> dict[str, str]:
     """Return what every transaction depends on; time limits among the URL's `options` stay what they say."""
     limits = {
-        # A worker that freezes in mid-transaction would hold its session's row for ever: the server ends it.
+        # A worker that freezes in mid-transaction would hold its session's row forever: the server ends it.
         "idle_in_transaction_session_timeout": str(round(frozen_seconds * 1000)),
         # A role's limit is meant for people: the comparison of a large fleet takes a minute.
         "statement_timeout": "0",

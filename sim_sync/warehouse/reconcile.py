@@ -3,7 +3,7 @@
 One transaction: which SIM is which (`matching`), what differs now (`differences`), how bad it is (`severity`), and, in
 here, what that makes of `sim_discrepancies`: opened, seen again, resolved. No row passes through Python.
 
-A discrepancy is open while `resolved_at` is null. One that comes back after it was resolved is opened anew: since now,
+A discrepancy is open while `resolved_at` is null. One that comes back after it was resolved is opened again: since now,
 seen once. A comparison of what was compared before writes only what has become different; which one that is, is told
 by its number (`knowledge`).
 """

@@ -174,9 +174,9 @@ class SqlSessionStore:
             session = record.session
             if session.state is not State.RUNNING:  # paused at the last moment; or the acknowledgement was lost
                 return session
-            verdict, sims_seen = sweeping.sweep(connection, record, policy, config_hash=config_hash, now=now)
+            decision, sims_seen = sweeping.sweep(connection, record, policy, config_hash=config_hash, now=now)
             self._at("close_session:swept")
-            after = session_events.completed(record, verdict, sims_seen, now)
+            after = session_events.completed(record, decision, sims_seen, now)
             session = sessions.write_record(connection, after, record)
             sessions.forget_cursors(connection, session.session_id)
             self._at("close_session:written")

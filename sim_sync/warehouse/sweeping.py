@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from sim_sync.core.session import Session, SessionRecord, SweepState
-from sim_sync.core.sweep import SweepPolicy, SweepVerdict, WalkFacts, decide_sweep, facts_of
+from sim_sync.core.sweep import SweepDecision, SweepPolicy, WalkFacts, decide_sweep, facts_of
 from sim_sync.warehouse.tables import carrier_sims
 
 _sims = carrier_sims.c
@@ -16,16 +16,16 @@ _sims = carrier_sims.c
 
 def sweep(
     connection: sa.Connection, record: SessionRecord, policy: SweepPolicy, *, config_hash: str, now: datetime
-) -> tuple[SweepVerdict, int]:
+) -> tuple[SweepDecision, int]:
     """Decide what becomes of the SIMs that the session did not see, and mark them if that is the decision.
 
     Returns the decision, and how many distinct SIMs the session saw.
     """
     facts, unseen = walk_facts(connection, record, config_hash)
-    verdict = decide_sweep(facts, policy)
-    if verdict.state is SweepState.DONE and unseen:
+    decision = decide_sweep(facts, policy)
+    if decision.state is SweepState.DONE and unseen:
         mark_unseen(connection, record.session, now)
-    return verdict, facts.sims_seen
+    return decision, facts.sims_seen
 
 
 def walk_facts(connection: sa.Connection, record: SessionRecord, config_hash: str) -> tuple[WalkFacts, int]:

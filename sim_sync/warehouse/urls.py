@@ -20,7 +20,7 @@ def parse_url(url: str) -> sa.URL:
     """Return a URL in the one form in which its password is never shown.
 
     Raises:
-        ValueError: it is no URL. The text is not repeated, for it may hold a password.
+        ValueError: it is not a URL. The text is not repeated, for it may hold a password.
     """
     try:
         parsed = make_url(url)
@@ -39,13 +39,13 @@ def warehouse_url(url: str) -> sa.URL:
     """Return the URL of a warehouse.
 
     Raises:
-        ConfigError: it is no URL, of neither database, in memory, or has an option that its database does not know.
+        ConfigError: it is not a URL, of neither database, in memory, or has an option that its database does not know.
     """
     try:
         parsed = parse_url(url)
     except ValueError as problem:
         expected = f"{_EXPECTED}; an @ in the password is written as %40" if "%40" in str(problem) else _EXPECTED
-        raise _problem(expected, "something that is no URL") from None
+        raise _problem(expected, "something that is not a URL") from None
     if parsed.drivername not in SQLITE and parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise _problem(_EXPECTED, parsed.drivername)
     if parsed.drivername in SQLITE and _is_in_memory(parsed):

@@ -12,8 +12,8 @@ from sim_sync.core.session import Process, Session, State
 from sim_sync.worker.crash import armed_crash_point
 from sim_sync.worker.processes import this_process
 from sim_sync.worker.retrying import WarehouseRetry
-from sim_sync.worker.stopping import Stop, stopped_by_signals
-from sim_sync.worker.work import Limits, Outcome, work_on
+from sim_sync.worker.stopping import StopSignal, stopped_by_signals
+from sim_sync.worker.work import Outcome, RunLimits, work_on
 
 
 def open_carrier(
@@ -31,7 +31,7 @@ def open_carrier(
 
     `process` is the one that the run lives and dies with, where there is such a one.
     """
-    source = carrier.build(Stop())
+    source = carrier.build(StopSignal())
     request = OpenRequest(
         carrier=carrier.name,
         owner=owner,
@@ -48,7 +48,7 @@ def open_carrier(
         gone_owners=gone_owners,
         present_owners=present_owners,
     )
-    return WarehouseRetry(Stop())(store.open_session, request)
+    return WarehouseRetry(StopSignal())(store.open_session, request)
 
 
 def walk_carrier(
@@ -56,7 +56,7 @@ def walk_carrier(
     store: WorkStore,
     session: Session,
     *,
-    stop: Stop,
+    stop: StopSignal,
     max_pages: int | None,
     on_checkpoint: Callable[[Session], None],
     was_terminated: Callable[[], bool] = lambda: False,
@@ -64,7 +64,7 @@ def walk_carrier(
     """Walk the carrier's claimed session within its budget, listening to SIGTERM and SIGINT meanwhile."""
     budget = carrier.run_budget
     pages = [limit for limit in (max_pages, budget.pages) if limit is not None]
-    limits = Limits(
+    limits = RunLimits(
         lease_seconds=carrier.lease_seconds,
         pages=min(pages, default=None),
         seconds=None if budget.minutes is None else budget.minutes * 60,
@@ -88,8 +88,8 @@ def close_carrier(carrier: CarrierConfig, store: SessionStore, session: Session)
     """Certify the walk, sweep if it may, and complete the session; one that is completed stays as it is."""
     if session.state is State.COMPLETED:
         return session
-    source = carrier.build(Stop())
-    return WarehouseRetry(Stop())(store.close_session, session.claim, carrier.sweep, source.config_hash)
+    source = carrier.build(StopSignal())
+    return WarehouseRetry(StopSignal())(store.close_session, session.claim, carrier.sweep, source.config_hash)
 
 
 def sync_once(carrier: CarrierConfig, store: SessionStore, *, owner: str, gone_owners: Collection[str]) -> Session:
@@ -100,7 +100,7 @@ def sync_once(carrier: CarrierConfig, store: SessionStore, *, owner: str, gone_o
     if opened.refusal is not None:
         return opened.session
     outcome = walk_carrier(
-        carrier, store, opened.session, stop=Stop(), max_pages=None, on_checkpoint=lambda _session: None
+        carrier, store, opened.session, stop=StopSignal(), max_pages=None, on_checkpoint=lambda _session: None
     )
     if outcome.stopped_by is not None:
         return outcome.session

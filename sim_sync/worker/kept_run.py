@@ -1,7 +1,7 @@
 """What a run holds from its first step to its end: its own lease, the claim to its session, and the lease on that.
 
 All of it lives in the memory of the process that took it. What a retry finds on another host, or in another process, is
-the warehouse: it has to claim the session anew.
+the warehouse: it has to claim the session again.
 """
 
 import time
@@ -12,7 +12,7 @@ from typing import TypeAlias
 from sim_sync.core.ports import LeaseStore, RunLeaseStore
 from sim_sync.core.session import Claim, Process
 from sim_sync.worker.lease import kept_lease, kept_run_lease
-from sim_sync.worker.stopping import Stop
+from sim_sync.worker.stopping import StopSignal
 
 Wait: TypeAlias = Callable[[float], None]
 
@@ -20,7 +20,7 @@ Wait: TypeAlias = Callable[[float], None]
 class KeptRun:
     """Says that a run lives, whatever it does, and keeps its session's lease while it does something else.
 
-    `wait` passes so many seconds.
+    `wait` passes that many seconds.
     """
 
     def __init__(self, wait: Wait = time.sleep) -> None:
@@ -39,7 +39,7 @@ class KeptRun:
     def hold(self, store: LeaseStore, claim: Claim, *, lease_seconds: float) -> None:
         """Keep the lease on a session until `let_go`; of a pause or a takeover the next step reads in the warehouse."""
         self.let_go()
-        self._holding.enter_context(kept_lease(store, claim, lease_seconds=lease_seconds, stop=Stop()))
+        self._holding.enter_context(kept_lease(store, claim, lease_seconds=lease_seconds, stop=StopSignal()))
         self._claim = claim
 
     def let_go(self) -> Claim | None:

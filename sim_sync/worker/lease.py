@@ -9,7 +9,7 @@ from sim_sync.core.errors import OwnershipError, SimSyncError, TransientError
 from sim_sync.core.ports import LeaseStore, RunLeaseStore
 from sim_sync.core.session import Claim, Process, State
 from sim_sync.core.sync import StopReason
-from sim_sync.worker.stopping import Stop
+from sim_sync.worker.stopping import StopSignal
 
 _log = logging.getLogger("sim_sync.worker")
 
@@ -18,7 +18,7 @@ _TRY_AGAIN_SECONDS = 1.0
 
 
 @contextmanager
-def kept_lease(store: LeaseStore, claim: Claim, *, lease_seconds: float, stop: Stop) -> Iterator[None]:
+def kept_lease(store: LeaseStore, claim: Claim, *, lease_seconds: float, stop: StopSignal) -> Iterator[None]:
     """Keep the lease on a session until the end of the block.
 
     A heartbeat proves only that the process lives: progress is counted in pages, elsewhere.

@@ -23,7 +23,7 @@ class ToldFinding(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """What a load came to, for people. `unchanged_since` tells that the list was not read, for it is what it was then.
+    """What a load came to, for people. `unchanged_since` says that the list was not read, for it is what it was then.
 
     `rows` are the SIMs of the list. `kept` are SIMs that it no longer names, and that unreadable rows of it may be.
     """

@@ -13,7 +13,7 @@ from sim_sync.core.sync import StopReason
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Stop:
+class StopSignal:
     """A request to stop, raised by a signal, by the lease keeper or by a person; the first reason counts."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Stop:
 
     @property
     def reason(self) -> StopReason | None:
-        """Why to stop, or None to go on."""
+        """Why to stop, or None to continue."""
         return self._reason
 
     @property
@@ -54,8 +54,8 @@ class Stop:
 
 
 @contextmanager
-def stopped_by_signals(stop: Stop) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into a request to stop after the page in hand, if that comes soon.
+def stopped_by_signals(stop: StopSignal) -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into a request to stop after the current page, if that comes soon.
 
     Outside of the main thread, change nothing. The handlers that were there before are back in place afterwards, so
     that who installed them can be told.

@@ -1,4 +1,4 @@
-"""Works on a claimed session until its walk ends or something stops it, and tells the session what that was."""
+"""Works on a claimed session until its walk ends or something stops it, and reports the session what that was."""
 
 import logging
 import random
@@ -25,7 +25,7 @@ from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sync import QuarantineLimit, StepRules, StopReason, walk
 from sim_sync.worker.lease import kept_lease
 from sim_sync.worker.retrying import RetryingPages, WarehouseRetry
-from sim_sync.worker.stopping import Stop
+from sim_sync.worker.stopping import StopSignal
 
 _log = logging.getLogger("sim_sync.worker")
 
@@ -43,7 +43,7 @@ _EVENT_OF_STOP = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RunLimits:
     """What one run is bound by. `seconds` and `pages` are its budget; None is no budget.
 
     A wait after `max_stalled_resumes` resumes in a row without one committed page is no wait any more: the session has
@@ -71,12 +71,12 @@ def work_on(
     carrier: CarrierSource,
     store: WorkStore,
     *,
-    limits: Limits,
-    stop: Stop,
+    limits: RunLimits,
+    stop: StopSignal,
     on_checkpoint: Callable[[Session], None],
     was_terminated: Callable[[], bool] = lambda: False,
     monotonic: Callable[[], float] = time.monotonic,
-    last_waiter: Waiter | None = None,
+    final_waiter: Waiter | None = None,
     chance: Callable[[], float] = random.random,
     at: CrashPoint = nothing_armed,
 ) -> Outcome:
@@ -85,7 +85,7 @@ def work_on(
     `was_terminated` is asked after a signal: True if a person ended the run (a pause), False for a deploy.
     `last_waiter` waits between the attempts to leave the session; unlike all other waits, no stop cuts these short.
 
-    Returns normally for everything that a session has a word for. An error that it has no word for (a bug, a database
+    Returns normally for every outcome that maps to a session state. An error that it has no word for (a bug, a database
     that stays away) leaves the session interrupted, and is raised; if even that cannot be written, its lease runs out.
     """
     rules = StepRules(
@@ -94,7 +94,7 @@ def work_on(
         quarantine=limits.quarantine,
         at=at,
     )
-    exit_ = _Exit(session, store, WarehouseRetry(last_waiter or Stop(), attempts=_LAST_ATTEMPTS))
+    exit_ = _Exit(session, store, WarehouseRetry(final_waiter or StopSignal(), attempts=_LAST_ATTEMPTS))
     try:
         with kept_lease(store, session.claim, lease_seconds=limits.lease_seconds, stop=stop):
             reason, error = _walk(session, carrier, RetryingPages(store, WarehouseRetry(stop)), rules, stop)
@@ -109,7 +109,7 @@ def work_on(
 
 
 def _walk(
-    session: Session, carrier: CarrierSource, store: PageStore, rules: StepRules, stop: Stop
+    session: Session, carrier: CarrierSource, store: PageStore, rules: StepRules, stop: StopSignal
 ) -> tuple[StopReason | None, SimSyncError | None]:
     """Walk, and return why the walk stopped (None: it is at its end) with the error behind that, if there is one."""
     try:
@@ -161,7 +161,7 @@ class _Exit:
         return Outcome(left, reason, error)
 
     def release_after(self, error: BaseException) -> None:
-        """Leave a word in the session before the error goes on; if even that fails, the lease runs out by itself."""
+        """Leave a word in the session before the error continues; if even that fails, the lease runs out by itself."""
         told = _without_values(error)
         try:
             self.retry(self.store.release, self.session.claim, Release(Event.STOPPED_BY_MACHINE, told))
@@ -178,7 +178,7 @@ def _effort_of(error: SimSyncError | None) -> Effort:
 
 
 def _stop_question(
-    limits: Limits, stop: Stop, monotonic: Callable[[], float]
+    limits: RunLimits, stop: StopSignal, monotonic: Callable[[], float]
 ) -> Callable[[Session], StopReason | None]:
     started = monotonic()
     pages_left = limits.pages

@@ -40,7 +40,7 @@ def sim(number: int) -> dict[str, Any]:
 
 
 class SuperSimServer(ThreadingHTTPServer):
-    """Lists its `sims` in their order. `refusals` tells what was wrong with requests that were refused."""
+    """Lists its `sims` in their order. `refusals` says what was wrong with requests that were refused."""
 
     daemon_threads = True
 

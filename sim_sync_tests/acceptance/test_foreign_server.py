@@ -131,7 +131,7 @@ def assert_what_differs_is_known(elsewhere: Elsewhere) -> None:
     of_kind = {kind: [iccid for other, iccid in found if other == kind] for kind, _ in found}
     assert of_kind["missing_at_carrier"] == ["8988307999999999999"]
     assert of_kind["unknown_to_us"] == [elsewhere.server.sims[-1]["iccid"]]
-    # Ours are all ON; `scheduled` is a word that tells no state, so it contradicts none.
+    # Ours are all ON; `scheduled` is a word that reports no state, so it contradicts none.
     others = [told["iccid"] for told in elsewhere.server.sims[:-1] if told["status"] not in {"active", "scheduled"}]
     assert of_kind["mismatch"] == sorted(others)
 

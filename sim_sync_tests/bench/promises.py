@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from sim_sync.selftest.trials import Theatre, kill_at_random_times
+from sim_sync.selftest.trials import TrialRunner, kill_at_random_times
 from sim_sync.simulator.credentials import simulated_credentials
 from sim_sync.simulator.options import MountOptions
 from sim_sync_tests.bench.figures import Figure
@@ -33,8 +33,8 @@ def rate_limit(pages: int) -> Iterator[Figure]:
 
 def kills(count: int) -> Iterator[Figure]:
     """Measure the pages that are fetched again after kills at random times."""
-    tally = kill_at_random_times(Theatre(None), lambda _line: None, count)
-    if tally.problems:
-        raise RuntimeError("; ".join(tally.problems))
-    what = f"pages fetched again for each of {tally.kills} kills at random times"
-    yield Figure(what, tally.pages_fetched_again / tally.kills, "", at_most=1)
+    result = kill_at_random_times(TrialRunner(None), lambda _line: None, count)
+    if result.problems:
+        raise RuntimeError("; ".join(result.problems))
+    what = f"pages fetched again for each of {result.kills} kills at random times"
+    yield Figure(what, result.pages_fetched_again / result.kills, "", at_most=1)

@@ -17,14 +17,14 @@ from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.options import MountOptions
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.worker.carrier_work import close_carrier, open_carrier, walk_carrier
-from sim_sync.worker.stopping import Stop
+from sim_sync.worker.stopping import StopSignal
 from sim_sync_tests.fakes.databases import fresh_postgres_database, start_postgres, stop_postgres
 
 CARRIER = "bench"
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class BenchHarness:
     """A carrier to sync and a warehouse to sync it into."""
 
     folder: Path
@@ -42,7 +42,7 @@ class Scene:
             self.carrier,
             self.warehouse.sessions,
             opened.session,
-            stop=Stop(),
+            stop=StopSignal(),
             max_pages=None,
             on_checkpoint=lambda _session: None,
         )
@@ -68,7 +68,7 @@ def databases() -> Iterator[dict[str, str]]:
 @contextmanager
 def scene(
     warehouse_url: str, mount: MountOptions, *, page_size: int, vendor_settings: dict[str, Any] | None = None
-) -> Iterator[Scene]:
+) -> Iterator[BenchHarness]:
     """Set everything up for syncs of one simulated carrier."""
     with tempfile.TemporaryDirectory(prefix="sim-sync-bench-") as name, running_simulator(mount) as simulator:
         folder = Path(name)
@@ -83,6 +83,6 @@ def scene(
         environment = {"SIM_SYNC_CONFIG": str(path), "SIM_SYNC_WAREHOUSE_URL": warehouse_url}
         warehouse = open_warehouse(warehouse_url)
         try:
-            yield Scene(folder, simulator, load_config(path).carrier(CARRIER), warehouse, environment)
+            yield BenchHarness(folder, simulator, load_config(path).carrier(CARRIER), warehouse, environment)
         finally:
             warehouse.close()

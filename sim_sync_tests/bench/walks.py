@@ -31,10 +31,10 @@ def throughput(sims: int) -> Iterator[Figure]:
 def _fetch_all(carrier: object) -> None:
     from sim_sync.config import CarrierConfig
     from sim_sync.core.pages import Cursor
-    from sim_sync.worker.stopping import Stop
+    from sim_sync.worker.stopping import StopSignal
 
     assert isinstance(carrier, CarrierConfig)
-    source = carrier.build(Stop())
+    source = carrier.build(StopSignal())
     cursor: Cursor | None = source.first_cursor()
     while cursor is not None:
         cursor = source.fetch_page(cursor).next_cursor

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import (
-    CursorInAnswer,
+    CursorInResponse,
     InBody,
     InHeader,
     Keyset,
@@ -26,16 +26,16 @@ from sim_sync.core.pages import Cursor
 items = list_at("items")
 
 
-def parameters(ask: Ask) -> dict[str, Any]:
+def parameters(request: Request) -> dict[str, Any]:
     """Return what a request says: query parameters, those of its path, and members of its body."""
-    in_path = {name: values[0] for name, values in parse_qs(urlsplit(ask.path).query).items()}
-    return {**in_path, **ask.params, **(ask.body or {})}
+    in_path = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
+    return {**in_path, **request.params, **(request.body or {})}
 
 
-def answer(body: Any, **headers: str) -> Answer:
+def response(body: Any, **headers: str) -> Response:
     """Return an answer as it comes through the wire."""
     named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
-    return Answer(status=200, headers=named, body=json.loads(json.dumps(body)))
+    return Response(status=200, headers=named, body=json.loads(json.dumps(body)))
 
 
 def path_of(url: str) -> str:
@@ -59,7 +59,7 @@ class Style:
 
     name: str
     rule: Callable[[int], Pagination]
-    give: Callable[[Ask, list[int], int], Answer]
+    give: Callable[[Request, list[int], int], Response]
     #: How many requests a walk of these rows takes.
     requests: Callable[[list[int], int], int] = pages_of
 
@@ -67,86 +67,86 @@ class Style:
         return self.name
 
 
-def _by_place(ask: Ask, rows: list[int], size: int) -> tuple[int, list[int]]:
-    page = int(parameters(ask)["page"])
-    assert int(parameters(ask)["size"]) == size
+def _by_place(request: Request, rows: list[int], size: int) -> tuple[int, list[int]]:
+    page = int(parameters(request)["page"])
+    assert int(parameters(request)["size"]) == size
     return page, rows[(page - 1) * size : page * size]
 
 
-def _give_total_pages(ask: Ask, rows: list[int], size: int) -> Answer:
-    _, found = _by_place(ask, rows, size)
-    return answer({"items": found, "meta": {"pages": -(-len(rows) // size), "total": len(rows)}})
+def _give_total_pages(request: Request, rows: list[int], size: int) -> Response:
+    _, found = _by_place(request, rows, size)
+    return response({"items": found, "meta": {"pages": -(-len(rows) // size), "total": len(rows)}})
 
 
-def _give_total(ask: Ask, rows: list[int], size: int) -> Answer:
-    _, found = _by_place(ask, rows, size)
-    return answer({"items": found}, X_Total_Count=str(len(rows)))
+def _give_total(request: Request, rows: list[int], size: int) -> Response:
+    _, found = _by_place(request, rows, size)
+    return response({"items": found}, X_Total_Count=str(len(rows)))
 
 
-def _give_last_page(ask: Ask, rows: list[int], size: int) -> Answer:
-    page, found = _by_place(ask, rows, size)
-    return answer({"items": found, "last": page >= pages_of(rows, size), "total": len(rows)})
+def _give_last_page(request: Request, rows: list[int], size: int) -> Response:
+    page, found = _by_place(request, rows, size)
+    return response({"items": found, "last": page >= pages_of(rows, size), "total": len(rows)})
 
 
-def _give_pages_only(ask: Ask, rows: list[int], size: int) -> Answer:
-    _, found = _by_place(ask, rows, size)
-    return answer({"items": found})
+def _give_pages_only(request: Request, rows: list[int], size: int) -> Response:
+    _, found = _by_place(request, rows, size)
+    return response({"items": found})
 
 
-def _give_capped(ask: Ask, rows: list[int], size: int) -> Answer:
+def _give_capped(request: Request, rows: list[int], size: int) -> Response:
     """Give at most three rows a page, whatever was asked for."""
     most = min(size, 3)
-    page = int(parameters(ask)["page"])
-    return answer({"items": rows[(page - 1) * most : page * most], "total": len(rows)})
+    page = int(parameters(request)["page"])
+    return response({"items": rows[(page - 1) * most : page * most], "total": len(rows)})
 
 
-def _give_offset(ask: Ask, rows: list[int], size: int) -> Answer:
-    start = int(parameters(ask)["offset"])
-    return answer({"items": rows[start : start + size], "total": len(rows)})
+def _give_offset(request: Request, rows: list[int], size: int) -> Response:
+    start = int(parameters(request)["offset"])
+    return response({"items": rows[start : start + size], "total": len(rows)})
 
 
-def _after(ask: Ask, rows: list[int], size: int, name: str) -> tuple[list[int], bool]:
-    after = int(parameters(ask).get(name, -1))
+def _after(request: Request, rows: list[int], size: int, name: str) -> tuple[list[int], bool]:
+    after = int(parameters(request).get(name, -1))
     left = [row for row in rows if row > after]
     return left[:size], len(left) > size
 
 
-def _give_next_link(ask: Ask, rows: list[int], size: int) -> Answer:
-    found, more = _after(ask, rows, size, "after")
+def _give_next_link(request: Request, rows: list[int], size: int) -> Response:
+    found, more = _after(request, rows, size, "after")
     link = f"https://carrier.example/v1/items?size={size}&after={found[-1]}" if more else None
-    return answer({"items": found, "meta": {"next": link}})
+    return response({"items": found, "meta": {"next": link}})
 
 
-def _give_link_header(ask: Ask, rows: list[int], size: int) -> Answer:
-    found, more = _after(ask, rows, size, "after")
+def _give_link_header(request: Request, rows: list[int], size: int) -> Response:
+    found, more = _after(request, rows, size, "after")
     first = '<https://carrier.example/v1/items?a=1,2>; rel="first"'
-    return answer({"items": found}, Link=f'{first}, </v1/items?after={found[-1]}>; rel="next"' if more else first)
+    return response({"items": found}, Link=f'{first}, </v1/items?after={found[-1]}>; rel="next"' if more else first)
 
 
-def _give_cursor_in_body(ask: Ask, rows: list[int], size: int) -> Answer:
-    found, more = _after(ask, rows, size, "cursor")
-    return answer({"items": found, **({"continues": True, "lastid": found[-1]} if more else {})})
+def _give_cursor_in_body(request: Request, rows: list[int], size: int) -> Response:
+    found, more = _after(request, rows, size, "cursor")
+    return response({"items": found, **({"continues": True, "lastid": found[-1]} if more else {})})
 
 
-def _give_cursor_in_header(ask: Ask, rows: list[int], size: int) -> Answer:
-    """Scan so many numbers a page, whether or not rows have them: pages are short or empty long before the end."""
-    reached = int(parameters(ask).get("cursor", -1)) + size
+def _give_cursor_in_header(request: Request, rows: list[int], size: int) -> Response:
+    """Scan that many numbers a page, whether or not rows have them: pages are short or empty long before the end."""
+    reached = int(parameters(request).get("cursor", -1)) + size
     found = [row for row in rows if reached - size < row <= reached]
     more = bool(rows) and reached < rows[-1]
-    return answer(found, **({"X_Next_Key": str(reached)} if more else {}))
+    return response(found, **({"X_Next_Key": str(reached)} if more else {}))
 
 
-def _give_keyset(ask: Ask, rows: list[int], size: int) -> Answer:
-    found, more = _after(ask, rows, size, "largestSeen")
-    return answer({"items": [{"id": row} for row in found], "more": more})
+def _give_keyset(request: Request, rows: list[int], size: int) -> Response:
+    found, more = _after(request, rows, size, "largestSeen")
+    return response({"items": [{"id": row} for row in found], "more": more})
 
 
-def _give_keyset_in_query(ask: Ask, rows: list[int], size: int) -> Answer:
-    found, _ = _after(ask, rows, size, "since_id")
-    return answer({"items": [{"id": row} for row in found]})
+def _give_keyset_in_query(request: Request, rows: list[int], size: int) -> Response:
+    found, _ = _after(request, rows, size, "since_id")
+    return response({"items": [{"id": row} for row in found]})
 
 
-BASE = Ask(path="/v1/items")
+BASE = Request(path="/v1/items")
 
 
 def _numbered(size: int, **where: Any) -> PageNumber:
@@ -161,7 +161,7 @@ def _offset(size: int) -> Offset:
 
 def _keyset(size: int) -> Keyset:
     return Keyset(
-        first=Ask(path="/v1/items", method="POST", body={"size": size}),
+        first=Request(path="/v1/items", method="POST", body={"size": size}),
         records=items,
         key=lambda record: record["id"],
         key_name="id",
@@ -176,7 +176,7 @@ def _keyset_in_query(_size: int) -> Keyset:
     )
 
 
-def _continues(found: Answer) -> bool:
+def _continues(found: Response) -> bool:
     return found.body.get("continues") is True
 
 
@@ -204,13 +204,13 @@ STEADY = [
     Style("next link in a header", lambda n: NextLinkInHeader(BASE), _give_link_header),
     Style(
         "cursor in the body",
-        lambda n: CursorInAnswer(BASE, InBody("lastid"), ToQuery("cursor"), more=_continues),
+        lambda n: CursorInResponse(BASE, InBody("lastid"), ToQuery("cursor"), more=_continues),
         _give_cursor_in_body,
     ),
     Style(
         "cursor in a header, to the body",
-        lambda n: CursorInAnswer(
-            Ask(path="/v1/items", method="POST", body={}), InHeader("X-Next-Key"), ToBody("cursor")
+        lambda n: CursorInResponse(
+            Request(path="/v1/items", method="POST", body={}), InHeader("X-Next-Key"), ToBody("cursor")
         ),
         _give_cursor_in_header,
         requests=lambda rows, size: max(1, -(-(rows[-1] + 1) // size)) if rows else 1,
@@ -232,7 +232,7 @@ BLIND = [
 ]
 
 
-def ids_in(found: Answer) -> list[int]:
+def ids_in(found: Response) -> list[int]:
     """Return the ids that an answer gives."""
     records = array_in_body(found) if isinstance(found.body, list) else items(found)
     return [record["id"] if isinstance(record, dict) else record for record in records]

@@ -41,9 +41,9 @@ class Night:
     behind: str = "empty"
     removed_before: int = 0
     added_before: int = 0
-    #: Before so many requests of the night, one SIM comes at the front of the list.
+    #: Before that many requests of the night, one SIM comes at the front of the list.
     grows_at: frozenset[int] = frozenset()
-    #: Before so many requests of the night, the SIM at this place leaves.
+    #: Before that many requests of the night, the SIM at this place leaves.
     shrinks_at: dict[int, int] = field(default_factory=dict)
 
 
@@ -77,11 +77,11 @@ class OddList:
         self.fleet.insert(place, self._next)
         self._next += 1
 
-    def __call__(self, request: Received) -> bytes:
+    def __call__(self, received: Received) -> bytes:
         """Answer a request."""
         self._move()
         self.requests += 1
-        asked = {name: values[0] for name, values in request.query.items()}
+        asked = {name: values[0] for name, values in received.query.items()}
         size = self._page_size(asked)
         rows = self._ordered()
         start = self._start(asked, rows, size)

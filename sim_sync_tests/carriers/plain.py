@@ -8,12 +8,12 @@ from pydantic import SecretStr
 from sim_sync.carriers.auth import Authorizer, BasicAuth
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.dialect import Dialect
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import NextLinkInBody
 from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.settings import CarrierSettings, Credentials, RateLimit, Retry, Timeouts
 from sim_sync.carriers.source import RestCarrier
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.ports import Waiter
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 from sim_sync_tests.fakes.moving_time import MovingTime
@@ -34,11 +34,11 @@ class AccountAuth(Credentials):
     password: SecretStr = SecretStr(PASSWORD)
 
 
-def records_of(answer: Answer) -> list[Any]:
+def records_of(response: Response) -> list[Any]:
     """Return the records under `sims`."""
-    found = answer.body.get("sims") if isinstance(answer.body, dict) else None
+    found = response.body.get("sims") if isinstance(response.body, dict) else None
     if not isinstance(found, list):
-        raise UnexpectedAnswer("expected a list under 'sims', found none")
+        raise UnexpectedResponse("expected a list under 'sims', found none")
     return found
 
 
@@ -51,7 +51,7 @@ def connector(
     *,
     dialect: Dialect | None = None,
     build_auth: Callable[[CarrierSettings], Authorizer] = basic,
-    records: Callable[[Answer], list[Any]] = records_of,
+    records: Callable[[Response], list[Any]] = records_of,
     version: int = 1,
 ) -> Connector:
     """Return the connector, with what a test is about."""
@@ -63,7 +63,7 @@ def connector(
         auth_model=AccountAuth,
         build_auth=build_auth,
         pagination=lambda settings: NextLinkInBody(
-            Ask(path="/v1/sims", params={"limit": str(settings.page_size)}), "next"
+            Request(path="/v1/sims", params={"limit": str(settings.page_size)}), "next"
         ),
         records=records,
         record_map=RECORDS,

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from sim_sync.carriers.auth import Authorizer, BasicAuth, BearerAuth, HeaderAuth, NoAuth
-from sim_sync_tests.fakes.desk import RecordingDesk
+from sim_sync_tests.fakes.transport import RecordingDesk
 
 DESK = RecordingDesk({})
 

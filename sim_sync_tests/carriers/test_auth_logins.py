@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials, JsonLogin, LoginChain
-from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.messages import Request
 from sim_sync.carriers.tokens import Grant, Login
-from sim_sync.core.errors import AuthenticationFailed, InternalError, UnexpectedAnswer
-from sim_sync_tests.fakes.desk import RecordingDesk
+from sim_sync.core.errors import AuthenticationFailed, InternalError, UnexpectedResponse
+from sim_sync_tests.fakes.transport import RecordingDesk
 
 BASIC = {"Authorization": "Basic " + base64.b64encode(b"the-client:the-secret").decode()}
 
@@ -54,11 +54,11 @@ def thingspace() -> LoginChain:
 
 
 @pytest.mark.parametrize(
-    ("client_auth", "ask", "headers"),
+    ("client_auth", "call", "headers"),
     [
         (
             ClientAuth.FORM,
-            Ask(
+            Request(
                 method="POST",
                 path="/token",
                 form={"grant_type": "client_credentials", "client_id": "the-client", "client_secret": "the-secret"},
@@ -67,30 +67,30 @@ def thingspace() -> LoginChain:
         ),
         (
             ClientAuth.BASIC_FORM,
-            Ask(method="POST", path="/token", form={"grant_type": "client_credentials"}),
+            Request(method="POST", path="/token", form={"grant_type": "client_credentials"}),
             BASIC,
         ),
         (
             ClientAuth.BASIC_JSON,
-            Ask(method="POST", path="/token", body={"grant_type": "client_credentials"}),
+            Request(method="POST", path="/token", body={"grant_type": "client_credentials"}),
             BASIC,
         ),
     ],
 )
 def test_client_credentials_are_sent_as_each_vendor_wants_them(
-    client_auth: ClientAuth, ask: Ask, headers: dict[str, str]
+    client_auth: ClientAuth, call: Request, headers: dict[str, str]
 ) -> None:
-    desk = RecordingDesk({"access_token": "fresh", "token_type": "bearer", "expires_in": 3600})
-    grant = client(client_auth).log_in(desk, {})
-    assert desk.asked == [(ask, headers)]
+    transport = RecordingDesk({"access_token": "fresh", "token_type": "bearer", "expires_in": 3600})
+    grant = client(client_auth).log_in(transport, {})
+    assert transport.asked == [(call, headers)]
     assert grant == Grant(headers={"Authorization": "Bearer fresh"}, expires_in_seconds=3600)
-    assert desk.hidden == ["fresh"]
+    assert transport.hidden == ["fresh"]
 
 
 def test_more_fields_go_into_the_token_request() -> None:
-    desk = RecordingDesk({"access_token": "fresh"})
-    client(ClientAuth.BASIC_FORM, extra={"scope": "sims.read"}).log_in(desk, {})
-    assert desk.asked[0][0].form == {"grant_type": "client_credentials", "scope": "sims.read"}
+    transport = RecordingDesk({"access_token": "fresh"})
+    client(ClientAuth.BASIC_FORM, extra={"scope": "sims.read"}).log_in(transport, {})
+    assert transport.asked[0][0].form == {"grant_type": "client_credentials", "scope": "sims.read"}
 
 
 @pytest.mark.parametrize(
@@ -98,32 +98,32 @@ def test_more_fields_go_into_the_token_request() -> None:
     [(3600, 3600), ("3599", 3599), (0.5, 0.5), (None, None), ("soon", None), (0, None), (-1, None), ([], None)],
 )
 def test_a_life_is_taken_from_the_answer_where_it_tells_one(told: Any, seconds: float | None) -> None:
-    desk = RecordingDesk({"access_token": "fresh", "expires_in": told})
-    assert client(ClientAuth.FORM).log_in(desk, {}).expires_in_seconds == seconds
+    transport = RecordingDesk({"access_token": "fresh", "expires_in": told})
+    assert client(ClientAuth.FORM).log_in(transport, {}).expires_in_seconds == seconds
 
 
 def test_one_value_of_an_answer_becomes_a_bearer_token() -> None:
-    desk = RecordingDesk({"auth_token": "jwt.jwt.jwt"})
-    assert emnify().log_in(desk, {}).headers == {"Authorization": "Bearer jwt.jwt.jwt"}
-    ask = Ask(method="POST", path="/api/v1/authenticate", body={"application_token": "app-token"})
-    assert desk.asked == [(ask, {})]
+    transport = RecordingDesk({"auth_token": "jwt.jwt.jwt"})
+    assert emnify().log_in(transport, {}).headers == {"Authorization": "Bearer jwt.jwt.jwt"}
+    call = Request(method="POST", path="/api/v1/authenticate", body={"application_token": "app-token"})
+    assert transport.asked == [(call, {})]
 
 
 def test_two_values_of_an_answer_become_two_headers() -> None:
-    desk = RecordingDesk({"apiKey": "api-{key}", "token": "tok", "operatorId": "OP1"})
-    grant = soracom().log_in(desk, {})
+    transport = RecordingDesk({"apiKey": "api-{key}", "token": "tok", "operatorId": "OP1"})
+    grant = soracom().log_in(transport, {})
     assert grant.headers == {"X-Soracom-API-Key": "api-{key}", "X-Soracom-Token": "tok"}
     assert grant.expires_in_seconds == 86_400
-    assert sorted(desk.hidden) == ["api-{key}", "tok"]
+    assert sorted(transport.hidden) == ["api-{key}", "tok"]
 
 
 def test_a_chain_sends_each_login_with_what_the_ones_before_gave_and_carries_all() -> None:
-    desk = RecordingDesk({"access_token": "bearer-1", "expires_in": 3600}, {"sessionToken": "session-1"})
-    grant = thingspace().log_in(desk, {})
-    (_, first), (second_ask, second) = desk.asked
+    transport = RecordingDesk({"access_token": "bearer-1", "expires_in": 3600}, {"sessionToken": "session-1"})
+    grant = thingspace().log_in(transport, {})
+    (_, first), (second_ask, second) = transport.asked
     assert first == BASIC
     assert second == {"Authorization": "Bearer bearer-1"}
-    assert second_ask == Ask(
+    assert second_ask == Request(
         method="POST", path="/api/m2m/v1/session/login", body={"username": "me", "password": "the-password"}
     )
     assert grant.headers == {"Authorization": "Bearer bearer-1", "VZ-M2M-Token": "session-1"}
@@ -131,10 +131,10 @@ def test_a_chain_sends_each_login_with_what_the_ones_before_gave_and_carries_all
 
 
 def test_a_chain_stops_at_the_first_refusal() -> None:
-    desk = RecordingDesk(AuthenticationFailed("no"))
+    transport = RecordingDesk(AuthenticationFailed("no"))
     with pytest.raises(AuthenticationFailed):
-        thingspace().log_in(desk, {})
-    assert len(desk.asked) == 1
+        thingspace().log_in(transport, {})
+    assert len(transport.asked) == 1
 
 
 def test_a_refresh_token_is_exchanged_at_its_own_path() -> None:
@@ -149,20 +149,22 @@ def test_a_refresh_token_is_exchanged_at_its_own_path() -> None:
         refresh_path="/auth/refresh",
         refresh_member="refreshToken",
     )
-    desk = RecordingDesk({"data": {"access": "access-2", "refresh": "refresh-2", "lives": 14_400}})
-    grant = login.refresh(desk, "refresh-1")
-    assert desk.asked == [(Ask(method="POST", path="/auth/refresh", body={"refreshToken": "refresh-1"}), {})]
+    transport = RecordingDesk({"data": {"access": "access-2", "refresh": "refresh-2", "lives": 14_400}})
+    grant = login.refresh(transport, "refresh-1")
+    assert transport.asked == [(Request(method="POST", path="/auth/refresh", body={"refreshToken": "refresh-1"}), {})]
     assert grant == Grant(
         headers={"Authorization": "Bearer access-2"}, expires_in_seconds=14_400, refresh_token="refresh-2"
     )
-    assert desk.hidden == ["access-2", "refresh-2"]
+    assert transport.hidden == ["access-2", "refresh-2"]
 
 
 @pytest.mark.parametrize(
     "body", [None, [], "text", {}, {"auth_token": None}, {"auth_token": 12345678}, {"auth_token": ""}]
 )
 def test_an_answer_without_a_token_is_refused_and_its_values_are_not_shown(body: Any) -> None:
-    with pytest.raises(UnexpectedAnswer, match="expected a text at 'auth_token' in the answer to the login") as caught:
+    with pytest.raises(
+        UnexpectedResponse, match="expected a text at 'auth_token' in the answer to the login"
+    ) as caught:
         emnify().log_in(RecordingDesk(body), {})
     assert "12345678" not in str(caught.value)
 

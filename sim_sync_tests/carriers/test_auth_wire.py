@@ -39,12 +39,12 @@ class Account:
         self._login = login
         self._sims = sims
 
-    def __call__(self, request: Received) -> bytes | Play:
-        if request.path == "/login":
-            return self._login(request) if self._login else self.grant(request)
-        if request.headers.get("authorization", "") in self.revoked:
+    def __call__(self, received: Received) -> bytes | Play:
+        if received.path == "/login":
+            return self._login(received) if self._login else self.grant(received)
+        if received.headers.get("authorization", "") in self.revoked:
             return REFUSED
-        return self._sims(request) if self._sims else plain.page("1")
+        return self._sims(received) if self._sims else plain.page("1")
 
     def grant(self, _request: Received) -> bytes:
         with self._lock:
@@ -101,7 +101,7 @@ def test_a_token_that_dies_in_the_middle_is_renewed_once_and_the_page_is_asked_f
         account.revoked.add("Bearer token-0001")
         page = source.fetch_page({})
     assert [sim.sim_id for sim in page.sims] == ["1"]
-    assert [request.headers.get("authorization", "login") for request in server.received] == [
+    assert [received.headers.get("authorization", "login") for received in server.received] == [
         "login",
         "Bearer token-0001",
         "Bearer token-0001",
@@ -220,8 +220,8 @@ def test_a_login_that_is_refused_by_the_body_of_a_success_is_not_repeated(error:
 def test_a_storm_of_401s_from_many_threads_causes_one_login() -> None:
     together = threading.Barrier(8)
 
-    def sims(request: Received) -> bytes:
-        if request.headers["authorization"] == "Bearer token-0001":
+    def sims(received: Received) -> bytes:
+        if received.headers["authorization"] == "Bearer token-0001":
             together.wait(timeout=30)  # all eight are refused at the same time
             return REFUSED
         return plain.page("1")
@@ -244,7 +244,7 @@ def test_a_refused_login_says_which_keys_to_check_and_is_not_repeated(status: in
         for _ in range(4):
             with pytest.raises(AuthenticationFailed) as caught:
                 source.fetch_page({})
-        assert [request.path for request in server.received] == ["/login"]
+        assert [received.path for received in server.received] == ["/login"]
     told = str(caught.value)
     assert f"carrier acme: POST {server.url}/login: HTTP {status}" in told
     assert "invalid_client" in told
@@ -253,16 +253,16 @@ def test_a_refused_login_says_which_keys_to_check_and_is_not_repeated(status: in
 
 def test_a_login_is_ridden_out_like_every_other_request() -> None:
     account, time = Account(), MovingTime()
-    answers = in_turn(
+    responses = in_turn(
         reply(429, {"m": "slow"}, {"Retry-After": "30"}),
         reply(503),
         lambda _connection: False,
         reply(200, {"access_token": "token-9999"}),
     )
-    account = Account(login=answers)
+    account = Account(login=responses)
     with serving(account) as server:
         page = carrier(server.url, time).fetch_page({})
-    assert [request.path for request in server.received] == ["/login"] * 4 + ["/v1/sims"]
+    assert [received.path for received in server.received] == ["/login"] * 4 + ["/v1/sims"]
     assert time.waits == [30.5, 2.5, 4.5]
     assert (page.effort.retries, page.effort.throttled_seconds) == (3, 30.5)
 
@@ -281,8 +281,8 @@ def test_a_configured_token_url_may_be_of_another_origin_and_gets_only_the_login
         source = carrier(server.url, MovingTime(), token_url=f"{tokens.url}/login?tenant=7")
         source.fetch_page({})
         source.fetch_page({})
-    assert [(request.method, request.target) for request in tokens.received] == [("POST", "/login?tenant=7")]
-    assert [request.path for request in server.received] == ["/v1/sims"] * 2
+    assert [(received.method, received.target) for received in tokens.received] == [("POST", "/login?tenant=7")]
+    assert [received.path for received in server.received] == ["/v1/sims"] * 2
     assert "the-cl1ent-secret" not in str(server.received)
     assert "token-0001" not in str(tokens.received)
 
@@ -304,14 +304,14 @@ def test_a_login_that_is_redirected_elsewhere_sends_nothing_there() -> None:
 def test_two_tokens_one_after_the_other_are_renewed_together() -> None:
     counts = {"bearer": 0, "session": 0}
 
-    def thingspace(request: Received) -> bytes:
-        if request.path == "/api/ts/v1/oauth2/token":
+    def thingspace(received: Received) -> bytes:
+        if received.path == "/api/ts/v1/oauth2/token":
             counts["bearer"] += 1
             return reply(200, {"access_token": f"bearer-{counts['bearer']}", "expires_in": 3600})
-        if request.path == "/api/m2m/v1/session/login":
+        if received.path == "/api/m2m/v1/session/login":
             counts["session"] += 1
             return reply(200, {"sessionToken": f"session-{counts['session']}"})
-        if request.headers["vz-m2m-token"] == "session-2":
+        if received.headers["vz-m2m-token"] == "session-2":
             return REFUSED
         return plain.page("1")
 

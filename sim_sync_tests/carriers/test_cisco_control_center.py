@@ -25,19 +25,19 @@ class ControlCenter:
         self._totals = totals
         self._requests = 0
 
-    def script(self, request: Received) -> bytes:
-        if request.headers.get("authorization") != BASIC:
+    def script(self, received: Received) -> bytes:
+        if received.headers.get("authorization") != BASIC:
             return reply(401, {"errorMessage": "Invalid credentials", "errorCode": "10000001"})
         for name in self.at_request.get(self._requests, []):
             self.time.advance(30)
             self.modified[name] = self.time.now()
         self._requests += 1
-        asked = told(request)
-        assert (request.method, request.path) == ("GET", "/rws/api/v1/devices")
+        asked = told(received)
+        assert (received.method, received.path) == ("GET", "/rws/api/v1/devices")
         assert set(asked) == {"modifiedSince", "modifiedTill", "pageSize", "pageNumber"}
-        since, till = datetime.fromisoformat(asked["modifiedSince"]), datetime.fromisoformat(asked["modifiedTill"])
-        assert till <= since.replace(year=since.year + 1)
-        found = sorted((at, name) for name, at in self.modified.items() if since <= at <= till)
+        since, until = datetime.fromisoformat(asked["modifiedSince"]), datetime.fromisoformat(asked["modifiedTill"])
+        assert until <= since.replace(year=since.year + 1)
+        found = sorted((at, name) for name, at in self.modified.items() if since <= at <= until)
         page, size = int(asked["pageNumber"]), int(asked["pageSize"])
         assert size <= 50
         rows = [
@@ -78,7 +78,7 @@ def test_every_window_is_walked_up_to_its_last_page(totals: bool) -> None:
     with serving(api.script) as server:
         found = walk(KIND, settings(KIND, server.url, AUTH, options={"since": "2024-02-28"}, page_size=5))
     assert found.column("iccid") == list(spread(23, since=since))
-    pages = [int(told(request)["pageNumber"]) for request in server.received]
+    pages = [int(told(received)["pageNumber"]) for received in server.received]
     assert pages == [1, 2, 3, 1, 2, 3, 1]
     # The limit of five requests a second lets a second pass.
     assert told(server.received[-1])["modifiedTill"] == "2026-03-02T02:00:01+00:00"

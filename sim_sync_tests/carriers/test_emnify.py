@@ -38,15 +38,15 @@ class Emnify:
         self.logins = 0
         self._left = expired
 
-    def script(self, request: Received) -> bytes:
-        if request.path == "/api/v1/authenticate":
-            return self._authenticate(request)
-        if request.headers.get("authorization") != f"Bearer auth-token-{self.logins}" or self._left == 0:
+    def script(self, received: Received) -> bytes:
+        if received.path == "/api/v1/authenticate":
+            return self._authenticate(received)
+        if received.headers.get("authorization") != f"Bearer auth-token-{self.logins}" or self._left == 0:
             self._left = None
             return reply(401, {"error_code": 1004, "error_token": "TokenExpired", "message": "Token expired"})
         self._left = None if self._left is None else self._left - 1
-        asked = told(request)
-        assert request.path == "/api/v1/sim"
+        asked = told(received)
+        assert received.path == "/api/v1/sim"
         assert set(asked) == {"page", "per_page"}
         page, size = int(asked["page"]), int(asked["per_page"])
         rows = [sim(number) for number in range(self.count)][(page - 1) * size : page * size]
@@ -54,9 +54,9 @@ class Emnify:
         totals = {"X-Total-Count": str(self.count), "X-Total-Pages": str(pages), "X-Current-Page": str(page)}
         return reply(200, rows, {**totals, "X-Count-Per-Page": str(size)})
 
-    def _authenticate(self, request: Received) -> bytes:
-        assert request.method == "POST"
-        assert request.json() == {"application_token": "application.token.of.emnify"}
+    def _authenticate(self, received: Received) -> bytes:
+        assert received.method == "POST"
+        assert received.json() == {"application_token": "application.token.of.emnify"}
         self.logins += 1
         return reply(200, {"auth_token": f"auth-token-{self.logins}"})
 
@@ -64,7 +64,7 @@ class Emnify:
 def test_the_requests_are_as_documented() -> None:
     with serving(Emnify(3).script) as server:
         walk("emnify", settings("emnify", server.url, AUTH))
-    assert [(request.method, request.target) for request in server.received] == [
+    assert [(received.method, received.target) for received in server.received] == [
         ("POST", "/api/v1/authenticate"),
         ("GET", "/api/v1/sim?page=1&per_page=2000"),
     ]
@@ -74,7 +74,7 @@ def test_a_list_takes_one_request_a_page_and_one_login_a_process() -> None:
     api = Emnify(10)
     with serving(api.script) as server:
         found = walk("emnify", settings("emnify", server.url, AUTH, page_size=3))
-        assert [told(request)["page"] for request in server.asked("/api/v1/sim")] == ["1", "2", "3", "4"]
+        assert [told(received)["page"] for received in server.asked("/api/v1/sim")] == ["1", "2", "3", "4"]
     assert found.column("iccid") == [iccid(number) for number in range(10)]
     assert found.column("iccid_raw") == [iccid(number, digits=19) for number in range(10)]
     assert api.logins == 2
@@ -120,8 +120,8 @@ def test_the_vendors_words_have_their_place_in_the_lifecycle(number: int, word: 
 
 
 def answering(body: Any) -> Script:
-    def script(request: Received) -> bytes:
-        return reply(200, {"auth_token": "auth-token-1"}) if request.method == "POST" else reply(429, body)
+    def script(received: Received) -> bytes:
+        return reply(200, {"auth_token": "auth-token-1"}) if received.method == "POST" else reply(429, body)
 
     return script
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sim_sync.carriers.registry import connectors
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync_tests.carriers.walking import iccid, settings, told, walk
 from sim_sync_tests.fakes.moving_time import MovingTime
 from sim_sync_tests.fakes.raw_server import Received, Script, in_turn, reply, serving
@@ -47,11 +47,11 @@ def device(number: int, *links: dict[str, Any]) -> dict[str, Any]:
 def hologram(devices: list[dict[str, Any]]) -> Script:
     """Give devices newest first; `links.base` names a host of the vendor's own, which must not be asked."""
 
-    def script(request: Received) -> bytes:
-        if request.headers.get("authorization") != "Basic YXBpa2V5OmhvbG9ncmFtLWtleQ==":
+    def script(received: Received) -> bytes:
+        if received.headers.get("authorization") != "Basic YXBpa2V5OmhvbG9ncmFtLWtleQ==":
             return reply(403, {"success": False, "error": "Not authorized"})
-        asked = told(request)
-        assert request.path == "/api/1/devices"
+        asked = told(received)
+        assert received.path == "/api/1/devices"
         assert set(asked) <= {"limit", "startafter"}
         limit = int(asked["limit"])
         newest = sorted(devices, key=lambda one: -one["id"])
@@ -69,19 +69,19 @@ def hologram(devices: list[dict[str, Any]]) -> Script:
 def test_the_first_request_has_no_startafter() -> None:
     with serving(hologram([device(1)])) as server:
         walk("hologram", settings("hologram", server.url, AUTH))
-    assert [request.target for request in server.received] == ["/api/1/devices?limit=500"]
+    assert [received.target for received in server.received] == ["/api/1/devices?limit=500"]
 
 
 def test_a_list_ends_where_continues_is_absent() -> None:
     with serving(hologram([device(number) for number in range(9)])) as server:
         found = walk("hologram", settings("hologram", server.url, AUTH, page_size=3))
     assert sorted(found.column("iccid")) == [iccid(number) for number in range(9)]
-    assert [told(request).get("startafter") for request in server.received] == [None, "6", "3"]
+    assert [told(received).get("startafter") for received in server.received] == [None, "6", "3"]
 
 
 def test_a_page_that_continues_but_does_not_say_where_is_not_the_end() -> None:
     page = reply(200, {"success": True, "continues": True, "data": [device(1)]})
-    with serving(in_turn(page)) as server, pytest.raises(UnexpectedAnswer, match="says that there is more"):
+    with serving(in_turn(page)) as server, pytest.raises(UnexpectedResponse, match="says that there is more"):
         walk("hologram", settings("hologram", server.url, AUTH))
 
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from sim_sync.carriers.cut_off import Limits
+from sim_sync.carriers.cut_off import CutOffLimits
 from sim_sync.carriers.http import HttpClient
-from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.messages import Request
 from sim_sync.carriers.origins import LinkRule, origin_of
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Timeouts
@@ -22,13 +22,13 @@ from sim_sync.core.errors import (
     ForeignOrigin,
     SimSyncError,
     StopRequested,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 from sim_sync.core.sync import StopReason
-from sim_sync.worker.stopping import Stop
+from sim_sync.worker.stopping import StopSignal
 from sim_sync_tests.fakes.raw_server import Play, RawServer, Script, in_turn, reply, serving
 
-ASK = Ask(path="/v1/sims", params={"limit": "2"})
+ASK = Request(path="/v1/sims", params={"limit": "2"})
 CREDENTIALS = {"Authorization": "Bearer tok-3n-s3cret"}
 SECRET = "tok-3n-s3cret"
 TIMEOUTS = Timeouts(connect_seconds=30, read_seconds=30)
@@ -38,10 +38,10 @@ def client(base_url: str) -> HttpClient:
     return HttpClient("acme", base_url, TIMEOUTS, Redactor([SECRET]))
 
 
-def failure(script: Script, kind: type[SimSyncError], *, ask: Ask = ASK) -> str:
+def failure(script: Script, kind: type[SimSyncError], *, call: Request = ASK) -> str:
     """Return the text of the error that a script's answer leads to, with all that hangs on it."""
     with serving(script) as server, pytest.raises(kind) as caught:
-        client(server.url).fetch(ask, CREDENTIALS)
+        client(server.url).fetch(call, CREDENTIALS)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     text = "".join(traceback.format_exception(caught.value))
@@ -50,34 +50,38 @@ def failure(script: Script, kind: type[SimSyncError], *, ask: Ask = ASK) -> str:
 
 
 def test_a_request_carries_its_parameters_headers_and_credentials_and_says_who_asks() -> None:
-    ask = Ask(path="/v1/sims", params={"page[number]": "1", "q": "a b&c"}, headers={"X-Kind": "list"})
+    call = Request(path="/v1/sims", params={"page[number]": "1", "q": "a b&c"}, headers={"X-Kind": "list"})
     with serving(in_turn(reply(200, {"sims": []}))) as server:
-        answer = client(server.url).fetch(ask, CREDENTIALS)
-    (request,) = server.received
-    assert (request.method, request.path) == ("GET", "/v1/sims")
-    assert request.query == {"page[number]": ["1"], "q": ["a b&c"]}
-    assert request.headers["x-kind"] == "list"
-    assert request.headers["authorization"] == CREDENTIALS["Authorization"]
-    assert request.headers["user-agent"].startswith("sim_sync/")
-    assert (answer.status, answer.body) == (200, {"sims": []})
+        response = client(server.url).fetch(call, CREDENTIALS)
+    (received,) = server.received
+    assert (received.method, received.path) == ("GET", "/v1/sims")
+    assert received.query == {"page[number]": ["1"], "q": ["a b&c"]}
+    assert received.headers["x-kind"] == "list"
+    assert received.headers["authorization"] == CREDENTIALS["Authorization"]
+    assert received.headers["user-agent"].startswith("sim_sync/")
+    assert (response.status, response.body) == (200, {"sims": []})
 
 
 def test_a_query_in_the_path_is_sent_as_it_stands() -> None:
     with serving(in_turn(reply(200, {}))) as server:
-        client(server.url).fetch(Ask(path="/v1/sims?PageToken=a%2Fb%3D%3D&Page=1"), {})
+        client(server.url).fetch(Request(path="/v1/sims?PageToken=a%2Fb%3D%3D&Page=1"), {})
     assert server.received[0].target == "/v1/sims?PageToken=a%2Fb%3D%3D&Page=1"
 
 
 @pytest.mark.parametrize(
-    ("ask", "content_type", "body"),
+    ("call", "content_type", "body"),
     [
-        (Ask(method="POST", path="/l", body={"a": 1}), "application/json", b'{"a":1}'),
-        (Ask(method="POST", path="/l", form={"a": "1", "b": "x y"}), "application/x-www-form-urlencoded", b"a=1&b=x+y"),
+        (Request(method="POST", path="/l", body={"a": 1}), "application/json", b'{"a":1}'),
+        (
+            Request(method="POST", path="/l", form={"a": "1", "b": "x y"}),
+            "application/x-www-form-urlencoded",
+            b"a=1&b=x+y",
+        ),
     ],
 )
-def test_a_body_is_sent_as_json_or_as_a_form(ask: Ask, content_type: str, body: bytes) -> None:
+def test_a_body_is_sent_as_json_or_as_a_form(call: Request, content_type: str, body: bytes) -> None:
     with serving(in_turn(reply(200, {}))) as server:
-        client(server.url).fetch(ask, {})
+        client(server.url).fetch(call, {})
     assert server.received[0].headers["content-type"] == content_type
     assert server.received[0].body == body
 
@@ -93,8 +97,8 @@ def test_whole_numbers_keep_every_digit() -> None:
 @pytest.mark.parametrize("status", [200, 202, 429, 500, 404])
 def test_an_answer_comes_back_whatever_its_status(status: int) -> None:
     with serving(in_turn(reply(status, {"message": "x"}, {"Retry-After": "7"}))) as server:
-        answer = client(server.url).fetch(ASK, {})
-    assert (answer.status, answer.body, answer.headers["retry-after"]) == (status, {"message": "x"}, "7")
+        response = client(server.url).fetch(ASK, {})
+    assert (response.status, response.body, response.headers["retry-after"]) == (status, {"message": "x"}, "7")
 
 
 @pytest.mark.parametrize("status", [204, 205])
@@ -190,8 +194,8 @@ def test_a_success_without_whole_json_is_no_answer(raw: bytes) -> None:
     ],
 )
 def test_a_success_that_no_waiting_makes_readable_is_no_outage(raw: bytes, content_type: str, told: str) -> None:
-    answers = in_turn(reply(raw=raw, headers={"Content-Type": content_type}))
-    assert told in failure(answers, UnexpectedAnswer)
+    responses = in_turn(reply(raw=raw, headers={"Content-Type": content_type}))
+    assert told in failure(responses, UnexpectedResponse)
 
 
 def test_an_error_page_of_a_gateway_is_shown_short_and_without_secrets() -> None:
@@ -268,7 +272,7 @@ def dripping_after(answers_before: int, head: bytes) -> Iterator[RawServer]:
 @pytest.mark.parametrize("answers_before", [0, 1], ids=["new connection", "kept connection"])
 def test_a_carrier_that_drips_is_cut_off(head: bytes, answers_before: int) -> None:
     with dripping_after(answers_before, head) as server:
-        sender = HttpClient("acme", server.url, TIMEOUTS, Redactor(), limits=Limits(1))
+        sender = HttpClient("acme", server.url, TIMEOUTS, Redactor(), limits=CutOffLimits(1))
         for _ in range(answers_before):
             sender.fetch(ASK, CREDENTIALS)
         with pytest.raises(CarrierUnavailable, match="not whole after 1 s"):
@@ -278,9 +282,9 @@ def test_a_carrier_that_drips_is_cut_off(head: bytes, answers_before: int) -> No
 @DRIPS
 @pytest.mark.parametrize("answers_before", [0, 1], ids=["new connection", "kept connection"])
 def test_a_stop_cuts_what_is_on_the_wire(head: bytes, answers_before: int) -> None:
-    stop = Stop()
+    stop = StopSignal()
     with dripping_after(answers_before, head) as server:
-        limits = Limits(3600, grace_seconds=0.1, is_stopped=stop.is_stopped)
+        limits = CutOffLimits(3600, grace_seconds=0.1, is_stopped=stop.is_stopped)
         sender = HttpClient("acme", server.url, TIMEOUTS, Redactor(), limits=limits)
         for _ in range(answers_before):
             sender.fetch(ASK, CREDENTIALS)
@@ -293,7 +297,7 @@ def test_an_answer_that_is_only_slow_to_start_is_cut_by_a_stop_too() -> None:
     def silent(_request: object) -> object:
         return lambda _connection: server.pause(3600)
 
-    limits = Limits(3600, grace_seconds=0.1, is_stopped=lambda: True)
+    limits = CutOffLimits(3600, grace_seconds=0.1, is_stopped=lambda: True)
     with serving(silent) as server:  # type: ignore[arg-type]
         sender = HttpClient("acme", server.url, TIMEOUTS, Redactor(), limits=limits)
         with pytest.raises(StopRequested):
@@ -302,7 +306,7 @@ def test_an_answer_that_is_only_slow_to_start_is_cut_by_a_stop_too() -> None:
 
 def test_an_answer_that_comes_soon_after_a_stop_is_taken() -> None:
     with serving(in_turn(reply(200, {"sims": [1]}))) as server:
-        limits = Limits(3600, grace_seconds=3600, is_stopped=lambda: True)
+        limits = CutOffLimits(3600, grace_seconds=3600, is_stopped=lambda: True)
         assert HttpClient("acme", server.url, TIMEOUTS, Redactor(), limits=limits).fetch(ASK, {}).status == 200
 
 
@@ -332,7 +336,7 @@ def test_a_packed_answer_is_unpacked() -> None:
 def test_an_answer_that_unpacks_to_more_than_any_page_is_refused() -> None:
     bomb = reply(raw=_bomb(80), headers={"Content-Encoding": "gzip"})
     assert len(bomb) < 1024 * 1024
-    assert "larger than 67,108,864 bytes" in failure(in_turn(bomb), UnexpectedAnswer)
+    assert "larger than 67,108,864 bytes" in failure(in_turn(bomb), UnexpectedResponse)
 
 
 def test_a_stream_without_end_is_refused() -> None:
@@ -342,13 +346,13 @@ def test_a_stream_without_end_is_refused() -> None:
             connection.sendall(b"100000\r\n" + b" " * 0x100000 + b"\r\n")
         return False
 
-    assert "larger than" in failure(lambda _: endless, UnexpectedAnswer)
+    assert "larger than" in failure(lambda _: endless, UnexpectedResponse)
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
 def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
-    answer = reply(raw=b"whatever", headers={"Content-Encoding": encoding})
-    assert "encoding" in failure(in_turn(answer), UnexpectedAnswer)
+    response = reply(raw=b"whatever", headers={"Content-Encoding": encoding})
+    assert "encoding" in failure(in_turn(response), UnexpectedResponse)
 
 
 def test_a_broken_packing_is_no_answer() -> None:
@@ -374,13 +378,13 @@ def test_a_redirect_to_another_origin_gets_no_request(status: int, elsewhere: Ra
 
 
 def test_a_redirect_within_the_origin_is_told() -> None:
-    told = failure(in_turn(reply(308, headers={"Location": "/v1/sims/?token=abcdef"})), UnexpectedAnswer)
+    told = failure(in_turn(reply(308, headers={"Location": "/v1/sims/?token=abcdef"})), UnexpectedResponse)
     assert "HTTP 308, a redirect to '/v1/sims/'" in told
     assert "check `base_url` of acme" in told
 
 
 def test_a_redirect_is_not_followed_even_without_a_place_to_go() -> None:
-    failure(in_turn(reply(302)), UnexpectedAnswer)
+    failure(in_turn(reply(302)), UnexpectedResponse)
 
 
 @pytest.mark.parametrize(
@@ -389,11 +393,11 @@ def test_a_redirect_is_not_followed_even_without_a_place_to_go() -> None:
 def test_a_path_cannot_lead_away(path: str) -> None:
     with serving(in_turn(reply(200, {}))) as server:
         if path.startswith("/"):
-            client(server.url).fetch(Ask(path=path), CREDENTIALS)
+            client(server.url).fetch(Request(path=path), CREDENTIALS)
             assert server.received[0].target == path
         else:
             with pytest.raises(ForeignOrigin):
-                client(server.url).fetch(Ask(path=path), CREDENTIALS)
+                client(server.url).fetch(Request(path=path), CREDENTIALS)
             assert server.received == []
 
 
@@ -481,12 +485,12 @@ def test_a_foreign_link_is_told_so_that_any_database_can_keep_it() -> None:
 
 
 def test_a_link_out_of_the_base_path_is_refused_instead_of_asked_for_somewhere_else() -> None:
-    with pytest.raises(UnexpectedAnswer, match=r"out of '/rest': give a shorter `base_url`"):
+    with pytest.raises(UnexpectedResponse, match=r"out of '/rest': give a shorter `base_url`"):
         client(BASE).path_of(ASK, "https://api.acme.example/v2/sims?page=2")
 
 
 def test_a_link_that_is_none_is_refused() -> None:
-    with pytest.raises(UnexpectedAnswer, match="no URL"):
+    with pytest.raises(UnexpectedResponse, match="not a URL"):
         client(BASE).path_of(ASK, "https://[half/")
 
 

@@ -138,7 +138,7 @@ def test_levels_that_are_not_closed_are_no_document() -> None:
         read_json(b"[" * 100_000, "")
 
 
-def test_a_key_that_stands_twice_with_two_values_is_noticed_and_so_is_what_holds_it() -> None:
+def test_a_key_that_appears_twice_with_two_values_is_noticed_and_so_is_what_holds_it() -> None:
     found = read_json(b'{"a": {"b": [{"c": 1, "c": 2}], "d": {}}, "e": {"f": 1, "f": 1}}', "")
     assert found == {"a": {"b": [{"c": 2}], "d": {}}, "e": {"f": 1}}
     ambiguous = [found, found["a"], found["a"]["b"][0]]

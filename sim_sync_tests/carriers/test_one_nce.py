@@ -30,16 +30,16 @@ def sim(number: int, **more: Any) -> dict[str, Any]:
 
 
 def one_nce(count: int) -> Script:
-    def script(request: Received) -> bytes:
-        if request.path == "/oauth/token":
-            assert request.method == "POST"
-            assert request.headers["authorization"] == "Basic YXBpLXVzZXI6YXBpLXBhc3N3b3Jk"
-            assert request.json() == {"grant_type": "client_credentials"}
+    def script(received: Received) -> bytes:
+        if received.path == "/oauth/token":
+            assert received.method == "POST"
+            assert received.headers["authorization"] == "Basic YXBpLXVzZXI6YXBpLXBhc3N3b3Jk"
+            assert received.json() == {"grant_type": "client_credentials"}
             return reply(200, {"access_token": "nce-token", "token_type": "bearer", "expires_in": 3600})
-        assert request.path == "/management-api/v2/sims"
-        if request.headers.get("authorization") != "Bearer nce-token":
+        assert received.path == "/management-api/v2/sims"
+        if received.headers.get("authorization") != "Bearer nce-token":
             return reply(401, {"statusCode": 401})
-        asked = told(request)
+        asked = told(received)
         assert set(asked) == {"page", "pageSize"}
         page, size = int(asked["page"]), int(asked["pageSize"])
         assert size <= 100
@@ -53,7 +53,7 @@ def one_nce(count: int) -> Script:
 def test_the_requests_are_as_documented() -> None:
     with serving(one_nce(3)) as server:
         walk("one_nce", settings("one_nce", server.url, AUTH))
-    assert [(request.method, request.target) for request in server.received] == [
+    assert [(received.method, received.target) for received in server.received] == [
         ("POST", "/oauth/token"),
         ("GET", "/management-api/v2/sims?page=1&pageSize=100"),
     ]
@@ -97,10 +97,10 @@ def test_the_state_of_the_connection_is_no_status_of_the_sim() -> None:
 def test_the_token_call_may_be_moved() -> None:
     api = one_nce(1)
 
-    def moved(request: Received) -> bytes | Play:
-        if request.path == "/management-api/oauth/token":
+    def moved(received: Received) -> bytes | Play:
+        if received.path == "/management-api/oauth/token":
             return reply(200, {"access_token": "nce-token", "expires_in": 3600})
-        return api(request)
+        return api(received)
 
     with serving(moved) as server:
         given = settings("one_nce", server.url, {**AUTH, "token_url": "/management-api/oauth/token"})

@@ -41,7 +41,7 @@ class ListedCarrier:
             self._rows.remove(row)
         self._requests += 1
         rule = self._style.rule(self._size)
-        found = self._style.give(rule.ask(cursor), self._rows, self._size)
+        found = self._style.give(rule.request(cursor), self._rows, self._size)
         ids = ids_in(found)
         return Page(
             sims=[a_sim(row) for row in ids], next_cursor=rule.next_cursor(cursor, found, path_of), records=len(ids)
@@ -53,7 +53,7 @@ def nobody_watches(_session: Session) -> None:
 
 
 def request_of(owner: str, gone: list[str]) -> OpenRequest:
-    """Return a run's wish to go on, for the first time or after deaths."""
+    """Return a run's wish to continue, for the first time or after deaths."""
     return a_request(owner, Trigger.OPERATOR, gone_owners=gone, first_cursor={}, max_stalled_resumes=20)
 
 
@@ -75,9 +75,9 @@ def test_all_sims_that_were_there_all_along_are_stored_once(
     style: Style, listed: list[int], size: int, deaths: list[tuple[str, int]], removals: list[tuple[int, int]]
 ) -> None:
     there, leaving = list(listed), dict[int, list[int]]()
-    for request, place in removals:
+    for received, place in removals:
         if place < len(there):
-            leaving.setdefault(request, []).append(there.pop(place))
+            leaving.setdefault(received, []).append(there.pop(place))
     points = ArmedPoints()
     warehouse = InMemoryWarehouse(at=points)
     carrier = ListedCarrier(style, list(listed), size, leaving)

@@ -31,12 +31,12 @@ def walk(
     cursor = style.rule(size).first_cursor()
     used = {cursor_digest(cursor)}
     left = set(dies_at or ())
-    for request in range(10_000):
-        for row in (leaving or {}).get(request, []):
+    for received in range(10_000):
+        for row in (leaving or {}).get(received, []):
             listed.remove(row)
         rule = style.rule(size)
-        found = style.give(rule.ask(cursor), listed, size)
-        if request in left:
+        found = style.give(rule.request(cursor), listed, size)
+        if received in left:
             continue
         following = rule.next_cursor(cursor, found, path_of)
         yield ids_in(found)
@@ -71,10 +71,10 @@ def test_a_walk_sees_every_row_that_was_there_all_along(
 ) -> None:
     there = list(listed)
     leaving: dict[int, list[int]] = {}
-    for request, places in removals:
+    for received, places in removals:
         for place in places:
             if place < len(there):
-                leaving.setdefault(request, []).append(there.pop(place))
+                leaving.setdefault(received, []).append(there.pop(place))
     seen = {row for page in walk(style, list(listed), size, dies_at=dies_at, leaving=leaving) for row in page}
     assert seen >= set(there)
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination.windows import CAUGHT_UP, OVERLAP, Windows
 from sim_sync.carriers.settings import CarrierSettings
 from sim_sync.carriers.vendors.cisco_control_center import WalkOptions, list_devices
 from sim_sync.core.pages import Cursor, cursor_digest
-from sim_sync_tests.carriers.listings import answer, path_of, stored
+from sim_sync_tests.carriers.listings import path_of, response, stored
 from sim_sync_tests.fakes.clock import START, SettableClock
 
 SINCE = datetime(2024, 1, 1, tzinfo=UTC)
@@ -25,16 +25,16 @@ class Fleet:
 
     def __init__(self, modified: dict[str, datetime], *, totals: bool = True) -> None:
         self.modified = dict(modified)
-        self.asks: list[Ask] = []
+        self.asks: list[Request] = []
         self._totals = totals
 
-    def give(self, ask: Ask) -> dict[str, object]:
+    def give(self, request: Request) -> dict[str, object]:
         """Return a page of the devices in the window, those modified last at its end."""
-        self.asks.append(ask)
-        since, till = (datetime.fromisoformat(ask.params[name]) for name in ("modifiedSince", "modifiedTill"))
-        assert till - since <= timedelta(days=365)
-        found = sorted((at, name) for name, at in self.modified.items() if since <= at <= till)
-        page, size = int(ask.params["pageNumber"]), int(ask.params["pageSize"])
+        self.asks.append(request)
+        since, until = (datetime.fromisoformat(request.params[name]) for name in ("modifiedSince", "modifiedTill"))
+        assert until - since <= timedelta(days=365)
+        found = sorted((at, name) for name, at in self.modified.items() if since <= at <= until)
+        page, size = int(request.params["pageNumber"]), int(request.params["pageSize"])
         shown = found[(page - 1) * size : page * size]
         told = {"totalCount": len(found)} if self._totals else {}
         return {"devices": [{"iccid": name} for _, name in shown], "lastPage": page * size >= len(found), **told}
@@ -58,10 +58,10 @@ def walk(
     cursor: Cursor = {}
     used = {cursor_digest(cursor)}
     seen: list[str] = []
-    for request in range(300):
-        before(request)
+    for received in range(300):
+        before(received)
         here = rule(clock, since)
-        found = answer(fleet.give(here.ask(cursor)))
+        found = response(fleet.give(here.request(cursor)))
         seen += [device["iccid"] for device in found.body["devices"]]
         following = here.next_cursor(cursor, found, path_of)
         if following is None:
@@ -78,9 +78,9 @@ def some(count: int, *, days: int = 700) -> dict[str, datetime]:
 
 
 def test_the_first_request_is_as_the_vendor_shows_it() -> None:
-    ask = rule(SettableClock()).ask({})
-    assert (ask.method, ask.path) == ("GET", "/rws/api/v1/devices")
-    assert dict(ask.params) == {
+    request = rule(SettableClock()).request({})
+    assert (request.method, request.path) == ("GET", "/rws/api/v1/devices")
+    assert dict(request.params) == {
         "modifiedSince": "2024-01-01T00:00:00+00:00",
         "modifiedTill": "2024-12-31T00:00:00+00:00",
         "pageSize": "3",
@@ -92,8 +92,8 @@ def test_windows_of_at_most_a_year_lead_from_since_to_now_without_a_gap() -> Non
     fleet = Fleet({})
     walk(fleet, SettableClock())
     windows = [
-        tuple(datetime.fromisoformat(ask.params[name]) for name in ("modifiedSince", "modifiedTill"))
-        for ask in fleet.asks
+        tuple(datetime.fromisoformat(request.params[name]) for name in ("modifiedSince", "modifiedTill"))
+        for request in fleet.asks
     ]
     assert windows[0][0] == SINCE
     assert windows[-1][1] == START
@@ -106,16 +106,16 @@ def test_a_fleet_that_stands_still_takes_one_request_a_page_and_window(count: in
     devices = some(count)
     fleet = Fleet(devices, totals=totals)
     assert walk(fleet, SettableClock()) == list(devices)
-    windows = {ask.params["modifiedSince"] for ask in fleet.asks}
+    windows = {request.params["modifiedSince"] for request in fleet.asks}
     in_window = [
         sum(
-            datetime.fromisoformat(ask.params["modifiedSince"])
+            datetime.fromisoformat(request.params["modifiedSince"])
             <= at
-            <= datetime.fromisoformat(ask.params["modifiedTill"])
+            <= datetime.fromisoformat(request.params["modifiedTill"])
             for at in devices.values()
         )
-        for ask in fleet.asks
-        if ask.params["pageNumber"] == "1"
+        for request in fleet.asks
+        if request.params["pageNumber"] == "1"
     ]
     assert len(windows) == len(in_window)
     assert len(fleet.asks) == sum(max(1, -(-count // SIZE)) for count in in_window)
@@ -136,7 +136,7 @@ def test_an_account_without_a_year_of_history_is_one_window_whose_end_stays_wher
 
     walk(fleet, clock, before=before, since=since)
     # The first request of a process begins its walk; what is committed then holds the end of its window.
-    assert [ask.params["modifiedTill"] for ask in fleet.asks] == ["2026-03-02T02:00:01+00:00"] * 3
+    assert [request.params["modifiedTill"] for request in fleet.asks] == ["2026-03-02T02:00:01+00:00"] * 3
 
 
 def test_a_long_walk_ends_with_a_window_for_what_was_modified_during_it() -> None:
@@ -144,14 +144,15 @@ def test_a_long_walk_ends_with_a_window_for_what_was_modified_during_it() -> Non
     devices = some(30)
     fleet = Fleet(devices)
 
-    def before(request: int) -> None:
+    def before(received: int) -> None:
         clock.advance(600)
-        if request == 5:
+        if received == 5:
             fleet.modified["8999"] = clock.now()  # a new SIM
 
     assert "8999" in walk(fleet, clock, before=before)
     last, before_it = (
-        ask.params for ask in reversed([ask for ask in fleet.asks if ask.params["pageNumber"] == "1"][-2:])
+        request.params
+        for request in reversed([request for request in fleet.asks if request.params["pageNumber"] == "1"][-2:])
     )
     began, ended = (datetime.fromisoformat(before_it[name]) for name in ("modifiedSince", "modifiedTill"))
     assert ended - began < timedelta(days=365)
@@ -172,10 +173,10 @@ def test_a_walk_sees_every_sim_though_sims_are_modified_during_it(
     fleet = Fleet(devices)
     names = list(devices)
 
-    def before(request: int) -> None:
+    def before(received: int) -> None:
         clock.advance(pace_seconds)
         for at, which in changes:
-            if at == request:
+            if at == received:
                 fleet.modified[names[which % count]] = clock.now()
         clock.advance(1.5)
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_sync.carriers.json_bodies import read_json
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.records import RecordMap, list_at, parse_time
 from sim_sync.core.diff import diff_page
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.identifiers import luhn_is_valid
 from sim_sync.core.sims import Lifecycle, Sim, StatusMeaning, StatusWords
 from sim_sync.core.storable import is_storable
@@ -202,7 +202,7 @@ class TestOtherValues:
         sim = read(state=value)
         assert (sim.carrier_status, sim.status, flags(sim)) == (word, status, flag)
 
-    def test_words_may_be_given_anew(self) -> None:
+    def test_words_may_be_given_again(self) -> None:
         words = WORDS.overridden_by({"asleep": StatusMeaning(Lifecycle.SUSPENDED, pending=True)})
         sim = replace(MAP, statuses=words).read({"id": 1, "state": "asleep"})
         assert (sim.status, sim.pending) == ("suspended", True)
@@ -295,7 +295,7 @@ class TestOtherValues:
     def test_a_text_that_is_a_structure_is_kept_as_json(self) -> None:
         assert read(name={"de": "Zähler"}).label == '{"de":"Zähler"}'
 
-    def test_the_later_record_of_a_sim_that_stands_twice_in_a_page_counts(self) -> None:
+    def test_the_later_record_of_a_sim_that_appears_twice_in_a_page_counts(self) -> None:
         sims, _ = MAP.read_page([{"id": "a", "state": "on"}, {"id": "a", "state": "off"}])
         diff = diff_page(sims, {}, START)
         assert [(upsert.sim.sim_id, upsert.sim.status) for upsert in diff.upserts] == [("a", "suspended")]
@@ -375,13 +375,13 @@ class TestPaths:
             {"id": 3, "usage": 0, "imsi": "235", "label": "b"},
             {"id": 4, "usage": 1, "imsi": "310", "label": ""},
         ]
-        found = list_at(path)(Answer(status=200, headers={}, body={"sims": sims}))
+        found = list_at(path)(Response(status=200, headers={}, body={"sims": sims}))
         assert [record["id"] for record in found] == kept
 
     def test_a_list_whose_path_fails_otherwise_is_refused_with_the_path(self) -> None:
-        answer = Answer(status=200, headers={}, body={"sims": [], "usage": float("inf")})
-        with pytest.raises(UnexpectedAnswer, match=r"the path 'ceil\(usage\)' cannot be applied .*\(OverflowError\)"):
-            list_at("ceil(usage)")(answer)
+        response = Response(status=200, headers={}, body={"sims": [], "usage": float("inf")})
+        with pytest.raises(UnexpectedResponse, match=r"the path 'ceil\(usage\)' cannot be applied .*\(OverflowError\)"):
+            list_at("ceil(usage)")(response)
 
 
 class TestSecrets:
@@ -453,7 +453,7 @@ class TestWhatNoDatabaseHolds:
         _, rejected = MAP.read_page([{"deep": deep}])
         assert "more than 100 levels" in rejected[0].payload
 
-    def test_a_key_that_stands_twice_with_two_values_is_flagged(self) -> None:
+    def test_a_key_that_appears_twice_with_two_values_is_flagged(self) -> None:
         document = read_json(b'[{"id": 1, "state": "on", "state": "off"}, {"id": 2, "state": "on", "state": "on"}]', "")
         sims, _ = MAP.read_page(document)
         assert [(sim.status, "duplicate_keys" in flags(sim)) for sim in sims] == [

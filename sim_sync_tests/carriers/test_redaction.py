@@ -15,7 +15,7 @@ from sim_sync.carriers.secrets import HIDDEN, Redactor
 from sim_sync.carriers.settings import CarrierSettings, Retry
 from sim_sync.carriers.source import RestCarrier
 from sim_sync.core.errors import SimSyncError
-from sim_sync.core.pages import Page, Rejected
+from sim_sync.core.pages import Page, QuarantinedRecord
 from sim_sync.core.sims import Sim
 from sim_sync_tests.fakes.fleet import a_sim
 from sim_sync_tests.fakes.raw_server import in_turn, reply, serving
@@ -38,7 +38,9 @@ def test_no_column_of_a_sim_holds_a_secret(name: str, form: str) -> None:
 
 def test_attributes_and_payloads_stay_json_without_the_secret_in_values_keys_and_numbers() -> None:
     odd = {"a": [f"x {SECRET}"], SECRET: 1, "n": 47114711, "m": 471147110, "deep": {"url": f"/x?t={SECRET}&p=2"}}
-    page = Page([a_sim(1, attributes=json.dumps(odd))], None, 2, [Rejected(1, f"found {SECRET}", json.dumps(odd))])
+    page = Page(
+        [a_sim(1, attributes=json.dumps(odd))], None, 2, [QuarantinedRecord(1, f"found {SECRET}", json.dumps(odd))]
+    )
     clean = without_own_secrets(page, Redactor([SECRET, "47114711"]))
     expected = {"a": [f"x {HIDDEN}"], HIDDEN: 1, "n": HIDDEN, "m": 471147110, "deep": {"url": f"/x?t={HIDDEN}&p=2"}}
     assert json.loads(clean.sims[0].attributes) == json.loads(clean.rejected[0].payload) == expected

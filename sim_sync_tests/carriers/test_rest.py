@@ -15,68 +15,68 @@ ROWS = [{"id": f"s{number}", "iccid": iccid(number), "state": "ENABLED"} for num
 SIZE = 3
 
 
-def page_of(request: Received, start: int) -> list[dict[str, Any]]:
-    size = int(told(request).get("per_page", SIZE))
+def page_of(received: Received, start: int) -> list[dict[str, Any]]:
+    size = int(told(received).get("per_page", SIZE))
     return ROWS[start : start + size]
 
 
-def numbered(request: Received) -> bytes:
-    rows = page_of(request, (int(told(request)["page"]) - 1) * SIZE)
+def numbered(received: Received) -> bytes:
+    rows = page_of(received, (int(told(received)["page"]) - 1) * SIZE)
     return reply(200, {"data": rows, "meta": {"total_pages": 3}}, {"X-Total-Count": "7"})
 
 
-def zero_based_with_a_flag(request: Received) -> bytes:
-    page = int(told(request)["p"])
-    return reply(200, {"data": page_of(request, page * SIZE), "last": page == 2})
+def zero_based_with_a_flag(received: Received) -> bytes:
+    page = int(told(received)["p"])
+    return reply(200, {"data": page_of(received, page * SIZE), "last": page == 2})
 
 
-def nothing_told(request: Received) -> bytes:
-    return reply(200, {"data": page_of(request, (int(told(request)["page"]) - 1) * SIZE)})
+def nothing_told(received: Received) -> bytes:
+    return reply(200, {"data": page_of(received, (int(told(received)["page"]) - 1) * SIZE)})
 
 
-def by_offset(request: Received) -> bytes:
-    return reply(200, {"data": page_of(request, int(told(request)["skip"])), "count": 7})
+def by_offset(received: Received) -> bytes:
+    return reply(200, {"data": page_of(received, int(told(received)["skip"])), "count": 7})
 
 
-def linked_in_body(request: Received) -> bytes:
-    start = int(told(request).get("from", 0))
+def linked_in_body(received: Received) -> bytes:
+    start = int(told(received).get("from", 0))
     more = {"next": f"/v1/sims?from={start + SIZE}"} if start + SIZE < 7 else {}
-    return reply(200, {"data": page_of(request, start), "links": more})
+    return reply(200, {"data": page_of(received, start), "links": more})
 
 
-def linked_in_header(request: Received) -> bytes:
-    start = int(told(request).get("from", 0))
-    link = {"Link": f'<http://{request.headers["host"]}/v1/sims?from={start + SIZE}>; rel="next"'}
+def linked_in_header(received: Received) -> bytes:
+    start = int(told(received).get("from", 0))
+    link = {"Link": f'<http://{received.headers["host"]}/v1/sims?from={start + SIZE}>; rel="next"'}
     return reply(200, ROWS[start : start + SIZE], link if start + SIZE < 7 else {})
 
 
-def cursor_in_body(request: Received) -> bytes:
-    start = int(told(request).get("cursor", "c0")[1:])
+def cursor_in_body(received: Received) -> bytes:
+    start = int(told(received).get("cursor", "c0")[1:])
     following = f"c{start + SIZE}" if start + SIZE < 7 else None
-    return reply(200, {"data": page_of(request, start), "meta": {"next": following}})
+    return reply(200, {"data": page_of(received, start), "meta": {"next": following}})
 
 
-def cursor_in_header(request: Received) -> bytes:
-    start = int(request.json().get("cursor", "c0")[1:])
+def cursor_in_header(received: Received) -> bytes:
+    start = int(received.json().get("cursor", "c0")[1:])
     following = {"X-Next": f"c{start + SIZE}"} if start + SIZE < 7 else {}
     return reply(200, {"data": ROWS[start : start + SIZE]}, following)
 
 
-def cursor_deep_in_the_body(request: Received) -> bytes:
-    paging = request.json()["paging"]
+def cursor_deep_in_the_body(received: Received) -> bytes:
+    paging = received.json()["paging"]
     assert paging["limit"] == SIZE
     assert paging["sort"] == "id"
     start = int(paging.get("cursor", "c0")[1:])
     return reply(200, {"data": ROWS[start : start + SIZE], "next": f"c{start + SIZE}" if start + SIZE < 7 else None})
 
 
-def keyset(request: Received) -> bytes:
-    start = int(told(request).get("after_id", "s-1")[1:]) + 1
-    return reply(200, {"data": page_of(request, start)})
+def keyset(received: Received) -> bytes:
+    start = int(told(received).get("after_id", "s-1")[1:]) + 1
+    return reply(200, {"data": page_of(received, start)})
 
 
-def keyset_in_body(request: Received) -> bytes:
-    body = request.json()
+def keyset_in_body(received: Received) -> bytes:
+    body = received.json()
     assert body["account"] == "0001"
     assert body["limit"] == SIZE
     start = int(body.get("after", "s-1")[1:]) + 1
@@ -189,14 +189,14 @@ def test_every_style_walks_the_whole_list_with_the_requests_that_it_needs(
         found = walk_declared(declared(tmp_path, declaration(server.url, call)))
     assert found.column("sim_id") == [row["id"] for row in ROWS]
     assert found.column("status") == ["active"] * 7
-    assert [request.target for request in server.received] == [f"/v1/sims{query}" for query in queries]
-    assert {request.headers["authorization"] for request in server.received} == {"Bearer acme-token"}
+    assert [received.target for received in server.received] == [f"/v1/sims{query}" for query in queries]
+    assert {received.headers["authorization"] for received in server.received} == {"Bearer acme-token"}
 
 
-def linked_from_inside(request: Received) -> bytes:
-    start = int(told(request).get("from", 0))
+def linked_from_inside(received: Received) -> bytes:
+    start = int(told(received).get("from", 0))
     link = f"http://sims.internal:8080/v1/sims?from={start + SIZE}" if start + SIZE < 7 else None
-    return reply(200, {"data": page_of(request, start), "next": link})
+    return reply(200, {"data": page_of(received, start), "next": link})
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def linked_from_inside(request: Received) -> bytes:
 def test_links_that_name_an_inner_host_are_walked_by_their_paths(tmp_path: Path, call: str, more: str) -> None:
     with serving(linked_from_inside) as server:
         found = walk_declared(declared(tmp_path, declaration(server.url, f"records: data\n{call}", more=more)))
-        targets = [request.target for request in server.received]
+        targets = [received.target for received in server.received]
     assert found.column("sim_id") == [row["id"] for row in ROWS]
     assert targets == ["/v1/sims", "/v1/sims?from=3", "/v1/sims?from=6"]
 
@@ -219,8 +219,8 @@ ONE_PAGE = "pagination: {type: next_link, header: Link}"
 
 
 def one_page(header: str, value: str) -> Script:
-    def script(request: Received) -> bytes:
-        return reply(200, ROWS) if request.headers.get(header) == value else reply(401, {"error": "who is it?"})
+    def script(received: Received) -> bytes:
+        return reply(200, ROWS) if received.headers.get(header) == value else reply(401, {"error": "who is it?"})
 
     return script
 
@@ -245,12 +245,12 @@ def test_every_kind_of_credentials_is_sent_as_it_is_declared(
 def test_client_credentials_are_exchanged_where_they_are_declared_to_be(tmp_path: Path) -> None:
     api = one_page("authorization", "Bearer fresh-token")
 
-    def script(request: Received) -> Any:
-        if request.path == "/login":
-            assert request.form()["scope"] == "sims.read"
-            assert request.form()["client_secret"] == "acme-secret"
+    def script(received: Received) -> Any:
+        if received.path == "/login":
+            assert received.form()["scope"] == "sims.read"
+            assert received.form()["client_secret"] == "acme-secret"
             return reply(200, {"access_token": "fresh-token", "expires_in": 60})
-        return api(request)
+        return api(received)
 
     with serving(script) as server:
         auth = (
@@ -315,9 +315,9 @@ def test_what_gives_cursors_their_meaning_is_in_the_hash_and_a_secret_is_not(tmp
 def test_a_bare_list_without_any_total_is_declared_too(tmp_path: Path) -> None:
     """Simplex Wireless, after its OpenAPI file: `pageIndex`, `pageSize`, and nothing that says where it ends."""
 
-    def simplex(request: Received) -> bytes:
-        assert request.headers.get("x-authorization") == "simplex-session"
-        asked = told(request)
+    def simplex(received: Received) -> bytes:
+        assert received.headers.get("x-authorization") == "simplex-session"
+        asked = told(received)
         assert set(asked) == documented_parameters("simplex/sim_list.openapi.json", "/devices") - {"X-Authorization"}
         start, size = int(asked["pageIndex"]) * int(asked["pageSize"]), int(asked["pageSize"])
         rows = [{"ICCID": iccid(number), "DeviceStatus": "Active", "DateUpdated": "2024-04-01"} for number in range(7)]
@@ -336,5 +336,5 @@ def test_a_bare_list_without_any_total_is_declared_too(tmp_path: Path) -> None:
         """
         found = walk_declared(declared(tmp_path, carrier))
     assert found.column("sim_id") == [iccid(number) for number in range(7)]
-    assert [told(request)["pageIndex"] for request in server.received] == ["0", "1", "2", "3"]
-    assert {request.path for request in server.received} == {"/v1/devices"}
+    assert [told(received)["pageIndex"] for received in server.received] == ["0", "1", "2", "3"]
+    assert {received.path for received in server.received} == {"/v1/devices"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sim_sync.core.errors import CarrierError, ConfigError, CursorRejected, UnexpectedAnswer
+from sim_sync.core.errors import CarrierError, ConfigError, CursorRejected, UnexpectedResponse
 from sim_sync_tests.carriers.declared import declared, walk_declared
 from sim_sync_tests.carriers.walking import Walk, iccid, told
 from sim_sync_tests.fakes.raw_server import Play, RawServer, Received, Script, reply, serving
@@ -22,19 +22,19 @@ def rows(first: int, last: int) -> list[dict[str, Any]]:
     return [{"id": f"s{number:03d}", "iccid": iccid(number), "state": "active"} for number in range(first, last)]
 
 
-def place(request: Received) -> int:
+def place(received: Received) -> int:
     """Return the number of the first row that is asked for."""
-    asked = told(request)
+    asked = told(received)
     if "page" in asked:
         return (int(asked["page"]) - 1) * SIZE
     return int(asked["skip"]) if "skip" in asked else int(asked.get("after", "s-01")[1:]) + 1
 
 
 def a_list(size: int, behind: bytes | None = None, **more: Any) -> Script:
-    """Return a carrier with so many SIMs that answers `behind` to who asks behind its list."""
+    """Return a carrier with that many SIMs that answers `behind` to who asks behind its list."""
 
-    def script(request: Received) -> bytes:
-        start = place(request)
+    def script(received: Received) -> bytes:
+        start = place(received)
         if behind is not None and start >= size:
             return behind
         return reply(200, {"data": rows(start, min(start + SIZE, size)), **more})
@@ -84,16 +84,16 @@ class TestSignsThatAreClear:
 
     @pytest.mark.parametrize("behind", [NOT_FOUND, NO_CONTENT, NULL], ids=["404", "204", "null"])
     def test_a_first_page_that_holds_nothing_is_no_empty_list(self, tmp_path: Path, behind: bytes) -> None:
-        with serving(a_list(0, behind)) as server, pytest.raises(UnexpectedAnswer):
+        with serving(a_list(0, behind)) as server, pytest.raises(UnexpectedResponse):
             walked(tmp_path, server, NUMBERED)
 
     def test_a_list_that_is_gone_as_a_whole_does_not_end_with_the_page_that_noticed_it(self, tmp_path: Path) -> None:
-        whole = a_list(35)
+        int_in = a_list(35)
 
-        def script(request: Received) -> bytes | Play:
-            return whole(request) if len(server.received) <= 2 else NOT_FOUND
+        def script(received: Received) -> bytes | Play:
+            return int_in(received) if len(server.received) <= 2 else NOT_FOUND
 
-        with serving(script) as server, pytest.raises(UnexpectedAnswer, match="HTTP 404"):
+        with serving(script) as server, pytest.raises(UnexpectedResponse, match="HTTP 404"):
             walked(tmp_path, server, NUMBERED)
 
     @pytest.mark.parametrize("total", ["total: total", "total_pages: pages"])
@@ -101,17 +101,17 @@ class TestSignsThatAreClear:
         self, tmp_path: Path, total: str
     ) -> None:
         with serving(a_list(20, NOT_FOUND, total=40, pages=4)) as server:
-            with pytest.raises(UnexpectedAnswer, match="HTTP 404"):
+            with pytest.raises(UnexpectedResponse, match="HTTP 404"):
                 walked(tmp_path, server, f"{NUMBERED}, {total}")
             assert len(server.received) == 3
 
     def test_a_list_that_is_not_there_is_not_null(self, tmp_path: Path) -> None:
-        with serving(a_list(20, reply(200, {"detail": "oops"}))) as server, pytest.raises(UnexpectedAnswer):
+        with serving(a_list(20, reply(200, {"detail": "oops"}))) as server, pytest.raises(UnexpectedResponse):
             walked(tmp_path, server, NUMBERED)
 
     def test_an_empty_page_of_null_is_passed_over_where_the_link_leads_on(self, tmp_path: Path) -> None:
-        def script(request: Received) -> bytes:
-            page = int(told(request).get("page", "1"))
+        def script(received: Received) -> bytes:
+            page = int(told(received).get("page", "1"))
             data = None if page == 2 else rows((page - 1) * SIZE, page * SIZE)
             return reply(200, {"data": data, "next": f"/v1/sims?page={page + 1}" if page < 3 else None})
 
@@ -133,8 +133,8 @@ class TestSignsThatAreDeclared:
         ],
     )
     def test_what_is_declared_ends_a_list_of_links(self, tmp_path: Path, sign: str, behind: bytes) -> None:
-        def script(request: Received) -> bytes:
-            page = int(told(request).get("page", "1"))
+        def script(received: Received) -> bytes:
+            page = int(told(received).get("page", "1"))
             data = rows((page - 1) * SIZE, min(page * SIZE, 25))
             return reply(200, {"data": data, "next": f"/v1/sims?page={page + 1}"}) if data else behind
 
@@ -149,19 +149,19 @@ class TestSignsThatAreDeclared:
 
     @pytest.mark.parametrize("style", [NUMBERED, OFFSET])
     def test_the_last_page_given_again_may_be_declared_to_be_the_end(self, tmp_path: Path, style: str) -> None:
-        def script(request: Received) -> bytes:
-            start = min(place(request), 20)
+        def script(received: Received) -> bytes:
+            start = min(place(received), 20)
             return reply(200, {"data": rows(start, 25)[:SIZE]})
 
         with serving(script) as server:
             found = walked(tmp_path, server, f"{style}, end_on: repeated_page")
-            with pytest.raises(UnexpectedAnswer, match=r"same page twice.*`end_on: \[repeated_page\]`"):
+            with pytest.raises(UnexpectedResponse, match=r"same page twice.*`end_on: \[repeated_page\]`"):
                 walked(tmp_path, server, style)
         assert found.column("sim_id")[:25] == ids(25)
         assert sum(len(page.sims) - page.overlap for page in found.pages) == 25
 
     def test_a_first_page_never_ends_a_list_by_a_status(self, tmp_path: Path) -> None:
-        with serving(a_list(0, NOT_FOUND)) as server, pytest.raises(UnexpectedAnswer):
+        with serving(a_list(0, NOT_FOUND)) as server, pytest.raises(UnexpectedResponse):
             walked(tmp_path, server, f"{NUMBERED}, end_on: [404]")
 
     @pytest.mark.parametrize(
@@ -174,8 +174,10 @@ class TestSignsThatAreDeclared:
     def test_without_a_declaration_a_link_that_leads_nowhere_is_a_cursor_that_is_no_longer_taken(
         self, tmp_path: Path
     ) -> None:
-        def script(request: Received) -> bytes:
-            return NOT_FOUND if "page" in told(request) else reply(200, {"data": rows(0, 5), "next": "/v1/sims?page=2"})
+        def script(received: Received) -> bytes:
+            return (
+                NOT_FOUND if "page" in told(received) else reply(200, {"data": rows(0, 5), "next": "/v1/sims?page=2"})
+            )
 
         with serving(script) as server, pytest.raises(CursorRejected):
             walked(tmp_path, server, LINKED)
@@ -202,8 +204,8 @@ class TestTotalsThatCountSomethingElse:
     def test_the_list_is_walked_to_its_own_end(
         self, tmp_path: Path, kind: str, counts: str, total: Callable[[int, int], int], size: int
     ) -> None:
-        def script(request: Received) -> bytes:
-            start = place(request)
+        def script(received: Received) -> bytes:
+            start = place(received)
             return reply(200, {"data": rows(start, min(start + SIZE, size)), "n": total(size, start)})
 
         with serving(script) as server:
@@ -213,8 +215,8 @@ class TestTotalsThatCountSomethingElse:
 
     @pytest.mark.parametrize(("counts", "total"), OTHER_TOTALS, ids=[name for name, _ in OTHER_TOTALS])
     def test_by_offset_it_is_too(self, tmp_path: Path, counts: str, total: Callable[[int, int], int]) -> None:
-        def script(request: Received) -> bytes:
-            start = place(request)
+        def script(received: Received) -> bytes:
+            start = place(received)
             return reply(200, {"data": rows(start, min(start + SIZE, 40)), "n": total(40, start)})
 
         with serving(script) as server:
@@ -245,7 +247,7 @@ class TestTotalsThatCountSomethingElse:
         with serving(a_list(40, reply(status, {"detail": "Result window is too large"}), n=40)) as server:
             found = walked(tmp_path, server, f"{NUMBERED}, total: n")
         assert len(found.sims) == 40
-        assert "could not be seen, so the list may go on" in (found.pages[-1].end_doubt or "")
+        assert "could not be seen, so the list may continue" in (found.pages[-1].end_doubt or "")
 
     def test_a_refusal_that_is_declared_leaves_none(self, tmp_path: Path) -> None:
         with serving(a_list(40, BAD_REQUEST, n=40)) as server:
@@ -256,8 +258,8 @@ class TestTotalsThatCountSomethingElse:
     def test_a_carrier_that_gives_a_page_again_behind_its_total_has_ended(
         self, tmp_path: Path, again: Callable[[int], int]
     ) -> None:
-        def script(request: Received) -> bytes:
-            start = place(request) if place(request) < 40 else again(place(request))
+        def script(received: Received) -> bytes:
+            start = place(received) if place(received) < 40 else again(place(received))
             return reply(200, {"data": rows(start, start + SIZE), "n": 40})
 
         with serving(script) as server:

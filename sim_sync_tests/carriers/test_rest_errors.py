@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.rest.errors import Errors, Match
 from sim_sync.config.carrier import CarrierConfig
-from sim_sync.core.errors import AuthenticationFailed, ConfigError, CursorRejected, ParkRequired, UnexpectedAnswer
+from sim_sync.core.errors import AuthenticationFailed, ConfigError, CursorRejected, ParkRequired, UnexpectedResponse
 from sim_sync_tests.carriers.declared import declared
 from sim_sync_tests.docs.documents import PROJECT, code_blocks
 from sim_sync_tests.fakes.moving_time import MovingTime
@@ -96,7 +96,7 @@ def test_what_is_listed_as_failed_is_final_whatever_the_status(tmp_path: Path, s
     closed = reply(status, {"error": {"code": "ACCOUNT_CLOSED"}}, {"Retry-After": "5"})
     with serving(in_turn(closed)) as server:
         for cursor in (None, {"page": 2}):
-            told = failure(acme(tmp_path, server, errors), UnexpectedAnswer, cursor)
+            told = failure(acme(tmp_path, server, errors), UnexpectedResponse, cursor)
             assert "ACCOUNT_CLOSED" in told
             assert "final for this carrier" in told
 
@@ -109,7 +109,7 @@ def test_a_cursor_is_rejected_as_before_where_nothing_is_listed(tmp_path: Path) 
 
 def test_a_page_number_is_no_cursor_that_a_carrier_may_no_longer_take(tmp_path: Path) -> None:
     with serving(in_turn(reply(400, {"error": {"code": "OTHER"}}))) as server:
-        assert "HTTP 400" in failure(acme(tmp_path, server, "{}"), UnexpectedAnswer, {"page": 2})
+        assert "HTTP 400" in failure(acme(tmp_path, server, "{}"), UnexpectedResponse, {"page": 2})
 
 
 @pytest.mark.parametrize("status", [200, 409])
@@ -128,7 +128,7 @@ def test_an_answer_that_is_listed_is_not_what_might_be_guessed(tmp_path: Path) -
     errors = "{failed: [{status: 403, path: error, contains: rate plan}]}"
     refused = reply(403, {"error": "Rate plan exceeded its rate limit"}, {"Retry-After": "60"})
     with serving(in_turn(refused)) as server:
-        failure(acme(tmp_path, server, errors), UnexpectedAnswer)
+        failure(acme(tmp_path, server, errors), UnexpectedResponse)
 
 
 def test_without_guesses_a_page_may_hold_an_error_and_a_403_is_a_refusal(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_without_guesses_a_page_may_hold_an_error_and_a_403_is_a_refusal(tmp_pat
 def test_an_entry_fits_where_all_of_it_does(
     match: Match, status: int, body: Any, headers: dict[str, str], fits: bool
 ) -> None:
-    assert match.fits(Answer(status=status, headers=headers, body=body)) is fits
+    assert match.fits(Response(status=status, headers=headers, body=body)) is fits
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every slip of the pen in a declaration is a problem with its key, and none of them a crash."""
+"""Every typo in a declaration is a problem with its key, and none of them a crash."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def problems(
             "carriers.acme.fields.sim_id: expected a JMESPath expression such as meta.total ('data[' is no JMESPath",
         ),
         ({"fields": "{sim_id: id, phone: number}"}, "expected a field of a SIM: sim_id, iccid, "),
-        ({"fields": "{status: state}"}, "expected sim_id or iccid among `fields`: without an id a record is no SIM"),
+        ({"fields": "{status: state}"}, "expected sim_id or iccid among `fields`: without an id a record is not a SIM"),
         ({"call": "{path: v1/sims, pagination: {type: next_link, header: Link}}"}, "carriers.acme.list.path: expected"),
         (
             {"call": "{path: '/v1/sims?a=1', pagination: {type: next_link, header: Link}}"},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sim_sync.carriers.sealing import CursorSeal
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.config.carrier import CarrierConfig
-from sim_sync.core.errors import CursorRejected, UnexpectedAnswer
+from sim_sync.core.errors import CursorRejected, UnexpectedResponse
 from sim_sync.core.pages import Cursor
 from sim_sync_tests.carriers.declared import declared
 from sim_sync_tests.carriers.walking import iccid, told
@@ -143,12 +143,12 @@ def acme(folder: Path, server: RawServer, auth: str = f"{{type: bearer, token: {
     )
 
 
-def asks_for_its_token(request: Received) -> bytes:
+def asks_for_its_token(received: Received) -> bytes:
     """Give three pages, the second and third only to who sends the token of the link that leads there."""
-    asked = told(request)
+    asked = told(received)
     offset = int(asked.get("o", "0"))
     if offset and asked.get("token") != f"{ISSUED}{offset}":
-        return reply(400, {"detail": f"no token, or not this one: {request.target}"})
+        return reply(400, {"detail": f"no token, or not this one: {received.target}"})
     link = f"/v1/sims?o={offset + 1}&token=t0ken%2Fof%2Bpage{offset + 1}" if offset < 2 else None
     return reply(200, {"data": [{"id": f"s{offset}", "iccid": iccid(offset)}], "next": link})
 
@@ -166,9 +166,9 @@ def test_a_token_of_the_link_is_sent_by_every_process_and_stored_by_none(tmp_pat
 
 
 def test_a_token_of_the_link_stands_in_no_message(tmp_path: Path) -> None:
-    with serving(lambda request: reply(400, {"detail": request.target})) as server:
+    with serving(lambda received: reply(400, {"detail": received.target})) as server:
         carrier = acme(tmp_path, server).build(MovingTime())
-        with pytest.raises((CursorRejected, UnexpectedAnswer)) as refused:
+        with pytest.raises((CursorRejected, UnexpectedResponse)) as refused:
             carrier.fetch_page(seal().sealed({"next": "/v1/sims?o=1&token=t0ken%2Fof%2Bpage1"}))
     assert "o=1" in str(refused.value)
     assert "t0ken" not in str(refused.value)

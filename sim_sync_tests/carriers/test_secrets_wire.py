@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from sim_sync.carriers.auth import Authorizer, BearerAuth, HeaderAuth
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials, JsonLogin, LoginChain
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.settings import CarrierSettings, Retry
 from sim_sync.carriers.tokens import TokenAuth
 from sim_sync.core.errors import SimSyncError
@@ -29,59 +29,59 @@ SESSION = "fresh-session-t0ken"
 SECRETS = (plain.PASSWORD, TOKEN, SESSION)
 
 
-def _echo(request: Received) -> str:
+def _echo(received: Received) -> str:
     """Return all of a request, and its decoded credentials."""
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    scheme, _, value = received.headers.get("authorization", "").partition(" ")
     pair = base64.b64decode(value).decode() if scheme == "Basic" else value
-    return json.dumps([request.target, dict(request.headers), request.body.decode(), pair])
+    return json.dumps([received.target, dict(received.headers), received.body.decode(), pair])
 
 
 def _as_json(status: int) -> Callable[[Received], bytes]:
-    return lambda request: reply(status, {"message": "refused", "request": _echo(request)})
+    return lambda received: reply(status, {"message": "refused", "request": _echo(received)})
 
 
 def _as_text(status: int) -> Callable[[Received], bytes]:
-    return lambda request: reply(status, raw=f"<html>{_echo(request)}</html>".encode())
+    return lambda received: reply(status, raw=f"<html>{_echo(received)}</html>".encode())
 
 
-def _in_a_location(request: Received) -> bytes:
-    return reply(302, headers={"Location": f"/{quote(_echo(request), safe='')}"})
+def _in_a_location(received: Received) -> bytes:
+    return reply(302, headers={"Location": f"/{quote(_echo(received), safe='')}"})
 
 
-def _in_a_foreign_location(request: Received) -> bytes:
-    return reply(302, headers={"Location": f"http://127.0.0.1:9/{quote(_echo(request), safe='')}"})
+def _in_a_foreign_location(received: Received) -> bytes:
+    return reply(302, headers={"Location": f"http://127.0.0.1:9/{quote(_echo(received), safe='')}"})
 
 
-def _in_a_broken_body(request: Received) -> bytes:
-    return reply(raw=f'{{"request": {_echo(request)}'.encode())
+def _in_a_broken_body(received: Received) -> bytes:
+    return reply(raw=f'{{"request": {_echo(received)}'.encode())
 
 
-def _in_a_cut_body(request: Received) -> Play:
+def _in_a_cut_body(received: Received) -> Play:
     def play(connection: socket.socket) -> bool:
-        connection.sendall(reply(200, {"request": _echo(request)})[:-5])
+        connection.sendall(reply(200, {"request": _echo(received)})[:-5])
         return False
 
     return play
 
 
-def _in_no_http(request: Received) -> Play:
+def _in_no_http(received: Received) -> Play:
     def play(connection: socket.socket) -> bool:
-        connection.sendall(_echo(request).encode() + b"\r\n\r\n")
+        connection.sendall(_echo(received).encode() + b"\r\n\r\n")
         return False
 
     return play
 
 
-def _in_a_foreign_link(request: Received) -> bytes:
-    return reply(200, {"sims": [], "next": f"http://127.0.0.1:9/{quote(_echo(request), safe='')}"})
+def _in_a_foreign_link(received: Received) -> bytes:
+    return reply(200, {"sims": [], "next": f"http://127.0.0.1:9/{quote(_echo(received), safe='')}"})
 
 
-def _in_a_link_of_the_wrong_kind(request: Received) -> bytes:
-    return reply(200, {"sims": [], "next": {"url": _echo(request)}})
+def _in_a_link_of_the_wrong_kind(received: Received) -> bytes:
+    return reply(200, {"sims": [], "next": {"url": _echo(received)}})
 
 
-def _in_a_page_without_records(request: Received) -> bytes:
-    return reply(200, {"request": _echo(request)})
+def _in_a_page_without_records(received: Received) -> bytes:
+    return reply(200, {"request": _echo(received)})
 
 
 ANSWERS = [
@@ -113,10 +113,10 @@ def _two_tokens(settings: CarrierSettings) -> Authorizer:
     return TokenAuth(LoginChain([bearer, session]))
 
 
-def _login_answer(request: Received) -> bytes | None:
-    if request.path == "/token":
+def _login_answer(received: Received) -> bytes | None:
+    if received.path == "/token":
         return reply(200, {"access_token": TOKEN, "expires_in": 3600})
-    if request.path == "/session":
+    if received.path == "/session":
         return reply(200, {"sessionToken": SESSION})
     return None
 
@@ -145,7 +145,7 @@ def no_secret_in(text: str) -> None:
             assert form not in text
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("response", ANSWERS)
 @pytest.mark.parametrize(
     "build_auth",
     [
@@ -156,12 +156,12 @@ def no_secret_in(text: str) -> None:
     ],
 )
 def test_no_failure_of_a_page_shows_a_secret(
-    answer: Callable[[Received], bytes | Play],
+    response: Callable[[Received], bytes | Play],
     build_auth: Callable[[CarrierSettings], Authorizer],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     time = MovingTime()
-    with serving(lambda request: _login_answer(request) or answer(request)) as server:
+    with serving(lambda received: _login_answer(received) or response(received)) as server:
         given = plain.settings(server.url, retry=Retry(max_attempts=2))
         source = plain.carrier(server.url, time, of=plain.connector(build_auth=build_auth), given=given)
         with caplog.at_level(logging.DEBUG), pytest.raises(SimSyncError) as caught:
@@ -172,13 +172,13 @@ def test_no_failure_of_a_page_shows_a_secret(
     assert "acme" in str(caught.value)
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("response", ANSWERS)
 @pytest.mark.parametrize("path", ["/token", "/session"])
 def test_no_failure_of_a_login_shows_a_secret(
-    answer: Callable[[Received], bytes | Play], path: str, caplog: pytest.LogCaptureFixture
+    response: Callable[[Received], bytes | Play], path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def script(request: Received) -> bytes | Play:
-        return answer(request) if request.path == path else _login_answer(request) or plain.page("1")
+    def script(received: Received) -> bytes | Play:
+        return response(received) if received.path == path else _login_answer(received) or plain.page("1")
 
     with serving(script) as server:
         given = plain.settings(server.url, retry=Retry(max_attempts=2))
@@ -190,8 +190,8 @@ def test_no_failure_of_a_login_shows_a_secret(
 
 
 def test_a_token_in_an_answer_of_the_wrong_shape_is_not_shown() -> None:
-    answer = reply(200, {"access_token": {"value": TOKEN}, "sessionToken": [SESSION]})
-    with serving(in_turn(answer)) as server:
+    response = reply(200, {"access_token": {"value": TOKEN}, "sessionToken": [SESSION]})
+    with serving(in_turn(response)) as server:
         source = plain.carrier(server.url, MovingTime(), of=plain.connector(build_auth=_two_tokens))
         with pytest.raises(SimSyncError, match="expected a text at 'access_token'") as caught:
             source.fetch_page({})
@@ -199,10 +199,10 @@ def test_a_token_in_an_answer_of_the_wrong_shape_is_not_shown() -> None:
 
 
 def test_a_connectors_own_error_does_not_quote_what_it_read() -> None:
-    def records(answer: Answer) -> list[object]:
-        return [answer.body[answer.body["echo"]]]
+    def records(response: Response) -> list[object]:
+        return [response.body[response.body["echo"]]]
 
-    with serving(lambda request: _login_answer(request) or reply(200, {"echo": _echo(request)})) as server:
+    with serving(lambda received: _login_answer(received) or reply(200, {"echo": _echo(received)})) as server:
         source = plain.carrier(server.url, MovingTime(), of=plain.connector(build_auth=_two_tokens, records=records))
         with pytest.raises(SimSyncError, match="KeyError in records") as caught:
             source.fetch_page({})
@@ -210,7 +210,7 @@ def test_a_connectors_own_error_does_not_quote_what_it_read() -> None:
 
 
 def test_no_token_goes_into_a_cursor() -> None:
-    with serving(lambda request: _login_answer(request) or plain.page("1", next_url="/v1/sims?after=1")) as server:
+    with serving(lambda received: _login_answer(received) or plain.page("1", next_url="/v1/sims?after=1")) as server:
         source = plain.carrier(server.url, MovingTime(), of=plain.connector(build_auth=_two_tokens))
         page = source.fetch_page({})
     no_secret_in(json.dumps([page.next_cursor, source.first_cursor(), source.config_hash]))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.signs import (
     asks_to_slow_down,
     denies_access,
@@ -18,72 +18,72 @@ from sim_sync.carriers.signs import (
 )
 
 
-def answer(status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status=status, headers=headers or {}, body=body)
+def response(status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(status=status, headers=headers or {}, body=body)
 
 
 SLOWER = [
-    answer(403, {"error": "slow down"}, {"retry-after": "1"}),
-    answer(403, None, {"retry-after": "Mon, 02 Mar 2026 02:01:00 GMT"}),
-    answer(403, None, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1772416860"}),  # GitHub
-    answer(403, {"message": "You have exceeded a secondary rate limit"}),
-    answer(403, {"error": {"errors": [{"reason": "userRateLimitExceeded"}]}}),  # Google
-    answer(403, {"error": {"errors": [{"reason": "quotaExceeded"}]}}),
-    answer(403, [{"errorCode": "REQUEST_LIMIT_EXCEEDED"}]),  # Salesforce
-    answer(403, "<h1>Developer Over Qps</h1>"),  # Mashery
-    answer(403, "Too many requests"),
-    answer(403, {"retry_after": 30}),
-    answer(403, {"message": "Quota used up"}),
-    answer(400, {"__type": "ThrottlingException"}),  # AWS
-    answer(420, {"message": "Too fast"}),
-    answer(200, {"error": "API rate limit exceeded"}),
-    answer(200, {"success": False, "code": 429}),
-    answer(200, {"status": "error", "message": "Too many requests", "data": None}),
+    response(403, {"error": "slow down"}, {"retry-after": "1"}),
+    response(403, None, {"retry-after": "Mon, 02 Mar 2026 02:01:00 GMT"}),
+    response(403, None, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1772416860"}),  # GitHub
+    response(403, {"message": "You have exceeded a secondary rate limit"}),
+    response(403, {"error": {"errors": [{"reason": "userRateLimitExceeded"}]}}),  # Google
+    response(403, {"error": {"errors": [{"reason": "quotaExceeded"}]}}),
+    response(403, [{"errorCode": "REQUEST_LIMIT_EXCEEDED"}]),  # Salesforce
+    response(403, "<h1>Developer Over Qps</h1>"),  # Mashery
+    response(403, "Too many requests"),
+    response(403, {"retry_after": 30}),
+    response(403, {"message": "Quota used up"}),
+    response(400, {"__type": "ThrottlingException"}),  # AWS
+    response(420, {"message": "Too fast"}),
+    response(200, {"error": "API rate limit exceeded"}),
+    response(200, {"success": False, "code": 429}),
+    response(200, {"status": "error", "message": "Too many requests", "data": None}),
 ]
 NOT_SLOWER = [
-    answer(403, {"error": "no rights"}),
-    answer(403, {"error": "forbidden", "documentation": "https://acme.example/rate-limits"}),
-    answer(403, {"rate_limit": {"limit": 100, "used": 3}, "error": "forbidden"}),
-    answer(403, None, {"x-ratelimit-remaining": "7", "x-ratelimit-reset": "60"}),
-    answer(401, {"error": "slow down"}, {"retry-after": "1"}),
-    answer(404, None, {"x-ratelimit-remaining": "0"}),
-    answer(400, {"message": "page size exceeds the limit of 100"}),
-    answer(500, {"error": "rate limit exceeded"}),  # passes by itself anyway
-    answer(200, {"data": [{"label": "rate limit exceeded"}]}),
-    answer(200, {"data": []}, {"x-ratelimit-remaining": "0", "retry-after": "3"}),
-    answer(200, None),
+    response(403, {"error": "no rights"}),
+    response(403, {"error": "forbidden", "documentation": "https://acme.example/rate-limits"}),
+    response(403, {"rate_limit": {"limit": 100, "used": 3}, "error": "forbidden"}),
+    response(403, None, {"x-ratelimit-remaining": "7", "x-ratelimit-reset": "60"}),
+    response(401, {"error": "slow down"}, {"retry-after": "1"}),
+    response(404, None, {"x-ratelimit-remaining": "0"}),
+    response(400, {"message": "page size exceeds the limit of 100"}),
+    response(500, {"error": "rate limit exceeded"}),  # transient anyway
+    response(200, {"data": [{"label": "rate limit exceeded"}]}),
+    response(200, {"data": []}, {"x-ratelimit-remaining": "0", "retry-after": "3"}),
+    response(200, None),
 ]
 
 
 @pytest.mark.parametrize("given", SLOWER, ids=str)
-def test_a_refusal_may_mean_slower(given: Answer) -> None:
+def test_a_refusal_may_mean_slower(given: Response) -> None:
     assert asks_to_slow_down(given)
 
 
 @pytest.mark.parametrize("given", NOT_SLOWER, ids=str)
-def test_a_refusal_without_a_sign_is_one(given: Answer) -> None:
+def test_a_refusal_without_a_sign_is_one(given: Response) -> None:
     assert not asks_to_slow_down(given)
 
 
 @pytest.mark.parametrize(
     ("given", "has_expired", "may_have"),
     [
-        (answer(401), True, False),
-        (answer(419), True, False),
-        (answer(440), True, False),
-        (answer(498), True, False),
-        (answer(400, headers={"www-authenticate": 'Bearer error="invalid_token"'}), True, False),
-        (answer(403), False, True),
-        (answer(400, {"message": "Session expired"}), False, True),
-        (answer(400, {"message": "Expired token"}), False, True),
-        (answer(400, {"error": {"code": 401}}), False, True),
-        (answer(200, {"error": {"code": "401", "text": "?"}}), False, True),
-        (answer(400, {"message": "bad page"}), False, False),
-        (answer(500, {"message": "token expired"}), False, False),
-        (answer(200, {"data": [{"label": "token expired"}]}), False, False),
+        (response(401), True, False),
+        (response(419), True, False),
+        (response(440), True, False),
+        (response(498), True, False),
+        (response(400, headers={"www-authenticate": 'Bearer error="invalid_token"'}), True, False),
+        (response(403), False, True),
+        (response(400, {"message": "Session expired"}), False, True),
+        (response(400, {"message": "Expired token"}), False, True),
+        (response(400, {"error": {"code": 401}}), False, True),
+        (response(200, {"error": {"code": "401", "text": "?"}}), False, True),
+        (response(400, {"message": "bad page"}), False, False),
+        (response(500, {"message": "token expired"}), False, False),
+        (response(200, {"data": [{"label": "token expired"}]}), False, False),
     ],
 )
-def test_a_login_may_have_run_out(given: Answer, has_expired: bool, may_have: bool) -> None:
+def test_a_login_may_have_run_out(given: Response, has_expired: bool, may_have: bool) -> None:
     assert (says_that_login_expired(given), may_be_an_expired_login(given)) == (has_expired, may_have)
 
 
@@ -107,7 +107,7 @@ def test_a_login_may_have_run_out(given: Answer, has_expired: bool, may_have: bo
     ],
 )
 def test_a_success_may_document_an_error(body: Any) -> None:
-    assert documents_an_error(answer(200, body))
+    assert documents_an_error(response(200, body))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_success_may_document_an_error(body: Any) -> None:
     ],
 )
 def test_a_page_documents_no_error(body: Any) -> None:
-    assert not documents_an_error(answer(200, body))
+    assert not documents_an_error(response(200, body))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_page_documents_no_error(body: Any) -> None:
     ],
 )
 def test_an_error_document_may_refuse_the_credentials(body: Any, denied: bool) -> None:
-    assert denies_access(answer(200, body)) is denied
+    assert denies_access(response(200, body)) is denied
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_an_error_document_may_refuse_the_credentials(body: Any, denied: bool) -
     ],
 )
 def test_a_login_is_refused_unless_the_carrier_has_trouble_of_its_own(body: Any, refused: bool) -> None:
-    assert refuses_a_login(answer(200, body)) is refused
+    assert refuses_a_login(response(200, body)) is refused
 
 
 _JSON = st.recursive(
@@ -169,6 +169,6 @@ _JSON = st.recursive(
 
 @given(st.integers(100, 599), _JSON, st.dictionaries(st.sampled_from(["retry-after", "ratelimit"]), st.text()))
 def test_any_answer_can_be_judged(status: int, body: Any, headers: dict[str, str]) -> None:
-    judged = answer(status, body, headers)
+    judged = response(status, body, headers)
     for sign in (asks_to_slow_down, may_be_an_expired_login, documents_an_error, denies_access, refuses_a_login):
         assert sign(judged) in {True, False}

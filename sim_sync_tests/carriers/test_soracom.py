@@ -50,21 +50,21 @@ def sim(number: int, **more: Any) -> dict[str, Any]:
 
 
 def soracom(pages: list[list[dict[str, Any]]]) -> Script:
-    def script(request: Received) -> bytes:
-        if request.path == "/v1/auth":
-            assert request.method == "POST"
-            assert request.json() == {"authKeyId": "keyId-abc", "authKey": "secret-of-soracom"}
+    def script(received: Received) -> bytes:
+        if received.path == "/v1/auth":
+            assert received.method == "POST"
+            assert received.json() == {"authKeyId": "keyId-abc", "authKey": "secret-of-soracom"}
             return reply(
                 200, {"apiKey": "api-123456", "operatorId": "OP0012345678", "token": "token-123456", "userName": "x"}
             )
-        assert (request.method, request.path) == ("GET", "/v1/sims")
-        if (request.headers.get("x-soracom-api-key"), request.headers.get("x-soracom-token")) != (
+        assert (received.method, received.path) == ("GET", "/v1/sims")
+        if (received.headers.get("x-soracom-api-key"), received.headers.get("x-soracom-token")) != (
             "api-123456",
             "token-123456",
         ):
             return reply(401, {"code": "AUM0001", "message": "Invalid API key"})
-        assert "authorization" not in request.headers
-        asked = told(request)
+        assert "authorization" not in received.headers
+        asked = told(received)
         assert set(asked) <= {"limit", "last_evaluated_key"}
         here = int(asked.get("last_evaluated_key", "key/0").partition("/")[2])
         headers = {"X-Soracom-Next-Key": f"key/{here + 1}"} if here + 1 < len(pages) else {}
@@ -76,7 +76,7 @@ def soracom(pages: list[list[dict[str, Any]]]) -> Script:
 def test_the_requests_are_as_documented() -> None:
     with serving(soracom([[sim(1)]])) as server:
         walk("soracom", settings("soracom", server.url, AUTH))
-    assert [(request.method, request.target) for request in server.received] == [
+    assert [(received.method, received.target) for received in server.received] == [
         ("POST", "/v1/auth"),
         ("GET", "/v1/sims?limit=100"),
     ]
@@ -87,7 +87,7 @@ def test_a_short_or_empty_page_is_not_the_end_and_a_missing_header_is() -> None:
     pages = [[sim(1), sim(2)], [], [sim(3)], [], [sim(4), sim(5)]]
     with serving(soracom(pages)) as server:
         found = walk("soracom", settings("soracom", server.url, AUTH, page_size=2))
-        asked = [told(request).get("last_evaluated_key") for request in server.asked("/v1/sims")]
+        asked = [told(received).get("last_evaluated_key") for received in server.asked("/v1/sims")]
     assert len(found.sims) == 5
     assert asked == [None, "key/1", "key/2", "key/3", "key/4"]
 
@@ -135,11 +135,11 @@ def test_the_vendors_words_have_their_place_in_the_lifecycle(word: str, status: 
 
 def test_its_own_header_tells_how_long_to_wait() -> None:
     time = MovingTime()
-    answers = in_turn(
+    responses = in_turn(
         reply(200, {"apiKey": "api-123456", "token": "token-123456"}),
         reply(429, {"code": "COM0001"}, {"X-Soracom-Ratelimit-Seconds-Before-Refresh": "42"}),
         reply(200, []),
     )
-    with serving(answers) as server:
+    with serving(responses) as server:
         walk("soracom", settings("soracom", server.url, AUTH), time=time)
     assert time.monotonic() - 1000 >= 42

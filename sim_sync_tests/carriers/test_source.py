@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from sim_sync.carriers.dialect import Dialect, ErrorInBody, Throttling, body_says, wait_header
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit, Retry, Timeouts
 from sim_sync.carriers.source import RestCarrier
 from sim_sync.core.errors import (
@@ -18,7 +18,7 @@ from sim_sync.core.errors import (
     ForeignOrigin,
     ParkRequired,
     StopRequested,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 from sim_sync.core.sims import Lifecycle, StatusMeaning
 from sim_sync_tests.carriers import plain
@@ -32,14 +32,14 @@ def test_a_page_is_asked_for_with_the_page_size_and_leads_to_the_next() -> None:
         first = source.fetch_page(source.first_cursor())
         assert first.next_cursor is not None
         second = source.fetch_page(first.next_cursor)
-    assert [request.target for request in server.received] == ["/v1/sims?limit=2", "/v1/sims?after=2"]
+    assert [received.target for received in server.received] == ["/v1/sims?limit=2", "/v1/sims?after=2"]
     assert [sim.sim_id for sim in (*first.sims, *second.sims)] == ["1", "2", "3"]
     assert (first.records, second.records, second.next_cursor) == (2, 1, None)
 
 
 def test_a_page_may_come_with_any_success() -> None:
-    answer = plain.page("1").replace(b"HTTP/1.1 200", b"HTTP/1.1 202")
-    with serving(in_turn(answer)) as server:
+    response = plain.page("1").replace(b"HTTP/1.1 200", b"HTTP/1.1 202")
+    with serving(in_turn(response)) as server:
         assert plain.carrier(server.url, MovingTime()).fetch_page({}).records == 1
 
 
@@ -154,7 +154,7 @@ def test_a_vendors_own_reset_header_is_obeyed() -> None:
     assert time.waits == [17.5]
 
 
-def test_a_success_that_tells_an_error_is_no_empty_page() -> None:
+def test_a_success_that_reports_an_error_is_no_empty_page() -> None:
     time = MovingTime()
     dialect = Dialect(error_in_body=ErrorInBody(sign=body_says("success == `false`")))
     body = {"success": False, "error": "backend away", "sims": [], "next": None}
@@ -190,7 +190,7 @@ def test_an_error_document_that_refuses_the_credentials_is_final() -> None:
     assert len(server.received) == 1
 
 
-def test_a_quota_that_is_gone_parks_instead_of_knocking() -> None:
+def test_a_quota_that_is_gone_parks_instead_of_trying_again() -> None:
     time = MovingTime()
     dialect = Dialect(throttling=Throttling(quota_gone=body_says("contains(message, 'quota')")))
     with serving(in_turn(reply(429, {"message": "monthly quota used up"}, {"Retry-After": "1"}))) as server:
@@ -205,7 +205,7 @@ def test_a_quota_that_is_gone_parks_instead_of_knocking() -> None:
 
 def test_a_vendors_error_body_stands_in_the_message() -> None:
     body = {"errorMessage": "Invalid pageSize", "errorCode": "10000023"}  # Cisco's shape
-    with serving(in_turn(reply(400, body))) as server, pytest.raises(UnexpectedAnswer) as caught:
+    with serving(in_turn(reply(400, body))) as server, pytest.raises(UnexpectedResponse) as caught:
         plain.carrier(server.url, MovingTime()).fetch_page({})
     for part in ("carrier acme: GET http://127.0.0.1", "/v1/sims: HTTP 400", "Invalid pageSize", "10000023"):
         assert part in str(caught.value)
@@ -220,7 +220,7 @@ def test_a_cursor_that_is_no_longer_taken_is_told_apart_from_a_wrong_request(sta
         source = plain.carrier(server.url, MovingTime())
         with pytest.raises(CursorRejected, match="no longer takes its own cursor: carrier acme"):
             source.fetch_page({"next": "/v1/sims?after=2"})
-        with pytest.raises(UnexpectedAnswer):
+        with pytest.raises(UnexpectedResponse):
             source.fetch_page({})
 
 
@@ -244,10 +244,10 @@ def test_a_foreign_redirect_gets_no_request_and_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("error", [KeyError("s3cret"), TypeError("s3cret"), ZeroDivisionError("s3cret")])
 def test_an_error_in_a_connectors_code_is_told_without_its_text(error: Exception) -> None:
-    def records(_answer: Answer) -> list[Any]:
+    def records(_response: Response) -> list[Any]:
         raise error
 
-    with serving(in_turn(plain.page("1"))) as server, pytest.raises(UnexpectedAnswer) as caught:
+    with serving(in_turn(plain.page("1"))) as server, pytest.raises(UnexpectedResponse) as caught:
         plain.carrier(server.url, MovingTime(), of=plain.connector(records=records)).fetch_page({})
     assert "the connector 'plain' did not expect this" in str(caught.value)
     assert f"({type(error).__name__} in records, line" in str(caught.value)
@@ -257,7 +257,7 @@ def test_an_error_in_a_connectors_code_is_told_without_its_text(error: Exception
 
 
 def test_an_answer_that_is_no_page_names_carrier_and_request() -> None:
-    with serving(in_turn(reply(200, {"devices": []}))) as server, pytest.raises(UnexpectedAnswer) as caught:
+    with serving(in_turn(reply(200, {"devices": []}))) as server, pytest.raises(UnexpectedResponse) as caught:
         plain.carrier(server.url, MovingTime()).fetch_page({})
     assert str(caught.value) == f"carrier acme: GET {server.url}/v1/sims: expected a list under 'sims', found none"
 
@@ -266,7 +266,7 @@ def test_an_empty_answer_is_not_an_empty_list() -> None:
     given = {"retry": Retry(max_attempts=2)}
     with serving(in_turn(reply(raw=b""))) as server, pytest.raises(ParkRequired, match="the answer is empty"):
         plain.carrier(server.url, MovingTime(), given=plain.settings(server.url, **given)).fetch_page({})  # type: ignore[arg-type]
-    with serving(in_turn(b"HTTP/1.1 204 No Content\r\n\r\n")) as server, pytest.raises(UnexpectedAnswer):
+    with serving(in_turn(b"HTTP/1.1 204 No Content\r\n\r\n")) as server, pytest.raises(UnexpectedResponse):
         plain.carrier(server.url, MovingTime()).fetch_page({})
 
 

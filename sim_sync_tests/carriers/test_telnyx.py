@@ -34,10 +34,10 @@ def card(number: int) -> dict[str, Any]:
 
 
 def telnyx(count: int) -> Script:
-    def script(request: Received) -> bytes:
-        if request.headers.get("authorization") != "Bearer KEY0123-telnyx":
+    def script(received: Received) -> bytes:
+        if received.headers.get("authorization") != "Bearer KEY0123-telnyx":
             return reply(401, {"errors": [{"code": "10009", "title": "Authentication failed"}]})
-        asked = told(request)
+        asked = told(received)
         assert set(asked) == {"page[number]", "page[size]"}
         page, size = int(asked["page[number]"]), int(asked["page[size]"])
         rows = [card(number) for number in range(count)][(page - 1) * size : page * size]
@@ -50,7 +50,7 @@ def telnyx(count: int) -> Script:
 def test_the_first_request_is_as_documented() -> None:
     with serving(telnyx(3)) as server:
         found = walk("telnyx", settings("telnyx", server.url, AUTH))
-    assert [request.target for request in server.received] == ["/v2/sim_cards?page%5Bnumber%5D=1&page%5Bsize%5D=250"]
+    assert [received.target for received in server.received] == ["/v2/sim_cards?page%5Bnumber%5D=1&page%5Bsize%5D=250"]
     assert server.received[0].method == "GET"
     assert (found.pages[0].records_total, found.pages[0].pages_total) == (3, 1)
 
@@ -59,7 +59,7 @@ def test_a_list_takes_one_request_a_page() -> None:
     with serving(telnyx(11)) as server:
         found = walk("telnyx", settings("telnyx", server.url, AUTH, page_size=3))
     assert found.column("iccid") == [iccid(number) for number in range(11)]
-    assert [told(request)["page[number]"] for request in server.received] == ["1", "2", "3", "4"]
+    assert [told(received)["page[number]"] for received in server.received] == ["1", "2", "3", "4"]
 
 
 def test_what_the_list_tells_stands_in_its_columns() -> None:

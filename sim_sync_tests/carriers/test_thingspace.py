@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.registry import connectors
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync_tests.carriers.walking import iccid, settings, walk
 from sim_sync_tests.fakes.raw_server import Received, reply, serving
 
@@ -58,26 +58,26 @@ class ThingSpace:
         self._left = session_pages
         self._told_as = told_as
 
-    def script(self, request: Received) -> bytes:
-        assert request.method == "POST"
-        if request.path == "/api/ts/v1/oauth2/token":
-            assert request.headers["authorization"] == "Basic dGhpbmctYXBwOnRoaW5nLWFwcC1zZWNyZXQ="
-            assert request.form() == {"grant_type": "client_credentials"}
+    def script(self, received: Received) -> bytes:
+        assert received.method == "POST"
+        if received.path == "/api/ts/v1/oauth2/token":
+            assert received.headers["authorization"] == "Basic dGhpbmctYXBwOnRoaW5nLWFwcC1zZWNyZXQ="
+            assert received.form() == {"grant_type": "client_credentials"}
             return reply(
                 200, {"access_token": "ts-token", "token_type": "Bearer", "expires_in": 3600, "scope": "ts.mec"}
             )
-        assert request.headers["authorization"] == "Bearer ts-token"
-        if request.path == "/api/m2m/v1/session/login":
-            assert request.json() == {"username": "UWS-user", "password": "UWS-password"}
+        assert received.headers["authorization"] == "Bearer ts-token"
+        if received.path == "/api/m2m/v1/session/login":
+            assert received.json() == {"username": "UWS-user", "password": "UWS-password"}
             self.sessions += 1
             self._left = self._session_pages
             return reply(200, {"sessionToken": f"session-{self.sessions}"})
-        assert request.path == LIST
-        if self._left == 0 or request.headers.get("vz-m2m-token") != f"session-{self.sessions}":
+        assert received.path == LIST
+        if self._left == 0 or received.headers.get("vz-m2m-token") != f"session-{self.sessions}":
             code = "UnifiedWebService.REQUEST_FAILED.SessionToken.Expired"
             return reply(self._told_as, {"errorCode": code, "errorMessage": "The session has expired."})
         self._left = None if self._left is None else self._left - 1
-        return self._page(request.json())
+        return self._page(received.json())
 
     def _page(self, body: dict[str, Any]) -> bytes:
         self.bodies.append(body)
@@ -93,7 +93,7 @@ def test_both_logins_go_before_the_first_page_and_both_tokens_go_with_it() -> No
     api = ThingSpace(1)
     with serving(api.script) as server:
         walk(KIND, settings(KIND, server.url, AUTH, options=OPTIONS))
-    assert [request.path for request in server.received] == [
+    assert [received.path for received in server.received] == [
         "/api/ts/v1/oauth2/token",
         "/api/m2m/v1/session/login",
         LIST,
@@ -121,15 +121,15 @@ def test_a_session_that_dies_during_the_walk_costs_one_login(told_as: int) -> No
 def test_a_202_that_does_not_say_whether_there_is_more_is_not_the_last_page() -> None:
     rule = connectors()[KIND].pagination(settings(KIND, "https://a.example", AUTH, options=OPTIONS))
     for status, following in ((202, {"after": 1001}), (200, None)):
-        found = Answer(status=status, headers={}, body={"devices": [device(1)]})
+        found = Response(status=status, headers={}, body={"devices": [device(1)]})
         assert rule.next_cursor({}, found, str) == following
 
 
 def test_a_last_device_without_its_id_is_refused_with_what_to_do() -> None:
     rule = connectors()[KIND].pagination(settings(KIND, "https://a.example", AUTH, options=OPTIONS))
-    found = Answer(status=202, headers={}, body={"hasMoreData": True, "devices": [device(1, extendedAttributes=[])]})
+    found = Response(status=202, headers={}, body={"hasMoreData": True, "devices": [device(1, extendedAttributes=[])]})
     with pytest.raises(
-        UnexpectedAnswer, match=r"expected the extended attribute DeviceId in the last record.*Check that"
+        UnexpectedResponse, match=r"expected the extended attribute DeviceId in the last record.*Check that"
     ):
         rule.next_cursor({}, found, str)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.pace import Pace
-from sim_sync.carriers.pacing import Traffic, held, next_turn, recovered, slowed
+from sim_sync.carriers.adaptive_rate import AdaptiveRate
+from sim_sync.carriers.rate_limit import RateLimitState, next_permission, paused, recovered, slowed
 from sim_sync.carriers.settings import RateLimit
 
 limits = st.builds(
@@ -31,20 +31,20 @@ pauses = st.lists(
 
 def sent(limit: RateLimit, pauses: Sequence[float], *, start: float = 1000.0) -> list[float]:
     """Return when requests went out: one after each pause, as soon as it was let through."""
-    traffic, now, times = Traffic(), start, []
+    state, now, times = RateLimitState(), start, []
     for pause in pauses:
         now += pause
         while True:
-            traffic, turn = next_turn(traffic, limit, now)
-            if turn.wait_seconds == 0:
+            state, permission = next_permission(state, limit, now)
+            if permission.wait_seconds == 0:
                 break
-            now += turn.wait_seconds
+            now += permission.wait_seconds
         times.append(now)
     return times
 
 
 def most_in_any(times: Sequence[float], seconds: float) -> int:
-    """Return the most requests in any window of so many seconds, its end not included."""
+    """Return the most requests in any window of that many seconds, its end not included."""
     return max(sum(1 for time in times[first:] if time < start + seconds) for first, start in enumerate(times))
 
 
@@ -77,14 +77,14 @@ def test_without_bursts_requests_keep_their_distance(limit: RateLimit, pauses: l
 @pytest.mark.parametrize("rate", [0.2, 1, 5, 10, 50, 100, 400])
 @pytest.mark.parametrize("late_by", [0.0, 0.002, 0.008, 0.03])
 def test_a_long_run_gets_at_least_95_percent_of_the_limit(rate: float, late_by: float) -> None:
-    limit, traffic, now, count = RateLimit(requests_per_second=rate), Traffic(), 1000.0, 0
+    limit, state, now, count = RateLimit(requests_per_second=rate), RateLimitState(), 1000.0, 0
     end = now + max(200 / rate, 10.0)
     while now < end:
-        traffic, turn = next_turn(traffic, limit, now)
-        if turn.wait_seconds == 0:
+        state, permission = next_permission(state, limit, now)
+        if permission.wait_seconds == 0:
             count += 1
         else:
-            now += turn.wait_seconds + late_by
+            now += permission.wait_seconds + late_by
     assert 0.95 <= count / (rate * (now - 1000.0)) <= 1.01
 
 
@@ -107,23 +107,23 @@ def test_without_a_limit_nobody_waits() -> None:
 
 
 def test_a_hold_keeps_everybody_and_a_shorter_one_does_not_end_it() -> None:
-    traffic = held(held(Traffic(), 1000.0, seconds=60), 1010.0, seconds=5)
-    _, turn = next_turn(traffic, RateLimit(), 1010.0)
-    assert (turn.wait_seconds, turn.is_hold) == (50.0, True)
-    _, turn = next_turn(traffic, RateLimit(), 1060.0)
-    assert turn.wait_seconds == 0
+    state = paused(paused(RateLimitState(), 1000.0, seconds=60), 1010.0, seconds=5)
+    _, permission = next_permission(state, RateLimit(), 1010.0)
+    assert (permission.wait_seconds, permission.is_pause) == (50.0, True)
+    _, permission = next_permission(state, RateLimit(), 1060.0)
+    assert permission.wait_seconds == 0
 
 
 def test_a_slowed_carrier_gets_half_the_requests_and_no_bursts() -> None:
     limit = RateLimit(requests_per_second=10, burst=5)
-    traffic = slowed(Traffic(), limit, 1000.0, admitted_at=999.0, observed=None)
+    state = slowed(RateLimitState(), limit, 1000.0, admitted_at=999.0, observed=None)
     now = 1000.0
     times: list[float] = []
     while len(times) < 20:
-        traffic, turn = next_turn(traffic, limit, now)
-        if turn.wait_seconds == 0:
+        state, permission = next_permission(state, limit, now)
+        if permission.wait_seconds == 0:
             times.append(now)
-        now += turn.wait_seconds
+        now += permission.wait_seconds
     assert most_in_any(times, 1.0) <= 5
     assert most_in_any(times, 0.1) == 1
     assert 19 / (times[-1] - times[0]) >= 0.95 * 5
@@ -131,44 +131,46 @@ def test_a_slowed_carrier_gets_half_the_requests_and_no_bursts() -> None:
 
 def test_the_requests_that_were_on_their_way_together_slow_the_carrier_once() -> None:
     limit = RateLimit(requests_per_second=16)
-    traffic = Traffic()
+    state = RateLimitState()
     for answered_at in (1001.0, 1001.1, 1001.2, 1001.3):
-        traffic = slowed(traffic, limit, answered_at, admitted_at=1000.9, observed=None)
-    assert traffic.pace.requests_per_second == 8
-    traffic = slowed(traffic, limit, 1003.0, admitted_at=1002.0, observed=None)
-    assert traffic.pace.requests_per_second == 4
+        state = slowed(state, limit, answered_at, admitted_at=1000.9, observed=None)
+    assert state.adaptive_rate.requests_per_second == 8
+    state = slowed(state, limit, 1003.0, admitted_at=1002.0, observed=None)
+    assert state.adaptive_rate.requests_per_second == 4
 
 
 def test_only_answers_to_requests_after_the_slow_down_speed_a_carrier_up() -> None:
     limit = RateLimit(requests_per_second=10)
-    traffic = slowed(Traffic(), limit, 1001.0, admitted_at=1000.0, observed=None)
-    assert recovered(traffic, 1002.0, admitted_at=1000.5).pace.requests_per_second == 5
-    assert recovered(traffic, 1002.0, admitted_at=1001.5).pace == Pace(5.2, recovers_to=10)
+    state = slowed(RateLimitState(), limit, 1001.0, admitted_at=1000.0, observed=None)
+    assert recovered(state, 1002.0, admitted_at=1000.5).adaptive_rate.requests_per_second == 5
+    assert recovered(state, 1002.0, admitted_at=1001.5).adaptive_rate == AdaptiveRate(5.2, recovers_to=10)
 
 
 # The state itself
 
 traffics = st.builds(
-    Traffic,
+    RateLimitState,
     free_at_us=st.integers(min_value=0, max_value=10**15),
     recent=st.lists(st.floats(min_value=0, max_value=1e9), max_size=5).map(tuple),
-    pace=st.builds(Pace, st.none() | st.floats(min_value=0.01, max_value=100), st.none() | st.just(100.0)),
+    adaptive_rate=st.builds(
+        AdaptiveRate, st.none() | st.floats(min_value=0.01, max_value=100), st.none() | st.just(100.0)
+    ),
     slowed_at=st.just(-math.inf) | st.floats(min_value=0, max_value=1e9),
-    held_until=st.just(-math.inf) | st.floats(min_value=0, max_value=1e9),
+    paused_until=st.just(-math.inf) | st.floats(min_value=0, max_value=1e9),
     seen_at=st.just(-math.inf) | st.floats(min_value=0, max_value=1e9),
 )
 
 
 @given(traffics)
-def test_the_state_survives_its_way_through_a_file(traffic: Traffic) -> None:
-    assert Traffic.from_json(json.loads(json.dumps(traffic.as_json(), allow_nan=False))) == traffic
+def test_the_state_survives_its_way_through_a_file(state: RateLimitState) -> None:
+    assert RateLimitState.from_json(json.loads(json.dumps(state.as_json(), allow_nan=False))) == state
 
 
 def test_a_clock_that_starts_anew_keeps_what_was_left_to_wait() -> None:
     limit = RateLimit(requests_per_second=0.1)
-    traffic, _ = next_turn(Traffic(), limit, 500_000.0)
-    traffic = held(traffic, 500_001.0, seconds=100)
-    after_a_reboot, turn = next_turn(traffic, limit, 3.0)
-    assert turn.wait_seconds == 100.0
-    _, turn = next_turn(replace(after_a_reboot, held_until=-math.inf), limit, 3.0)
-    assert 9.0 < turn.wait_seconds < 10.4
+    state, _ = next_permission(RateLimitState(), limit, 500_000.0)
+    state = paused(state, 500_001.0, seconds=100)
+    after_a_reboot, permission = next_permission(state, limit, 3.0)
+    assert permission.wait_seconds == 100.0
+    _, permission = next_permission(replace(after_a_reboot, paused_until=-math.inf), limit, 3.0)
+    assert 9.0 < permission.wait_seconds < 10.4

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.carriers.pacing import Turn, held, next_turn
+from sim_sync.carriers.rate_limit import Permission, next_permission, paused
+from sim_sync.carriers.rate_limiter import RateLimiter
 from sim_sync.carriers.settings import RateLimit
-from sim_sync.carriers.shared_limits import SharedTraffic
-from sim_sync.carriers.throttle import Turnstile
+from sim_sync.carriers.shared_limits import SharedRateLimits
 from sim_sync.core.errors import ConfigError, StopRequested, TransientError
 from sim_sync_tests.fakes.moving_time import MovingTime
 
@@ -24,19 +24,19 @@ KEY = "the-account-of-everybody"
 _REQUESTS = """
 import sys, time
 from sim_sync.carriers.settings import RateLimit
-from sim_sync.carriers.throttle import Turnstile
+from sim_sync.carriers.rate_limiter import RateLimiter
 
 class Waiter:
     def wait(self, seconds):
         time.sleep(seconds)
 
 limit = RateLimit(requests_per_second=float(sys.argv[2]), max_in_flight=int(sys.argv[3]), shared_key=sys.argv[1])
-turnstile = Turnstile(limit, Waiter(), carrier="acme", park_after_seconds=300)
+rate_limiter = RateLimiter(limit, Waiter(), carrier="acme", park_after_seconds=300)
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(int(sys.argv[4])):
-    with turnstile.admitted() as admission:
-        print(admission.admitted_at, flush=True)
+    with rate_limiter.acquire() as permit:
+        print(permit.admitted_at, flush=True)
         if sys.argv[5:]:
             sys.stdin.readline()
 """
@@ -73,9 +73,9 @@ def tell(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
-def turnstile(folder: Path, time: MovingTime, limit: RateLimit) -> Turnstile:
-    store = SharedTraffic(folder / "limits", KEY)
-    return Turnstile(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic, store=store)
+def rate_limiter(folder: Path, time: MovingTime, limit: RateLimit) -> RateLimiter:
+    store = SharedRateLimits(folder / "limits", KEY)
+    return RateLimiter(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic, store=store)
 
 
 def test_three_processes_together_keep_the_limit(tmp_path: Path) -> None:
@@ -96,40 +96,40 @@ def test_a_killed_process_gives_back_its_place(tmp_path: Path) -> None:
     with requests(tmp_path, rate=1000, in_flight=1, count=2, stay=True) as process:
         tell(process)
         line(process)  # it has taken the only place
-        blocked = turnstile(tmp_path, MovingTime(stop_at_wait=20), limit)
-        with pytest.raises(StopRequested), blocked.admitted():
+        blocked = rate_limiter(tmp_path, MovingTime(stop_at_wait=20), limit)
+        with pytest.raises(StopRequested), blocked.acquire():
             pass
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=30)
         time = MovingTime()
-        with turnstile(tmp_path, time, limit).admitted():
+        with rate_limiter(tmp_path, time, limit).acquire():
             assert time.waits == []
 
 
 def test_a_hold_is_heard_by_every_process(tmp_path: Path) -> None:
     time = MovingTime()
     limit = RateLimit(shared_key=KEY)
-    turnstile(tmp_path, time, limit).hold(30)
-    with turnstile(tmp_path, time, limit).admitted() as admission:
-        assert admission.admitted_at == 1030.0
+    rate_limiter(tmp_path, time, limit).pause(30)
+    with rate_limiter(tmp_path, time, limit).acquire() as permit:
+        assert permit.admitted_at == 1030.0
 
 
 def test_the_pace_is_halved_for_every_process(tmp_path: Path) -> None:
     time = MovingTime()
     limit = RateLimit(requests_per_second=10, shared_key=KEY)
-    one, other = turnstile(tmp_path, time, limit), turnstile(tmp_path, time, limit)
-    with one.admitted() as admission:
+    one, other = rate_limiter(tmp_path, time, limit), rate_limiter(tmp_path, time, limit)
+    with one.acquire() as permit:
         pass
-    one.slow_down(admission)
+    one.slow_down(permit)
     times = []
     for _ in range(5):
-        with other.admitted() as admission:
-            times.append(admission.admitted_at)
+        with other.acquire() as permit:
+            times.append(permit.admitted_at)
     assert 3 / (times[-1] - times[1]) <= 5
 
 
 def test_places_are_shared_between_threads_of_a_process_too(tmp_path: Path) -> None:
-    store = SharedTraffic(tmp_path, KEY)
+    store = SharedRateLimits(tmp_path, KEY)
     first, second = store.take_slot(2), store.take_slot(2)
     assert first is not None
     assert second is not None
@@ -142,7 +142,7 @@ def test_places_are_shared_between_threads_of_a_process_too(tmp_path: Path) -> N
 
 
 def test_a_place_may_be_given_back_by_another_thread(tmp_path: Path) -> None:
-    store = SharedTraffic(tmp_path, KEY)
+    store = SharedRateLimits(tmp_path, KEY)
     give_back = store.take_slot(1)
     assert give_back is not None
     thread = threading.Thread(target=give_back)
@@ -152,8 +152,8 @@ def test_a_place_may_be_given_back_by_another_thread(tmp_path: Path) -> None:
 
 
 def test_the_key_stands_in_no_name_and_in_no_file(tmp_path: Path) -> None:
-    store = SharedTraffic(tmp_path, KEY)
-    store.change(lambda traffic: (held(traffic, 1000.0, seconds=5), None))
+    store = SharedRateLimits(tmp_path, KEY)
+    store.change(lambda state: (paused(state, 1000.0, seconds=5), None))
     give_back = store.take_slot(1)
     assert give_back is not None
     give_back()
@@ -165,48 +165,48 @@ def test_the_key_stands_in_no_name_and_in_no_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_database_any_more_is_replaced(tmp_path: Path) -> None:
-    store = SharedTraffic(tmp_path, KEY)
-    store.change(lambda traffic: (traffic, None))
+    store = SharedRateLimits(tmp_path, KEY)
+    store.change(lambda state: (state, None))
     (file,) = tmp_path.glob("*.sqlite")
     file.write_bytes(b"what a power cut left" * 100)
     with pytest.raises(TransientError, match="cannot be kept"):
-        store.change(lambda traffic: (traffic, None))
-    assert store.change(lambda traffic: next_turn(traffic, RateLimit(), 1.0)) == Turn()
+        store.change(lambda state: (state, None))
+    assert store.change(lambda state: next_permission(state, RateLimit(), 1.0)) == Permission()
 
 
 def test_a_state_of_another_version_starts_afresh(tmp_path: Path) -> None:
-    store = SharedTraffic(tmp_path, KEY)
-    store.change(lambda traffic: (traffic, None))
+    store = SharedRateLimits(tmp_path, KEY)
+    store.change(lambda state: (state, None))
     (file,) = tmp_path.glob("*.sqlite")
     connection = sqlite3.connect(file)
     connection.execute('UPDATE traffic SET state = \'{"of": "old"}\'')
     connection.commit()
     connection.close()
-    assert store.change(lambda traffic: next_turn(traffic, RateLimit(), 1.0)) == Turn()
+    assert store.change(lambda state: next_permission(state, RateLimit(), 1.0)) == Permission()
 
 
 def test_a_rule_that_fails_changes_nothing_and_locks_nothing(tmp_path: Path) -> None:
-    store = SharedTraffic(tmp_path, KEY)
-    store.change(lambda traffic: (held(traffic, 1000.0, seconds=5), None))
+    store = SharedRateLimits(tmp_path, KEY)
+    store.change(lambda state: (paused(state, 1000.0, seconds=5), None))
 
     with pytest.raises(ZeroDivisionError):
-        store.change(lambda traffic: (traffic, 1 // 0))
-    assert store.change(lambda traffic: (traffic, traffic.held_until)) == 1005.0
+        store.change(lambda state: (state, 1 // 0))
+    assert store.change(lambda state: (state, state.paused_until)) == 1005.0
 
 
 def test_a_folder_that_cannot_be_made_is_told_with_its_variable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="SIM_SYNC_STATE_DIR: expected a folder that can be written"):
-        SharedTraffic(tmp_path / "file" / "limits", KEY).change(lambda traffic: (traffic, None))
+        SharedRateLimits(tmp_path / "file" / "limits", KEY).change(lambda state: (state, None))
 
 
 def test_the_folder_is_the_one_that_the_environment_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIM_SYNC_STATE_DIR", str(tmp_path / "state"))
     time = MovingTime()
     limit = RateLimit(shared_key=KEY)
-    with Turnstile(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic).admitted():
+    with RateLimiter(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic).acquire():
         assert sorted(file.suffix for file in (tmp_path / "state" / "limits").iterdir()) == [".lock", ".sqlite"]
     monkeypatch.delenv("SIM_SYNC_STATE_DIR")
     monkeypatch.chdir(tmp_path)
-    with Turnstile(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic).admitted():
+    with RateLimiter(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic).acquire():
         assert (tmp_path / ".sim_sync" / "limits").is_dir()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.carriers.cut_off import Limits
+from sim_sync.carriers.cut_off import CutOffLimits
 from sim_sync.carriers.http import HttpClient
-from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.messages import Request
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Timeouts
 from sim_sync.carriers.tls import lasting_tls_failure, tls_context, unknown_name
@@ -34,14 +34,14 @@ def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Cert
     return certificates
 
 
-def client(url: str, limits: Limits | None = None, *, connect_seconds: float = 30) -> HttpClient:
+def client(url: str, limits: CutOffLimits | None = None, *, connect_seconds: float = 30) -> HttpClient:
     timeouts = Timeouts(connect_seconds=connect_seconds, read_seconds=30)
     return HttpClient("acme", url, timeouts, Redactor([SECRET]), limits=limits)
 
 
 def failure(url: str, kind: type[SimSyncError]) -> str:
     with pytest.raises(kind) as caught:
-        client(url).fetch(Ask(path="/v1/sims"), {"Authorization": f"Bearer {SECRET}"})
+        client(url).fetch(Request(path="/v1/sims"), {"Authorization": f"Bearer {SECRET}"})
     assert caught.value.__context__ is None
     assert SECRET not in str(caught.value)
     return str(caught.value)
@@ -49,7 +49,7 @@ def failure(url: str, kind: type[SimSyncError]) -> str:
 
 def test_an_issuer_that_the_environment_names_is_trusted(trusted: Certificates) -> None:
     with serving(in_turn(reply(200, {"sims": []})), trusted.server(trusted.good)) as server:
-        assert client(server.url).fetch(Ask(path="/v1/sims"), {}).body == {"sims": []}
+        assert client(server.url).fetch(Request(path="/v1/sims"), {}).body == {"sims": []}
 
 
 def test_an_issuer_that_nobody_knows_is_a_permanent_error_that_says_what_to_do(certificates: Certificates) -> None:
@@ -90,14 +90,14 @@ def test_a_port_that_speaks_no_tls_is_permanent() -> None:
         assert "this port does not speak TLS: check `base_url`" in failure(url, InsecureConnection)
 
 
-@pytest.mark.parametrize("answer", [b"", b"\x15\x03\x03\x00\x02\x02\x50"], ids=["nothing", "alert: internal error"])
-def test_a_handshake_that_breaks_off_may_pass(answer: bytes) -> None:
-    with _answering_a_handshake(answer) as url:
+@pytest.mark.parametrize("response", [b"", b"\x15\x03\x03\x00\x02\x02\x50"], ids=["nothing", "alert: internal error"])
+def test_a_handshake_that_breaks_off_may_pass(response: bytes) -> None:
+    with _answering_a_handshake(response) as url:
         failure(url, CarrierUnavailable)
 
 
 @contextmanager
-def _answering_a_handshake(answer: bytes) -> Iterator[str]:
+def _answering_a_handshake(response: bytes) -> Iterator[str]:
     """Answer the first message of a TLS handshake with some bytes, and close."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -105,7 +105,7 @@ def _answering_a_handshake(answer: bytes) -> Iterator[str]:
             connection, _ = listener.accept()
             with connection:
                 connection.recv(4096)
-                connection.sendall(answer)
+                connection.sendall(response)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -120,11 +120,11 @@ def test_a_stop_cuts_what_drips_in_over_tls(trusted: Certificates) -> None:
             connection.sendall(b" ")
         return False
 
-    limits = Limits(3600, grace_seconds=0.1, is_stopped=lambda: True)
+    limits = CutOffLimits(3600, grace_seconds=0.1, is_stopped=lambda: True)
     with serving(in_turn(drip), trusted.server(trusted.good)) as server:
         sender = client(server.url, limits)
         with pytest.raises(StopRequested):
-            sender.fetch(Ask(path="/v1/sims"), {})
+            sender.fetch(Request(path="/v1/sims"), {})
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])

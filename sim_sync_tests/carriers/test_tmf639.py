@@ -31,10 +31,10 @@ def resource(number: int, **more: Any) -> dict[str, Any]:
 
 
 def by_offset(count: int, *, totals: bool = True, links: bool = False) -> Script:
-    def script(request: Received) -> bytes:
-        assert request.headers.get("authorization") == "Bearer tmf-token"
-        asked = told(request)
-        assert (request.method, request.path) == ("GET", "/resource")
+    def script(received: Received) -> bytes:
+        assert received.headers.get("authorization") == "Bearer tmf-token"
+        asked = told(received)
+        assert (received.method, received.path) == ("GET", "/resource")
         assert set(asked) == {"offset", "limit"}
         start, limit = int(asked["offset"]), int(asked["limit"])
         rows = [resource(number) for number in range(count)][start : start + limit]
@@ -49,11 +49,11 @@ def by_offset(count: int, *, totals: bool = True, links: bool = False) -> Script
 
 
 def by_after(count: int) -> Script:
-    def script(request: Received) -> bytes:
-        asked = told(request)
+    def script(received: Received) -> bytes:
+        asked = told(received)
         start, limit = int(asked.get("after", 0)), int(asked["limit"])
         rows = [resource(number) for number in range(count)][start : start + limit]
-        link = f'<http://{request.headers["host"]}/resource?limit={limit}&after={start + limit}>; rel="next"'
+        link = f'<http://{received.headers["host"]}/resource?limit={limit}&after={start + limit}>; rel="next"'
         return reply(200, rows, {"Link": link} if start + limit < count else {})
 
     return script
@@ -62,7 +62,7 @@ def by_after(count: int) -> Script:
 def test_the_first_request_is_as_documented() -> None:
     with serving(by_offset(3)) as server:
         found = walk(KIND, settings(KIND, server.url, AUTH))
-    assert [request.target for request in server.received] == ["/resource?offset=0&limit=100"]
+    assert [received.target for received in server.received] == ["/resource?offset=0&limit=100"]
     assert found.pages[0].records_total == 3
     assert documented_parameters("tmf639/sim_list.openapi.json", "/resource") >= {"offset", "limit", "after"}
 
@@ -80,14 +80,14 @@ def test_offsets_are_walked_to_the_end_that_the_server_gives(totals: bool, links
     with serving(by_offset(11, totals=totals, links=links)) as server:
         found = walk(KIND, settings(KIND, server.url, AUTH, page_size=3))
     assert found.column("sim_id") == [iccid(number) for number in range(11)]
-    assert [told(request)["offset"] for request in server.received] == ["0", "3", "6", "9", "11"][:requests]
+    assert [told(received)["offset"] for received in server.received] == ["0", "3", "6", "9", "11"][:requests]
 
 
 def test_after_cursors_are_followed_where_the_server_gives_them() -> None:
     with serving(by_after(8)) as server:
         found = walk(KIND, settings(KIND, server.url, AUTH, page_size=3))
     assert len(found.sims) == 8
-    assert [told(request).get("after") for request in server.received] == [None, "3", "6"]
+    assert [told(received).get("after") for received in server.received] == [None, "3", "6"]
 
 
 def test_a_server_that_knows_no_offset_ends_a_list_of_one_page_by_giving_it_again() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.registry import connectors
 from sim_sync_tests.carriers.walking import SPECS
 
@@ -13,15 +13,15 @@ from sim_sync_tests.carriers.walking import SPECS
 def example(vendor: str) -> Any:
     """Return the vendor's own example of a page with SIMs."""
     document = json.loads((SPECS / vendor / "sim_list.openapi.json").read_text())
-    answers = document["paths"]["/v1/Sims"]["get"]["responses"]["200"]["content"]["application/json"]["examples"]
-    return next(shown["value"] for shown in answers.values() if shown["value"]["sims"])
+    responses = document["paths"]["/v1/Sims"]["get"]["responses"]["200"]["content"]["application/json"]["examples"]
+    return next(shown["value"] for shown in responses.values() if shown["value"]["sims"])
 
 
 @pytest.mark.parametrize(("kind", "vendor"), [("twilio_super_sim", "twilio"), ("kore_super_sim", "kore")])
 def test_the_vendors_own_example_is_read(kind: str, vendor: str) -> None:
     page = example(vendor)
     connector = connectors()[kind]
-    sims, rejected = connector.record_map.read_page(connector.records(Answer(status=200, headers={}, body=page)))
+    sims, rejected = connector.record_map.read_page(connector.records(Response(status=200, headers={}, body=page)))
     assert rejected == []
     assert [sim.sim_id for sim in sims] == [record["sid"] for record in page["sims"]]
     assert [sim.iccid for sim in sims] == [record["iccid"] for record in page["sims"]]

@@ -7,7 +7,7 @@ import pytest
 
 from sim_sync.carriers.registry import connectors
 from sim_sync.carriers.vendors.kore_super_sim import token_url_of
-from sim_sync.core.errors import ForeignOrigin, UnexpectedAnswer
+from sim_sync.core.errors import ForeignOrigin, UnexpectedResponse
 from sim_sync_tests.carriers.walking import documented_parameters, iccid, settings, told, walk
 from sim_sync_tests.fakes.moving_time import MovingTime
 from sim_sync_tests.fakes.raw_server import Received, reply, serving
@@ -38,14 +38,14 @@ def twilio(number: int) -> dict[str, Any]:
 def listing(count: int, authorization: str) -> Callable[[Received], bytes]:
     """Give SIMs by `PageToken`; `Page` is only for show."""
 
-    def script(request: Received) -> bytes:
-        if request.headers.get("authorization") != authorization:
+    def script(received: Received) -> bytes:
+        if received.headers.get("authorization") != authorization:
             return reply(401, {"code": 20003, "message": "Authenticate", "status": 401})
-        asked = told(request)
+        asked = told(received)
         size, start = int(asked["PageSize"]), int(asked.get("PageToken", "PA0")[2:])
         rows = [twilio(number) for number in range(count)][start : start + size]
         following = f"PageSize={size}&Page={start // size + 1}&PageToken=PA{start + size}"
-        url = f"http://{request.headers['host']}/v1/Sims?{following}"
+        url = f"http://{received.headers['host']}/v1/Sims?{following}"
         return reply(
             200, {"sims": rows, "meta": {"next_page_url": url if start + size < count else None, "key": "sims"}}
         )
@@ -57,11 +57,11 @@ def listing(count: int, authorization: str) -> Callable[[Received], bytes]:
 def test_a_list_is_walked_by_its_links_with_basic_auth(kind: str) -> None:
     with serving(listing(7, BASIC)) as server:
         found = walk(kind, settings(kind, server.url, AUTH, page_size=2))
-        asked = [told(request) for request in server.received]
+        asked = [told(received) for received in server.received]
     assert found.column("iccid") == [iccid(number) for number in range(7)]
     assert asked[0] == {"PageSize": "2"}
     assert [entry.get("PageToken") for entry in asked] == [None, "PA2", "PA4", "PA6"]
-    assert {request.path for request in server.received} == {"/v1/Sims"}
+    assert {received.path for received in server.received} == {"/v1/Sims"}
 
 
 def test_what_the_wireless_list_tells_stands_in_its_columns() -> None:
@@ -118,7 +118,7 @@ def test_a_link_to_another_host_gets_no_request_and_no_credentials() -> None:
 def test_an_answer_of_another_api_is_refused() -> None:
     with (
         serving(lambda _request: reply(200, {"devices": []})) as server,
-        pytest.raises(UnexpectedAnswer, match="expected a list under 'sims' in the answer, found nothing"),
+        pytest.raises(UnexpectedResponse, match="expected a list under 'sims' in the answer, found nothing"),
     ):
         walk("twilio_wireless", settings("twilio_wireless", server.url, AUTH), time=MovingTime())
 

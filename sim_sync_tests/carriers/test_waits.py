@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.wait_forms import seconds_until
 from sim_sync.carriers.waits import is_limit_used_up, requested_wait, throttled_wait
 
@@ -17,8 +17,8 @@ NOW = datetime(2026, 3, 2, 2, 0, 0, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())
 
 
-def answer(headers: Mapping[str, str] | None = None, body: Any = None) -> Answer:
-    return Answer(status=429, headers=headers or {}, body=body)
+def response(headers: Mapping[str, str] | None = None, body: Any = None) -> Response:
+    return Response(status=429, headers=headers or {}, body=body)
 
 
 # Forms
@@ -121,12 +121,12 @@ def test_a_point_in_time_is_as_far_away_as_the_carrier_meant_it_whatever_our_clo
         "iso": due.isoformat(),
     }[form]
     headers = {"date": format_datetime(theirs, usegmt=True), "retry-after": text}
-    assert requested_wait(answer(headers), NOW) == ahead
+    assert requested_wait(response(headers), NOW) == ahead
 
 
 def test_without_a_readable_date_of_the_carrier_our_clock_counts() -> None:
     headers = {"retry-after": str(EPOCH + 60), "date": "no date"}
-    assert requested_wait(answer(headers), NOW) == 60
+    assert requested_wait(response(headers), NOW) == 60
 
 
 # Places
@@ -172,7 +172,7 @@ def test_without_a_readable_date_of_the_carrier_our_clock_counts() -> None:
 def test_a_throttled_answer_names_its_wait_in_one_header_or_another(
     headers: dict[str, str], seconds: float | None
 ) -> None:
-    assert throttled_wait(answer(headers), NOW) == seconds
+    assert throttled_wait(response(headers), NOW) == seconds
 
 
 @pytest.mark.parametrize(
@@ -198,21 +198,21 @@ def test_a_throttled_answer_names_its_wait_in_one_header_or_another(
     ],
 )
 def test_a_wait_may_stand_in_the_body(body: Any, seconds: float | None) -> None:
-    assert requested_wait(answer(body=body), NOW) == seconds
+    assert requested_wait(response(body=body), NOW) == seconds
 
 
 def test_the_longest_of_the_waits_that_are_asked_for_counts() -> None:
-    assert requested_wait(answer({"retry-after": "5"}, {"retry_after": 30}), NOW) == 30
-    assert requested_wait(answer({"retry-after": "50"}, {"retry_after": 30}), NOW) == 50
+    assert requested_wait(response({"retry-after": "5"}, {"retry_after": 30}), NOW) == 30
+    assert requested_wait(response({"retry-after": "50"}, {"retry_after": 30}), NOW) == 50
 
 
 def test_a_wait_is_not_looked_for_without_an_end() -> None:
     deep: Any = {"retry_after": 30}
     for _ in range(50):
         deep = {"more": deep}
-    assert requested_wait(answer(body=deep), NOW) is None
+    assert requested_wait(response(body=deep), NOW) is None
     wide = {f"key{number}": number for number in range(100_000)} | {"retry_after": 30}
-    assert requested_wait(answer(body=wide), NOW) is None
+    assert requested_wait(response(body=wide), NOW) is None
 
 
 @pytest.mark.parametrize(

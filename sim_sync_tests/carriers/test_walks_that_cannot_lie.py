@@ -50,20 +50,20 @@ nights = st.builds(
 )
 
 
-class Stage:
+class WalkHarness:
     """One server for all carriers of a test: it gives the list that is put on it."""
 
     def __init__(self) -> None:
         self.given = OddList(1, 0)
-        self.server = RawServer(self._answer)
+        self.server = RawServer(self._response)
 
-    def _answer(self, request: Received) -> bytes:
-        return self.given(request)
+    def _response(self, received: Received) -> bytes:
+        return self.given(received)
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    found = Stage()
+def harness() -> Iterator[WalkHarness]:
+    found = WalkHarness()
     found.server.start()
     yield found
     found.server.stop()
@@ -91,14 +91,14 @@ class Deployment:
         """Walk once, whatever comes of it."""
         carrier, warehouse = self.config.build(MovingTime()), self.warehouse
         warehouse.clock.advance(3600)
-        request = a_request(
+        received = a_request(
             f"run-{number}",
             Trigger.OPERATOR,
             first_cursor=carrier.first_cursor(),
             config_hash=carrier.config_hash,
             max_idle_pages=20,
         )
-        session = warehouse.open_session(request).session
+        session = warehouse.open_session(received).session
         rules = StepRules(should_stop=never_stop, on_checkpoint=lambda _session: None)
         try:
             walk(session, carrier, warehouse, rules)
@@ -114,12 +114,12 @@ class Deployment:
         return {int(row["sim_id"]) for row in rows if row["absent_since"] or row["vanished_at"]}
 
 
-def live_through(stage: Stage, style: str, sims: OddList, kept: Sequence[Night]) -> None:
+def live_through(harness: WalkHarness, style: str, sims: OddList, kept: Sequence[Night]) -> None:
     """Live through a first night that is what it seems, and then through others."""
-    stage.given = sims
+    harness.given = sims
     sims.by_key = style == "keyset"
     with TemporaryDirectory() as folder:
-        deployment = Deployment(Path(folder), stage.server.url, STYLES[style], sims.size)
+        deployment = Deployment(Path(folder), harness.server.url, STYLES[style], sims.size)
         for number, night in enumerate([Night(), *kept]):
             sims.begin(night)
             session = deployment.night(number)
@@ -142,9 +142,9 @@ lists = st.builds(
 @given(sims=lists, kept=st.lists(nights, min_size=NIGHTS - 1, max_size=NIGHTS - 1))
 @settings(max_examples=17, deadline=None)
 def test_no_sim_that_is_there_is_marked_as_gone_and_every_walk_ends(
-    stage: Stage, style: str, sims: OddList, kept: list[Night]
+    harness: WalkHarness, style: str, sims: OddList, kept: list[Night]
 ) -> None:
-    live_through(stage, style, sims, kept)
+    live_through(harness, style, sims, kept)
 
 
 #: Styles that are told how many SIMs there are, and a key, which stays where it is.
@@ -165,17 +165,17 @@ honest_nights = st.builds(
 @given(sims=lists, kept=st.lists(honest_nights, min_size=NIGHTS - 1, max_size=NIGHTS - 1))
 @settings(max_examples=10, deadline=None)
 def test_nor_is_one_that_moved_up_because_others_left_while_the_list_was_walked(
-    stage: Stage, style: str, sims: OddList, kept: list[Night]
+    harness: WalkHarness, style: str, sims: OddList, kept: list[Night]
 ) -> None:
-    live_through(stage, style, sims, kept)
+    live_through(harness, style, sims, kept)
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_what_has_left_an_honest_list_is_marked(stage: Stage, style: str) -> None:
+def test_what_has_left_an_honest_list_is_marked(harness: WalkHarness, style: str) -> None:
     sims = OddList(4, 1, list(range(10)), by_key=style == "keyset")
-    stage.given = sims
+    harness.given = sims
     with TemporaryDirectory() as folder:
-        deployment = Deployment(Path(folder), stage.server.url, STYLES[style], sims.size)
+        deployment = Deployment(Path(folder), harness.server.url, STYLES[style], sims.size)
         for number in range(3):
             sims.begin(Night(removed_before=number == 1))
             assert deployment.night(number).state is State.COMPLETED

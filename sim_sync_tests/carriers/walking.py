@@ -66,7 +66,7 @@ class Walk:
 
 
 def walk(kind: str, given: CarrierSettings, *, time: MovingTime | None = None, killed_after: int = 2) -> Walk:
-    """Walk to the end. After some pages another process goes on, with nothing but the cursor."""
+    """Walk to the end. After some pages another process continues, with nothing but the cursor."""
     time = time or MovingTime()
     here = carrier(kind, given, time)
     cursor: Cursor | None = here.first_cursor()
@@ -83,10 +83,10 @@ def walk(kind: str, given: CarrierSettings, *, time: MovingTime | None = None, k
     return Walk(pages)
 
 
-def told(request: Received) -> dict[str, str]:
+def told(received: Received) -> dict[str, str]:
     """Return the query of a request, each parameter once."""
-    assert all(len(values) == 1 for values in request.query.values())
-    return {name: values[0] for name, values in request.query.items()}
+    assert all(len(values) == 1 for values in received.query.values())
+    return {name: values[0] for name, values in received.query.items()}
 
 
 def documented_parameters(spec: str, path: str) -> set[str]:

@@ -7,13 +7,13 @@ import pytest
 
 from sim_sync.simulator.options import MountOptions
 from sim_sync.simulator.server import SimulatorServer
-from sim_sync_tests.cli.desk import Desk
+from sim_sync_tests.cli.command_line import CommandLine
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+def command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
     """A folder with two carriers that nobody answers for, and an empty warehouse."""
-    return Desk(tmp_path, monkeypatch, capsys)
+    return CommandLine(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture

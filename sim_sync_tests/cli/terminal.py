@@ -10,26 +10,28 @@ import sys
 import termios
 from contextlib import suppress
 
-from sim_sync_tests.cli.desk import PATIENCE_SECONDS, PROJECT, Desk
+from sim_sync_tests.cli.command_line import PATIENCE_SECONDS, PROJECT, CommandLine
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def shown_in_terminal(desk: Desk, *arguments: str, columns: int) -> str:
+def shown_in_terminal(command_line: CommandLine, *arguments: str, columns: int) -> str:
     """Return what a command shows in a terminal of that width, without its colours; it must succeed."""
-    shown, code = answered_in_terminal(desk, *arguments, columns=columns)
+    shown, code = answered_in_terminal(command_line, *arguments, columns=columns)
     assert code == 0
     return shown
 
 
-def answered_in_terminal(desk: Desk, *arguments: str, answer: str = "", columns: int = 80) -> tuple[str, int]:
+def answered_in_terminal(
+    command_line: CommandLine, *arguments: str, answer: str = "", columns: int = 80
+) -> tuple[str, int]:
     """Return what a command shows to a person who types an answer, and its exit code."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
     process = subprocess.Popen(
         [sys.executable, "-m", "sim_sync", *arguments],
-        cwd=desk.folder,
+        cwd=command_line.folder,
         env={**environment, "PYTHONPATH": str(PROJECT), "TERM": "xterm"},
         stdin=follower,
         stdout=follower,

@@ -1,7 +1,7 @@
 import pytest
 
 from sim_sync import __version__
-from sim_sync_tests.cli.desk import Desk
+from sim_sync_tests.cli.command_line import CommandLine
 
 COMMANDS = (
     "check",
@@ -16,13 +16,13 @@ COMMANDS = (
 )
 
 
-def test_version_is_one_line(desk: Desk) -> None:
-    said = desk.type_in("--version")
+def test_version_is_one_line(command_line: CommandLine) -> None:
+    said = command_line.type_in("--version")
     assert (said.code, said.out, said.err) == (0, f"{__version__}\n", "")
 
 
-def test_help_lists_every_command_and_hides_those_of_make(desk: Desk) -> None:
-    said = desk.type_in("--help")
+def test_help_lists_every_command_and_hides_those_of_make(command_line: CommandLine) -> None:
+    said = command_line.type_in("--help")
     assert said.code == 0
     listed = {line.split()[0] for line in said.out.splitlines() if line.startswith("  ") and line.split()}
     assert set(COMMANDS) <= listed
@@ -31,8 +31,8 @@ def test_help_lists_every_command_and_hides_those_of_make(desk: Desk) -> None:
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(desk: Desk, command: str, option: str) -> None:
-    said = desk.type_in(command, option)
+def test_every_command_explains_itself(command_line: CommandLine, command: str, option: str) -> None:
+    said = command_line.type_in(command, option)
     assert said.code == 0
     assert command in said.out
 
@@ -40,8 +40,8 @@ def test_every_command_explains_itself(desk: Desk, command: str, option: str) ->
 @pytest.mark.parametrize(
     ("command", "usage"), [("backfill", "[CARRIER]..."), ("check", "[CARRIER]..."), ("pause", "{CARRIER}")]
 )
-def test_arguments_are_written_in_one_way(desk: Desk, command: str, usage: str) -> None:
-    first = desk.type_in(command, "-h").out.strip().splitlines()[0]
+def test_arguments_are_written_in_one_way(command_line: CommandLine, command: str, usage: str) -> None:
+    first = command_line.type_in(command, "-h").out.strip().splitlines()[0]
     assert first == f"Usage: sim-sync {command} [OPTIONS] {usage}"
 
 
@@ -68,27 +68,27 @@ def test_arguments_are_written_in_one_way(desk: Desk, command: str, usage: str) 
     ],
     ids=" ".join,
 )
-def test_a_wrong_command_line_exits_with_2_and_says_why(desk: Desk, arguments: tuple[str, ...]) -> None:
-    said = desk.type_in(*arguments)
+def test_a_wrong_command_line_exits_with_2_and_says_why(command_line: CommandLine, arguments: tuple[str, ...]) -> None:
+    said = command_line.type_in(*arguments)
     assert (said.code, said.out) == (2, "")
     assert said.err
     assert "Traceback" not in said.err
 
 
-def test_without_a_command_the_help_is_shown_and_nothing_is_done(desk: Desk) -> None:
-    said = desk.type_in()
+def test_without_a_command_the_help_is_shown_and_nothing_is_done(command_line: CommandLine) -> None:
+    said = command_line.type_in()
     assert said.code == 2
     assert "Usage:" in said.out + said.err
 
 
-def test_the_module_is_the_command(desk: Desk) -> None:
-    said = desk.run("--version")
+def test_the_module_is_the_command(command_line: CommandLine) -> None:
+    said = command_line.run("--version")
     assert (said.code, said.out, said.err) == (0, f"{__version__}\n", "")
 
 
-def test_quick_commands_import_neither_dagster_nor_pandas(desk: Desk) -> None:
+def test_quick_commands_import_neither_dagster_nor_pandas(command_line: CommandLine) -> None:
     """`status` is what a person watches and a script polls: it must not take seconds to start."""
-    desk.open_session(pages=1)
+    command_line.open_session(pages=1)
     code = """
 import sys
 from sim_sync.cli import main
@@ -99,5 +99,5 @@ except SystemExit as ended:
 print([name for name in ("dagster", "pandas", "numpy") if name in sys.modules], file=sys.stderr)
 """
     for arguments in (["status"], ["status", "--json"], ["pause", "acme"], ["resume", "acme"], ["discrepancies"]):
-        said = desk.python("-c", code, *arguments)
+        said = command_line.python("-c", code, *arguments)
         assert (said.code, said.err) == (0, "[]\n"), arguments

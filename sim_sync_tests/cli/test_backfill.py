@@ -15,7 +15,7 @@ from sim_sync.simulator.faults import ErrorStatus, Trigger
 from sim_sync.simulator.options import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync.warehouse.queries import present_sims
-from sim_sync_tests.cli.desk import PATIENCE_SECONDS, Desk, an_account
+from sim_sync_tests.cli.command_line import PATIENCE_SECONDS, CommandLine, an_account
 from sim_sync_tests.cli.waiting import wait_for_pages
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
 
@@ -29,91 +29,97 @@ def slow_simulator() -> Iterator[SimulatorServer]:
         yield server
 
 
-def test_a_walk_to_the_end_exits_with_0_and_says_how_it_went(desk: Desk, simulator: SimulatorServer) -> None:
-    desk.write_carriers(acme=an_account(simulator.url))
-    said = desk.run("backfill", "acme")
+def test_a_walk_to_the_end_exits_with_0_and_says_how_it_went(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    command_line.write_carriers(acme=an_account(simulator.url))
+    said = command_line.run("backfill", "acme")
     assert (said.code, said.err) == (0, "")
     last = said.out.splitlines()[-1]
     assert last.startswith("acme: completed, page 5/5 (100 %), 45 records, 0 retries")
     assert "sweep done" in last
-    assert present_sims(desk.warehouse.engine, "acme") == 45
+    assert present_sims(command_line.warehouse.engine, "acme") == 45
 
 
-def test_a_page_budget_exits_with_3_and_the_next_one_goes_on(desk: Desk, simulator: SimulatorServer) -> None:
-    desk.write_carriers(acme=an_account(simulator.url))
-    first = desk.run("backfill", "acme", "--max-pages", "2")
+def test_a_page_budget_exits_with_3_and_the_next_one_continues(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    command_line.write_carriers(acme=an_account(simulator.url))
+    first = command_line.run("backfill", "acme", "--max-pages", "2")
     assert (first.code, first.err) == (3, "")
     assert "acme: interrupted, page 2/" in first.out
-    second = desk.run("backfill", "acme")
+    second = command_line.run("backfill", "acme")
     assert second.code == 0
     assert len(simulator.log.entries()) == 5  # none twice
 
 
-def test_restart_walks_from_the_first_page_and_gives_the_old_session_up(desk: Desk, simulator: SimulatorServer) -> None:
-    desk.write_carriers(acme=an_account(simulator.url))
-    desk.run("backfill", "acme", "--max-pages", "2")
-    old = desk.warehouse.sessions.open_session_of("acme")
+def test_restart_walks_from_the_first_page_and_gives_the_old_session_up(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    command_line.write_carriers(acme=an_account(simulator.url))
+    command_line.run("backfill", "acme", "--max-pages", "2")
+    old = command_line.warehouse.sessions.open_session_of("acme")
     assert old is not None
-    said = desk.run("restart", "acme")
+    said = command_line.run("restart", "acme")
     assert said.code == 0
-    assert desk.warehouse.sessions.session(old.session_id).state is State.SUPERSEDED
+    assert command_line.warehouse.sessions.session(old.session_id).state is State.SUPERSEDED
     assert len(simulator.log.entries()) == 2 + 5
 
 
-def test_a_carrier_that_is_down_is_parked_and_exits_with_3(desk: Desk) -> None:
-    desk.write_carriers(acme=an_account("http://127.0.0.1:9"))
-    said = desk.run("backfill", "acme")
+def test_a_carrier_that_is_down_is_parked_and_exits_with_3(command_line: CommandLine) -> None:
+    command_line.write_carriers(acme=an_account("http://127.0.0.1:9"))
+    said = command_line.run("backfill", "acme")
     assert said.code == 3
     assert "Traceback" not in said.out + said.err
     assert "acme: parked" in said.out
     assert "127.0.0.1:9" in said.out
 
 
-def test_a_parked_session_that_is_not_due_is_left_alone_and_the_line_says_until_when(desk: Desk) -> None:
-    desk.write_carriers(acme=an_account("http://127.0.0.1:9"))
+def test_a_parked_session_that_is_not_due_is_left_alone_and_the_line_says_until_when(command_line: CommandLine) -> None:
+    command_line.write_carriers(acme=an_account("http://127.0.0.1:9"))
     release = Release(Event.WAIT_TOO_LONG, error="throttled: HTTP 429", wait_seconds=7200)
-    parked = desk.warehouse.sessions.release(desk.open_session().claim, release)
-    said = desk.run("backfill", "acme")
+    parked = command_line.warehouse.sessions.release(command_line.open_session().claim, release)
+    said = command_line.run("backfill", "acme")
     assert (said.code, len(said.out.splitlines())) == (3, 1), said
     assert said.out.startswith(f"acme: parked, left alone: throttled, tries again at {parked.not_before:%H:%M:%S} UTC")
     assert "`sim-sync resume acme` tries now" in said.out
-    assert desk.warehouse.sessions.open_session_of("acme") == parked
+    assert command_line.warehouse.sessions.open_session_of("acme") == parked
 
 
 def test_a_backfill_is_judged_by_the_session_that_it_opened_and_not_by_the_next_one(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
+    command_line: CommandLine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sessions = desk.warehouse.sessions
-    own = desk.open_session(owner="run-1")
+    sessions = command_line.warehouse.sessions
+    own = command_line.open_session(owner="run-1")
     assert own.cursor is not None
     sessions.commit_page(own.claim, own.cursor, a_page([a_sim(0)], None))
     sessions.close_session(own.claim, SweepPolicy(), own.config_hash)
-    desk.open_session(owner="run-2")
+    command_line.open_session(owner="run-2")
 
     ended = EndedRun("run-1", True, [], False, own.session_id, left_alone=None, was_interrupted=False)
 
-    assert judge(desk.warehouse, "acme", ended) == 0
+    assert judge(command_line.warehouse, "acme", ended) == 0
     assert capsys.readouterr().out.startswith("acme: completed, page 1/1")
 
 
 def test_a_backfill_whose_session_was_taken_over_names_the_other_run_and_shows_none_of_its_progress(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
+    command_line: CommandLine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = desk.open_session(owner="run-1", pages=3)
-    desk.warehouse.sessions.open_session(
+    own = command_line.open_session(owner="run-1", pages=3)
+    command_line.warehouse.sessions.open_session(
         a_request("run-2", OpenTrigger.OPERATOR, config_hash=own.config_hash, gone_owners=["run-1"])
     )
 
     ended = EndedRun("run-1", False, ["fenced"], False, own.session_id, left_alone=None, was_interrupted=False)
 
-    assert judge(desk.warehouse, "acme", ended) == 3
+    assert judge(command_line.warehouse, "acme", ended) == 3
     assert capsys.readouterr().out == "acme: running, in other hands: run run-2 took it over\n"
 
 
-def test_a_wrong_password_exits_with_1_and_one_message(desk: Desk, simulator: SimulatorServer) -> None:
+def test_a_wrong_password_exits_with_1_and_one_message(command_line: CommandLine, simulator: SimulatorServer) -> None:
     account = an_account(simulator.url)
-    desk.write_carriers(acme={**account, "auth": {**account["auth"], "password": "not-the-password"}})
-    said = desk.run("backfill", "acme")
+    command_line.write_carriers(acme={**account, "auth": {**account["auth"], "password": "not-the-password"}})
+    said = command_line.run("backfill", "acme")
     assert said.code == 1
     assert "Traceback" not in said.out + said.err
     assert said.err.count("sim-sync: ") == 1
@@ -121,92 +127,96 @@ def test_a_wrong_password_exits_with_1_and_one_message(desk: Desk, simulator: Si
     assert "not-the-password" not in said.out + said.err
 
 
-def test_a_paused_session_is_left_alone_until_somebody_resumes_it(desk: Desk, simulator: SimulatorServer) -> None:
-    desk.write_carriers(acme=an_account(simulator.url))
-    desk.run("backfill", "acme", "--max-pages", "2")
-    desk.type_in("pause", "acme")
-    said = desk.run("backfill", "acme")
+def test_a_paused_session_is_left_alone_until_somebody_resumes_it(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    command_line.write_carriers(acme=an_account(simulator.url))
+    command_line.run("backfill", "acme", "--max-pages", "2")
+    command_line.type_in("pause", "acme")
+    said = command_line.run("backfill", "acme")
     assert said.code == 3
     assert said.out == "acme: left alone: paused after page 2; `sim-sync resume acme` continues it\n"
-    desk.type_in("resume", "acme")
-    assert desk.run("backfill", "acme").code == 0
+    command_line.type_in("resume", "acme")
+    assert command_line.run("backfill", "acme").code == 0
 
 
 def test_an_unreadable_inventory_exits_with_2_and_names_the_file_and_the_walk_is_kept(
-    desk: Desk, simulator: SimulatorServer
+    command_line: CommandLine, simulator: SimulatorServer
 ) -> None:
     inventory = {"type": "csv", "path": "ours.csv", "columns": {"iccid": "ICCID"}}
-    desk.write_config({"inventory": inventory, "carriers": {"acme": an_account(simulator.url)}})
-    said = desk.run("backfill", "acme")
+    command_line.write_config({"inventory": inventory, "carriers": {"acme": an_account(simulator.url)}})
+    said = command_line.run("backfill", "acme")
     assert said.code == 2
     assert "Traceback" not in said.out + said.err
     assert said.err.count("sim-sync: ") == 1
     assert "ours.csv" in said.err
-    assert present_sims(desk.warehouse.engine, "acme") == 45
+    assert present_sims(command_line.warehouse.engine, "acme") == 45
 
 
-def test_what_differs_is_found_by_the_same_command(desk: Desk, simulator: SimulatorServer) -> None:
+def test_what_differs_is_found_by_the_same_command(command_line: CommandLine, simulator: SimulatorServer) -> None:
     columns = {"iccid": "ICCID", "carrier": "Carrier"}
     inventory = {"type": "csv", "path": "ours.csv", "columns": columns}
-    desk.write_config({"inventory": inventory, "carriers": {"acme": an_account(simulator.url)}})
-    with (desk.folder / "ours.csv").open("w", newline="") as file:
+    command_line.write_config({"inventory": inventory, "carriers": {"acme": an_account(simulator.url)}})
+    with (command_line.folder / "ours.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["ICCID", "Carrier"], ["8988303999999999999", "acme"]])
-    assert desk.run("backfill", "acme").code == 0
-    kinds = [row["kind"] for row in desk.type_in("discrepancies", "--json").document]
+    assert command_line.run("backfill", "acme").code == 0
+    kinds = [row["kind"] for row in command_line.type_in("discrepancies", "--json").document]
     assert sorted(kinds) == ["missing_at_carrier"] + ["unknown_to_us"] * 45
 
 
-def test_several_carriers_run_side_by_side_and_the_worst_one_decides(desk: Desk, simulator: SimulatorServer) -> None:
+def test_several_carriers_run_side_by_side_and_the_worst_one_decides(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
     account = an_account(simulator.url)
     wrong = {**account, "auth": {**account["auth"], "password": "not-the-password"}}
-    desk.write_carriers(acme=account, zeta=wrong, omega=an_account("http://127.0.0.1:9"))
-    said = desk.run("backfill", "--all")
+    command_line.write_carriers(acme=account, zeta=wrong, omega=an_account("http://127.0.0.1:9"))
+    said = command_line.run("backfill", "--all")
     assert said.code == 1
     assert said.out.splitlines()[-3:] == ["acme: exit code 0", "zeta: exit code 1", "omega: exit code 3"]
 
 
-def test_a_carrier_named_twice_is_walked_once(desk: Desk, simulator: SimulatorServer) -> None:
-    desk.write_carriers(acme=an_account(simulator.url))
-    assert desk.run("backfill", "acme", "acme").code == 0
+def test_a_carrier_named_twice_is_walked_once(command_line: CommandLine, simulator: SimulatorServer) -> None:
+    command_line.write_carriers(acme=an_account(simulator.url))
+    assert command_line.run("backfill", "acme", "acme").code == 0
     assert len(simulator.log.entries()) == 5
 
 
-def test_a_throttle_is_ridden_out_and_counted(desk: Desk, simulator: SimulatorServer) -> None:
+def test_a_throttle_is_ridden_out_and_counted(command_line: CommandLine, simulator: SimulatorServer) -> None:
     mount = next(iter(simulator.mounts.values()))
     mount.faults.arm(ErrorStatus(status=429), Trigger(nth=2))
-    desk.write_carriers(acme=an_account(simulator.url))
-    said = desk.run("backfill", "acme")
+    command_line.write_carriers(acme=an_account(simulator.url))
+    said = command_line.run("backfill", "acme")
     assert said.code == 0
     assert "1 retry" in said.out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_the_page_in_hand_and_exits_with_3(
-    desk: Desk, slow_simulator: SimulatorServer, number: signal.Signals
+    command_line: CommandLine, slow_simulator: SimulatorServer, number: signal.Signals
 ) -> None:
-    desk.write_carriers(acme=an_account(slow_simulator.url))
-    with desk.start("backfill", "acme") as process:
-        wait_for_pages(desk, 2)
+    command_line.write_carriers(acme=an_account(slow_simulator.url))
+    with command_line.start("backfill", "acme") as process:
+        wait_for_pages(command_line, 2)
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 3
     assert "Traceback" not in out + err
-    session = desk.warehouse.sessions.open_session_of("acme")
+    session = command_line.warehouse.sessions.open_session_of("acme")
     assert session is not None
     assert session.state is State.INTERRUPTED
-    assert desk.run("backfill", "acme").code == 0
+    assert command_line.run("backfill", "acme").code == 0
     assert len(slow_simulator.log.entries()) == 20  # none twice
 
 
 def test_ctrl_c_reaches_all_of_the_terminals_processes_and_leaves_one_clean_line(
-    desk: Desk, slow_simulator: SimulatorServer
+    command_line: CommandLine, slow_simulator: SimulatorServer
 ) -> None:
-    desk.write_carriers(acme=an_account(slow_simulator.url))
-    with desk.start("backfill", "acme", in_a_group=True) as process:
-        wait_for_pages(desk, 2)
+    command_line.write_carriers(acme=an_account(slow_simulator.url))
+    with command_line.start("backfill", "acme", in_a_group=True) as process:
+        wait_for_pages(command_line, 2)
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
-    session = desk.warehouse.sessions.open_session_of("acme")
+    session = command_line.warehouse.sessions.open_session_of("acme")
     assert session is not None
     assert (process.returncode, err) == (3, "")
     assert out.splitlines()[-1] == (
@@ -216,17 +226,17 @@ def test_ctrl_c_reaches_all_of_the_terminals_processes_and_leaves_one_clean_line
 
 
 def test_a_session_at_work_in_another_live_run_is_left_alone_with_3(
-    desk: Desk, slow_simulator: SimulatorServer
+    command_line: CommandLine, slow_simulator: SimulatorServer
 ) -> None:
-    desk.write_carriers(acme=an_account(slow_simulator.url))
-    with desk.start("backfill", "acme") as process:
-        wait_for_pages(desk, 1)
+    command_line.write_carriers(acme=an_account(slow_simulator.url))
+    with command_line.start("backfill", "acme") as process:
+        wait_for_pages(command_line, 1)
         SimulatorControl(slow_simulator.url).set_latency(2000)  # the other one is certain to find it at work
-        said = desk.run("backfill", "acme")
+        said = command_line.run("backfill", "acme")
         SimulatorControl(slow_simulator.url).set_latency(0)
         process.communicate(timeout=PATIENCE_SECONDS)
     assert said.code == 3
-    owner = desk.warehouse.sessions.latest_sessions(["acme"])[0].owner
+    owner = command_line.warehouse.sessions.latest_sessions(["acme"])[0].owner
     assert said.out.splitlines()[-1] == (
         f"acme: running, left alone: at work in run {owner}, which has just given a sign of life"
     )

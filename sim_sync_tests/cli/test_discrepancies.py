@@ -11,7 +11,7 @@ from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.queries import DiscrepancyRow
 from sim_sync.warehouse.reconcile import reconcile
-from sim_sync_tests.cli.desk import Desk, an_account, assert_one_message
+from sim_sync_tests.cli.command_line import CommandLine, an_account, assert_one_message
 from sim_sync_tests.cli.terminal import shown_in_terminal
 from sim_sync_tests.fakes.fleet import a_page, a_sim
 
@@ -29,31 +29,31 @@ def with_inventory() -> dict[str, Any]:
     return {"inventory": ours, "carriers": {"acme": account, "zeta": account}}
 
 
-def walked(desk: Desk, carrier: str) -> None:
+def walked(command_line: CommandLine, carrier: str) -> None:
     """Walk over SIMs 0 to 3."""
-    session = desk.open_session(carrier)
-    store = desk.warehouse.sessions
+    session = command_line.open_session(carrier)
+    store = command_line.warehouse.sessions
     assert session.cursor is not None
     session = store.commit_page(session.claim, session.cursor, a_page([a_sim(number) for number in range(4)]))
     store.close_session(session.claim, SweepPolicy(), session.config_hash)
 
 
-def compared(desk: Desk, *rows: InventorySim, carrier: str = "acme") -> None:
+def compared(command_line: CommandLine, *rows: InventorySim, carrier: str = "acme") -> None:
     """Compare a walk over SIMs 0 to 3 with these rows of ours."""
-    walked(desk, carrier)
-    load_inventory(desk.warehouse.engine, carrier, [row._replace(carrier=carrier) for row in rows])
-    reconcile(desk.warehouse.engine, carrier, ("status",))
+    walked(command_line, carrier)
+    load_inventory(command_line.warehouse.engine, carrier, [row._replace(carrier=carrier) for row in rows])
+    reconcile(command_line.warehouse.engine, carrier, ("status",))
 
 
 @pytest.fixture
-def differing(desk: Desk) -> Desk:
+def differing(command_line: CommandLine) -> CommandLine:
     """Ours lacks SIM 3, has SIM 9 beside, and tells SIM 2 as suspended; zeta was never synced."""
-    desk.write_config(with_inventory())
-    compared(desk, ours(0), ours(1), ours(2, "suspended"), ours(9))
-    return desk
+    command_line.write_config(with_inventory())
+    compared(command_line, ours(0), ours(1), ours(2, "suspended"), ours(9))
+    return command_line
 
 
-def test_json_is_one_document_of_the_open_ones(differing: Desk) -> None:
+def test_json_is_one_document_of_the_open_ones(differing: CommandLine) -> None:
     said = differing.type_in("discrepancies", "--carrier", "acme", "--format", "json")
     assert (said.code, said.err) == (0, "")
     assert {(row["kind"], row["iccid"], row["field"]) for row in said.document} == {
@@ -66,12 +66,12 @@ def test_json_is_one_document_of_the_open_ones(differing: Desk) -> None:
     assert (mismatch["ours"], mismatch["theirs"], mismatch["resolved_at"]) == ("suspended", "active", None)
 
 
-def test_the_short_form_of_json_is_the_same(differing: Desk) -> None:
+def test_the_short_form_of_json_is_the_same(differing: CommandLine) -> None:
     long = differing.type_in("discrepancies", "--format", "json")
     assert differing.type_in("discrepancies", "--json").document == long.document
 
 
-def test_csv_has_a_header_and_one_line_a_discrepancy(differing: Desk) -> None:
+def test_csv_has_a_header_and_one_line_a_discrepancy(differing: CommandLine) -> None:
     said = differing.type_in("discrepancies", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(said.out)))
     assert len(rows) == 3
@@ -79,7 +79,7 @@ def test_csv_has_a_header_and_one_line_a_discrepancy(differing: Desk) -> None:
     assert {row["carrier"] for row in rows} == {"acme"}
 
 
-def test_the_table_is_grouped_by_carrier_and_counted(differing: Desk) -> None:
+def test_the_table_is_grouped_by_carrier_and_counted(differing: CommandLine) -> None:
     compared(differing, ours(0), ours(1), ours(2), carrier="zeta")
     lines = differing.type_in("discrepancies").out.splitlines()
     assert [line for line in lines if line.endswith(":")] == ["acme:", "zeta:"]
@@ -87,35 +87,35 @@ def test_the_table_is_grouped_by_carrier_and_counted(differing: Desk) -> None:
     assert sum("mismatch: status" in line for line in lines) == 1
 
 
-def test_the_table_fits_a_terminal_of_80_columns(differing: Desk) -> None:
+def test_the_table_fits_a_terminal_of_80_columns(differing: CommandLine) -> None:
     shown = shown_in_terminal(differing, "discrepancies", columns=80)
     assert max(map(len, shown.splitlines())) <= 80
     for number in (2, 3, 9):
         assert f"{a_sim(number).iccid}" in shown  # an ICCID that is broken over two lines cannot be copied
 
 
-def test_one_kind_alone_can_be_asked_for(differing: Desk) -> None:
+def test_one_kind_alone_can_be_asked_for(differing: CommandLine) -> None:
     (row,) = differing.type_in("discrepancies", "--kind", "mismatch", "--json").document
     assert row["kind"] == "mismatch"
 
 
-def test_an_unknown_kind_is_refused_with_the_known_ones(desk: Desk) -> None:
-    said = desk.type_in("discrepancies", "--kind", "mishap")
+def test_an_unknown_kind_is_refused_with_the_known_ones(command_line: CommandLine) -> None:
+    said = command_line.type_in("discrepancies", "--kind", "mishap")
     kinds = ("missing_at_carrier", "unknown_to_us", "wrong_carrier", "mismatch", "duplicate_iccid", "quality")
     assert_one_message(said, 2, "mishap", *kinds)
 
 
-def test_one_carrier_alone_can_be_asked_for(differing: Desk) -> None:
+def test_one_carrier_alone_can_be_asked_for(differing: CommandLine) -> None:
     compared(differing, ours(0), ours(1), ours(2), carrier="zeta")
     rows = differing.type_in("discrepancies", "--carrier", "zeta", "--json").document
     assert [row["carrier"] for row in rows] == ["zeta"]
 
 
-def test_an_unknown_carrier_is_refused(desk: Desk) -> None:
-    assert_one_message(desk.type_in("discrepancies", "--carrier", "acne"), 2, "'acne'")
+def test_an_unknown_carrier_is_refused(command_line: CommandLine) -> None:
+    assert_one_message(command_line.type_in("discrepancies", "--carrier", "acne"), 2, "'acne'")
 
 
-def test_resolved_ones_are_listed_only_when_asked_for(differing: Desk) -> None:
+def test_resolved_ones_are_listed_only_when_asked_for(differing: CommandLine) -> None:
     load_inventory(differing.warehouse.engine, "acme", [ours(0), ours(1), ours(2), ours(3)])
     reconcile(differing.warehouse.engine, "acme", ("status",))
     assert differing.type_in("discrepancies", "--json").document == []
@@ -124,7 +124,7 @@ def test_resolved_ones_are_listed_only_when_asked_for(differing: Desk) -> None:
     assert all(row["resolved_at"] for row in rows)
 
 
-def test_none_is_told_only_of_what_was_compared(differing: Desk) -> None:
+def test_none_is_told_only_of_what_was_compared(differing: CommandLine) -> None:
     load_inventory(differing.warehouse.engine, "acme", [ours(0), ours(1), ours(2), ours(3)])
     reconcile(differing.warehouse.engine, "acme", ("status",))
     assert differing.type_in("discrepancies", "--carrier", "acme").out == "0 discrepancies\n"
@@ -134,39 +134,39 @@ def test_none_is_told_only_of_what_was_compared(differing: Desk) -> None:
     ]
 
 
-def test_before_any_comparison_nothing_is_counted(desk: Desk) -> None:
-    desk.write_config(with_inventory())
+def test_before_any_comparison_nothing_is_counted(command_line: CommandLine) -> None:
+    command_line.write_config(with_inventory())
     waiting = [
         f"{name}: not compared yet; `sim-sync backfill {name}` walks it and compares" for name in ("acme", "zeta")
     ]
-    assert desk.type_in("discrepancies").out.splitlines() == waiting
-    said = desk.type_in("discrepancies", "--json")
+    assert command_line.type_in("discrepancies").out.splitlines() == waiting
+    said = command_line.type_in("discrepancies", "--json")
     assert (said.code, said.document) == (0, [])
     assert said.err.splitlines() == [f"sim-sync: {line}" for line in waiting]
-    said = desk.type_in("discrepancies", "--format", "csv")
+    said = command_line.type_in("discrepancies", "--format", "csv")
     assert (said.out.count("\n"), said.err.splitlines()) == (1, [f"sim-sync: {line}" for line in waiting])
 
 
-def test_without_an_inventory_nothing_is_counted_and_it_is_said_why(desk: Desk) -> None:
+def test_without_an_inventory_nothing_is_counted_and_it_is_said_why(command_line: CommandLine) -> None:
     line = "nothing is compared: no inventory is configured (the key `inventory` of carriers.yaml)"
-    assert desk.type_in("discrepancies").out == f"{line}\n"
-    said = desk.type_in("discrepancies", "--json")
+    assert command_line.type_in("discrepancies").out == f"{line}\n"
+    said = command_line.type_in("discrepancies", "--json")
     assert (said.code, said.document, said.err) == (0, [], f"sim-sync: {line}\n")
 
 
 @pytest.mark.parametrize("kind", ["wrong_carrier", "duplicate_iccid"])
-def test_a_kind_that_nobody_looks_for_is_said_to_be_one(differing: Desk, kind: str) -> None:
+def test_a_kind_that_nobody_looks_for_is_said_to_be_one(differing: CommandLine, kind: str) -> None:
     line = f"this version does not look for {kind} yet"
     assert differing.type_in("discrepancies", "--kind", kind).out == f"{line}\n"
     said = differing.type_in("discrepancies", "--kind", kind, "--json")
     assert (said.document, said.err) == ([], f"sim-sync: {line}\n")
 
 
-def test_a_kind_of_which_there_is_none_is_counted(differing: Desk) -> None:
+def test_a_kind_of_which_there_is_none_is_counted(differing: CommandLine) -> None:
     assert differing.type_in("discrepancies", "--carrier", "acme", "--kind", "quality").out == "0 discrepancies\n"
 
 
-def test_what_is_known_since_the_last_comparison_is_said_to_wait_for_the_next(differing: Desk) -> None:
+def test_what_is_known_since_the_last_comparison_is_said_to_wait_for_the_next(differing: CommandLine) -> None:
     load_inventory(differing.warehouse.engine, "acme", [ours(0)])
     last = differing.type_in("discrepancies", "--carrier", "acme").out.splitlines()[-1]
     assert last.endswith("UTC; not compared yet: what our list says since")
@@ -175,12 +175,12 @@ def test_what_is_known_since_the_last_comparison_is_said_to_wait_for_the_next(di
     assert last.endswith("UTC; not compared yet: its last complete walk and what our list says since")
 
 
-def test_a_reader_that_has_seen_enough_meets_no_traceback(desk: Desk) -> None:
+def test_a_reader_that_has_seen_enough_meets_no_traceback(command_line: CommandLine) -> None:
     """As in `sim-sync discrepancies --format csv | head -1`, with more rows than a pipe holds."""
-    desk.write_config(with_inventory())
-    load_inventory(desk.warehouse.engine, "acme", [ours(number) for number in range(3000, 6000)])
-    compared_without_reload(desk)
-    with desk.start("discrepancies", "--carrier", "acme", "--format", "csv") as process:
+    command_line.write_config(with_inventory())
+    load_inventory(command_line.warehouse.engine, "acme", [ours(number) for number in range(3000, 6000)])
+    compared_without_reload(command_line)
+    with command_line.start("discrepancies", "--carrier", "acme", "--format", "csv") as process:
         assert process.stdout is not None
         with subprocess.Popen(["head", "-1"], stdin=process.stdout, stdout=subprocess.PIPE, text=True) as head:
             process.stdout.close()
@@ -192,16 +192,16 @@ def test_a_reader_that_has_seen_enough_meets_no_traceback(desk: Desk) -> None:
     assert err == ""
 
 
-def compared_without_reload(desk: Desk) -> None:
-    session = desk.open_session()
-    store = desk.warehouse.sessions
+def compared_without_reload(command_line: CommandLine) -> None:
+    session = command_line.open_session()
+    store = command_line.warehouse.sessions
     assert session.cursor is not None
     session = store.commit_page(session.claim, session.cursor, a_page([a_sim(1)]))
     store.close_session(session.claim, SweepPolicy(), session.config_hash)
-    reconcile(desk.warehouse.engine, "acme", ("status",))
+    reconcile(command_line.warehouse.engine, "acme", ("status",))
 
 
-def test_output_that_nobody_ever_reads_is_no_traceback(differing: Desk) -> None:
+def test_output_that_nobody_ever_reads_is_no_traceback(differing: CommandLine) -> None:
     """A short list is still in the buffer when the reader is gone: it is the interpreter's last flush that fails."""
     command = f"{sys.executable} -m sim_sync discrepancies --carrier acme --format csv | true"
     for _ in range(3):

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sim_sync.warehouse import open_warehouse
 from sim_sync.warehouse.migrate import VERSION_TABLE
 from sim_sync.warehouse.tables import sim_discrepancies, sync_sessions
-from sim_sync_tests.cli.desk import Desk, assert_one_message
+from sim_sync_tests.cli.command_line import CommandLine, assert_one_message
 from sim_sync_tests.fakes.fleet import a_request
 
 SECRET = "a-secret-word"
@@ -19,9 +19,9 @@ COMMANDS = [("status",), ("status", "--json"), ("discrepancies",), ("pause", "ac
 
 
 @pytest.fixture
-def engine(desk: Desk, warehouse_url: str) -> Iterator[sa.Engine]:
+def engine(command_line: CommandLine, warehouse_url: str) -> Iterator[sa.Engine]:
     """The warehouse of the commands, SQLite and PostgreSQL, with an open session of acme and one of zeta."""
-    desk.set(SIM_SYNC_WAREHOUSE_URL=warehouse_url)
+    command_line.set(SIM_SYNC_WAREHOUSE_URL=warehouse_url)
     warehouse = open_warehouse(warehouse_url)
     for carrier in ("acme", "zeta"):
         warehouse.sessions.open_session(a_request(carrier=carrier))
@@ -29,9 +29,9 @@ def engine(desk: Desk, warehouse_url: str) -> Iterator[sa.Engine]:
     warehouse.close()
 
 
-def assert_checked(desk: Desk, code: int, *words: str) -> str:
-    """Assert that `check` tells the same of the warehouse, and return what it prints."""
-    said = desk.type_in("check", "--json")
+def assert_checked(command_line: CommandLine, code: int, *words: str) -> str:
+    """Assert that `check` reports the same of the warehouse, and return what it prints."""
+    said = command_line.type_in("check", "--json")
     warehouse = said.document["warehouse"]
     assert (warehouse["ok"], warehouse["exit_code"]) == (False, code)
     for word in words:
@@ -58,62 +58,64 @@ def run(engine: sa.Engine, *statements: str | sa.Executable) -> None:
     ids=["two heads", "newer", "no version", "no table of versions", "another table of versions"],
 )
 def test_a_schema_of_which_nobody_knows_the_version(
-    desk: Desk, engine: sa.Engine, statements: list[str], words: tuple[str, ...]
+    command_line: CommandLine, engine: sa.Engine, statements: list[str], words: tuple[str, ...]
 ) -> None:
     run(engine, *statements)
     for command in COMMANDS:
-        assert_one_message(desk.type_in(*command), 2, *words)
-    assert_checked(desk, 2, *words)
+        assert_one_message(command_line.type_in(*command), 2, *words)
+    assert_checked(command_line, 2, *words)
 
 
 @pytest.mark.parametrize("statement", ["DROP TABLE sim_changes", "ALTER TABLE sim_changes DROP COLUMN old_value"])
-def test_check_tells_which_tables_and_columns_are_missing(desk: Desk, engine: sa.Engine, statement: str) -> None:
+def test_check_tells_which_tables_and_columns_are_missing(
+    command_line: CommandLine, engine: sa.Engine, statement: str
+) -> None:
     run(engine, statement)
-    assert_checked(desk, 2, "restore them from a copy", "none called sim_changes")
+    assert_checked(command_line, 2, "restore them from a copy", "none called sim_changes")
 
 
 def test_a_session_in_a_state_of_another_version_is_listed_with_the_others_and_left_alone(
-    desk: Desk, engine: sa.Engine
+    command_line: CommandLine, engine: sa.Engine
 ) -> None:
     hibernating = sync_sessions.update().where(sync_sessions.c.carrier == "acme").values(state="hibernating")
     run(engine, hibernating)
-    said = desk.type_in("status")
+    said = command_line.type_in("status")
     assert said.code == 0
     assert [line.split()[:2] for line in said.out.splitlines()[1:3]] == [["acme", "hibernating"], ["zeta", "running"]]
     assert "acme: this version of sim_sync does not know the state that it is in; upgrade sim_sync here" in said.out
-    states = [carrier["state"] for carrier in desk.type_in("status", "--json").document]
+    states = [carrier["state"] for carrier in command_line.type_in("status", "--json").document]
     assert states == ["hibernating", "running"]
     for command in ("pause", "resume"):
-        said = desk.type_in(command, "acme")
+        said = command_line.type_in(command, "acme")
         assert_one_message(said, 2, "the session of carrier acme is 'hibernating'", "upgrade sim_sync here")
-    assert desk.type_in("pause", "zeta").code == 0
+    assert command_line.type_in("pause", "zeta").code == 0
 
 
-def test_a_sweep_with_a_word_of_another_version_is_shown(desk: Desk, engine: sa.Engine) -> None:
+def test_a_sweep_with_a_word_of_another_version_is_shown(command_line: CommandLine, engine: sa.Engine) -> None:
     run(engine, sync_sessions.update().values(state="completed", sweep_state="composted", finished_at=sa.func.now()))
-    said = desk.type_in("status")
+    said = command_line.type_in("status")
     assert said.code == 0
     assert "sweep composted" in said.out
-    assert desk.type_in("status", "--json").document[0]["sweep_state"] == "composted"
+    assert command_line.type_in("status", "--json").document[0]["sweep_state"] == "composted"
 
 
-def test_a_difference_with_words_of_another_version_is_listed(desk: Desk, engine: sa.Engine) -> None:
+def test_a_difference_with_words_of_another_version_is_listed(command_line: CommandLine, engine: sa.Engine) -> None:
     row = {"carrier": "acme", "iccid": "1", "kind": "borrowed", "field": "", "severity": "extreme", "times_seen": 1}
     run(engine, sim_discrepancies.insert().values(first_seen_at=sa.func.now(), last_seen_at=sa.func.now(), **row))
-    (found,) = desk.type_in("discrepancies", "--json").document
+    (found,) = command_line.type_in("discrepancies", "--json").document
     assert (found["kind"], found["severity"]) == ("borrowed", "extreme")
-    assert "borrowed" in desk.type_in("discrepancies").out
+    assert "borrowed" in command_line.type_in("discrepancies").out
 
 
 @pytest.mark.parametrize(
     "statement", ["UPDATE sync_sessions SET started_at = 'yesterday'", "UPDATE sync_sessions SET cursor = '{oops'"]
 )
-def test_a_stored_value_that_cannot_be_read(desk: Desk, statement: str) -> None:
-    desk.open_session()
-    with closing(sqlite3.connect(desk.folder / ".sim_sync" / "warehouse.db")) as connection:
+def test_a_stored_value_that_cannot_be_read(command_line: CommandLine, statement: str) -> None:
+    command_line.open_session()
+    with closing(sqlite3.connect(command_line.folder / ".sim_sync" / "warehouse.db")) as connection:
         connection.execute(statement)
         connection.commit()
-    assert_one_message(desk.type_in("status"), 2, "correct the row", "while reading the sessions")
+    assert_one_message(command_line.type_in("status"), 2, "correct the row", "while reading the sessions")
 
 
 @pytest.mark.parametrize(
@@ -141,13 +143,15 @@ def test_a_stored_value_that_cannot_be_read(desk: Desk, statement: str) -> None:
         ("sqlite+nosuch:///w.db", 2, ("a SQLAlchemy URL such as", "sqlite+nosuch")),
     ],
 )
-def test_a_url_with_which_nothing_can_be_opened(desk: Desk, url: str, code: int, words: tuple[str, ...]) -> None:
-    desk.set(SIM_SYNC_WAREHOUSE_URL=url.format(SECRET))
-    said = desk.type_in("status")
+def test_a_url_with_which_nothing_can_be_opened(
+    command_line: CommandLine, url: str, code: int, words: tuple[str, ...]
+) -> None:
+    command_line.set(SIM_SYNC_WAREHOUSE_URL=url.format(SECRET))
+    said = command_line.type_in("status")
     assert_one_message(said, code, *words)
     assert SECRET not in said.err
     assert len(said.err.splitlines()) == 1
-    assert SECRET not in assert_checked(desk, code, *words)
+    assert SECRET not in assert_checked(command_line, code, *words)
 
 
 def garbage(path: Path) -> None:
@@ -179,15 +183,15 @@ def cut_short(path: Path) -> None:
     ],
 )
 def test_a_file_that_is_no_warehouse_any_more(
-    desk: Desk, change: Callable[[Path], None], words: tuple[str, ...]
+    command_line: CommandLine, change: Callable[[Path], None], words: tuple[str, ...]
 ) -> None:
-    desk.open_session()
-    path = desk.folder / ".sim_sync" / "warehouse.db"
+    command_line.open_session()
+    path = command_line.folder / ".sim_sync" / "warehouse.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for log in path.parent.glob("*.db-*"):
         log.unlink()
     change(path)
     for command in COMMANDS:
-        assert_one_message(desk.type_in(*command), 2, *words)
-    assert_checked(desk, 2, *words)
+        assert_one_message(command_line.type_in(*command), 2, *words)
+    assert_checked(command_line, 2, *words)

@@ -16,7 +16,7 @@ from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.warehouse.tables import sync_sessions
-from sim_sync_tests.cli.desk import Desk
+from sim_sync_tests.cli.command_line import CommandLine
 from sim_sync_tests.cli.terminal import shown_in_terminal
 from sim_sync_tests.fakes.fleet import a_page, a_sim
 from sim_sync_tests.fakes.hostile_texts import CONTROLS, ESC, FORMULAS, MARKUPS
@@ -79,48 +79,48 @@ def named(number: int, text: str) -> Any:
 
 
 @pytest.fixture
-def hostile(desk: Desk) -> Desk:
+def hostile(command_line: CommandLine) -> CommandLine:
     """A warehouse in which labels, plans and status words on both sides are such texts."""
     texts = [text.replace("\x00", "") for text in (*CONTROLS, *FORMULAS, *MARKUPS)]
-    session = desk.open_session()
-    store = desk.warehouse.sessions
+    session = command_line.open_session()
+    store = command_line.warehouse.sessions
     assert session.cursor is not None
     sims = [a_sim(i, label=text, rate_plan=text, carrier_status=text) for i, text in enumerate(texts)]
     session = store.commit_page(session.claim, session.cursor, a_page(sims))
     store.close_session(session.claim, SweepPolicy(), session.config_hash)
-    load_inventory(desk.warehouse.engine, "acme", [named(i, f"{text} of ours") for i, text in enumerate(texts)])
-    reconcile(desk.warehouse.engine, "acme", ("label",))
-    return desk
+    load_inventory(command_line.warehouse.engine, "acme", [named(i, f"{text} of ours") for i, text in enumerate(texts)])
+    reconcile(command_line.warehouse.engine, "acme", ("label",))
+    return command_line
 
 
 @pytest.mark.parametrize("options", [(), ("--format", "csv"), ("--json",)], ids=["table", "csv", "json"])
-def test_no_discrepancy_writes_a_control_character(hostile: Desk, options: tuple[str, ...]) -> None:
+def test_no_discrepancy_writes_a_control_character(hostile: CommandLine, options: tuple[str, ...]) -> None:
     out = hostile.type_in("discrepancies", *options).out
     assert out.replace("\r\n", "\n").replace("\n", "").isprintable()
     assert r"\x1b[2J" in out or r"\u001b[2J" in out
 
 
-def test_in_a_terminal_too_and_no_markup_is_taken_for_colours_or_pictures(hostile: Desk) -> None:
+def test_in_a_terminal_too_and_no_markup_is_taken_for_colours_or_pictures(hostile: CommandLine) -> None:
     shown = shown_in_terminal(hostile, "discrepancies", columns=200)
     assert ESC not in shown
     assert "[red]bold[/red]" in shown
     assert ":truck:" in shown
 
 
-def test_no_error_of_a_carrier_that_is_kept_acts_in_a_terminal(desk: Desk) -> None:
+def test_no_error_of_a_carrier_that_is_kept_acts_in_a_terminal(command_line: CommandLine) -> None:
     """Also one that another program, or an earlier version of this one, has written into the table."""
-    session = desk.open_session()
-    desk.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="refused"))
-    with desk.warehouse.engine.begin() as connection:
+    session = command_line.open_session()
+    command_line.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="refused"))
+    with command_line.warehouse.engine.begin() as connection:
         connection.execute(sync_sessions.update().values(last_error="".join(CONTROLS).replace("\x00", "")))
-    said = desk.type_in("status")
+    said = command_line.type_in("status")
     assert said.out.replace("\n", "").isprintable()
     assert sum("acme" in line for line in said.out.splitlines()) == 2  # its row and its note, and no forged line
-    assert desk.type_in("status", "--json").document[0]["last_error"].startswith(ESC)
+    assert command_line.type_in("status", "--json").document[0]["last_error"].startswith(ESC)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_an_output_that_cannot_take_a_name_shows_it_all_the_same(hostile: Desk, encoding: str) -> None:
+def test_an_output_that_cannot_take_a_name_shows_it_all_the_same(hostile: CommandLine, encoding: str) -> None:
     said = hostile.run("discrepancies", PYTHONIOENCODING=encoding)
     assert (said.code, said.err) == (0, "")
     assert r"\uff1d1+1" in said.out
@@ -134,15 +134,15 @@ def test_an_output_that_cannot_take_a_name_shows_it_all_the_same(hostile: Desk, 
 @pytest.mark.parametrize("text", [f"{ESC}[2Jnosuch", "nosuch\r\x08"], ids=ascii)
 @pytest.mark.parametrize("command", [("status", "--carrier"), ("backfill",), ("discrepancies", "--kind"), ()])
 def test_what_a_person_pastes_into_the_command_line_is_shown_too(
-    desk: Desk, command: tuple[str, ...], text: str
+    command_line: CommandLine, command: tuple[str, ...], text: str
 ) -> None:
-    said = desk.type_in(*command, text)
+    said = command_line.type_in(*command, text)
     assert said.code == 2
     assert said.err.replace("\n", "").isprintable()
 
 
-def test_a_key_of_the_config_cannot_act_in_a_terminal(desk: Desk) -> None:
-    (desk.folder / "carriers.yaml").write_text('"\\e[2J": 1\ncarriers: {"\\e[2Ja\\nb": {"\\e[31m": 1}}\n')
-    said = desk.type_in("status")
+def test_a_key_of_the_config_cannot_act_in_a_terminal(command_line: CommandLine) -> None:
+    (command_line.folder / "carriers.yaml").write_text('"\\e[2J": 1\ncarriers: {"\\e[2Ja\\nb": {"\\e[31m": 1}}\n')
+    said = command_line.type_in("status")
     assert said.code == 2
     assert said.err.replace("\n", "").isprintable()

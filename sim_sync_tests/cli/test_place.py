@@ -6,26 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.cli.place import SIMULATED_CARRIER, locked
+from sim_sync.cli.workdir import SIMULATED_CARRIER, locked
 from sim_sync.core.errors import InputError
-from sim_sync_tests.cli.desk import PROJECT, Desk, an_account, assert_one_message
+from sim_sync_tests.cli.command_line import PROJECT, CommandLine, an_account, assert_one_message
 
 
 @pytest.fixture
-def project(desk: Desk) -> Desk:
+def project(command_line: CommandLine) -> CommandLine:
     """A desk in a copy of the project's folder."""
     for name in ("workspace.yaml", "dagster.yaml", "carriers.yaml"):
-        shutil.copy(PROJECT / name, desk.folder / name)
-    return desk
+        shutil.copy(PROJECT / name, command_line.folder / name)
+    return command_line
 
 
 @pytest.mark.parametrize("command", ["demo", "dev"])
-def test_elsewhere_than_in_the_project_nothing_is_started(desk: Desk, command: str) -> None:
-    assert_one_message(desk.type_in(command), 2, "no workspace.yaml and no dagster.yaml", "the folder of the project")
+def test_elsewhere_than_in_the_project_nothing_is_started(command_line: CommandLine, command: str) -> None:
+    assert_one_message(
+        command_line.type_in(command), 2, "no workspace.yaml and no dagster.yaml", "the folder of the project"
+    )
 
 
 @pytest.mark.parametrize("command", ["demo", "dev"])
-def test_only_one_works_in_a_folder_at_a_time(project: Desk, command: str) -> None:
+def test_only_one_works_in_a_folder_at_a_time(project: CommandLine, command: str) -> None:
     with locked(project.folder):
         assert_one_message(project.type_in(command), 2, "at work in this folder already")
 
@@ -44,7 +46,7 @@ def test_a_lock_file_left_by_a_killed_process_holds_nobody_up(tmp_path: Path) ->
         pass
 
 
-def test_a_demonstration_never_kills_syncs_of_real_carriers(project: Desk) -> None:
+def test_a_demonstration_never_kills_syncs_of_real_carriers(project: CommandLine) -> None:
     project.write_carriers(
         **{SIMULATED_CARRIER: an_account("http://127.0.0.1:9"), "acme": an_account("https://x.example")}
     )
@@ -52,7 +54,7 @@ def test_a_demonstration_never_kills_syncs_of_real_carriers(project: Desk) -> No
 
 
 @pytest.mark.parametrize("whose", ["the UI", "the simulated carrier"])
-def test_a_port_that_is_taken_is_one_message(project: Desk, whose: str) -> None:
+def test_a_port_that_is_taken_is_one_message(project: CommandLine, whose: str) -> None:
     with socket.socket() as taken, socket.socket() as other:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -8,13 +8,13 @@ from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.tables import sync_sessions
-from sim_sync_tests.cli.desk import Desk, an_account, assert_one_message
+from sim_sync_tests.cli.command_line import CommandLine, an_account, assert_one_message
 from sim_sync_tests.cli.terminal import shown_in_terminal
 from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_sim
 
 
-def test_a_carrier_that_was_never_synced_is_told_with_the_command_that_starts_it(desk: Desk) -> None:
-    said = desk.type_in("status")
+def test_a_carrier_that_was_never_synced_is_told_with_the_command_that_starts_it(command_line: CommandLine) -> None:
+    said = command_line.type_in("status")
     assert said.code == 0
     assert said.out.splitlines() == [
         "acme: never synced; `sim-sync backfill acme` starts it",
@@ -22,28 +22,28 @@ def test_a_carrier_that_was_never_synced_is_told_with_the_command_that_starts_it
     ]
 
 
-def test_a_running_session_is_one_row(desk: Desk) -> None:
-    desk.open_session(pages=2)
-    said = desk.type_in("status")
+def test_a_running_session_is_one_row(command_line: CommandLine) -> None:
+    command_line.open_session(pages=2)
+    said = command_line.type_in("status")
     header, row, never = said.out.splitlines()
     assert header.split() == ["carrier", "state", "pages", "%", "records", "retries", "waited", "ends", "in"]
     assert row.split()[:7] == ["acme", "running", "2/5", "40", "4", "0", "0:00"]
     assert never.startswith("zeta: never synced")
 
 
-def test_one_carrier_alone_can_be_asked_for(desk: Desk) -> None:
-    desk.open_session("acme", pages=1)
-    desk.open_session("zeta", pages=1)
-    assert "acme" not in desk.type_in("status", "--carrier", "zeta").out
+def test_one_carrier_alone_can_be_asked_for(command_line: CommandLine) -> None:
+    command_line.open_session("acme", pages=1)
+    command_line.open_session("zeta", pages=1)
+    assert "acme" not in command_line.type_in("status", "--carrier", "zeta").out
 
 
-def test_an_unknown_carrier_is_refused_with_the_known_ones(desk: Desk) -> None:
-    assert_one_message(desk.type_in("status", "--carrier", "acne"), 2, "'acne'", "acme, zeta")
+def test_an_unknown_carrier_is_refused_with_the_known_ones(command_line: CommandLine) -> None:
+    assert_one_message(command_line.type_in("status", "--carrier", "acne"), 2, "'acne'", "acme, zeta")
 
 
-def test_json_is_one_document_of_the_columns_with_percent_and_eta(desk: Desk) -> None:
-    session = desk.open_session(pages=4)
-    said = desk.type_in("status", "--json")
+def test_json_is_one_document_of_the_columns_with_percent_and_eta(command_line: CommandLine) -> None:
+    session = command_line.open_session(pages=4)
+    said = command_line.type_in("status", "--json")
     assert (said.code, said.err) == (0, "")
     told, never = said.document
     assert set(never) == set(told)
@@ -62,9 +62,9 @@ def test_json_is_one_document_of_the_columns_with_percent_and_eta(desk: Desk) ->
     assert told["started_at"].endswith("+00:00")
 
 
-def test_json_of_a_new_warehouse_has_every_carrier_without_a_session(desk: Desk) -> None:
+def test_json_of_a_new_warehouse_has_every_carrier_without_a_session(command_line: CommandLine) -> None:
     """The tables are made on the way, and not a word of that is printed."""
-    said = desk.run("status", "--json", PYTHONWARNINGS="default")
+    said = command_line.run("status", "--json", PYTHONWARNINGS="default")
     assert said.code == 0
     for name, told in zip(("acme", "zeta"), json.loads(said.out), strict=True):
         assert set(told) >= {column.name for column in sync_sessions.columns} | {"percent", "eta_seconds"}
@@ -74,42 +74,42 @@ def test_json_of_a_new_warehouse_has_every_carrier_without_a_session(desk: Desk)
         }
 
 
-def test_json_of_an_old_warehouse_is_one_document(desk: Desk) -> None:
-    (desk.folder / ".sim_sync").mkdir()
-    (desk.folder / ".sim_sync" / "warehouse.db").touch()
-    assert [told["state"] for told in desk.type_in("status", "--json").document] == [None, None]
+def test_json_of_an_old_warehouse_is_one_document(command_line: CommandLine) -> None:
+    (command_line.folder / ".sim_sync").mkdir()
+    (command_line.folder / ".sim_sync" / "warehouse.db").touch()
+    assert [told["state"] for told in command_line.type_in("status", "--json").document] == [None, None]
 
 
-def test_json_cannot_be_watched(desk: Desk) -> None:
-    assert_one_message(desk.type_in("status", "--json", "--watch"), 2, "--watch")
+def test_json_cannot_be_watched(command_line: CommandLine) -> None:
+    assert_one_message(command_line.type_in("status", "--json", "--watch"), 2, "--watch")
 
 
-def test_the_newest_session_of_a_carrier_is_the_one_that_is_told(desk: Desk) -> None:
-    session = desk.open_session(pages=1)
-    store = desk.warehouse.sessions
+def test_the_newest_session_of_a_carrier_is_the_one_that_is_told(command_line: CommandLine) -> None:
+    session = command_line.open_session(pages=1)
+    store = command_line.warehouse.sessions
     assert session.cursor is not None
     session = store.commit_page(session.claim, session.cursor, a_page([a_sim(7)]))
     store.close_session(session.claim, SweepPolicy(), session.config_hash)
-    newest = desk.open_session(owner="run-2")
-    told, _zeta = desk.type_in("status", "--json").document
+    newest = command_line.open_session(owner="run-2")
+    told, _zeta = command_line.type_in("status", "--json").document
     assert told["session_id"] == newest.session_id
 
 
-def test_a_completed_session_tells_its_end_and_its_sweep(desk: Desk) -> None:
-    session = desk.open_session()
-    store = desk.warehouse.sessions
+def test_a_completed_session_tells_its_end_and_its_sweep(command_line: CommandLine) -> None:
+    session = command_line.open_session()
+    store = command_line.warehouse.sessions
     assert session.cursor is not None
     session = store.commit_page(session.claim, session.cursor, a_page([a_sim(1)]))
     store.close_session(session.claim, SweepPolicy(), session.config_hash)
-    out = desk.type_in("status").out
+    out = command_line.type_in("status").out
     assert "acme: finished " in out
     assert "sweep done" in out
 
 
-def walked(desk: Desk, *sims: Sim, rejected: int = 0) -> Session:
+def walked(command_line: CommandLine, *sims: Sim, rejected: int = 0) -> Session:
     """Walk over these SIMs and close the session."""
-    session = desk.open_session()
-    store = desk.warehouse.sessions
+    session = command_line.open_session()
+    store = command_line.warehouse.sessions
     assert session.cursor is not None
     page = a_page(sims, rejected=[a_rejected(place) for place in range(rejected)])
     session = store.commit_page(session.claim, session.cursor, page)
@@ -118,20 +118,20 @@ def walked(desk: Desk, *sims: Sim, rejected: int = 0) -> Session:
     )
 
 
-def test_a_held_sweep_is_not_forgotten_when_the_next_session_opens_and_fails(desk: Desk) -> None:
-    walked(desk, *(a_sim(number) for number in range(4)))
-    held = walked(desk, a_sim(0))
+def test_a_held_sweep_is_not_forgotten_when_the_next_session_opens_and_fails(command_line: CommandLine) -> None:
+    walked(command_line, *(a_sim(number) for number in range(4)))
+    held = walked(command_line, a_sim(0))
     line = f"acme: complete as of {held.finished_at:%Y-%m-%d %H:%M:%S} UTC; sweep held: 3 of 4 known SIMs"
-    assert "complete as of" not in desk.type_in("status").out  # the completed session tells it itself
+    assert "complete as of" not in command_line.type_in("status").out  # the completed session tells it itself
 
-    session = desk.open_session(owner="run-2")
-    assert line in desk.type_in("status").out
-    desk.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="HTTP 401 for the account"))
-    out = desk.type_in("status").out
+    session = command_line.open_session(owner="run-2")
+    assert line in command_line.type_in("status").out
+    command_line.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="HTTP 401 for the account"))
+    out = command_line.type_in("status").out
     assert line in out
     assert "HTTP 401 for the account" in out
 
-    told, _zeta = desk.type_in("status", "--json").document
+    told, _zeta = command_line.type_in("status", "--json").document
     assert held.finished_at is not None
     assert told["complete_as_of"] == held.finished_at.isoformat()
     sweep, failure = told["unresolved"]
@@ -139,68 +139,68 @@ def test_a_held_sweep_is_not_forgotten_when_the_next_session_opens_and_fails(des
     assert failure == "failed after page 0: HTTP 401 for the account"
 
 
-def test_records_in_quarantine_are_told(desk: Desk) -> None:
-    walked(desk, a_sim(1), rejected=2)
-    assert "acme: 2 records could not be read" in desk.type_in("status").out
+def test_records_in_quarantine_are_told(command_line: CommandLine) -> None:
+    walked(command_line, a_sim(1), rejected=2)
+    assert "acme: 2 records could not be read" in command_line.type_in("status").out
 
 
-def test_a_carrier_without_a_completed_walk_for_too_long_is_told(desk: Desk) -> None:
-    desk.write_carriers(acme=an_account("http://127.0.0.1:9", max_age_hours=0.000001))
-    walked(desk, a_sim(1))
-    assert "0 h ago; max_age_hours is 1e-06" in desk.type_in("status").out
-    (told,) = desk.type_in("status", "--carrier", "acme", "--json").document
+def test_a_carrier_without_a_completed_walk_for_too_long_is_told(command_line: CommandLine) -> None:
+    command_line.write_carriers(acme=an_account("http://127.0.0.1:9", max_age_hours=0.000001))
+    walked(command_line, a_sim(1))
+    assert "0 h ago; max_age_hours is 1e-06" in command_line.type_in("status").out
+    (told,) = command_line.type_in("status", "--carrier", "acme", "--json").document
     assert len(told["unresolved"]) == 1
 
 
-def test_every_stopped_state_says_what_it_waits_for(desk: Desk) -> None:
-    store = desk.warehouse.sessions
-    session = desk.open_session("acme", pages=1)
+def test_every_stopped_state_says_what_it_waits_for(command_line: CommandLine) -> None:
+    store = command_line.warehouse.sessions
+    session = command_line.open_session("acme", pages=1)
     store.release(
         session.claim, Release(Event.WAIT_TOO_LONG, error="throttled: HTTP 429, Retry-After 7200", wait_seconds=7200)
     )
-    session = desk.open_session("zeta", pages=1)
+    session = command_line.open_session("zeta", pages=1)
     store.release(session.claim, Release(Event.GAVE_UP, error="HTTP 401 for the account"))
-    out = desk.type_in("status").out
+    out = command_line.type_in("status").out
     assert re.search(r"acme: throttled, tries again at [-0-9 ]*\d\d:\d\d:\d\d UTC \(in 2 h\); ", out)
     assert "tries now: HTTP 429, Retry-After 7200" in out
     assert "zeta: HTTP 401 for the account" in out
 
-    desk.type_in("pause", "acme")
-    assert "acme: paused after page 1; `sim-sync resume acme` continues it" in desk.type_in("status").out
+    command_line.type_in("pause", "acme")
+    assert "acme: paused after page 1; `sim-sync resume acme` continues it" in command_line.type_in("status").out
 
 
 @pytest.mark.parametrize("state", ["paused", "parked", "interrupted", "failed", "first pages"])
-def test_no_end_is_told_while_nobody_works_or_too_little_is_known(desk: Desk, state: str) -> None:
-    session = desk.open_session(pages=2 if state == "first pages" else 4)
+def test_no_end_is_told_while_nobody_works_or_too_little_is_known(command_line: CommandLine, state: str) -> None:
+    session = command_line.open_session(pages=2 if state == "first pages" else 4)
     events = {"parked": Event.WAIT_TOO_LONG, "interrupted": Event.STOPPED_BY_MACHINE, "failed": Event.GAVE_UP}
     if state in events:
-        desk.warehouse.sessions.release(session.claim, Release(events[state], wait_seconds=60))
+        command_line.warehouse.sessions.release(session.claim, Release(events[state], wait_seconds=60))
     if state == "paused":
-        desk.type_in("pause", "acme")
-    (told,) = desk.type_in("status", "--carrier", "acme", "--json").document
+        command_line.type_in("pause", "acme")
+    (told,) = command_line.type_in("status", "--carrier", "acme", "--json").document
     assert {told[f"eta_{what}"] for what in ("at", "seconds", "low_seconds", "high_seconds")} == {None}
 
 
-def test_without_a_terminal_every_row_is_one_line(desk: Desk) -> None:
+def test_without_a_terminal_every_row_is_one_line(command_line: CommandLine) -> None:
     name = "a-carrier-with-a-rather-long-name-of-sixty-letters-and-more-1"
-    desk.write_config({"carriers": {name: {"type": "twilio_super_sim"}}})
-    desk.open_session(name, pages=1)
-    rows = [line for line in desk.type_in("status").out.splitlines() if line.startswith(name)]
+    command_line.write_config({"carriers": {name: {"type": "twilio_super_sim"}}})
+    command_line.open_session(name, pages=1)
+    rows = [line for line in command_line.type_in("status").out.splitlines() if line.startswith(name)]
     assert len(rows) == 1
     assert "running" in rows[0]
 
 
-def test_in_a_terminal_of_80_columns_no_line_is_longer(desk: Desk) -> None:
-    desk.open_session("acme", pages=2)
-    desk.open_session("zeta", pages=1)
-    shown = shown_in_terminal(desk, "status", columns=80)
+def test_in_a_terminal_of_80_columns_no_line_is_longer(command_line: CommandLine) -> None:
+    command_line.open_session("acme", pages=2)
+    command_line.open_session("zeta", pages=1)
+    shown = shown_in_terminal(command_line, "status", columns=80)
     assert "running" in shown
     assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_watching_ends_with_control_c_and_without_a_traceback(desk: Desk) -> None:
-    desk.open_session(pages=1)
-    with desk.start("status", "--watch") as process:
+def test_watching_ends_with_control_c_and_without_a_traceback(command_line: CommandLine) -> None:
+    command_line.open_session(pages=1)
+    with command_line.start("status", "--watch") as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)

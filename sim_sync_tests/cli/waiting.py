@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from sim_sync_tests.cli.desk import PATIENCE_SECONDS, Desk
+from sim_sync_tests.cli.command_line import PATIENCE_SECONDS, CommandLine
 
 
 def wait_until(look: Callable[[], bool], what: str) -> None:
@@ -14,9 +14,9 @@ def wait_until(look: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-def wait_for_pages(desk: Desk, pages: int) -> None:
-    """Wait until the session of `acme` has committed so many pages."""
-    sessions = desk.warehouse.sessions
+def wait_for_pages(command_line: CommandLine, pages: int) -> None:
+    """Wait until the session of `acme` has committed that many pages."""
+    sessions = command_line.warehouse.sessions
 
     def are_committed() -> bool:
         session = sessions.open_session_of("acme")

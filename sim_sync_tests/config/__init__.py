@@ -1,1 +1,1 @@
-"""Tests of the room `config`."""
+"""Tests of the package `config`."""

@@ -174,10 +174,10 @@ def test_a_value_out_of_its_bounds_is_told_with_its_key(load: Load, key: str, va
 
 
 def test_the_session_hash_changes_with_what_gives_cursors_their_meaning_and_with_nothing_else(load: Load) -> None:
-    from sim_sync.worker.stopping import Stop
+    from sim_sync.worker.stopping import StopSignal
 
     def digest(**keys: str) -> str:
-        return load(text_of(**keys), OTHER="another-token").carrier("acme").build(Stop()).config_hash
+        return load(text_of(**keys), OTHER="another-token").carrier("acme").build(StopSignal()).config_hash
 
     same = digest()
     assert digest(auth="{username: AC1, password: {env: OTHER}}") == same

@@ -206,7 +206,7 @@ class SessionModel:
         return next((total for total in reversed(totals) if total is not None), None)
 
     def _pages_expected(self) -> int | None:
-        """Return what the last page of all said: its walk's mean page size tells how many the list makes."""
+        """Return what the last page of all said: its walk's mean page size says how many the list makes."""
         if not self._all("page"):
             return None
         then = self._before(self._place_of_last("page") + 1)

@@ -44,7 +44,7 @@ def test_without_chance_the_wait_doubles_until_the_ceiling_and_stays_there(base:
 
 
 @given(attempts, bases, ceilings, chances, st.floats(min_value=0, max_value=1e7))
-def test_nobody_knocks_earlier_than_the_carrier_asked_for(
+def test_nobody_retries_earlier_than_the_carrier_asked_for(
     attempt: int, base: float, ceiling: float, chance: float, retry_after: float
 ) -> None:
     wait = wait_seconds(

@@ -37,7 +37,7 @@ class Death:
     error: BaseException
 
 
-class Nights:
+class NightsHarness:
     """A carrier walked night after night; the clock moves between the nights only, so that tables can be compared."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ deaths = st.builds(Death, point=st.sampled_from(CRASH_POINTS), skip=st.integers(
 def test_a_sync_that_dies_at_any_point_ends_with_the_tables_of_an_undisturbed_one(
     size: int, page_size: int, unreadable: bool, first_night: list[Death], second_night: list[Death]
 ) -> None:
-    undisturbed, disturbed = Nights(), Nights()
+    undisturbed, disturbed = NightsHarness(), NightsHarness()
     for fleet, night in (
         (list[Record](a_fleet(size)), first_night),
         (changed_fleet(size, unreadable=unreadable), second_night),
@@ -131,6 +131,6 @@ def test_a_sync_that_dies_at_any_point_ends_with_the_tables_of_an_undisturbed_on
         undisturbed.walk(pages, [])
         carrier = disturbed.walk(pages, night)
         assert disturbed.tables() == undisturbed.tables()
-        # Each death costs at most the page in hand.
+        # Each death costs at most the current page.
         assert len(carrier.fetched) <= len(pages) + len(night)
         assert sorted(set(carrier.fetched_pages)) == list(range(len(pages)))

@@ -34,7 +34,7 @@ def test_sims_that_the_session_has_seen_already_are_told_apart() -> None:
     assert diff_page(page, known, NOW, "night-2").first_seen == 2
 
 
-def test_of_a_sim_that_stands_twice_in_a_page_the_later_record_counts() -> None:
+def test_of_a_sim_that_appears_twice_in_a_page_the_later_record_counts() -> None:
     page = [a_sim(1, label="first"), a_sim(2), a_sim(1, label="last")]
     diff = diff_page(page, {}, NOW)
     assert {upsert.sim.sim_id: upsert.sim.label for upsert in diff.upserts} == {"sim-0001": "last", "sim-0002": None}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sim_sync.core.liveness import (
     Phase,
     RunLease,
-    RunSight,
+    RunSnapshot,
     is_lost,
     is_owed_a_lease,
     is_waited_for,
@@ -26,8 +26,10 @@ phases = st.sampled_from(Phase)
 durations = st.integers(0, 100_000).map(lambda seconds: timedelta(seconds=seconds))
 
 
-def a_run(phase: Phase, *, minutes: float = 0, lease: RunLease | None = None, is_known_dead: bool = False) -> RunSight:
-    return RunSight(phase=phase, phase_lasts=timedelta(minutes=minutes), lease=lease, is_known_dead=is_known_dead)
+def a_run(
+    phase: Phase, *, minutes: float = 0, lease: RunLease | None = None, is_known_dead: bool = False
+) -> RunSnapshot:
+    return RunSnapshot(phase=phase, phase_lasts=timedelta(minutes=minutes), lease=lease, is_known_dead=is_known_dead)
 
 
 def a_session(**fields: object) -> Session:
@@ -49,14 +51,14 @@ def a_session(**fields: object) -> Session:
 
 @given(phases, durations)
 def test_a_run_whose_lease_holds_is_never_lost_however_long_it_takes(phase: Phase, lasts: timedelta) -> None:
-    run = RunSight(phase=phase, phase_lasts=lasts, lease=LEASE)
+    run = RunSnapshot(phase=phase, phase_lasts=lasts, lease=LEASE)
     assert not is_lost(run, silent=())
     assert is_waited_for(run, silent=())
 
 
 @given(phases, durations)
 def test_a_run_that_is_dead_or_silent_is_lost_at_once_and_not_waited_for(phase: Phase, lasts: timedelta) -> None:
-    run = RunSight(phase=phase, phase_lasts=lasts, lease=LEASE)
+    run = RunSnapshot(phase=phase, phase_lasts=lasts, lease=LEASE)
     assert is_lost(run, SILENT)
     assert is_lost(replace(run, is_known_dead=True), silent=())
     assert not is_waited_for(run, SILENT)
@@ -82,12 +84,12 @@ def test_a_run_that_says_nothing_is_not_waited_for_for_ever(phase: Phase, minute
 @given(phases, durations)
 def test_a_run_without_a_lease_is_never_lost_whatever_a_clock_says(phase: Phase, lasts: timedelta) -> None:
     """It may be about to take its lease, or have given it back at its end a moment ago."""
-    assert not is_lost(RunSight(phase=phase, phase_lasts=lasts), SILENT)
+    assert not is_lost(RunSnapshot(phase=phase, phase_lasts=lasts), SILENT)
 
 
 @given(phases, durations)
 def test_a_run_that_has_begun_and_takes_a_lease_is_granted_one_until_it_does(phase: Phase, lasts: timedelta) -> None:
-    run = RunSight(phase=phase, phase_lasts=lasts)
+    run = RunSnapshot(phase=phase, phase_lasts=lasts)
     assert is_owed_a_lease(run) is (phase is Phase.STARTED)
     assert not is_owed_a_lease(replace(run, lease=LEASE))
     assert not is_owed_a_lease(replace(run, takes_a_lease=False))

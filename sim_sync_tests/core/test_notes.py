@@ -83,14 +83,14 @@ def test_a_session_at_work_tells_an_old_error_as_an_old_one(fields: dict[str, An
         ),
     ],
 )
-def test_an_interrupted_session_says_who_goes_on_and_tells_an_old_error_as_an_old_one(
+def test_an_interrupted_session_says_who_continues_and_tells_an_old_error_as_an_old_one(
     fields: dict[str, Any], note: str
 ) -> None:
     assert session_note(a_session("interrupted", **fields), NOW) == note
 
 
 @pytest.mark.parametrize(("pages", "when"), [(2, "after page 2"), (0, "before its first page")])
-def test_a_paused_session_says_where_and_how_it_goes_on(pages: int, when: str) -> None:
+def test_a_paused_session_says_where_and_how_it_continues(pages: int, when: str) -> None:
     paused = a_session("paused", pages_done=pages, last_error="HTTP 401", last_error_at=EARLIER)
     assert session_note(paused, NOW) == f"paused {when}; `sim-sync resume acme` continues it"
 

@@ -47,7 +47,7 @@ def test_the_lines_of_a_message_stay_lines() -> None:
 
 @pytest.mark.parametrize("text", CONTROLS, ids=ascii)
 def test_no_error_carries_a_control_character_whatever_it_quotes(text: str) -> None:
-    assert str(SimSyncError(f"found {text}").told_at("page 2")) == f"page 2: found {printable(text)}"
+    assert str(SimSyncError(f"found {text}").with_context("page 2")) == f"page 2: found {printable(text)}"
 
 
 @pytest.mark.parametrize("text", CONTROLS, ids=ascii)

@@ -23,7 +23,7 @@ CONTRACT = {
     State.RUNNING: {State.RUNNING, State.COMPLETED, State.SUPERSEDED} | STOPPED,
     State.INTERRUPTED: {State.RUNNING, State.PAUSED, State.FAILED, State.SUPERSEDED},
     State.PARKED: {State.RUNNING, State.INTERRUPTED, State.PAUSED, State.FAILED, State.SUPERSEDED},
-    # Only an operator lets it go on: it becomes an interrupted one, which may be taken over.
+    # Only an operator continues it: it becomes an interrupted one, which may be taken over.
     State.PAUSED: {State.PAUSED, State.INTERRUPTED, State.SUPERSEDED},
     State.FAILED: {State.RUNNING, State.INTERRUPTED, State.PAUSED, State.SUPERSEDED},
     State.COMPLETED: set(),

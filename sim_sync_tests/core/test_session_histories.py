@@ -16,7 +16,7 @@ from sim_sync.core.errors import IllegalTransition, InternalError
 from sim_sync.core.opening import OpenRequest, Resume
 from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, Process, Release, SessionRecord, State, SweepState
-from sim_sync.core.sweep import SweepVerdict
+from sim_sync.core.sweep import SweepDecision
 from sim_sync_tests.core.session_model import SessionModel
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.fleet import FIRST_CURSOR, a_fleet, a_page, a_rejected, a_request
@@ -214,13 +214,13 @@ class SessionHistory(RuleBasedStateMachine):
 
     @rule(sims_seen=_NUMBERS, state=st.sampled_from([SweepState.DONE, SweepState.HELD]))
     def it_is_closed(self, sims_seen: int, state: SweepState) -> None:
-        verdict = SweepVerdict(state, "a reason")
+        decision = SweepDecision(state, "a reason")
         if self.record.session.cursor is not None:
             with pytest.raises(InternalError, match="acme-1"):
-                session_events.completed(self.record, verdict, sims_seen, self.now)
+                session_events.completed(self.record, decision, sims_seen, self.now)
             return
         self.happens(
-            lambda: session_events.completed(self.record, verdict, sims_seen, self.now), "end", sims_seen=sims_seen
+            lambda: session_events.completed(self.record, decision, sims_seen, self.now), "end", sims_seen=sims_seen
         )
         if self.model.state() == "completed":
             assert self.record.session.sweep_state is not SweepState.PENDING

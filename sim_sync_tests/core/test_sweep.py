@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_sync.core.session import SweepState
-from sim_sync.core.sweep import SweepPolicy, SweepVerdict, WalkFacts, certification_problem, decide_sweep
+from sim_sync.core.sweep import SweepDecision, SweepPolicy, WalkFacts, certification_problem, decide_sweep
 
 POLICY = SweepPolicy(max_vanished_percent=5.0, min_vanished_count=20, total_tolerance_percent=0.5)
 GOOD = WalkFacts(sims_seen=1000, sims_known=1000, newly_missing=0, records_quarantined=0, carrier_total=None)
@@ -31,7 +31,7 @@ policies = st.builds(
 
 def test_a_complete_walk_is_certified_and_swept() -> None:
     assert certification_problem(GOOD, POLICY) is None
-    assert decide_sweep(GOOD, POLICY) == SweepVerdict(SweepState.DONE)
+    assert decide_sweep(GOOD, POLICY) == SweepDecision(SweepState.DONE)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_complete_walk_is_certified_and_swept() -> None:
 )
 def test_a_walk_that_is_not_certified_sweeps_nothing_and_says_why(problem: dict[str, int | bool], words: str) -> None:
     bad = replace(GOOD, **problem)  # type: ignore[arg-type] # the fields differ in type
-    assert decide_sweep(bad, POLICY) == SweepVerdict(SweepState.SKIPPED, f"not certified complete: {words}")
+    assert decide_sweep(bad, POLICY) == SweepDecision(SweepState.SKIPPED, f"not certified complete: {words}")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_walk_that_is_not_certified_sweeps_nothing_and_says_why(problem: dict[
         ),
         (
             {"moves_unseen": True, "longest_break_seconds": 9000.0},
-            "the walk stood still for 2.5 hours in a list by position that tells no total",
+            "the walk stood still for 2.5 hours in a list by position that reports no total",
         ),
     ],
 )
@@ -167,14 +167,14 @@ def test_only_more_than_both_limits_at_once_is_held(known: int, missing: int, st
 
 def test_a_held_sweep_gives_the_operator_the_figures() -> None:
     walk = replace(GOOD, sims_seen=480, newly_missing=520)
-    assert decide_sweep(walk, POLICY) == SweepVerdict(
+    assert decide_sweep(walk, POLICY) == SweepDecision(
         SweepState.HELD,
         "520 of 1000 known SIMs (52.0 %) were missing at once, more than 5 % and 20; nothing was marked",
     )
 
 
 def test_an_empty_answer_is_held_however_few_sims_were_known() -> None:
-    assert decide_sweep(replace(GOOD, sims_seen=0, sims_known=1, newly_missing=1), POLICY) == SweepVerdict(
+    assert decide_sweep(replace(GOOD, sims_seen=0, sims_known=1, newly_missing=1), POLICY) == SweepDecision(
         SweepState.HELD, "the carrier returned no SIM at all, 1 were known; nothing was marked"
     )
 
@@ -185,11 +185,11 @@ def test_a_carrier_that_never_had_a_sim_may_return_none() -> None:
 
 @given(facts, policies)
 def test_nothing_is_marked_without_a_certified_walk_within_the_limits(walk: WalkFacts, policy: SweepPolicy) -> None:
-    verdict = decide_sweep(walk, policy)
-    if verdict.state is not SweepState.DONE:
-        assert verdict.reason
+    decision = decide_sweep(walk, policy)
+    if decision.state is not SweepState.DONE:
+        assert decision.reason
         return
-    assert verdict.reason is None
+    assert decision.reason is None
     assert walk.end_signalled
     assert walk.config_unchanged
     assert walk.records_quarantined == 0

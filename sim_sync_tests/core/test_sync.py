@@ -26,7 +26,7 @@ from sim_sync_tests.fakes.warehouse import InMemoryWarehouse
 
 
 @dataclass
-class Walking:
+class SyncHarness:
     """A carrier, a warehouse and the walks between them."""
 
     carrier: ScriptedCarrier
@@ -57,11 +57,11 @@ class Walking:
         return sorted(row["sim_id"] for row in self.warehouse.rows("carrier_sims"))
 
 
-def walking_over(*pages: Sequence[Record], **fields: Any) -> Walking:
-    return Walking(ScriptedCarrier(pages=pages, **fields))
+def walking_over(*pages: Sequence[Record], **fields: Any) -> SyncHarness:
+    return SyncHarness(ScriptedCarrier(pages=pages, **fields))
 
 
-def three_pages(**fields: Any) -> Walking:
+def three_pages(**fields: Any) -> SyncHarness:
     return walking_over([a_sim(1)], [a_sim(2)], [a_sim(3)], **fields)
 
 
@@ -181,7 +181,7 @@ def test_a_pause_during_the_last_page_leaves_closing_to_the_operator() -> None:
     assert (walking.stored.state, walking.stored.cursor) == (State.PAUSED, None)
 
 
-def test_a_paused_session_goes_on_where_it_stood_after_its_release() -> None:
+def test_a_paused_session_continues_where_it_stood_after_its_release() -> None:
     walking = three_pages()
     walking.walk(should_stop=stop_after(1))
     walking.warehouse.move_by_operator("acme", Event.PAUSED_BY_OPERATOR)

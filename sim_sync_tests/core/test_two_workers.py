@@ -17,7 +17,7 @@ WORKERS = ("run-1", "run-2", "run-3")
 
 
 @dataclass
-class Race:
+class TwoWorkersHarness:
     """Some workers at one warehouse; each goes by what it last heard, however long ago that was."""
 
     carrier: ScriptedCarrier
@@ -63,7 +63,7 @@ moves = st.one_of(
 @given(st.lists(moves, max_size=60))
 def test_only_the_worker_that_was_let_in_last_ever_writes(history: list[tuple[str, str | int]]) -> None:
     pages = paged(a_fleet(40), 2)
-    race = Race(ScriptedCarrier(pages=pages), InMemoryWarehouse(), {})
+    race = TwoWorkersHarness(ScriptedCarrier(pages=pages), InMemoryWarehouse(), {})
     for move, what in history:
         match move, what:
             case "ask", str(worker):

@@ -61,7 +61,7 @@ def test_an_owner_that_is_known_to_be_gone_is_not_waited_for() -> None:
 @pytest.mark.parametrize(
     "session", [None, replace(SESSION, session_id="acme-2"), *(replace(SESSION, state=state) for state in State)]
 )
-def test_a_session_that_left_its_hands_is_decided_on_anew(session: Session | None) -> None:
+def test_a_session_that_left_its_hands_is_decided_on_again(session: Session | None) -> None:
     if session is not None and session == SESSION:
         assert found(later(1, session=session)) is None
     else:

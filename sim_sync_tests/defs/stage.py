@@ -115,7 +115,7 @@ class FakeConfig:
         return self.inventory
 
 
-class Stage:
+class DagsterHarness:
     """What a test of the Dagster edge works with: runs of the job, and looks of the sensor."""
 
     def __init__(self, instance: dg.DagsterInstance, warehouse: Warehouse, clock: SettableClock) -> None:
@@ -131,7 +131,7 @@ class Stage:
         self.while_waiting: Callable[[], object] = lambda: None
         self.waited: list[float] = []
         #: What the sensor looks with.
-        self.open_eyes: Callable[[], tuple[Any, Warehouse]] = lambda: (self.config, self.warehouse)
+        self.open_context: Callable[[], tuple[Any, Warehouse]] = lambda: (self.config, self.warehouse)
         partitions = carrier_partitions([ACME, OTHER])
         names = Names()
         job = build_reconcile_carrier(partitions, names)
@@ -161,7 +161,7 @@ class Stage:
         self.while_waiting()
 
     def _open_eyes(self) -> tuple[Any, Warehouse]:
-        return self.open_eyes()
+        return self.open_context()
 
     # --- runs --------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.session import Event, Release
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
-from sim_sync_tests.defs.stage import GivenList, Stage
+from sim_sync_tests.defs.stage import DagsterHarness, GivenList
 from sim_sync_tests.fakes.carrier import Unreadable, paged
 from sim_sync_tests.fakes.fleet import a_fleet, a_sim
 
@@ -20,7 +20,7 @@ def passed(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
     return {name: evaluation.passed for name, evaluation in checks(result).items()}
 
 
-def test_after_a_good_night_of_all_carriers_all_checks_pass(stage: Stage) -> None:
+def test_after_a_good_night_of_all_carriers_all_checks_pass(stage: DagsterHarness) -> None:
     stage.run(carrier="other")
     assert passed(stage.run()) == {
         "walks_are_certified": True,
@@ -32,7 +32,7 @@ def test_after_a_good_night_of_all_carriers_all_checks_pass(stage: Stage) -> Non
     }
 
 
-def test_a_walk_that_marked_nothing_is_a_warning_that_says_why(stage: Stage) -> None:
+def test_a_walk_that_marked_nothing_is_a_warning_that_says_why(stage: DagsterHarness) -> None:
     stage.carrier.pages = [[a_sim(1), Unreadable()]]
 
     evaluation = checks(stage.run())["walks_are_certified"]
@@ -44,7 +44,7 @@ def test_a_walk_that_marked_nothing_is_a_warning_that_says_why(stage: Stage) -> 
     )
 
 
-def test_an_unknown_status_word_is_a_warning_that_names_it(stage: Stage) -> None:
+def test_an_unknown_status_word_is_a_warning_that_names_it(stage: DagsterHarness) -> None:
     odd: Any = {"status": "unknown", "carrier_status": "Frozen", "quality_flags": canonical_json([UNKNOWN_STATUS_FLAG])}
     stage.carrier.pages = [[a_sim(1), a_sim(2, **odd)]]
 
@@ -60,7 +60,7 @@ def told_of_acme(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     return {name: str(value.value) for name, value in said.items() if value is not None}
 
 
-def a_held_night(stage: Stage) -> None:
+def a_held_night(stage: DagsterHarness) -> None:
     """Live through a night with 100 SIMs and one with half of them."""
     for size in (100, 50):
         stage.carrier.pages = paged(a_fleet(size), 50)
@@ -69,7 +69,7 @@ def a_held_night(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("what_then", ["opened", "failed", "paused", "parked", "superseded"])
-def test_a_held_sweep_stays_unresolved_whatever_later_sessions_come_to(stage: Stage, what_then: str) -> None:
+def test_a_held_sweep_stays_unresolved_whatever_later_sessions_come_to(stage: DagsterHarness, what_then: str) -> None:
     a_held_night(stage)
     held = "held: 50 of 100 known SIMs (50.0 %) were missing at once, more than 5 % and 20; nothing was marked"
     assert told_of_acme(stage.run(carrier="other")) == {"walks_are_certified": held}
@@ -89,13 +89,13 @@ def test_a_held_sweep_stays_unresolved_whatever_later_sessions_come_to(stage: St
     assert told_of_acme(stage.run(carrier="other"))["walks_are_certified"] == held
 
 
-def test_a_complete_walk_resolves_what_the_last_one_held(stage: Stage) -> None:
+def test_a_complete_walk_resolves_what_the_last_one_held(stage: DagsterHarness) -> None:
     a_held_night(stage)
     stage.carrier.pages = paged(a_fleet(100), 50)
     assert passed(stage.run())["walks_are_certified"]
 
 
-def test_a_session_that_failed_is_a_warning_with_its_error_until_it_is_complete(stage: Stage) -> None:
+def test_a_session_that_failed_is_a_warning_with_its_error_until_it_is_complete(stage: DagsterHarness) -> None:
     session = stage.opened_by("the first night", trigger=Trigger.NIGHTLY)
     stage.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="page 1: HTTP 401 for the account"))
     told = told_of_acme(stage.run(carrier="other"))
@@ -104,7 +104,7 @@ def test_a_session_that_failed_is_a_warning_with_its_error_until_it_is_complete(
     assert told_of_acme(stage.run()) == {}
 
 
-def test_a_carrier_without_a_completed_walk_for_too_long_is_not_fresh(stage: Stage) -> None:
+def test_a_carrier_without_a_completed_walk_for_too_long_is_not_fresh(stage: DagsterHarness) -> None:
     stage.run()
     stage.clock.advance(35 * 3600)
     stage.opened_by("a walk without an end", trigger=Trigger.NIGHTLY)
@@ -115,14 +115,14 @@ def test_a_carrier_without_a_completed_walk_for_too_long_is_not_fresh(stage: Sta
     assert told["carriers_are_fresh"].endswith("38 h ago; max_age_hours is 36")
 
 
-def test_how_long_a_carrier_is_fresh_is_its_own_setting(stage: Stage) -> None:
+def test_how_long_a_carrier_is_fresh_is_its_own_setting(stage: DagsterHarness) -> None:
     stage.run()
     stage.config.carriers["acme"].max_age_hours = 100
     stage.clock.advance(50 * 3600)
     assert told_of_acme(stage.run(carrier="other")) == {}
 
 
-def test_records_in_quarantine_are_a_warning_until_a_complete_walk_could_read_them(stage: Stage) -> None:
+def test_records_in_quarantine_are_a_warning_until_a_complete_walk_could_read_them(stage: DagsterHarness) -> None:
     stage.carrier.pages = [[a_sim(1), Unreadable()]]
     stage.run()
     assert told_of_acme(stage.run(carrier="other"))["every_record_was_read"] == "1 record could not be read"
@@ -134,7 +134,7 @@ def test_records_in_quarantine_are_a_warning_until_a_complete_walk_could_read_th
     assert "every_record_was_read" not in told_of_acme(stage.run())
 
 
-def test_that_no_discrepancy_is_open_is_told_only_of_what_was_compared(stage: Stage) -> None:
+def test_that_no_discrepancy_is_open_is_told_only_of_what_was_compared(stage: DagsterHarness) -> None:
     told = checks(stage.run())["no_severe_discrepancy"]
     assert (told.passed, told.description) == (True, "nothing is compared: no inventory is configured")
     stage.config.inventory = GivenList([(str(sim.iccid), "acme", "active") for sim in a_fleet(10)])
@@ -142,7 +142,7 @@ def test_that_no_discrepancy_is_open_is_told_only_of_what_was_compared(stage: St
     assert (told.passed, told.description) == (True, "none is open; not compared yet: other")
 
 
-def test_a_severe_discrepancy_is_a_warning_with_its_number(stage: Stage) -> None:
+def test_a_severe_discrepancy_is_a_warning_with_its_number(stage: DagsterHarness) -> None:
     stage.config.inventory = GivenList([("89445000000000000001", "other", "active")])
 
     evaluation = checks(stage.run())["no_severe_discrepancy"]

@@ -11,8 +11,8 @@ from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, Release, State, SweepState
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.defs.ops import RETRIES
-from sim_sync.warehouse.content import exact_digests
-from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, GivenList, Stage, materialized, wait_until
+from sim_sync.warehouse.digests import exact_digests
+from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, DagsterHarness, GivenList, materialized, wait_until
 from sim_sync_tests.fakes.carrier import Unreadable
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.fleet import a_sim
@@ -38,12 +38,12 @@ def observations(result: dg.ExecuteInProcessResult) -> list[dg.AssetObservation]
     return [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
 
 
-def told_by(stage: Stage, result: dg.ExecuteInProcessResult) -> list[str]:
+def told_by(stage: DagsterHarness, result: dg.ExecuteInProcessResult) -> list[str]:
     """Return what the run has logged."""
     return [record.user_message for record in stage.instance.all_logs(result.run_id)]
 
 
-def park(stage: Stage) -> None:
+def park(stage: DagsterHarness) -> None:
     """Leave the session parked for two hours by another run."""
     session = stage.opened_by("run-1")
     stage.warehouse.sessions.release(session.claim, Release(Event.WAIT_TOO_LONG, error="429", wait_seconds=7200))
@@ -52,7 +52,7 @@ def park(stage: Stage) -> None:
 # --- a walk to the end -----------------------------------------------------------------------------------------
 
 
-def test_a_completed_walk_materializes_everything_and_tells_its_figures(stage: Stage) -> None:
+def test_a_completed_walk_materializes_everything_and_tells_its_figures(stage: DagsterHarness) -> None:
     result = stage.run()
 
     (materialization,) = [
@@ -80,7 +80,7 @@ def test_a_completed_walk_materializes_everything_and_tells_its_figures(stage: S
     )
 
 
-def test_the_run_is_tagged_with_its_carrier_and_its_session(stage: Stage) -> None:
+def test_the_run_is_tagged_with_its_carrier_and_its_session(stage: DagsterHarness) -> None:
     run_id = stage.run().run_id
 
     run = stage.instance.get_run_by_id(run_id)
@@ -90,7 +90,7 @@ def test_the_run_is_tagged_with_its_carrier_and_its_session(stage: Stage) -> Non
     assert stage.session.owner == run_id
 
 
-def test_observations_come_by_time_and_not_by_page(stage: Stage) -> None:
+def test_observations_come_by_time_and_not_by_page(stage: DagsterHarness) -> None:
     told = observations(stage.run())
 
     # The first checkpoint, and the end of the walk; not the pages between.
@@ -98,7 +98,7 @@ def test_observations_come_by_time_and_not_by_page(stage: Stage) -> None:
     assert {one.partition for one in told} == {ACME}
 
 
-def test_a_new_error_is_told_at_once(stage: Stage) -> None:
+def test_a_new_error_is_told_at_once(stage: DagsterHarness) -> None:
     stage.carrier.efforts = {2: Effort(retries=1, last_error="status 503")}
 
     told = observations(stage.run())
@@ -117,11 +117,11 @@ def steps_in_order(result: dg.ExecuteInProcessResult) -> list[str]:
     return [event.step_key for event in result.all_events if event.is_step_start and event.step_key is not None]
 
 
-def test_the_session_is_opened_before_anything_else_is_done(stage: Stage) -> None:
+def test_the_session_is_opened_before_anything_else_is_done(stage: DagsterHarness) -> None:
     assert steps_in_order(stage.run())[0] == "carrier_sims.open_session"
 
 
-def test_the_lease_is_kept_for_as_long_as_our_list_is_read(stage: Stage) -> None:
+def test_the_lease_is_kept_for_as_long_as_our_list_is_read(stage: DagsterHarness) -> None:
     """It may have millions of rows, and take longer than any lease."""
     stage.config.carriers[ACME].lease_seconds = 0.003
     leases: list[bool] = []
@@ -139,7 +139,7 @@ def test_the_lease_is_kept_for_as_long_as_our_list_is_read(stage: Stage) -> None
     assert (result.success, leases, stage.session.state, stage.session.fence) == (True, [True] * 3, State.COMPLETED, 1)
 
 
-def test_the_run_itself_is_known_to_live_from_its_first_step_on_until_its_end(stage: Stage) -> None:
+def test_the_run_itself_is_known_to_live_from_its_first_step_on_until_its_end(stage: DagsterHarness) -> None:
     living: list[Sequence[str]] = []
 
     def note() -> None:
@@ -154,20 +154,20 @@ def test_the_run_itself_is_known_to_live_from_its_first_step_on_until_its_end(st
     assert stage.warehouse.runs.read() == []
 
 
-def test_a_dry_run_is_known_to_live_too_and_leaves_nothing(stage: Stage) -> None:
+def test_a_dry_run_is_known_to_live_too_and_leaves_nothing(stage: DagsterHarness) -> None:
     stage.run(dry_run=True)
 
     assert stage.warehouse.runs.read() == []
 
 
 @pytest.mark.parametrize("max_pages", [None, 2])
-def test_nobody_keeps_a_lease_after_the_end_of_the_run(stage: Stage, max_pages: int | None) -> None:
+def test_nobody_keeps_a_lease_after_the_end_of_the_run(stage: DagsterHarness, max_pages: int | None) -> None:
     stage.run(max_pages=max_pages)
 
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lease o")] == []
 
 
-def test_a_run_that_ends_with_its_session_open_keeps_no_lease_either(stage: Stage) -> None:
+def test_a_run_that_ends_with_its_session_open_keeps_no_lease_either(stage: DagsterHarness) -> None:
     stage.config.reading_inventory = lambda: stage.config.broken.add(ACME)
     result = stage.run()
 
@@ -175,7 +175,7 @@ def test_a_run_that_ends_with_its_session_open_keeps_no_lease_either(stage: Stag
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lease o")] == []
 
 
-def test_no_step_leaves_anything_for_another_one_on_the_disk_of_its_host(stage: Stage) -> None:
+def test_no_step_leaves_anything_for_another_one_on_the_disk_of_its_host(stage: DagsterHarness) -> None:
     stage.run()
 
     storage = Path(stage.instance.storage_directory())
@@ -185,7 +185,7 @@ def test_no_step_leaves_anything_for_another_one_on_the_disk_of_its_host(stage: 
 # --- ends that are green and materialize nothing ---------------------------------------------------------------
 
 
-def test_a_parked_run_ends_green_without_a_materialization_and_skips_what_comes_after(stage: Stage) -> None:
+def test_a_parked_run_ends_green_without_a_materialization_and_skips_what_comes_after(stage: DagsterHarness) -> None:
     stage.carrier.faults = {2: ParkRequired("acme: GET /sims: status 429", wait_seconds=7200)}
 
     result = stage.run()
@@ -201,7 +201,7 @@ def test_a_parked_run_ends_green_without_a_materialization_and_skips_what_comes_
 
 @pytest.mark.parametrize("tags", [NIGHTLY, SENSORS])
 def test_a_run_of_the_night_or_the_sensor_that_finds_a_parked_session_not_due_leaves_it_alone_green(
-    stage: Stage, tags: dict[str, str]
+    stage: DagsterHarness, tags: dict[str, str]
 ) -> None:
     park(stage)
 
@@ -213,7 +213,7 @@ def test_a_run_of_the_night_or_the_sensor_that_finds_a_parked_session_not_due_le
 
 @pytest.mark.parametrize("tags", [NIGHTLY, SENSORS])
 def test_a_run_of_the_night_or_the_sensor_that_finds_a_paused_session_leaves_it_alone_green_and_says_so(
-    stage: Stage, tags: dict[str, str]
+    stage: DagsterHarness, tags: dict[str, str]
 ) -> None:
     stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.PAUSED_BY_OPERATOR))
 
@@ -227,7 +227,7 @@ def test_a_run_of_the_night_or_the_sensor_that_finds_a_paused_session_leaves_it_
 
 @pytest.mark.parametrize("tags", [NIGHTLY, SENSORS])
 def test_a_run_of_the_night_or_the_sensor_that_finds_the_session_at_work_elsewhere_leaves_it_alone_green_at_once(
-    stage: Stage, tags: dict[str, str]
+    stage: DagsterHarness, tags: dict[str, str]
 ) -> None:
     stage.opened_by("a live backfill", process=ELSEWHERE)
     before, then = exact_digests(stage.warehouse.engine), stage.clock.now()
@@ -240,7 +240,7 @@ def test_a_run_of_the_night_or_the_sensor_that_finds_the_session_at_work_elsewhe
     assert told.metadata["state"].value == "running"
 
 
-def test_a_page_budget_ends_green_and_interrupted_and_the_next_run_goes_on(stage: Stage) -> None:
+def test_a_page_budget_ends_green_and_interrupted_and_the_next_run_continues(stage: DagsterHarness) -> None:
     first = stage.run(max_pages=2)
     stopped = stage.session
     second = stage.run({"dagster/sensor_name": "resume_interrupted_syncs"})
@@ -252,8 +252,8 @@ def test_a_page_budget_ends_green_and_interrupted_and_the_next_run_goes_on(stage
     assert stage.carrier.fetched_pages == [0, 1, 2, 3, 4]
 
 
-def test_a_run_of_the_sensor_that_comes_after_another_one_has_finished_the_session_does_not_walk_anew(
-    stage: Stage,
+def test_a_run_of_the_sensor_that_comes_after_another_one_has_finished_the_session_does_not_walk_again(
+    stage: DagsterHarness,
 ) -> None:
     """Dagster's own retry of a dead run, and the run that the sensor asked for, may both be on their way."""
     stage.run()
@@ -266,7 +266,7 @@ def test_a_run_of_the_sensor_that_comes_after_another_one_has_finished_the_sessi
     assert (stage.carrier.fetched_pages, exact_digests(stage.warehouse.engine)) == ([0, 1, 2, 3, 4], before)
 
 
-def test_a_terminate_that_could_not_be_sent_is_heard_at_the_next_report(stage: Stage) -> None:
+def test_a_terminate_that_could_not_be_sent_is_heard_at_the_next_report(stage: DagsterHarness) -> None:
     """Its code server was another one: nobody sends the run's process a signal."""
 
     def terminate() -> None:
@@ -283,7 +283,7 @@ def test_a_terminate_that_could_not_be_sent_is_heard_at_the_next_report(stage: S
     assert run.status is dg.DagsterRunStatus.CANCELED
 
 
-def test_a_pause_of_an_operator_is_heard_within_one_page(stage: Stage) -> None:
+def test_a_pause_of_an_operator_is_heard_within_one_page(stage: DagsterHarness) -> None:
     def pause() -> None:
         if len(stage.carrier.fetched) == 3:
             stage.warehouse.sessions.move_by_operator(ACME, Event.PAUSED_BY_OPERATOR)
@@ -292,7 +292,7 @@ def test_a_pause_of_an_operator_is_heard_within_one_page(stage: Stage) -> None:
 
     result = stage.run()
 
-    # The page in hand is committed, and no other is fetched.
+    # The current page is committed, and no other is fetched.
     assert (stage.session.state, stage.session.pages_done, len(stage.carrier.fetched)) == (State.PAUSED, 3, 3)
     assert (result.success, materialized(result)) == (True, {"sim_inventory"})
 
@@ -300,7 +300,7 @@ def test_a_pause_of_an_operator_is_heard_within_one_page(stage: Stage) -> None:
 # --- ends that are red -----------------------------------------------------------------------------------------
 
 
-def test_a_permanent_error_is_not_tried_again(stage: Stage) -> None:
+def test_a_permanent_error_is_not_tried_again(stage: DagsterHarness) -> None:
     stage.carrier.faults = {3: AuthenticationFailed("carrier acme: the credentials were refused: status 401")}
 
     result = stage.run()
@@ -312,7 +312,7 @@ def test_a_permanent_error_is_not_tried_again(stage: Stage) -> None:
     assert materialized(result) == {"sim_inventory"}
 
 
-def test_the_next_nightly_run_goes_on_from_the_page_that_failed(stage: Stage) -> None:
+def test_the_next_nightly_run_continues_from_the_page_that_failed(stage: DagsterHarness) -> None:
     stage.carrier.faults = {3: AuthenticationFailed("status 401")}
     stage.run()
 
@@ -322,7 +322,7 @@ def test_the_next_nightly_run_goes_on_from_the_page_that_failed(stage: Stage) ->
     assert stage.carrier.fetched_pages == [0, 1, 2, 3, 3, 4]
 
 
-def test_a_failed_session_is_no_business_of_the_sensor(stage: Stage) -> None:
+def test_a_failed_session_is_no_business_of_the_sensor(stage: DagsterHarness) -> None:
     stage.carrier.faults = {3: AuthenticationFailed("status 401")}
     stage.run()
 
@@ -331,7 +331,7 @@ def test_a_failed_session_is_no_business_of_the_sensor(stage: Stage) -> None:
     assert failures(result) == ["failed and waiting for an operator: page 4: status 401"]
 
 
-def test_resumes_without_progress_end_in_a_red_run_with_the_last_error(stage: Stage) -> None:
+def test_resumes_without_progress_end_in_a_red_run_with_the_last_error(stage: DagsterHarness) -> None:
     stage.opened_by("run-0", process=DEAD)
     for number in range(1, 4):
         stage.opened_by(f"run-{number}", process=DEAD, trigger=Trigger.SENSOR, gone_owners=[stage.session.owner])
@@ -343,7 +343,7 @@ def test_resumes_without_progress_end_in_a_red_run_with_the_last_error(stage: St
     assert (stage.session.state, stage.carrier.fetched) == (State.FAILED, [])
 
 
-def test_a_fenced_worker_fails_with_that_word_and_writes_nothing_more(stage: Stage) -> None:
+def test_a_fenced_worker_fails_with_that_word_and_writes_nothing_more(stage: DagsterHarness) -> None:
     def take_over() -> None:
         if len(stage.carrier.fetched) == 3:
             stage.opened_by("another run", gone_owners=[stage.session.owner])
@@ -359,7 +359,9 @@ def test_a_fenced_worker_fails_with_that_word_and_writes_nothing_more(stage: Sta
 
 
 @pytest.mark.slow
-def test_an_error_that_nobody_knows_is_tried_again_by_the_op_and_goes_on_from_its_checkpoint(stage: Stage) -> None:
+def test_an_error_that_nobody_knows_is_tried_again_by_the_op_and_continues_from_its_checkpoint(
+    stage: DagsterHarness,
+) -> None:
     stage.carrier.faults = {3: ZeroDivisionError("a bug")}
 
     result = stage.run()
@@ -379,7 +381,7 @@ def test_the_outer_net_waits_no_longer_than_half_a_minute_in_all() -> None:
 # --- a person's run finds the session in other hands -----------------------------------------------------------
 
 
-def test_a_persons_run_watches_a_lease_and_leaves_the_session_to_an_owner_that_renews_it(stage: Stage) -> None:
+def test_a_persons_run_watches_a_lease_and_leaves_the_session_to_an_owner_that_renews_it(stage: DagsterHarness) -> None:
     owned = stage.opened_by("another run", process=ELSEWHERE)
     stage.while_run_waits = lambda: stage.warehouse.sessions.renew_lease(owned.claim)
 
@@ -391,7 +393,7 @@ def test_a_persons_run_watches_a_lease_and_leaves_the_session_to_an_owner_that_r
     assert told.metadata["left_alone"].value == ("at work in run another run, which has just given a sign of life")
 
 
-def test_a_persons_run_takes_over_from_an_owner_that_does_not_renew_its_lease(stage: Stage) -> None:
+def test_a_persons_run_takes_over_from_an_owner_that_does_not_renew_its_lease(stage: DagsterHarness) -> None:
     stage.opened_by("another run", process=ELSEWHERE)
     then = stage.clock.now()
 
@@ -402,14 +404,14 @@ def test_a_persons_run_takes_over_from_an_owner_that_does_not_renew_its_lease(st
     assert (stage.clock.now() - then).total_seconds() == pytest.approx(30, abs=1)
 
 
-def test_nobody_watches_an_owner_that_is_known_to_be_dead(stage: Stage) -> None:
+def test_nobody_watches_an_owner_that_is_known_to_be_dead(stage: DagsterHarness) -> None:
     stage.opened_by("another run", process=DEAD)
     then = stage.clock.now()
 
     assert (stage.run().success, stage.session.fence, stage.clock.now()) == (True, 2, then)
 
 
-def test_a_walk_that_ends_while_it_is_watched_is_not_begun_again(stage: Stage) -> None:
+def test_a_walk_that_ends_while_it_is_watched_is_not_begun_again(stage: DagsterHarness) -> None:
     stage.carrier.pages = stage.carrier.pages[:1]
     owned = stage.opened_by("another run", process=ELSEWHERE)
     page = stage.carrier.fetch_page({"page": 0})
@@ -430,7 +432,7 @@ def test_a_walk_that_ends_while_it_is_watched_is_not_begun_again(stage: Stage) -
 
 @pytest.mark.parametrize("tags", [{}, NIGHTLY, SENSORS])
 def test_who_renews_a_lease_that_ran_out_while_the_warehouse_was_away_is_not_taken_over(
-    stage: Stage, tags: dict[str, str]
+    stage: DagsterHarness, tags: dict[str, str]
 ) -> None:
     owned = stage.opened_by("another run", process=ELSEWHERE)
     stage.clock.advance(3600)
@@ -444,7 +446,7 @@ def test_who_renews_a_lease_that_ran_out_while_the_warehouse_was_away_is_not_tak
 # --- what a person may wish ------------------------------------------------------------------------------------
 
 
-def test_a_run_that_a_person_starts_resumes_what_a_person_has_paused(stage: Stage) -> None:
+def test_a_run_that_a_person_starts_resumes_what_a_person_has_paused(stage: DagsterHarness) -> None:
     stage.run(max_pages=2)
     stage.warehouse.sessions.move_by_operator(ACME, Event.PAUSED_BY_OPERATOR)
     paused = stage.session
@@ -463,7 +465,7 @@ def test_a_run_that_a_person_starts_resumes_what_a_person_has_paused(stage: Stag
     )
 
 
-def test_it_may_be_told_to_leave_what_is_paused_alone(stage: Stage) -> None:
+def test_it_may_be_told_to_leave_what_is_paused_alone(stage: DagsterHarness) -> None:
     stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.PAUSED_BY_OPERATOR))
 
     result = stage.run(resume=False)
@@ -471,7 +473,7 @@ def test_it_may_be_told_to_leave_what_is_paused_alone(stage: Stage) -> None:
     assert (result.success, stage.session.state, stage.carrier.fetched) == (True, State.PAUSED, [])
 
 
-def test_a_run_that_a_person_starts_does_not_knock_early_and_is_red_and_says_why(stage: Stage) -> None:
+def test_a_run_that_a_person_starts_does_not_retry_early_and_is_red_and_says_why(stage: DagsterHarness) -> None:
     park(stage)
 
     result = stage.run()
@@ -481,7 +483,9 @@ def test_a_run_that_a_person_starts_does_not_knock_early_and_is_red_and_says_why
     assert (stage.session.state, stage.carrier.fetched) == (State.PARKED, [])
 
 
-def test_a_pause_that_comes_while_our_list_is_read_is_not_ended_by_the_run_that_it_is_meant_for(stage: Stage) -> None:
+def test_a_pause_that_comes_while_our_list_is_read_is_not_ended_by_the_run_that_it_is_meant_for(
+    stage: DagsterHarness,
+) -> None:
     stage.config.reading_inventory = lambda: stage.warehouse.sessions.move_by_operator(ACME, Event.PAUSED_BY_OPERATOR)
 
     result = stage.run()
@@ -489,7 +493,7 @@ def test_a_pause_that_comes_while_our_list_is_read_is_not_ended_by_the_run_that_
     assert (result.success, stage.session.state, stage.carrier.fetched) == (True, State.PAUSED, [])
 
 
-def test_a_restart_supersedes_the_open_session_and_walks_from_the_first_page(stage: Stage) -> None:
+def test_a_restart_supersedes_the_open_session_and_walks_from_the_first_page(stage: DagsterHarness) -> None:
     stage.run(max_pages=3)
     old = stage.session
     stage.clock.advance(1)
@@ -503,7 +507,7 @@ def test_a_restart_supersedes_the_open_session_and_walks_from_the_first_page(sta
     assert stage.carrier.fetched_pages == [0, 1, 2, 0, 1, 2, 3, 4]
 
 
-def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(stage: Stage) -> None:
+def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(stage: DagsterHarness) -> None:
     stage.config.inventory = GivenList([(ICCID, ACME, "active")])
     stage.run()
     stage.config.inventory = GivenList([(ICCID, ACME, "suspended"), (NEW, ACME, "active"), ("8.9E+19", ACME, "")])
@@ -525,7 +529,7 @@ def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(stage: Stage) -> No
     assert exact_digests(stage.warehouse.engine) == before
 
 
-def test_an_unchanged_list_is_not_read_again_by_a_resume(stage: Stage) -> None:
+def test_an_unchanged_list_is_not_read_again_by_a_resume(stage: DagsterHarness) -> None:
     stage.config.inventory = GivenList([(ICCID, ACME, "active")], digest_text="1")
     stage.run(max_pages=2)
     result = stage.run({"dagster/sensor_name": "resume_interrupted_syncs"})
@@ -540,7 +544,7 @@ def test_an_unchanged_list_is_not_read_again_by_a_resume(stage: Stage) -> None:
     assert (materialization.metadata["list"].value, materialization.metadata["changed"].value) == ("read", 1)
 
 
-def test_a_dry_run_keeps_to_its_pages_and_says_so(stage: Stage) -> None:
+def test_a_dry_run_keeps_to_its_pages_and_says_so(stage: DagsterHarness) -> None:
     result = stage.run(dry_run=True, max_pages=2)
 
     told = " ".join(record.user_message for record in stage.instance.all_logs(result.run_id))
@@ -548,7 +552,7 @@ def test_a_dry_run_keeps_to_its_pages_and_says_so(stage: Stage) -> None:
     assert stage.carrier.fetched_pages == [0, 1]
 
 
-def test_a_dry_run_ends_where_the_carrier_leads_in_a_circle(stage: Stage) -> None:
+def test_a_dry_run_ends_where_the_carrier_leads_in_a_circle(stage: DagsterHarness) -> None:
     stage.carrier.detours = {2: {"page": 1}}
 
     result = stage.run(dry_run=True)
@@ -567,7 +571,7 @@ BROKEN = "carriers.yaml: carriers.acme.type: expected a known type, found 'nothi
 
 @pytest.mark.parametrize("tags", [BY_SENSOR, BY_SCHEDULE])
 def test_a_permanent_error_before_the_session_is_opened_fails_it_with_the_reason(
-    stage: Stage, tags: dict[str, str]
+    stage: DagsterHarness, tags: dict[str, str]
 ) -> None:
     stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
     stage.config.broken.add(ACME)
@@ -582,7 +586,7 @@ def test_a_permanent_error_before_the_session_is_opened_fails_it_with_the_reason
     assert stage.session.state is State.COMPLETED
 
 
-def test_a_night_that_cannot_begin_is_a_failed_session_and_the_next_one_begins(stage: Stage) -> None:
+def test_a_night_that_cannot_begin_is_a_failed_session_and_the_next_one_begins(stage: DagsterHarness) -> None:
     assert stage.run().success
     stage.config.broken.add(ACME)
 
@@ -597,7 +601,7 @@ def test_a_night_that_cannot_begin_is_a_failed_session_and_the_next_one_begins(s
     assert (stage.session.state, stage.session.session_number) == (State.COMPLETED, 3)
 
 
-def test_a_failed_night_that_a_person_resumes_begins(stage: Stage) -> None:
+def test_a_failed_night_that_a_person_resumes_begins(stage: DagsterHarness) -> None:
     stage.config.broken.add(ACME)
     stage.run(tags=BY_SCHEDULE)
     stage.config.broken.clear()
@@ -608,14 +612,14 @@ def test_a_failed_night_that_a_person_resumes_begins(stage: Stage) -> None:
     assert stage.session.state is State.COMPLETED
 
 
-def test_a_person_who_cannot_begin_leaves_no_failed_session(stage: Stage) -> None:
+def test_a_person_who_cannot_begin_leaves_no_failed_session(stage: DagsterHarness) -> None:
     stage.config.broken.add(ACME)
 
     assert not stage.run().success
     assert stage.rows("sync_sessions") == []
 
 
-def test_a_session_of_a_lost_owner_fails_too(stage: Stage) -> None:
+def test_a_session_of_a_lost_owner_fails_too(stage: DagsterHarness) -> None:
     stage.opened_by("run-1", process=DEAD)
     stage.config.broken.add(ACME)
 
@@ -624,7 +628,7 @@ def test_a_session_of_a_lost_owner_fails_too(stage: Stage) -> None:
     assert (stage.session.state, stage.session.last_error) == (State.FAILED, BROKEN)
 
 
-def test_the_session_of_others_is_left_as_it_is(stage: Stage) -> None:
+def test_the_session_of_others_is_left_as_it_is(stage: DagsterHarness) -> None:
     """Somebody is at work on it, its time has not come, or a person decides: or it is a person's own run."""
     session = stage.opened_by("run-1", process=ELSEWHERE)
     stage.config.broken.add(ACME)
@@ -643,7 +647,7 @@ def test_the_session_of_others_is_left_as_it_is(stage: Stage) -> None:
 
 @pytest.mark.slow
 def test_code_that_raises_before_the_session_is_opened_fails_it_after_the_last_retry_without_its_text(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raising(_waiter: object) -> None:
         raise KeyError("the s3cret")
@@ -656,14 +660,14 @@ def test_code_that_raises_before_the_session_is_opened_fails_it_after_the_last_r
     assert stage.session.last_error == f"KeyError, see run {result.run_id} in Dagster"
 
 
-def test_an_error_that_may_pass_leaves_the_session_to_the_next_run(stage: Stage) -> None:
+def test_an_error_that_may_pass_leaves_the_session_to_the_next_run(stage: DagsterHarness) -> None:
     session = stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
     stage.run_that_cannot_start("key", WarehouseUnavailable("away"))
 
     assert stage.session == session
 
 
-def test_a_dry_run_that_cannot_be_done_leaves_the_session_alone(stage: Stage) -> None:
+def test_a_dry_run_that_cannot_be_done_leaves_the_session_alone(stage: DagsterHarness) -> None:
     session = stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
     stage.config.broken.add(ACME)
 

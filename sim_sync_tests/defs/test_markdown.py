@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
 from sim_sync.defs.markdown import code_span
-from sim_sync_tests.defs.stage import GivenList, Stage
+from sim_sync_tests.defs.stage import DagsterHarness, GivenList
 from sim_sync_tests.fakes.fleet import a_sim
 from sim_sync_tests.fakes.hostile_texts import CONTROLS, MARKUPS
 from sim_sync_tests.inventory.lists import ICCID
@@ -26,7 +26,7 @@ def test_a_code_span_ends_only_at_its_end(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", MARKUPS)
-def test_a_status_word_of_a_carrier_is_no_markdown_of_a_check(stage: Stage, text: str) -> None:
+def test_a_status_word_of_a_carrier_is_no_markdown_of_a_check(stage: DagsterHarness, text: str) -> None:
     odd: Any = {"status": "unknown", "carrier_status": text, "quality_flags": canonical_json([UNKNOWN_STATUS_FLAG])}
     stage.carrier.pages = [[a_sim(1), a_sim(2, **odd)]]
 
@@ -38,7 +38,7 @@ def test_a_status_word_of_a_carrier_is_no_markdown_of_a_check(stage: Stage, text
 
 
 @pytest.mark.parametrize("text", [*MARKUPS, *CONTROLS], ids=ascii)
-def test_what_cannot_be_used_of_our_list_is_a_table_of_plain_texts(stage: Stage, text: str) -> None:
+def test_what_cannot_be_used_of_our_list_is_a_table_of_plain_texts(stage: DagsterHarness, text: str) -> None:
     stage.config.inventory = GivenList([(ICCID, "acme", text), (f"x{text}", "acme", "")])
 
     (materialization,) = stage.run().asset_materializations_for_node("sim_inventory")

@@ -6,12 +6,12 @@ import pytest
 
 from sim_sync.core.opening import Trigger
 from sim_sync.defs.runs import trigger_of, was_terminated
-from sim_sync_tests.defs.stage import Stage
+from sim_sync_tests.defs.stage import DagsterHarness
 
 FAILURE, STARTED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
 
 
-def context_of(stage: Stage, run: dg.DagsterRun) -> Any:
+def context_of(stage: DagsterHarness, run: dg.DagsterRun) -> Any:
     return SimpleNamespace(run=run, instance=stage.instance)
 
 
@@ -27,11 +27,13 @@ def context_of(stage: Stage, run: dg.DagsterRun) -> Any:
         ({}, Trigger.OPERATOR),
     ],
 )
-def test_who_started_a_run_is_told_by_dagsters_own_tags(stage: Stage, tags: dict[str, str], trigger: Trigger) -> None:
+def test_who_started_a_run_is_told_by_dagsters_own_tags(
+    stage: DagsterHarness, tags: dict[str, str], trigger: Trigger
+) -> None:
     assert trigger_of(context_of(stage, stage.stored_run(STARTED, tags=tags))) is trigger
 
 
-def test_whoever_executes_a_run_again_is_a_person_whatever_tags_it_inherits(stage: Stage) -> None:
+def test_whoever_executes_a_run_again_is_a_person_whatever_tags_it_inherits(stage: DagsterHarness) -> None:
     parent = stage.stored_run(FAILURE, tags={"dagster/sensor_name": "resume_interrupted_syncs"})
     again = stage.stored_run(
         STARTED, parent_run_id=parent.run_id, tags={"dagster/sensor_name": "resume_interrupted_syncs"}
@@ -50,7 +52,7 @@ def test_whoever_executes_a_run_again_is_a_person_whatever_tags_it_inherits(stag
     ],
 )
 def test_an_automatic_retry_is_no_person_whoever_started_the_first_run(
-    stage: Stage, tags: dict[str, str], trigger: Trigger
+    stage: DagsterHarness, tags: dict[str, str], trigger: Trigger
 ) -> None:
     parent = stage.stored_run(FAILURE, tags=tags)
     retry = stage.stored_run(STARTED, parent_run_id=parent.run_id, tags=tags | {"dagster/retry_number": "1"})
@@ -59,7 +61,9 @@ def test_an_automatic_retry_is_no_person_whoever_started_the_first_run(
     assert [trigger_of(context_of(stage, run)) for run in (retry, second)] == [trigger, trigger]
 
 
-def test_a_person_who_executes_an_automatic_retry_again_is_one_though_the_number_is_inherited(stage: Stage) -> None:
+def test_a_person_who_executes_an_automatic_retry_again_is_one_though_the_number_is_inherited(
+    stage: DagsterHarness,
+) -> None:
     tags = {"dagster/sensor_name": "resume_interrupted_syncs", "dagster/retry_number": "1"}
     parent = stage.stored_run(FAILURE, tags=tags)
     again = stage.stored_run(STARTED, parent_run_id=parent.run_id, tags=tags)
@@ -67,7 +71,7 @@ def test_a_person_who_executes_an_automatic_retry_again_is_one_though_the_number
     assert trigger_of(context_of(stage, again)) is Trigger.OPERATOR
 
 
-def test_only_a_person_terminates(stage: Stage) -> None:
+def test_only_a_person_terminates(stage: DagsterHarness) -> None:
     terminated, outlived, deployed = (stage.stored_run(STARTED) for _ in range(3))
     stage.instance.report_run_canceling(terminated)
     stage.instance.report_run_canceling(outlived, message="Canceling due to exceeding maximum runtime of 60 seconds.")

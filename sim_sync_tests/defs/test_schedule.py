@@ -8,10 +8,10 @@ from sim_sync.defs.jobs import build_reconcile_carrier
 from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import carrier_partitions
 from sim_sync.defs.schedules import build_nightly_reconciliation
-from sim_sync_tests.defs.stage import Stage
+from sim_sync_tests.defs.stage import DagsterHarness
 
 
-def requests(stage: Stage, night: datetime) -> list[dg.RunRequest]:
+def requests(stage: DagsterHarness, night: datetime) -> list[dg.RunRequest]:
     with dg.build_schedule_context(
         instance=stage.instance,
         scheduled_execution_time=night,
@@ -20,7 +20,7 @@ def requests(stage: Stage, night: datetime) -> list[dg.RunRequest]:
         return list(stage.schedule.evaluate_tick(context).run_requests or [])
 
 
-def test_every_carrier_gets_one_run_a_night(stage: Stage) -> None:
+def test_every_carrier_gets_one_run_a_night(stage: DagsterHarness) -> None:
     found = requests(stage, datetime(2026, 3, 2, 2, 0, tzinfo=UTC))
 
     assert [(request.partition_key, request.run_key, request.tags["sim_sync/carrier"]) for request in found] == [
@@ -29,7 +29,7 @@ def test_every_carrier_gets_one_run_a_night(stage: Stage) -> None:
     ]
 
 
-def test_another_night_has_other_run_keys(stage: Stage) -> None:
+def test_another_night_has_other_run_keys(stage: DagsterHarness) -> None:
     nights = [datetime(2026, 3, day, 2, 0, tzinfo=UTC) for day in (2, 3)]
 
     keys = [{request.run_key for request in requests(stage, night)} for night in nights]

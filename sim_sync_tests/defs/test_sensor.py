@@ -10,7 +10,7 @@ from sim_sync.carriers.settings import Retry
 from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable
 from sim_sync.core.liveness import FIRST_LEASE_SECONDS
 from sim_sync.core.opening import Trigger
-from sim_sync.core.resuming import Asked
+from sim_sync.core.resuming import ResumeRequest
 from sim_sync.core.session import Event, Release, State
 from sim_sync.defs.resources import config_and_warehouse
 from sim_sync.defs.sensors import cursor_from_memory, memory_from_cursor
@@ -18,7 +18,7 @@ from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.engine import open_engine, transaction
 from sim_sync.warehouse.run_leases import SqlRunLeases
 from sim_sync.warehouse.store import SqlSessionStore
-from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, LEASE_SECONDS, Stage, alive
+from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, LEASE_SECONDS, DagsterHarness, alive
 from sim_sync_tests.fakes.clock import START
 
 CANCELED, CANCELING, FAILURE, NOT_STARTED, STARTED = (
@@ -33,7 +33,7 @@ CANCELED, CANCELING, FAILURE, NOT_STARTED, STARTED = (
 # --- what it resumes -------------------------------------------------------------------------------------------
 
 
-def test_a_run_that_failed_is_followed_by_one_that_names_carrier_session_and_partition(stage: Stage) -> None:
+def test_a_run_that_failed_is_followed_by_one_that_names_carrier_session_and_partition(stage: DagsterHarness) -> None:
     session = stage.opened_by(stage.stored_run(FAILURE).run_id)
 
     (request,), skipped = stage.look()
@@ -45,7 +45,7 @@ def test_a_run_that_failed_is_followed_by_one_that_names_carrier_session_and_par
 
 
 def test_a_killed_worker_whose_run_is_started_for_ever_is_followed_at_once_and_its_run_reported_failed(
-    stage: Stage,
+    stage: DagsterHarness,
 ) -> None:
     run = stage.stored_run(STARTED, process=DEAD)
     stage.opened_by(run.run_id, process=DEAD)
@@ -55,7 +55,7 @@ def test_a_killed_worker_whose_run_is_started_for_ever_is_followed_at_once_and_i
     assert (len(requests), stage.status_of(run)) == (1, FAILURE)
 
 
-def test_a_lost_host_is_decided_by_the_lease_alone(stage: Stage) -> None:
+def test_a_lost_host_is_decided_by_the_lease_alone(stage: DagsterHarness) -> None:
     run = stage.stored_run(STARTED, process=ELSEWHERE)
     session = stage.opened_by(run.run_id, process=ELSEWHERE)
 
@@ -66,7 +66,7 @@ def test_a_lost_host_is_decided_by_the_lease_alone(stage: Stage) -> None:
     assert (len(stage.look()[0]), stage.status_of(run)) == (1, FAILURE)
 
 
-def test_an_owner_that_the_instance_does_not_know_is_left_to_its_lease(stage: Stage) -> None:
+def test_an_owner_that_the_instance_does_not_know_is_left_to_its_lease(stage: DagsterHarness) -> None:
     """DAGSTER_HOME was wiped, or the owner is a `sim-sync backfill` of another instance."""
     stage.opened_by("a run of an instance that is gone", process=alive())
 
@@ -75,7 +75,7 @@ def test_an_owner_that_the_instance_does_not_know_is_left_to_its_lease(stage: St
     assert len(stage.look()[0]) == 1
 
 
-def test_a_parked_session_is_resumed_when_it_is_due_and_never_before(stage: Stage) -> None:
+def test_a_parked_session_is_resumed_when_it_is_due_and_never_before(stage: DagsterHarness) -> None:
     session = stage.opened_by("run-1")
     stage.warehouse.sessions.release(
         session.claim, Release(Event.WAIT_TOO_LONG, error="throttled: 429", wait_seconds=7200)
@@ -93,14 +93,14 @@ def test_a_parked_session_is_resumed_when_it_is_due_and_never_before(stage: Stag
     assert len(stage.look()[0]) == 1
 
 
-def test_an_interrupted_session_is_resumed_at_once(stage: Stage) -> None:
+def test_an_interrupted_session_is_resumed_at_once(stage: DagsterHarness) -> None:
     stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
 
     assert len(stage.look()[0]) == 1
 
 
 @pytest.mark.parametrize("event", [Event.PAUSED_BY_OPERATOR, Event.GAVE_UP])
-def test_what_only_a_person_resumes_is_left_alone_until_a_person_does(stage: Stage, event: Event) -> None:
+def test_what_only_a_person_resumes_is_left_alone_until_a_person_does(stage: DagsterHarness, event: Event) -> None:
     stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(event, error="look at this"))
     stage.clock.advance(24 * 3600)
 
@@ -109,14 +109,14 @@ def test_what_only_a_person_resumes_is_left_alone_until_a_person_does(stage: Sta
     assert len(stage.look()[0]) == 1
 
 
-def test_with_no_session_open_it_says_so(stage: Stage) -> None:
+def test_with_no_session_open_it_says_so(stage: DagsterHarness) -> None:
     assert stage.look() == ([], "no session is open")
 
 
 # --- never twice, never never ----------------------------------------------------------------------------------
 
 
-def test_two_looks_in_a_row_ask_for_one_run(stage: Stage) -> None:
+def test_two_looks_in_a_row_ask_for_one_run(stage: DagsterHarness) -> None:
     stage.opened_by("run-1", process=DEAD)
 
     assert len(stage.look()[0]) == 1
@@ -124,7 +124,7 @@ def test_two_looks_in_a_row_ask_for_one_run(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("status", [NOT_STARTED, dg.DagsterRunStatus.STARTING, STARTED])
-def test_a_run_that_is_on_its_way_is_not_joined_by_another(stage: Stage, status: dg.DagsterRunStatus) -> None:
+def test_a_run_that_is_on_its_way_is_not_joined_by_another(stage: DagsterHarness, status: dg.DagsterRunStatus) -> None:
     session = stage.opened_by("run-1", process=DEAD)
     run = stage.stored_run(status)
 
@@ -134,7 +134,7 @@ def test_a_run_that_is_on_its_way_is_not_joined_by_another(stage: Stage, status:
     )
 
 
-def test_a_run_that_died_on_its_way_is_asked_for_again_later_and_later_under_new_keys(stage: Stage) -> None:
+def test_a_run_that_died_on_its_way_is_asked_for_again_later_and_later_under_new_keys(stage: DagsterHarness) -> None:
     stage.config.carriers[ACME].retry = Retry(base_seconds=10, ceiling_seconds=60, max_stalled_resumes=9)
     session = stage.opened_by("run-1", process=DEAD)
     stage.clock.advance(1)
@@ -155,7 +155,7 @@ def test_a_run_that_died_on_its_way_is_asked_for_again_later_and_later_under_new
     assert len(waits) >= 4
 
 
-def test_a_memory_that_is_lost_or_of_another_version_keeps_nothing_from_being_resumed(stage: Stage) -> None:
+def test_a_memory_that_is_lost_or_of_another_version_keeps_nothing_from_being_resumed(stage: DagsterHarness) -> None:
     stage.opened_by("run-1", process=DEAD)
 
     for cursor in ("", "no JSON", '{"carriers": {"acme": {"fence": "x"}}}', "[]", '{"version": 9}'):
@@ -166,12 +166,15 @@ def test_a_memory_that_is_lost_or_of_another_version_keeps_nothing_from_being_re
 
 
 def test_the_memory_survives_being_written_and_read() -> None:
-    memory = {ACME: Asked("acme-1", 3, 7, 2, START), "other": Asked("other-1", 1, 0, 0, START + timedelta(seconds=1))}
+    memory = {
+        ACME: ResumeRequest("acme-1", 3, 7, 2, START),
+        "other": ResumeRequest("other-1", 1, 0, 0, START + timedelta(seconds=1)),
+    }
 
     assert memory_from_cursor(cursor_from_memory(memory)) == memory
 
 
-def test_one_carrier_without_sound_config_does_not_keep_the_others_from_being_resumed(stage: Stage) -> None:
+def test_one_carrier_without_sound_config_does_not_keep_the_others_from_being_resumed(stage: DagsterHarness) -> None:
     stage.config.broken.add("other")
     stage.opened_by("run-1", process=DEAD)
 
@@ -181,7 +184,7 @@ def test_one_carrier_without_sound_config_does_not_keep_the_others_from_being_re
 # --- a person ended the run ------------------------------------------------------------------------------------
 
 
-def test_terminating_the_run_before_the_session_could_say_so_is_a_pause(stage: Stage) -> None:
+def test_terminating_the_run_before_the_session_could_say_so_is_a_pause(stage: DagsterHarness) -> None:
     run = stage.stored_run(STARTED, process=DEAD)
     stage.opened_by(run.run_id, process=DEAD)
     stage.instance.report_run_canceling(run)
@@ -195,7 +198,7 @@ def test_terminating_the_run_before_the_session_could_say_so_is_a_pause(stage: S
     assert len(stage.look()[0]) == 1
 
 
-def test_terminating_the_queued_run_that_was_to_resume_is_a_pause_until_somebody_resumes(stage: Stage) -> None:
+def test_terminating_the_queued_run_that_was_to_resume_is_a_pause_until_somebody_resumes(stage: DagsterHarness) -> None:
     session = stage.opened_by("run-1", process=DEAD)
     (request,), _ = stage.look()
     queued = stage.stored_run(NOT_STARTED, tags={"dagster/run_key": str(request.run_key)})
@@ -215,7 +218,7 @@ def test_terminating_the_queued_run_that_was_to_resume_is_a_pause_until_somebody
     assert len(stage.look()[0]) == 1
 
 
-def test_a_run_that_dagster_ended_for_its_age_is_no_pause(stage: Stage) -> None:
+def test_a_run_that_dagster_ended_for_its_age_is_no_pause(stage: DagsterHarness) -> None:
     run = stage.stored_run(STARTED, process=DEAD)
     stage.opened_by(run.run_id, process=DEAD)
     stage.instance.report_run_canceling(run, message="Canceling due to exceeding maximum runtime of 43200 seconds.")
@@ -225,7 +228,7 @@ def test_a_run_that_dagster_ended_for_its_age_is_no_pause(stage: Stage) -> None:
     assert len(stage.look()[0]) == 1
 
 
-def test_a_run_that_a_deploy_ended_is_no_pause(stage: Stage) -> None:
+def test_a_run_that_a_deploy_ended_is_no_pause(stage: DagsterHarness) -> None:
     run = stage.stored_run(CANCELED, process=DEAD)
     stage.opened_by(run.run_id, process=DEAD)
 
@@ -237,9 +240,9 @@ def test_a_run_that_a_deploy_ended_is_no_pause(stage: Stage) -> None:
 
 @pytest.mark.parametrize("session_is_open", [True, False])
 def test_a_run_of_another_host_is_lost_when_its_lease_has_run_out_whether_or_not_it_owns_a_session(
-    stage: Stage, *, session_is_open: bool
+    stage: DagsterHarness, *, session_is_open: bool
 ) -> None:
-    """Its host died before it opened its session, or while it compared: it would hold its carrier's slot for ever."""
+    """Its host died before it opened its session, or while it compared: it would hold its carrier's slot forever."""
     if session_is_open:
         stage.warehouse.sessions.release(stage.opened_by("run-1").claim, Release(Event.STOPPED_BY_MACHINE))
     run = stage.started_run(process=ELSEWHERE)
@@ -250,7 +253,7 @@ def test_a_run_of_another_host_is_lost_when_its_lease_has_run_out_whether_or_not
     assert (len(requests), stage.status_of(run)) == (int(session_is_open), FAILURE)
 
 
-def test_a_lost_owner_is_reported_also_where_another_run_waits_behind_it(stage: Stage) -> None:
+def test_a_lost_owner_is_reported_also_where_another_run_waits_behind_it(stage: DagsterHarness) -> None:
     """One run a carrier: the run behind it could not start for as long as the lost one counts as started."""
     owner = stage.stored_run(STARTED, process=ELSEWHERE)
     session = stage.opened_by(owner.run_id, process=ELSEWHERE)
@@ -264,7 +267,7 @@ def test_a_lost_owner_is_reported_also_where_another_run_waits_behind_it(stage: 
     assert (stage.status_of(owner), stage.status_of(waiting)) == (FAILURE, NOT_STARTED)
 
 
-def test_a_run_that_owns_its_session_is_never_doubted_while_its_lease_lasts(stage: Stage) -> None:
+def test_a_run_that_owns_its_session_is_never_doubted_while_its_lease_lasts(stage: DagsterHarness) -> None:
     """It was started by an earlier version, which kept no lease of runs."""
     old = stage.started_run(seconds_ago=3600)
     stage.opened_by(old.run_id, process=ELSEWHERE)
@@ -274,7 +277,7 @@ def test_a_run_that_owns_its_session_is_never_doubted_while_its_lease_lasts(stag
 
 @pytest.mark.parametrize("started_seconds_ago", [0, 3600])
 def test_a_run_that_died_before_it_said_a_word_is_lost_a_minute_after_the_sensor_has_seen_it(
-    stage: Stage, started_seconds_ago: int
+    stage: DagsterHarness, started_seconds_ago: int
 ) -> None:
     """The clock of its host may be an hour behind: what counts is the sensor's own first look."""
     run = stage.started_run(seconds_ago=started_seconds_ago)
@@ -290,7 +293,7 @@ def test_a_run_that_died_before_it_said_a_word_is_lost_a_minute_after_the_sensor
     assert stage.warehouse.runs.read() == []
 
 
-def test_a_slow_run_that_takes_its_lease_at_last_is_not_lost(stage: Stage) -> None:
+def test_a_slow_run_that_takes_its_lease_at_last_is_not_lost(stage: DagsterHarness) -> None:
     run = stage.started_run()
     stage.look()
     stage.clock.advance(FIRST_LEASE_SECONDS)
@@ -299,7 +302,7 @@ def test_a_slow_run_that_takes_its_lease_at_last_is_not_lost(stage: Stage) -> No
     assert (stage.look()[0], stage.status_of(run)) == ([], STARTED)
 
 
-def test_a_run_that_has_given_its_lease_back_and_is_about_to_end_is_not_lost(stage: Stage) -> None:
+def test_a_run_that_has_given_its_lease_back_and_is_about_to_end_is_not_lost(stage: DagsterHarness) -> None:
     run = stage.started_run(process=ELSEWHERE, seconds_ago=3600)
     stage.warehouse.runs.give_back(run.run_id)
 
@@ -308,7 +311,7 @@ def test_a_run_that_has_given_its_lease_back_and_is_about_to_end_is_not_lost(sta
     assert stage.status_of(run) is STARTED
 
 
-def test_an_owner_whose_run_lives_keeps_its_session_though_the_lease_on_that_has_run_out(stage: Stage) -> None:
+def test_an_owner_whose_run_lives_keeps_its_session_though_the_lease_on_that_has_run_out(stage: DagsterHarness) -> None:
     """Closing a long walk is one transaction: nobody renews the lease on a session whose row it has locked."""
     owner = stage.stored_run(STARTED, process=ELSEWHERE)
     session = stage.opened_by(owner.run_id, process=ELSEWHERE)
@@ -324,7 +327,7 @@ def test_an_owner_whose_run_lives_keeps_its_session_though_the_lease_on_that_has
     assert stage.session.owner == owner.run_id
 
 
-def test_who_renews_its_lease_as_soon_as_the_warehouse_is_back_is_alive(stage: Stage) -> None:
+def test_who_renews_its_lease_as_soon_as_the_warehouse_is_back_is_alive(stage: DagsterHarness) -> None:
     """After an outage all leases have run out, and the sensor may look before anybody has renewed one."""
     owner = stage.stored_run(STARTED, process=ELSEWHERE)
     session = stage.opened_by(owner.run_id, process=ELSEWHERE)
@@ -334,7 +337,7 @@ def test_who_renews_its_lease_as_soon_as_the_warehouse_is_back_is_alive(stage: S
     assert (stage.look()[0], stage.status_of(owner), len(stage.waited)) == ([], STARTED, 1)
 
 
-def test_nobody_is_silent_while_another_process_holds_up_all_writers(stage: Stage) -> None:
+def test_nobody_is_silent_while_another_process_holds_up_all_writers(stage: DagsterHarness) -> None:
     owner = stage.stored_run(STARTED, process=ELSEWHERE)
     stage.opened_by(owner.run_id, process=ELSEWHERE)
     stage.clock.advance(LEASE_SECONDS)
@@ -344,7 +347,7 @@ def test_nobody_is_silent_while_another_process_holds_up_all_writers(stage: Stag
     assert (len(stage.look()[0]), stage.status_of(owner)) == (1, FAILURE)
 
 
-def test_a_run_that_has_ended_since_the_sensor_looked_is_not_reported(stage: Stage) -> None:
+def test_a_run_that_has_ended_since_the_sensor_looked_is_not_reported(stage: DagsterHarness) -> None:
     run = stage.stored_run(STARTED, process=ELSEWHERE)
     stage.clock.advance(LEASE_SECONDS)
     stage.while_waiting = lambda: stage.instance.report_run_canceled(run)
@@ -354,7 +357,7 @@ def test_a_run_that_has_ended_since_the_sensor_looked_is_not_reported(stage: Sta
     assert stage.status_of(run) is CANCELED
 
 
-def test_the_sensor_waits_once_for_a_lost_run_and_not_at_every_look(stage: Stage) -> None:
+def test_the_sensor_waits_once_for_a_lost_run_and_not_at_every_look(stage: DagsterHarness) -> None:
     stage.stored_run(STARTED, process=ELSEWHERE)
     stage.stored_run(FAILURE, process=DEAD)
     stage.clock.advance(LEASE_SECONDS)
@@ -366,7 +369,7 @@ def test_the_sensor_waits_once_for_a_lost_run_and_not_at_every_look(stage: Stage
     assert stage.warehouse.runs.read() == []
 
 
-def test_a_run_for_our_list_alone_is_not_on_its_way_to_a_session(stage: Stage) -> None:
+def test_a_run_for_our_list_alone_is_not_on_its_way_to_a_session(stage: DagsterHarness) -> None:
     stage.opened_by("run-1", process=DEAD)
     run = stage.stored_run(STARTED, process=alive(), assets=["sim_inventory"])
 
@@ -376,7 +379,7 @@ def test_a_run_for_our_list_alone_is_not_on_its_way_to_a_session(stage: Stage) -
 # --- what the UI is told ---------------------------------------------------------------------------------------
 
 
-def test_a_lost_run_is_reported_even_where_no_session_is_open(stage: Stage) -> None:
+def test_a_lost_run_is_reported_even_where_no_session_is_open(stage: DagsterHarness) -> None:
     lost = stage.stored_run(STARTED, process=DEAD)
     told_to_end = stage.stored_run(CANCELING, process=DEAD)
     at_work = stage.stored_run(STARTED, process=alive())
@@ -389,7 +392,7 @@ def test_a_lost_run_is_reported_even_where_no_session_is_open(stage: Stage) -> N
 # --- the warehouse is away -------------------------------------------------------------------------------------
 
 
-def test_a_warehouse_that_does_not_answer_is_a_skip_with_the_reason(stage: Stage) -> None:
+def test_a_warehouse_that_does_not_answer_is_a_skip_with_the_reason(stage: DagsterHarness) -> None:
     engine = open_engine("postgresql://nobody:pa55word@127.0.0.1:9/nothing")
     stage.warehouse = Warehouse(engine, SqlSessionStore(engine), SqlRunLeases(engine))
 
@@ -402,10 +405,10 @@ def test_a_warehouse_that_does_not_answer_is_a_skip_with_the_reason(stage: Stage
 
 
 def test_a_warehouse_that_cannot_even_be_opened_is_a_skip_with_the_reason(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIM_SYNC_CONFIG", "/nowhere/carriers.yaml")
-    stage.open_eyes = config_and_warehouse
+    stage.open_context = config_and_warehouse
 
     requests, skipped = stage.look()
 
@@ -418,7 +421,7 @@ def test_a_warehouse_that_cannot_even_be_opened_is_a_skip_with_the_reason(
 # --- runs that die before they open their session --------------------------------------------------------------
 
 
-def look_until_nothing_is_asked_for(stage: Stage, die: Callable[[str], None]) -> list[str]:
+def look_until_nothing_is_asked_for(stage: DagsterHarness, die: Callable[[str], None]) -> list[str]:
     """Let the sensor look every ten seconds for half an hour, and each run that it asks for die; return their keys."""
     keys = []
     for _ in range(180):
@@ -430,7 +433,9 @@ def look_until_nothing_is_asked_for(stage: Stage, die: Callable[[str], None]) ->
     return keys
 
 
-def test_a_session_whose_runs_die_before_they_open_it_is_given_up_with_the_reason_of_the_last(stage: Stage) -> None:
+def test_a_session_whose_runs_die_before_they_open_it_is_given_up_with_the_reason_of_the_last(
+    stage: DagsterHarness,
+) -> None:
     session = stage.opened_by("run-1", process=DEAD)
     stage.clock.advance(1)
 
@@ -452,7 +457,7 @@ def test_a_session_whose_runs_die_before_they_open_it_is_given_up_with_the_reaso
     assert request.run_key == f"{session.session_id}:1:3"
 
 
-def test_a_run_that_left_no_word_at_all_counts_too(stage: Stage) -> None:
+def test_a_run_that_left_no_word_at_all_counts_too(stage: DagsterHarness) -> None:
     stage.opened_by("run-1", process=DEAD)
     stage.clock.advance(1)
 
@@ -460,7 +465,7 @@ def test_a_run_that_left_no_word_at_all_counts_too(stage: Stage) -> None:
     assert str(stage.session.last_error).endswith("the last one: it left no word")
 
 
-def test_what_may_pass_is_asked_for_less_and_less_often_and_never_given_up(stage: Stage) -> None:
+def test_what_may_pass_is_asked_for_less_and_less_often_and_never_given_up(stage: DagsterHarness) -> None:
     stage.opened_by("run-1", process=DEAD)
     stage.clock.advance(1)
 
@@ -482,7 +487,7 @@ def test_what_may_pass_is_asked_for_less_and_less_often_and_never_given_up(stage
     ],
 )
 def test_a_run_that_cannot_even_start_its_steps_tells_why_without_the_text_of_other_peoples_errors(
-    stage: Stage, error: Exception, reason: str
+    stage: DagsterHarness, error: Exception, reason: str
 ) -> None:
     stage.opened_by("run-1", process=DEAD)
     stage.clock.advance(1)
@@ -497,7 +502,7 @@ def test_a_run_that_cannot_even_start_its_steps_tells_why_without_the_text_of_ot
 # --- giving up -------------------------------------------------------------------------------------------------
 
 
-def test_a_session_that_the_resumed_run_gave_up_is_not_asked_for_again(stage: Stage) -> None:
+def test_a_session_that_the_resumed_run_gave_up_is_not_asked_for_again(stage: DagsterHarness) -> None:
     """`max_stalled_resumes` is 3: three resumes are tried, the fourth run finds that they did not help."""
     stage.opened_by("run-0", process=DEAD)
     tried = 0

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sim_sync.core.errors import CursorRejected
-from sim_sync.core.pages import Cursor, Effort, Page, Rejected
+from sim_sync.core.pages import Cursor, Effort, Page, QuarantinedRecord
 from sim_sync.core.sims import Sim
 
 
@@ -76,7 +76,7 @@ class ScriptedCarrier:
             next_cursor=self._next_cursor(number),
             records=len(records),
             rejected=tuple(
-                Rejected(position, record.reason, record.payload)
+                QuarantinedRecord(position, record.reason, record.payload)
                 for position, record in enumerate(records)
                 if isinstance(record, Unreadable)
             ),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sim_sync.core.opening import OpenRequest, Trigger
-from sim_sync.core.pages import Cursor, Page, Rejected
+from sim_sync.core.pages import Cursor, Page, QuarantinedRecord
 from sim_sync.core.session import Process
 from sim_sync.core.sims import Sim
 
@@ -32,13 +32,17 @@ def a_fleet(size: int) -> list[Sim]:
     return [a_sim(number) for number in range(size)]
 
 
-def a_rejected(position: int = 0, reason: str = "no sim_id") -> Rejected:
+def a_rejected(position: int = 0, reason: str = "no sim_id") -> QuarantinedRecord:
     """Return a record that could not be read."""
-    return Rejected(position, reason, '{"iccid":null}')
+    return QuarantinedRecord(position, reason, '{"iccid":null}')
 
 
 def a_page(
-    sims: Sequence[Sim] = (), next_cursor: Cursor | None = None, *, rejected: Sequence[Rejected] = (), **fields: Any
+    sims: Sequence[Sim] = (),
+    next_cursor: Cursor | None = None,
+    *,
+    rejected: Sequence[QuarantinedRecord] = (),
+    **fields: Any,
 ) -> Page:
     """Return a page that counts its own records."""
     records = fields.pop("records", len(sims) + len(rejected))

@@ -89,7 +89,7 @@ class RawServer:
             thread.join(timeout=10)
 
     def pause(self, seconds: float) -> bool:
-        """Be silent for a while; return whether the test goes on."""
+        """Be silent for a while; return whether the test continues."""
         return not self._stopped.wait(seconds)
 
     def asked(self, path: str) -> list[Received]:

@@ -7,7 +7,7 @@ from sim_sync.core.sync import StopReason
 
 
 def stop_after(steps: int, reason: StopReason = StopReason.PAGE_BUDGET) -> Callable[[Session], StopReason | None]:
-    """Return a `should_stop` that lets a walk take this many steps; made anew for every walk."""
+    """Return a `should_stop` that lets a walk take this many steps; made again for every walk."""
     steps_left = steps
 
     def should_stop(_session: Session) -> StopReason | None:
@@ -21,5 +21,5 @@ def stop_after(steps: int, reason: StopReason = StopReason.PAGE_BUDGET) -> Calla
 
 
 def never_stop(_session: Session) -> StopReason | None:
-    """Let a walk go on to its end."""
+    """Let a walk continue to its end."""
     return None

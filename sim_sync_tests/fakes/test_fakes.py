@@ -3,7 +3,7 @@
 import pytest
 
 from sim_sync.core.errors import CursorRejected, IllegalTransition, InputError, StopRequested
-from sim_sync.core.pages import Effort, Rejected
+from sim_sync.core.pages import Effort, QuarantinedRecord
 from sim_sync.core.session import Event, State
 from sim_sync.core.sync import StopReason
 from sim_sync_tests.fakes.carrier import ScriptedCarrier, Unreadable, paged
@@ -71,7 +71,7 @@ def test_a_scripted_page_says_what_its_script_says() -> None:
     assert carrier.fetch_page(carrier.first_cursor()) == a_page(
         [a_sim(1)],
         {"page": 1},
-        rejected=(Rejected(1, "no sim_id", "{}"),),
+        rejected=(QuarantinedRecord(1, "no sim_id", "{}"),),
         records_total=2,
         pages_total=2,
         effort=effort,

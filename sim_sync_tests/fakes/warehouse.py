@@ -165,9 +165,9 @@ class InMemoryWarehouse:
             record, now = _working(tables, claim, CLOSABLE_STATES), self.clock.now()
             if record.session.state is not State.RUNNING:
                 return record.session
-            verdict, sims_seen = tables.sweep(record, policy, config_hash, now)
+            decision, sims_seen = tables.sweep(record, policy, config_hash, now)
             self._at("close_session:swept")
-            session = tables.put(session_events.completed(record, verdict, sims_seen, now))
+            session = tables.put(session_events.completed(record, decision, sims_seen, now))
             self._at("close_session:written")
         self._at("close_session:committed")
         return session

@@ -14,7 +14,7 @@ from sim_sync.core.iccid_forms import iccids_to_look_up, may_come_again, settle_
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Session, SessionRecord, SweepState
 from sim_sync.core.sims import Sim
-from sim_sync.core.sweep import SweepPolicy, SweepVerdict, decide_sweep, facts_of
+from sim_sync.core.sweep import SweepDecision, SweepPolicy, decide_sweep, facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Tables:
 
     def sweep(
         self, record: SessionRecord, policy: SweepPolicy, config_hash: str, now: datetime
-    ) -> tuple[SweepVerdict, int]:
+    ) -> tuple[SweepDecision, int]:
         """Decide what becomes of the SIMs that the session did not see, and mark them; count those that it saw."""
         session = record.session
         there = {key: row for key, row in self.sims.items() if key[0] == session.carrier and row.vanished_at is None}
@@ -150,12 +150,12 @@ class Tables:
             unseen=len(unseen),
             config_hash=config_hash,
         )
-        verdict = decide_sweep(facts, policy)
-        if verdict.state is SweepState.DONE:
+        decision = decide_sweep(facts, policy)
+        if decision.state is SweepState.DONE:
             for key, row in unseen.items():
                 is_first_miss = row.absent_since is None
                 self.sims[key] = replace(row, absent_since=now) if is_first_miss else replace(row, vanished_at=now)
-        return verdict, facts.sims_seen
+        return decision, facts.sims_seen
 
     # --- how they look -----------------------------------------------------------------------------------------------
 

@@ -215,7 +215,7 @@ def test_zero_bytes_make_a_finding_and_no_broken_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["/dev/null", "/dev/zero", "pipe"])
 def test_a_device_or_a_pipe_is_no_list(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InventoryError, match="is no file: expected a CSV file, not a pipe or a device"):
+    with pytest.raises(InventoryError, match="is not a file: expected a CSV file, not a pipe or a device"):
         CsvList(settings_of(tmp_path / name), ["acme"]).digest()
 
 

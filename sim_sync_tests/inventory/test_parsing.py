@@ -169,14 +169,14 @@ def test_all_columns_that_are_not_there_are_told_at_once() -> None:
 TWICE = ["ICCID", "Carrier", "State", "ICCID", "State"]
 
 
-def test_a_column_that_stands_twice_is_one_column_where_both_agree() -> None:
+def test_a_column_that_appears_twice_is_one_column_where_both_agree() -> None:
     rows = [[ICCID, "acme", "active", ICCID, "active"], [OTHER, "acme", "", OTHER, "suspended"]]
     inventory = parsed(*rows, header=TWICE)
     assert [(row.iccid, row.status) for row in inventory.rows] == [(ICCID, "active"), (OTHER, "suspended")]
     assert inventory.findings == []
 
 
-def test_where_a_column_that_stands_twice_contradicts_itself_the_value_is_left_out_and_told() -> None:
+def test_where_a_column_that_appears_twice_contradicts_itself_the_value_is_left_out_and_told() -> None:
     rows = [[ICCID, "acme", "active", ICCID, "suspended"], [ICCID, "acme", "", OTHER, ""], [OTHER, "acme", "", "", ""]]
     inventory = parsed(*rows, header=TWICE)
     assert [(row.iccid, row.status) for row in inventory.rows] == [(ICCID, None), (OTHER, None)]

@@ -4,7 +4,7 @@ from sim_sync.inventory import Reading, Terms, survey
 from sim_sync_tests.inventory.lists import COLUMNS, ICCID, OTHER, GivenSheet
 
 
-def test_of_an_iccid_that_stands_twice_the_first_row_counts_and_the_second_is_told() -> None:
+def test_of_an_iccid_that_appears_twice_the_first_row_counts_and_the_second_is_told() -> None:
     rows = [
         [ICCID, "acme", ""],
         [f"{ICCID} ", "acme", ""],

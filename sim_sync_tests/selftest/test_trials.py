@@ -5,7 +5,7 @@ import pytest
 
 from sim_sync.core.crash_points import CRASH_POINTS
 from sim_sync.selftest.trials import (
-    Theatre,
+    TrialRunner,
     Walk,
     every_commit_point,
     freeze_and_wake,
@@ -21,12 +21,12 @@ LONG = Walk(sims=600, page_size=20, latency_ms=2)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def theatre(request: pytest.FixtureRequest) -> Theatre:
+def runner(request: pytest.FixtureRequest) -> TrialRunner:
     """A theatre on each database; in PostgreSQL, every trial has a scratch schema."""
-    return Theatre(None if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+    return TrialRunner(None if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
 
 
-class UnluckyTheatre(Theatre):
+class UnluckyTheatre(TrialRunner):
     """A theatre that expects something else than what syncs write."""
 
     def undisturbed(self, walk: Walk, simulator: RunningSimulator) -> Mapping[str, str]:
@@ -44,46 +44,46 @@ def test_a_walk_has_every_crash_point_and_those_of_a_page_once_a_page() -> None:
 
 
 def test_killed_at_every_commit_point_and_resumed_a_sync_has_the_outcome_of_an_undisturbed_one(
-    theatre: Theatre,
+    runner: TrialRunner,
 ) -> None:
     told: list[str] = []
 
-    tally = kill_at_every_commit_point(theatre, told.append, SHORT)
+    result = kill_at_every_commit_point(runner, told.append, SHORT)
 
     moments = every_commit_point(SHORT)
-    assert (tally.problems, tally.trials, tally.kills) == ([], len(moments), len(moments))
+    assert (result.problems, result.trials, result.kills) == ([], len(moments), len(moments))
     # A page that was fetched and not committed is fetched again; no other is.
-    assert tally.pages_fetched_again == sum(
+    assert result.pages_fetched_again == sum(
         moment.startswith(("fetch_page", "commit_page")) and not moment.startswith("commit_page:committed")
         for moment in moments
     )
     assert told == [f"killed at {moment}" for moment in moments]
 
 
-def test_killed_at_random_times_and_resumed_a_sync_has_the_outcome_of_an_undisturbed_one(theatre: Theatre) -> None:
-    tally = kill_at_random_times(theatre, lambda _line: None, 8, walk=LONG)
+def test_killed_at_random_times_and_resumed_a_sync_has_the_outcome_of_an_undisturbed_one(runner: TrialRunner) -> None:
+    result = kill_at_random_times(runner, lambda _line: None, 8, walk=LONG)
 
-    assert (tally.problems, tally.kills) == ([], 8)
-    assert tally.trials >= 1
-    assert 0 <= tally.kills_in_transactions <= 8
-    assert 0 <= tally.pages_fetched_again <= 8
+    assert (result.problems, result.kills) == ([], 8)
+    assert result.trials >= 1
+    assert 0 <= result.kills_in_transactions <= 8
+    assert 0 <= result.pages_fetched_again <= 8
 
 
-def test_a_frozen_worker_that_was_taken_over_writes_nothing_when_it_wakes(theatre: Theatre) -> None:
-    tally = freeze_and_wake(theatre, lambda _line: None, 1, walk=LONG)
+def test_a_frozen_worker_that_was_taken_over_writes_nothing_when_it_wakes(runner: TrialRunner) -> None:
+    result = freeze_and_wake(runner, lambda _line: None, 1, walk=LONG)
 
-    assert (tally.problems, tally.frozen_and_woken) == ([], 1)
+    assert (result.problems, result.frozen_and_woken) == ([], 1)
 
 
 def test_another_outcome_than_the_undisturbed_one_is_a_problem_that_names_trial_and_table() -> None:
-    tally = kill_at_random_times(UnluckyTheatre(None), lambda _line: None, 1, walk=SHORT)
+    result = kill_at_random_times(UnluckyTheatre(None), lambda _line: None, 1, walk=SHORT)
 
-    assert tally.problems[0] == "walk 1: other content in carrier_sims"
+    assert result.problems[0] == "walk 1: other content in carrier_sims"
 
 
 def test_a_trial_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
-    kill_at_random_times(Theatre(None), lambda _line: None, 1, walk=SHORT)
+    kill_at_random_times(TrialRunner(None), lambda _line: None, 1, walk=SHORT)
 
     assert list(tmp_path.glob("sim-sync-selftest-*")) == []

@@ -30,8 +30,8 @@ from sim_sync.simulator.server import SimulatorServer
 from sim_sync_tests.simulator.raw_http import client, eventually, read_to_end, sent_request, walk
 
 
-def head_and_body(answer: bytes) -> tuple[bytes, bytes]:
-    head, _, body = answer.partition(b"\r\n\r\n")
+def head_and_body(response: bytes) -> tuple[bytes, bytes]:
+    head, _, body = response.partition(b"\r\n\r\n")
     return head, body
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Blueprint, Profile
 from sim_sync.simulator.fleet import Fleet, FleetEdit, SimChange
+from sim_sync.simulator.fleet_spec import FleetSpec, Profile
 
 PROFILE = Profile(
     iccid_prefix="89883070",
@@ -21,7 +21,7 @@ PROFILE = Profile(
 
 
 def new_fleet(size: int, seed: int = 1) -> Fleet:
-    return Fleet(Blueprint(PROFILE, seed), size)
+    return Fleet(FleetSpec(PROFILE, seed), size)
 
 
 @dataclass
@@ -113,7 +113,7 @@ def test_a_change_sets_the_fields_and_the_time_of_the_change_and_nothing_else() 
     assert after == replace(before, status="suspended", label=None, updated_at=after.updated_at)
     assert after.updated_at > before.updated_at
     assert fleet.changed_among(range(10)) == {3: after}
-    assert [fleet.sim(index) for index in (2, 4)] == [fleet.blueprint.sim(index) for index in (2, 4)]
+    assert [fleet.sim(index) for index in (2, 4)] == [fleet.fleet_spec.sim(index) for index in (2, 4)]
 
 
 def test_a_new_status_drops_the_vendors_word_for_the_old_one() -> None:

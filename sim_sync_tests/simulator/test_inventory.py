@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Blueprint
 from sim_sync.simulator.fleet import Fleet, FleetEdit
+from sim_sync.simulator.fleet_spec import FleetSpec
 from sim_sync.simulator.inventory import (
     COMPANY_STATES,
     INVENTORY_COLUMNS,
@@ -30,7 +30,7 @@ COUNTS = DifferenceCounts(missing=12, unknown=8, status=25)
 
 
 def new_fleet(size: int, seed: int = 1) -> Fleet:
-    return Fleet(Blueprint(VENDORS["twilio_super_sim"].profile, seed), size)
+    return Fleet(FleetSpec(VENDORS["twilio_super_sim"].profile, seed), size)
 
 
 def compared(server: SimulatorServer, path: Path) -> tuple[set[str], set[str], dict[str, tuple[str, str]]]:

@@ -7,7 +7,7 @@ import pytest
 
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.options import MountOptions
-from sim_sync_tests.stories.place import Place
+from sim_sync_tests.stories.place import Workspace
 
 
 @pytest.fixture
@@ -18,16 +18,16 @@ def simulator() -> Iterator[RunningSimulator]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, simulator: RunningSimulator, warehouse_url: str) -> Iterator[Place]:
+def place(tmp_path: Path, simulator: RunningSimulator, warehouse_url: str) -> Iterator[Workspace]:
     """A place on each database in turn."""
-    place = Place(tmp_path, simulator, warehouse_url)
+    place = Workspace(tmp_path, simulator, warehouse_url)
     yield place
     place.warehouse.close()
 
 
 @pytest.fixture
-def sqlite_place(tmp_path: Path, simulator: RunningSimulator, sqlite_url: str) -> Iterator[Place]:
+def sqlite_place(tmp_path: Path, simulator: RunningSimulator, sqlite_url: str) -> Iterator[Workspace]:
     """A place on SQLite."""
-    place = Place(tmp_path, simulator, sqlite_url)
+    place = Workspace(tmp_path, simulator, sqlite_url)
     yield place
     place.warehouse.close()

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sim_sync_tests.stories.place import CARRIER, Place
+from sim_sync_tests.stories.place import CARRIER, Workspace
 from sim_sync_tests.ui.project import ask, free_port
 
 _JOB = 'repositoryLocationName: "sim_sync", repositoryName: "__repository__"'
@@ -61,7 +61,7 @@ def _run_id(answer: Any) -> str:
 
 
 @contextmanager
-def person_at_work(place: Place, *host: str) -> Iterator[Person]:
+def person_at_work(place: Workspace, *host: str) -> Iterator[Person]:
     """Serve the UI with its daemon, as `make dev` does, and yield who sits in front of it.
 
     `host` is the command that runs a command on a host of its own.

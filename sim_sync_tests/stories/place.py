@@ -28,7 +28,7 @@ from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.tables import metadata
 from sim_sync.worker.carrier_work import close_carrier, open_carrier, walk_carrier
 from sim_sync.worker.processes import this_process
-from sim_sync.worker.stopping import Stop
+from sim_sync.worker.stopping import StopSignal
 
 CARRIER = "acme-eu"
 PROJECT = Path(__file__).parents[2]
@@ -39,7 +39,7 @@ Found = TypeVar("Found")
 
 
 @dataclass
-class Place:
+class Workspace:
     """Where a story happens."""
 
     folder: Path
@@ -61,7 +61,7 @@ class Place:
     # --- its files ---------------------------------------------------------------------------------------------
 
     def write_config(self, **settings: Any) -> None:
-        """Write `carriers.yaml` anew, with some settings of the carrier changed."""
+        """Write `carriers.yaml` again, with some settings of the carrier changed."""
         self.settings |= settings
         carrier = a_carrier(self.simulator.url) | self.settings
         inventory = self.inventory or {"type": "csv", "path": "inventory.csv"}
@@ -113,7 +113,7 @@ class Place:
             settings,
             self.warehouse.sessions,
             session,
-            stop=Stop(),
+            stop=StopSignal(),
             max_pages=max_pages,
             on_checkpoint=lambda _session: None,
         )
@@ -211,7 +211,7 @@ class Place:
         return [tick for tick in ticks if tick.status is not TickStatus.STARTED]
 
     def wait_for_looks(self, number: int) -> Sequence[InstigatorTick]:
-        """Wait until the sensor has looked so many times more, and return these looks, newest first."""
+        """Wait until the sensor has looked that many times more, and return these looks, newest first."""
         seen = {tick.tick_id for tick in self.ticks()}
 
         def new() -> Sequence[InstigatorTick] | None:
@@ -259,7 +259,7 @@ class Place:
         raise AssertionError(f"waited {seconds:.0f} s in vain for {what}; the session is {self.session()}")
 
     def wait_for_pages(self, pages: int, carrier: str = CARRIER) -> Session:
-        """Wait until the carrier's session has committed so many pages."""
+        """Wait until the carrier's session has committed that many pages."""
 
         def far_enough() -> Session | None:
             session = self.session(carrier)

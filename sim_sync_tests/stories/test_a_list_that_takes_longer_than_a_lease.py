@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.session import State
 from sim_sync.warehouse.engine import open_engine
-from sim_sync_tests.stories.place import CARRIER, Place
+from sim_sync_tests.stories.place import CARRIER, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -25,7 +25,7 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT gra
 
 @contextmanager
 def held_up(url: str) -> Iterator[tuple[Callable[[], bool | None], Callable[[], object]]]:
-    """Hold up every reading of our list; yield how to see that one waits, and how to let all go on."""
+    """Hold up every reading of our list; yield how to see that one waits, and how to let all continue."""
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
@@ -40,7 +40,7 @@ def held_up(url: str) -> Iterator[tuple[Callable[[], bool | None], Callable[[], 
 
 
 def test_a_run_that_reads_our_list_for_many_leases_is_alone_and_never_called_dead(
-    place: Place, postgres_url: str
+    place: Workspace, postgres_url: str
 ) -> None:
     # A plain home: nothing of Dagster's keeps a second run from its carrier.
     place.write_dagster_yaml({"telemetry": {"enabled": False}})

@@ -18,9 +18,9 @@ import pytest
 from sim_sync.core.session import Session, State
 from sim_sync.simulator.control import running_simulator
 from sim_sync.simulator.options import MountOptions
-from sim_sync.warehouse.content import outcome_digests
+from sim_sync.warehouse.digests import outcome_digests
 from sim_sync.warehouse.scratch import scratch_warehouse
-from sim_sync_tests.stories.place import Place
+from sim_sync_tests.stories.place import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -33,7 +33,7 @@ PAGES = SIMS // PAGE_SIZE
 class Night:
     """The walk, Dagster around it, and what has been killed so far."""
 
-    place: Place
+    place: Workspace
     stack: ExitStack
     kills: int = 0
     #: Seconds from each death (or from Dagster's return) to the next committed page.
@@ -87,7 +87,7 @@ def night(tmp_path: Path, warehouse_url: str) -> Iterator[Night]:
     """A walk of ten minutes' patience, under a daemon."""
     mount = MountOptions(sims=SIMS, latency_ms=LATENCY_MS)
     with running_simulator(mount) as simulator, ExitStack() as stack:
-        place = Place(tmp_path, simulator, warehouse_url, settings={"page_size": PAGE_SIZE, "lease_seconds": 30})
+        place = Workspace(tmp_path, simulator, warehouse_url, settings={"page_size": PAGE_SIZE, "lease_seconds": 30})
         night = Night(place, stack)
         yield night
         place.warehouse.close()
@@ -101,12 +101,12 @@ def test_a_walk_survives_every_death_and_nobody_notices(
     night.start_dagster()
     place.wait_for_pages(3)
 
-    # kill -9 of the run's process: its run is reported failed, and another one goes on after the last page.
+    # kill -9 of the run's process: its run is reported failed, and another one continues after the last page.
     dead = _kill_worker(night)
     night.wait_for_next_page(dead, "run process", taken_over=True)
     assert night.run_status(str(dead.owner)) is dg.DagsterRunStatus.FAILURE
 
-    # kill -9 of the code server: the run's process lives on as an orphan, and goes on undisturbed.
+    # kill -9 of the code server: the run's process lives on as an orphan, and continues undisturbed.
     at_work = night.session()
     night.code_server().kill()
     night.wait_for_next_page(at_work, "code server", taken_over=False)
@@ -124,7 +124,7 @@ def test_a_walk_survives_every_death_and_nobody_notices(
     night.wait_for_next_page(dead, "everything", taken_over=True)
     assert night.run_status(str(dead.owner)) is dg.DagsterRunStatus.FAILURE
 
-    # A deploy: SIGTERM in mid-page. The page in hand is committed, and the session says who may go on.
+    # A deploy: SIGTERM in mid-page. The current page is committed, and the session says who may continue.
     at_work = night.session()
     place.worker().terminate()
     stopped = place.wait_for(
@@ -137,7 +137,7 @@ def test_a_walk_survives_every_death_and_nobody_notices(
     assert night.run_status(str(stopped.owner)) is dg.DagsterRunStatus.FAILURE
 
     completed = place.wait_for_state(State.COMPLETED)
-    # Dagster's own retries and the sensor's runs may still be in the queue: none of them walks anew.
+    # Dagster's own retries and the sensor's runs may still be in the queue: none of them walks again.
     place.wait_for(lambda: night.unfinished_runs() == 0 or None, "all runs to end")
     assert place.rows("sync_sessions", "session_id", "state") == [(completed.session_id, "completed")]
     assert (completed.pages_done, completed.records_seen, completed.stalled_resumes) == (PAGES, SIMS, 0)
@@ -164,13 +164,13 @@ def _undisturbed(night: Night, folder: Path) -> dict[str, str]:
     """Return what a walk that nobody disturbs leaves: over a carrier with the same fleet, in a warehouse of its own."""
     server = None if night.place.warehouse_url.startswith("sqlite") else night.place.warehouse_url
     with running_simulator(MountOptions(sims=SIMS)) as simulator, scratch_warehouse(server, folder) as (url, _):
-        place = Place(folder, simulator, url, settings=night.place.settings)
+        place = Workspace(folder, simulator, url, settings=night.place.settings)
         assert place.sync().state is State.COMPLETED
         outcome = _outcome(place)
         place.warehouse.close()
     return outcome
 
 
-def _outcome(place: Place) -> dict[str, str]:
+def _outcome(place: Workspace) -> dict[str, str]:
     """Return digests of all that a walk writes but its session, which names another account of the same carrier."""
     return {name: digest for name, digest in outcome_digests(place.warehouse.engine).items() if name != "sync_sessions"}

@@ -7,26 +7,26 @@ import pytest
 
 from sim_sync.core.session import State
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
-from sim_sync_tests.stories.place import CARRIER, Place
+from sim_sync_tests.stories.place import CARRIER, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SECRET = "ACME_PASSWORD"
 
 
-def runs(place: Place) -> int:
+def runs(place: Workspace) -> int:
     with place.instance() as instance:
         return instance.get_runs_count(dg.RunsFilter(tags={"sim_sync/carrier": CARRIER}))
 
 
-def looks(place: Place) -> int:
+def looks(place: Workspace) -> int:
     """How often the sensor has looked."""
     with place.instance() as instance:
         found = [one for one in instance.all_instigator_state() if one.name == "resume_interrupted_syncs"]
         return sum(len(instance.get_ticks(one.instigator_origin_id, one.selector_id)) for one in found)
 
 
-def test_a_secret_that_is_missing_where_dagster_runs_fails_the_session_with_the_reason(sqlite_place: Place) -> None:
+def test_a_secret_that_is_missing_where_dagster_runs_fails_the_session_with_the_reason(sqlite_place: Workspace) -> None:
     place = sqlite_place
     interrupted = place.sync(max_pages=3)
     assert (interrupted.state, interrupted.pages_done) == (State.INTERRUPTED, 3)

@@ -7,18 +7,18 @@ import sqlalchemy as sa
 from sim_sync.core.session import Session, State, SweepState
 from sim_sync.simulator.faults import CursorExpiry, ErrorStatus, ForeignLink, RepeatedLink, Trigger
 from sim_sync.warehouse.tables import sync_sessions
-from sim_sync_tests.stories.place import CARRIER, Place
+from sim_sync_tests.stories.place import CARRIER, Workspace
 
 
-def sim_ids(place: Place) -> list[str]:
+def sim_ids(place: Workspace) -> list[str]:
     return [sim_id for (sim_id,) in place.rows("carrier_sims", "sim_id")]
 
 
-def true_ids(place: Place) -> list[str]:
+def true_ids(place: Workspace) -> list[str]:
     return sorted((sim.sim_id for sim in place.true_sims()), key=lambda sim_id: repr((sim_id,)))
 
 
-def test_a_changed_config_supersedes_the_session_with_a_named_reason(place: Place) -> None:
+def test_a_changed_config_supersedes_the_session_with_a_named_reason(place: Workspace) -> None:
     old = place.sync(max_pages=4)
     place.write_config(page_size=20)
 
@@ -35,7 +35,7 @@ def test_a_changed_config_supersedes_the_session_with_a_named_reason(place: Plac
     assert sim_ids(place) == true_ids(place)
 
 
-def test_other_limits_and_passwords_leave_the_session_as_it_is(place: Place) -> None:
+def test_other_limits_and_passwords_leave_the_session_as_it_is(place: Workspace) -> None:
     old = place.sync(max_pages=4)
     place.write_config(rate_limit={"requests_per_second": 1000}, lease_seconds=5)
 
@@ -45,7 +45,7 @@ def test_other_limits_and_passwords_leave_the_session_as_it_is(place: Place) -> 
     assert place.page_requests() == 10
 
 
-def test_a_cursor_that_the_carrier_no_longer_takes_sets_the_walk_back_within_its_session(place: Place) -> None:
+def test_a_cursor_that_the_carrier_no_longer_takes_sets_the_walk_back_within_its_session(place: Workspace) -> None:
     old = place.sync(max_pages=6)
     place.simulator.arm(CursorExpiry(status=400))
 
@@ -60,7 +60,7 @@ def test_a_cursor_that_the_carrier_no_longer_takes_sets_the_walk_back_within_its
     assert place.page_requests() == 6 + 1 + 10
 
 
-def test_a_cursor_that_is_refused_again_and_again_fails_instead_of_looping(place: Place) -> None:
+def test_a_cursor_that_is_refused_again_and_again_fails_instead_of_looping(place: Workspace) -> None:
     place.simulator.arm(ErrorStatus(status=400), Trigger(nth=7, times=None))
     place.sync(max_pages=6)
 
@@ -73,7 +73,7 @@ def test_a_cursor_that_is_refused_again_and_again_fails_instead_of_looping(place
     assert len(sim_ids(place)) == 60
 
 
-def test_a_cursor_that_comes_twice_stops_the_walk(place: Place) -> None:
+def test_a_cursor_that_comes_twice_stops_the_walk(place: Workspace) -> None:
     place.simulator.arm(RepeatedLink(), Trigger(nth=5))
 
     session = place.sync()
@@ -84,7 +84,7 @@ def test_a_cursor_that_comes_twice_stops_the_walk(place: Place) -> None:
     assert place.page_requests() == 5
 
 
-def test_a_link_to_another_origin_is_not_followed_and_no_credentials_go_there(place: Place) -> None:
+def test_a_link_to_another_origin_is_not_followed_and_no_credentials_go_there(place: Workspace) -> None:
     place.simulator.arm(ForeignLink(), Trigger(nth=5))
 
     session = place.sync()
@@ -95,7 +95,7 @@ def test_a_link_to_another_origin_is_not_followed_and_no_credentials_go_there(pl
     assert (len(sim_ids(place)), place.page_requests()) == (40, 5)
 
 
-def test_a_session_that_is_older_than_it_may_be_is_superseded_by_a_fresh_one(place: Place) -> None:
+def test_a_session_that_is_older_than_it_may_be_is_superseded_by_a_fresh_one(place: Workspace) -> None:
     old = place.sync(max_pages=4)
     _age(place, old, hours=25)
 
@@ -107,7 +107,7 @@ def test_a_session_that_is_older_than_it_may_be_is_superseded_by_a_fresh_one(pla
     assert sim_ids(place) == true_ids(place)
 
 
-def test_a_cursor_in_the_warehouse_holds_no_secret(place: Place) -> None:
+def test_a_cursor_in_the_warehouse_holds_no_secret(place: Workspace) -> None:
     place.sync(max_pages=4)
 
     (stored,) = place.rows("sync_sessions", "cursor")
@@ -115,7 +115,7 @@ def test_a_cursor_in_the_warehouse_holds_no_secret(place: Place) -> None:
         assert secret not in repr(stored)
 
 
-def _age(place: Place, session: Session, *, hours: float) -> None:
+def _age(place: Workspace, session: Session, *, hours: float) -> None:
     with place.warehouse.engine.begin() as connection:
         connection.execute(
             sync_sessions.update()

@@ -30,7 +30,7 @@ _TIMES = frozenset({"activated_at", "carrier_updated_at"})
 
 
 @dataclass(frozen=True)
-class Stage:
+class CarrierHarness:
     """A carrier, its simulator, and an empty warehouse, each in files of its own."""
 
     case: Case
@@ -63,7 +63,7 @@ class Stage:
 
 
 @contextmanager
-def stage(case: Case, folder: Path) -> Iterator[Stage]:
+def stage(case: Case, folder: Path) -> Iterator[CarrierHarness]:
     """Set a story up for one carrier."""
     with running_simulator(case.mount()) as simulator:
         config = folder / "carriers.yaml"
@@ -76,7 +76,7 @@ def stage(case: Case, folder: Path) -> Iterator[Stage]:
             "SIM_SYNC_STATE_DIR": str(folder / "state"),
         }
         try:
-            yield Stage(case, simulator, warehouse, environment)
+            yield CarrierHarness(case, simulator, warehouse, environment)
         finally:
             warehouse.close()
 
@@ -99,7 +99,7 @@ def test_a_carrier_is_walked_whole_under_faults_and_a_kill(case: Case, tmp_path:
         assert_rows_are_the_carriers(place)
 
 
-def pages_answered(place: Stage) -> int:
+def pages_answered(place: CarrierHarness) -> int:
     """Return how many list requests the carrier answered with a page."""
     return sum(
         entry.is_list and 200 <= entry.status < 300 and entry.fault is None
@@ -107,7 +107,7 @@ def pages_answered(place: Stage) -> int:
     )
 
 
-def assert_rows_are_the_carriers(place: Stage) -> None:
+def assert_rows_are_the_carriers(place: CarrierHarness) -> None:
     """Compare the table with what the simulator says is true, column by column."""
     rows = {row["sim_id"]: row for row in place.rows()}
     truth = {_sim_id(sim): sim for sim in place.simulator.fetch_sims()}

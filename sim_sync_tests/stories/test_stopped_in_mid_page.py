@@ -7,11 +7,11 @@ import pytest
 
 from sim_sync.core.session import State, SweepState
 from sim_sync.simulator.faults import SlowDrip, SlowStart, Stall, Trigger
-from sim_sync_tests.stories.place import CARRIER, PATIENCE_SECONDS, Place
+from sim_sync_tests.stories.place import CARRIER, PATIENCE_SECONDS, Workspace
 
 
 @pytest.mark.slow
-def test_sigterm_in_mid_page_commits_that_page_gives_the_lease_back_and_is_no_success(place: Place) -> None:
+def test_sigterm_in_mid_page_commits_that_page_gives_the_lease_back_and_is_no_success(place: Workspace) -> None:
     place.simulator.arm(SlowStart(seconds=1.5), Trigger(nth=4))
     command = [sys.executable, "-m", "sim_sync", "backfill", CARRIER]
     with place.process(*command, log="backfill.log") as process:
@@ -37,7 +37,7 @@ def test_sigterm_in_mid_page_commits_that_page_gives_the_lease_back_and_is_no_su
 
 
 @pytest.mark.slow
-def test_sigterm_while_an_answer_drips_in_does_not_wait_for_it(place: Place) -> None:
+def test_sigterm_while_an_answer_drips_in_does_not_wait_for_it(place: Workspace) -> None:
     place.simulator.arm(SlowDrip(seconds=600, pieces=1000), Trigger(nth=4))
     command = [sys.executable, "-m", "sim_sync", "backfill", CARRIER]
     with place.process(*command, log="backfill.log") as process:
@@ -60,7 +60,7 @@ def test_sigterm_while_an_answer_drips_in_does_not_wait_for_it(place: Place) -> 
 
 
 @pytest.mark.parametrize("where", ["start", "body"])
-def test_a_server_that_stalls_for_ever_costs_its_time_out_and_nothing_else(sqlite_place: Place, where: str) -> None:
+def test_a_server_that_stalls_for_ever_costs_its_time_out_and_nothing_else(sqlite_place: Workspace, where: str) -> None:
     place = sqlite_place
     place.write_config(timeouts={"connect_seconds": 1, "read_seconds": 0.5})
     place.simulator.arm(Stall(where="body" if where == "body" else "start"), Trigger(nth=4))

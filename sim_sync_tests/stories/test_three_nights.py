@@ -2,10 +2,10 @@
 
 from sim_sync.core.session import State, SweepState
 from sim_sync.simulator.faults import EarlyEnd, Trigger
-from sim_sync_tests.stories.place import Place
+from sim_sync_tests.stories.place import Workspace
 
 
-def missing(place: Place) -> tuple[set[str], set[str]]:
+def missing(place: Workspace) -> tuple[set[str], set[str]]:
     """Return the ids that are absent, and those that are confirmed gone."""
     rows = place.rows("carrier_sims", "sim_id", "absent_since", "vanished_at")
     return (
@@ -14,7 +14,7 @@ def missing(place: Place) -> tuple[set[str], set[str]]:
     )
 
 
-def test_three_nights_with_additions_changes_removals_and_a_crash_in_the_middle(place: Place) -> None:
+def test_three_nights_with_additions_changes_removals_and_a_crash_in_the_middle(place: Workspace) -> None:
     first = place.sync()
     before = {sim.sim_id for sim in place.true_sims()}
     assert (first.state, first.records_added, first.sweep_state) == (State.COMPLETED, 100, SweepState.DONE)
@@ -47,7 +47,7 @@ def test_three_nights_with_additions_changes_removals_and_a_crash_in_the_middle(
     }
 
 
-def test_a_night_with_half_of_the_fleet_missing_is_held_and_marks_nothing(place: Place) -> None:
+def test_a_night_with_half_of_the_fleet_missing_is_held_and_marks_nothing(place: Workspace) -> None:
     place.sync()
     place.simulator.remove_sims(range(40))
 
@@ -59,7 +59,7 @@ def test_a_night_with_half_of_the_fleet_missing_is_held_and_marks_nothing(place:
     assert missing(place) == (set(), set())
 
 
-def test_a_carrier_that_suddenly_lists_nothing_marks_nothing(place: Place) -> None:
+def test_a_carrier_that_suddenly_lists_nothing_marks_nothing(place: Workspace) -> None:
     place.sync()
     place.simulator.arm(EarlyEnd(records_kept="none"), Trigger(nth=1))
 

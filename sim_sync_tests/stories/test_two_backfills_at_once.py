@@ -12,26 +12,26 @@ import pytest
 
 from sim_sync.core.session import State
 from sim_sync.simulator.faults import SlowStart, Trigger
-from sim_sync.warehouse.content import exact_digests
-from sim_sync_tests.stories.place import CARRIER, PATIENCE_SECONDS, Place
+from sim_sync.warehouse.digests import exact_digests
+from sim_sync_tests.stories.place import CARRIER, PATIENCE_SECONDS, Workspace
 
 pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def backfill(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
+def backfill(place: Workspace) -> Iterator["subprocess.Popen[bytes]"]:
     """Run `sim-sync backfill` in the background."""
     with place.process(sys.executable, "-m", "sim_sync", "backfill", CARRIER, log="backfill.log") as process:
         yield process
 
 
-def slow_down(place: Place) -> None:
-    """Let the walk take half a minute, so that there is a middle to meet in; `disarm` lets it go on quickly."""
+def slow_down(place: Workspace) -> None:
+    """Let the walk take half a minute, so that there is a middle to meet in; `disarm` continues it quickly."""
     place.write_config(page_size=1)
     place.simulator.arm(SlowStart(seconds=0.3), Trigger(times=None))
 
 
-def test_the_second_of_two_backfills_waits_for_nothing_and_says_what_it_would_wait_for(place: Place) -> None:
+def test_the_second_of_two_backfills_waits_for_nothing_and_says_what_it_would_wait_for(place: Workspace) -> None:
     slow_down(place)
     with backfill(place) as first:
         at_work = place.wait_for_pages(1)
@@ -49,7 +49,7 @@ def test_the_second_of_two_backfills_waits_for_nothing_and_says_what_it_would_wa
     assert statuses == [dg.DagsterRunStatus.SUCCESS] * 2
 
 
-def test_a_killed_backfill_is_taken_over_by_the_next_at_once(sqlite_place: Place) -> None:
+def test_a_killed_backfill_is_taken_over_by_the_next_at_once(sqlite_place: Workspace) -> None:
     place = sqlite_place
     place.write_config(lease_seconds=600)  # nobody waits for it: the process is known to be dead
     slow_down(place)
@@ -71,7 +71,9 @@ def test_a_killed_backfill_is_taken_over_by_the_next_at_once(sqlite_place: Place
     assert 100 <= place.page_requests() <= 101
 
 
-def test_a_backfill_that_was_frozen_and_taken_over_writes_nothing_when_it_wakes_and_ends_fenced(place: Place) -> None:
+def test_a_backfill_that_was_frozen_and_taken_over_writes_nothing_when_it_wakes_and_ends_fenced(
+    place: Workspace,
+) -> None:
     """A zombie: its run is not over, its process lives, and it believes that it is the owner."""
     slow_down(place)
     with backfill(place) as sleeper:
@@ -97,7 +99,7 @@ def test_a_backfill_that_was_frozen_and_taken_over_writes_nothing_when_it_wakes_
     assert run.status is dg.DagsterRunStatus.FAILURE
 
 
-def _freeze_outside_of_a_transaction(place: Place, process: "subprocess.Popen[bytes]") -> None:
+def _freeze_outside_of_a_transaction(place: Workspace, process: "subprocess.Popen[bytes]") -> None:
     """SQLite has one lock for all writers: a process that is frozen while it holds it stops everybody."""
     while True:
         process.send_signal(signal.SIGSTOP)

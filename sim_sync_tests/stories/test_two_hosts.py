@@ -14,7 +14,7 @@ from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.options import MountOptions
 from sim_sync_tests.fakes.containers import needs_namespaces, on_host
 from sim_sync_tests.stories.people import Person, person_at_work
-from sim_sync_tests.stories.place import Place, a_carrier, end_group
+from sim_sync_tests.stories.place import Workspace, a_carrier, end_group
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_namespaces]
 
@@ -29,7 +29,7 @@ STARTED, QUEUED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.QUEUED
 class Rig:
     """The place, a person in front of the UI, and what cuts the power of both hosts at work."""
 
-    place: Place
+    place: Workspace
     carriers: RunningSimulator
     person: Person
     power: ExitStack
@@ -44,7 +44,7 @@ def rig(tmp_path: Path, postgres_url: str) -> Iterator[Rig]:
     mounts = [MountOptions(name=name, sims=PAGES * 10, latency_ms=SLOW_MS) for name in HOSTS]
     with running_simulator(*mounts) as carriers, ExitStack() as power:
         settings = {name: a_carrier(carriers.base_urls[name]) for name in HOSTS}
-        place = Place(tmp_path, carriers, postgres_url, extra_carriers=settings)
+        place = Workspace(tmp_path, carriers, postgres_url, extra_carriers=settings)
         assert (place.runs(), place.ticks()) == ([], [])  # Dagster's own programs cannot make a home side by side
         for name, host in HOSTS.items():
             command = [*on_host(host), sys.executable, "-m", "sim_sync", "backfill", name]
@@ -84,4 +84,4 @@ def test_runs_of_other_hosts_live_until_their_power_is_cut_and_then_hold_up_nobo
         assert (completed.fence, completed.pages_done) == (2, PAGES)
         assert [run.run_id for run in place.runs(name)] == [second[name], first[name]]
         requests = [entry for entry in rig.carriers.carrier(name).fetch_requests() if entry.is_list]
-        assert len(requests) <= PAGES + 2  # the page in hand, and the one that was asked for ahead
+        assert len(requests) <= PAGES + 2  # the current page, and the one that was asked for ahead

@@ -13,7 +13,7 @@ from sim_sync.simulator.control import SimulatorControl, running_simulator
 from sim_sync.simulator.faults import ErrorStatus, Trigger
 from sim_sync.simulator.options import MountOptions
 from sim_sync_tests.stories.people import Person, person_at_work
-from sim_sync_tests.stories.place import Place, a_carrier
+from sim_sync_tests.stories.place import Workspace, a_carrier
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -23,10 +23,10 @@ PAGES, SLOW_MS = 100, 400.0
 
 
 @dataclass(frozen=True)
-class Stage:
+class CarrierHarness:
     """The place, the person, the simulated carrier behind each name, and the first run of each."""
 
-    place: Place
+    place: Workspace
     person: Person
     carriers: dict[str, SimulatorControl]
     first_runs: dict[str, str]
@@ -45,7 +45,7 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CarrierHarness]:
     """One UI for all of this file; all four walks begin at once."""
     folder = tmp_path_factory.mktemp("person")
     with running_simulator(*(MountOptions(name=name, sims=PAGES * 10, latency_ms=SLOW_MS) for name in NAMES)) as there:
@@ -53,13 +53,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         settings = {name: a_carrier(there.base_urls[name]) for name in NAMES}
         carriers[PARKED].arm(ErrorStatus(status=429, retry_after_seconds=3600), Trigger(nth=4))
         carriers[FAILED].arm(ErrorStatus(status=401), Trigger(nth=4, times=None))
-        place = Place(folder, there, f"sqlite:///{folder / 'warehouse.db'}", extra_carriers=settings)
+        place = Workspace(folder, there, f"sqlite:///{folder / 'warehouse.db'}", extra_carriers=settings)
         with person_at_work(place) as person:
-            yield Stage(place, person, carriers, {name: person.launch(name) for name in NAMES})
+            yield CarrierHarness(place, person, carriers, {name: person.launch(name) for name in NAMES})
         place.warehouse.close()
 
 
-def test_what_a_person_has_terminated_goes_on_with_the_next_run_that_a_person_launches(stage: Stage) -> None:
+def test_what_a_person_has_terminated_continues_with_the_next_run_that_a_person_launches(stage: CarrierHarness) -> None:
     place, person, first = stage.place, stage.person, stage.first_runs[TERMINATED]
     place.wait_for_pages(3, TERMINATED)
     person.terminate(first)
@@ -85,7 +85,7 @@ def test_what_a_person_has_terminated_goes_on_with_the_next_run_that_a_person_la
     assert stage.page_requests(TERMINATED) <= PAGES + 1
 
 
-def test_what_a_person_has_paused_goes_on_when_a_person_materializes_the_asset(stage: Stage) -> None:
+def test_what_a_person_has_paused_continues_when_a_person_materializes_the_asset(stage: CarrierHarness) -> None:
     place = stage.place
     place.wait_for_pages(3, PAUSED)
     assert place.sim_sync("pause", PAUSED).returncode == 0
@@ -104,7 +104,7 @@ def test_what_a_person_has_paused_goes_on_when_a_person_materializes_the_asset(s
 
 
 def test_what_is_parked_and_not_due_is_left_alone_by_a_persons_run_which_is_red_and_says_until_when(
-    stage: Stage,
+    stage: CarrierHarness,
 ) -> None:
     place = stage.place
     parked = place.wait_for_state(State.PARKED, PARKED)
@@ -123,7 +123,9 @@ def test_what_is_parked_and_not_due_is_left_alone_by_a_persons_run_which_is_red_
     assert stage.page_requests(PARKED) == requests
 
 
-def test_a_run_that_failed_is_retried_from_its_failure_where_the_first_one_has_left_no_file(stage: Stage) -> None:
+def test_a_run_that_failed_is_retried_from_its_failure_where_the_first_one_has_left_no_file(
+    stage: CarrierHarness,
+) -> None:
     """As on another host: whatever the first run's steps have stored is gone. The first steps are not run again."""
     place, first = stage.place, stage.first_runs[FAILED]
     failed = place.wait_for_state(State.FAILED, FAILED)
@@ -152,6 +154,6 @@ def test_a_run_that_failed_is_retried_from_its_failure_where_the_first_one_has_l
     assert "carrier_sims.open_session" not in started
 
 
-def _steps(place: Place, run_id: str) -> Sequence[dg.EventLogEntry]:
+def _steps(place: Workspace, run_id: str) -> Sequence[dg.EventLogEntry]:
     with place.instance() as instance:
         return list(instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_START))

@@ -12,7 +12,7 @@ from sim_sync.core.session import State
 from sim_sync.simulator.control import SimulatorControl, running_simulator
 from sim_sync.simulator.faults import ErrorStatus, Trigger
 from sim_sync.simulator.options import MountOptions
-from sim_sync_tests.stories.place import Place, a_carrier
+from sim_sync_tests.stories.place import Workspace, a_carrier
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -23,10 +23,10 @@ _RETRY_AFTER_SECONDS = 12
 
 
 @dataclass
-class Stage:
+class CarrierHarness:
     """The place, and the simulated carrier behind each name."""
 
-    place: Place
+    place: Workspace
     carriers: dict[str, SimulatorControl]
 
     def runs(self, carrier: str) -> list[dg.DagsterRun]:
@@ -52,13 +52,13 @@ class Stage:
             return len(instance.get_ticks(state.instigator_origin_id, state.selector_id))
 
     def wait_for_looks(self, number: int) -> None:
-        """Wait until the sensor has looked so many times more."""
+        """Wait until the sensor has looked that many times more."""
         seen = self.looks()
         self.place.wait_for(lambda: self.looks() >= seen + number or None, f"{number} looks of the sensor")
 
 
 @contextmanager
-def five_carriers(folder: Path) -> Iterator[Stage]:
+def five_carriers(folder: Path) -> Iterator[CarrierHarness]:
     names = (WELL, THROTTLED, BROKEN, PAUSED, TERMINATED)
     mounts = [
         MountOptions(name=name, sims=10_000 if name in LONG else 100, latency_ms=100 if name in LONG else 0)
@@ -67,25 +67,25 @@ def five_carriers(folder: Path) -> Iterator[Stage]:
     with running_simulator(*mounts) as simulator:
         settings = {name: a_carrier(simulator.base_urls[name]) for name in names}
         settings[THROTTLED]["retry"] = {"base_seconds": 0.05, "ceiling_seconds": 1, "park_after_seconds": 2}
-        place = Place(folder, simulator, f"sqlite:///{folder / 'warehouse.db'}", extra_carriers=settings)
+        place = Workspace(folder, simulator, f"sqlite:///{folder / 'warehouse.db'}", extra_carriers=settings)
         carriers = {name: simulator.carrier(name) for name in names}
         carriers[THROTTLED].arm(ErrorStatus(status=429, retry_after_seconds=_RETRY_AFTER_SECONDS), Trigger(nth=5))
         carriers[BROKEN].arm(ErrorStatus(status=500), Trigger(nth=7, times=None))
         for name in names:
             place.leave_interrupted(name)
         with place.daemon():
-            yield Stage(place, carriers)
+            yield CarrierHarness(place, carriers)
         place.warehouse.close()
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CarrierHarness]:
     """One daemon for all of this file: the sensor starts all carriers at once."""
     with five_carriers(tmp_path_factory.mktemp("five-carriers")) as stage:
         yield stage
 
 
-def test_a_pause_reaches_a_running_sync_within_one_page(stage: Stage) -> None:
+def test_a_pause_reaches_a_running_sync_within_one_page(stage: CarrierHarness) -> None:
     place = stage.place
     place.wait_for_pages(3, PAUSED)
     assert place.sim_sync("pause", PAUSED).returncode == 0
@@ -99,7 +99,7 @@ def test_a_pause_reaches_a_running_sync_within_one_page(stage: Stage) -> None:
     assert (stage.sims(PAUSED), stage.materializations(PAUSED)) == (session.records_seen, 0)
 
 
-def test_a_terminated_run_is_a_pause_that_only_an_operator_ends(stage: Stage) -> None:
+def test_a_terminated_run_is_a_pause_that_only_an_operator_ends(stage: CarrierHarness) -> None:
     place = stage.place
     at_work = place.wait_for_pages(3, TERMINATED)
     with place.instance() as instance:
@@ -119,7 +119,7 @@ def test_a_terminated_run_is_a_pause_that_only_an_operator_ends(stage: Stage) ->
     assert (resumed.session_id, resumed.state, resumed.fence) == (paused.session_id, State.RUNNING, paused.fence + 1)
 
 
-def test_a_long_retry_after_parks_the_sync_frees_the_worker_and_is_never_cut_short(stage: Stage) -> None:
+def test_a_long_retry_after_parks_the_sync_frees_the_worker_and_is_never_cut_short(stage: CarrierHarness) -> None:
     place = stage.place
     completed = place.wait_for_state(State.COMPLETED, THROTTLED)
     place.wait_for(lambda: stage.runs(THROTTLED)[0].is_finished or None, "the resuming run to end")
@@ -138,7 +138,7 @@ def test_a_long_retry_after_parks_the_sync_frees_the_worker_and_is_never_cut_sho
         }
     assert parked.status is resumed.status is dg.DagsterRunStatus.SUCCESS
     assert {"carrier_sims.close_session", "sim_discrepancies"} <= first_steps
-    # The worker was free long before the wait was over, and nobody knocked in between.
+    # The worker was free long before the wait was over, and nobody asked in between.
     assert parked_record.end_time is not None
     assert resumed_record.start_time is not None
     throttled, *_ = [entry for entry in stage.carriers[THROTTLED].fetch_requests() if entry.fault is not None]
@@ -150,7 +150,9 @@ def test_a_long_retry_after_parks_the_sync_frees_the_worker_and_is_never_cut_sho
     assert (stage.sims(THROTTLED), stage.page_requests(THROTTLED), stage.materializations(THROTTLED)) == (100, 11, 1)
 
 
-def test_a_page_that_is_always_broken_ends_in_failed_and_names_itself_and_goes_on_once_healed(stage: Stage) -> None:
+def test_a_page_that_is_always_broken_ends_in_failed_and_names_itself_and_continues_once_healed(
+    stage: CarrierHarness,
+) -> None:
     place = stage.place
     failed = place.wait_for_state(State.FAILED, BROKEN)
 
@@ -169,7 +171,7 @@ def test_a_page_that_is_always_broken_ends_in_failed_and_names_itself_and_goes_o
     assert (stage.page_requests(BROKEN), stage.sims(BROKEN)) == (requests + 4, 100)
 
 
-def test_the_carrier_that_is_well_was_not_harmed(stage: Stage) -> None:
+def test_the_carrier_that_is_well_was_not_harmed(stage: CarrierHarness) -> None:
     completed = stage.place.wait_for_state(State.COMPLETED, WELL)
 
     assert (completed.pages_done, completed.records_seen, completed.retries) == (10, 100, 0)

@@ -1,4 +1,4 @@
-"""A person ends a running sync with the UI's own button, and lets it go on with the command line."""
+"""A person ends a running sync with the UI's own button, and continues it with the command line."""
 
 import subprocess
 import time

@@ -94,7 +94,7 @@ class CrashRules:
         of_the_store = [point for point in CRASH_POINTS if not point.startswith("fetch_page:")]
         assert under_test.crash_points.passed == of_the_store
 
-    def test_a_dead_owners_session_goes_on_where_it_was_committed(self, under_test: StoreUnderTest) -> None:
+    def test_a_dead_owners_session_continues_where_it_was_committed(self, under_test: StoreUnderTest) -> None:
         session = committed(under_test, opened(under_test, "run-1"), a_page([a_sim(1)], {"page": 1}))
         under_test.crash_points.arm("commit_page:checkpoint_written")
         with pytest.raises(SimulatedCrash):

@@ -141,7 +141,7 @@ class OpeningRules:
             under_test.store.release(session.claim, Release(Event.STOPPED_BY_MACHINE))
 
     @pytest.mark.parametrize("trigger", [Trigger.NIGHTLY, Trigger.OPERATOR])
-    def test_who_tries_again_what_was_given_up_begins_to_count_anew(
+    def test_who_tries_again_what_was_given_up_begins_to_count_again(
         self, under_test: StoreUnderTest, trigger: Trigger
     ) -> None:
         session = opened(under_test, "run-0", trigger)
@@ -247,7 +247,7 @@ class OpeningRules:
             None,
         ],
     )
-    def test_a_session_that_no_run_can_open_fails_with_the_reason_and_goes_on_later(
+    def test_a_session_that_no_run_can_open_fails_with_the_reason_and_continues_later(
         self, under_test: StoreUnderTest, release: Release | None
     ) -> None:
         session = committed(under_test, opened(under_test), a_page([a_sim(1)], {"page": 1}))

@@ -157,7 +157,7 @@ class PageRules:
             ("second", "third"),
         ]
 
-    def test_of_a_sim_that_stands_twice_in_a_page_the_last_record_counts(self, under_test: StoreUnderTest) -> None:
+    def test_of_a_sim_that_appears_twice_in_a_page_the_last_record_counts(self, under_test: StoreUnderTest) -> None:
         session = opened(under_test)
         session = committed(under_test, session, a_page([a_sim(1, label="first"), a_sim(1, label="last")]))
         assert table(under_test, "carrier_sims", "sim_id", "label") == [("sim-0001", "last")]

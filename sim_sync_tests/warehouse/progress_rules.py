@@ -68,7 +68,7 @@ class ProgressRules:
         assert session.eta_at == under_test.clock.now() + timedelta(seconds=6 * 20)
 
     def test_the_first_pages_of_a_run_promise_no_end(self, under_test: StoreUnderTest) -> None:
-        """What a run does before its first page, such as loading our list, is no page's time; one page is no pace."""
+        """What a run does before its first page, such as loading our list, is not a page's time; one page is no pace."""
         session = opened(under_test)
         etas = []
         for seconds in (600, 10, 10, 10):
@@ -147,7 +147,7 @@ class ProgressRules:
         assert session.eta_at is not None
         assert under_test.store.release(session.claim, Release(event)).eta_at is None
 
-    def test_a_lost_owners_session_goes_on_from_what_it_expected(self, under_test: StoreUnderTest) -> None:
+    def test_a_lost_owners_session_continues_from_what_it_expected(self, under_test: StoreUnderTest) -> None:
         session = committed(under_test, opened(under_test, "run-1"), page_to(1, records_total=9))
         under_test.clock.advance(LEASE_SECONDS)
         resumed = opened(under_test, "run-2")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sim_sync.core.errors import InventoryError
 from sim_sync.core.inventory import EndOfList, Entry, Finding, FindingKind, InventorySim, ListWords, Rounding
 from sim_sync.core.pages import canonical_json
-from sim_sync.warehouse.content import exact_digests
+from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.inventory import LoadCounts, load_inventory
 from sim_sync.warehouse.inventory_notes import LastLoad, LoadNote, unchanged_load
@@ -95,7 +95,7 @@ def test_a_list_that_says_what_it_said_touches_nothing(engine: sa.Engine) -> Non
     assert exact_digests(engine) == before
 
 
-def test_of_an_iccid_that_stands_twice_the_first_row_counts(engine: sa.Engine) -> None:
+def test_of_an_iccid_that_appears_twice_the_first_row_counts(engine: sa.Engine) -> None:
     counts = load_inventory(engine, "acme", [ours(1, label="first"), ours(1, label="second")], now=FIRST)
     assert counts.added == 1
     assert table(engine) == {"acme/1": ("first", FIRST, None)}

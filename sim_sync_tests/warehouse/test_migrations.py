@@ -52,7 +52,7 @@ def test_the_migrated_schema_is_described_as_the_program_would_create_it(bare_en
     """What the comparison above does not look at: names of constraints, conditions of indexes, defaults, key order."""
     migrate(bare_engine)
     migrated = _description(bare_engine)
-    with transaction(bare_engine, "starting anew") as connection:
+    with transaction(bare_engine, "starting again") as connection:
         metadata.drop_all(connection)
         metadata.create_all(connection)
     assert migrated == _description(bare_engine)

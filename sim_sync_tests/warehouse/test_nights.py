@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sim_sync.core.discrepancies import Kind
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import Sim
-from sim_sync.warehouse.content import exact_digests
+from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync_tests.fakes.fleet import CARRIER

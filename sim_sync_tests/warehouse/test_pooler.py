@@ -10,7 +10,7 @@ from sim_sync.core.errors import ConfigError
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.session import State
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.warehouse.content import outcome_digests
+from sim_sync.warehouse.digests import outcome_digests
 from sim_sync.warehouse.engine import open_engine, reading, transaction
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.postgresql import BEHIND_POOLER

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, Fenced, WarehouseUnavailable, WriteRefused
 from sim_sync.core.session import State
-from sim_sync.warehouse.content import exact_digests
+from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.engine import open_engine, transaction
 from sim_sync.warehouse.migrate import migrate
 from sim_sync.warehouse.store import SqlSessionStore
@@ -23,7 +23,7 @@ from sim_sync_tests.warehouse.disturbed import Healing, outcome, sync, undisturb
 
 
 class Once:
-    """A crash point that does something the n-th time it is passed, and lets the sync go on."""
+    """A crash point that does something the n-th time it is passed, and lets the sync continue."""
 
     def __init__(self, point: str, what: Callable[[], object], *, passes: int = 1) -> None:
         self._point, self._what, self._passes = point, what, passes

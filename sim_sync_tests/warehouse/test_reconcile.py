@@ -11,7 +11,7 @@ from sim_sync.core.errors import InputError
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle, Sim
-from sim_sync.warehouse.content import exact_digests
+from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.knowledge import Compared, compared_of
 from sim_sync.warehouse.reconcile import reconcile

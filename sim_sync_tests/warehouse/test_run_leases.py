@@ -34,7 +34,7 @@ def test_a_lease_is_taken_and_renewed_by_the_same_word(leases: SqlRunLeases, clo
     assert leases.read() == [replace(taken, expires_at=START + timedelta(seconds=50))]
 
 
-def test_a_run_that_goes_on_in_another_process_is_known_by_that_one(leases: SqlRunLeases) -> None:
+def test_a_run_that_continues_in_another_process_is_known_by_that_one(leases: SqlRunLeases) -> None:
     leases.renew("run-1", HERE, 30)
     leases.renew("run-1", ELSEWHERE, 30)
     assert [lease.process for lease in leases.read()] == [ELSEWHERE]

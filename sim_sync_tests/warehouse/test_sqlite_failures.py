@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, WarehouseUnavailable, WriteRefused
-from sim_sync.warehouse.content import exact_digests
+from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.engine import open_engine, transaction
 from sim_sync.warehouse.migrate import migrate
 from sim_sync.warehouse.store import SqlSessionStore
@@ -60,7 +60,7 @@ def test_a_lock_that_is_held_too_long_is_told_and_nothing_was_written(
     assert exact_digests(sqlite_engine) == before
 
 
-def test_a_sync_goes_on_when_the_lock_is_given_back(
+def test_a_sync_continues_when_the_lock_is_given_back(
     sqlite_engine: sa.Engine, impatient: sa.Engine, tmp_path: Path
 ) -> None:
     lock = Lock(sqlite_engine)
@@ -84,7 +84,7 @@ def test_a_full_disk_costs_nothing_but_time(tmp_path: Path, pages_left: int) -> 
 
 
 class FileLimit:
-    """Lets a SQLite file grow by so many pages and no more, as a full disk does."""
+    """Lets a SQLite file grow by that many pages and no more, as a full disk does."""
 
     def __init__(self, engine: sa.Engine, pages_left: int) -> None:
         with engine.connect() as connection:

@@ -13,7 +13,7 @@ from sim_sync.core.errors import Fenced
 from sim_sync.core.opening import Opened, OpenRequest, Trigger
 from sim_sync.core.session import Claim, Event, State
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.warehouse.content import exact_digests
+from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.migrate import migrate
 from sim_sync.warehouse.store import SqlSessionStore
@@ -35,10 +35,10 @@ def other_engine(engine: sa.Engine) -> Iterator[sa.Engine]:
         yield other
 
 
-class Meeting:
+class TwoWritersHarness:
     """A crash point at which one worker stops inside of its transaction until another one has set out to do something.
 
-    The other one's deed must not wait for it to end, or must be let go on by it: both run in threads.
+    The other one's deed must not wait for it to end, or must be allowed to continue by it: both run in threads.
     """
 
     def __init__(self, point: str, deed: Callable[[], Any]) -> None:
@@ -71,7 +71,7 @@ def test_a_takeover_waits_for_the_page_in_hand_and_the_next_page_of_the_old_owne
     engine: sa.Engine, other_engine: sa.Engine
 ) -> None:
     rescuer = SqlSessionStore(other_engine)
-    meeting = Meeting(
+    meeting = TwoWritersHarness(
         "commit_page:rows_written", lambda: rescuer.open_session(a_request("run-2", gone_owners=["run-1"]))
     )
     store = SqlSessionStore(engine, at=meeting)
@@ -96,7 +96,7 @@ def test_a_page_waits_for_a_takeover_in_hand_and_is_refused(engine: sa.Engine, o
         except Fenced as lost:
             return lost
 
-    meeting = Meeting("open_session:written", commit)
+    meeting = TwoWritersHarness("open_session:written", commit)
     rescuer = SqlSessionStore(engine, at=meeting)
     taken_over = rescuer.open_session(a_request("run-2", gone_owners=["run-1"])).session
     assert isinstance(meeting.answer(), Fenced)
@@ -106,7 +106,7 @@ def test_a_page_waits_for_a_takeover_in_hand_and_is_refused(engine: sa.Engine, o
 
 def test_a_pause_waits_for_the_page_in_hand_and_is_told_by_the_next(engine: sa.Engine, other_engine: sa.Engine) -> None:
     person = SqlSessionStore(other_engine)
-    meeting = Meeting(
+    meeting = TwoWritersHarness(
         "commit_page:checkpoint_written", lambda: person.move_by_operator(CARRIER, Event.PAUSED_BY_OPERATOR)
     )
     store = SqlSessionStore(engine, at=meeting)
@@ -130,7 +130,7 @@ def test_a_pause_that_comes_first_stays_when_the_page_in_hand_is_committed(
 
 def test_a_restart_waits_for_the_end_of_the_session_in_hand(engine: sa.Engine, other_engine: sa.Engine) -> None:
     person = SqlSessionStore(other_engine)
-    meeting = Meeting(
+    meeting = TwoWritersHarness(
         "close_session:swept", lambda: person.open_session(a_request("run-2", Trigger.OPERATOR, restart=True))
     )
     store = SqlSessionStore(engine, at=meeting)

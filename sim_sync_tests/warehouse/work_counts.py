@@ -43,7 +43,7 @@ def _count_steps(engine: sa.Engine, work: Work) -> Iterator[None]:
 
     with _listening(engine, "begin", begin):
         yield
-    engine.dispose()  # no connection goes on counting
+    engine.dispose()  # no connection continues counting
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A `SessionStore` that another one stands behind, and that fails, or tells the test, where the test wants it."""
+"""A `SessionStore` that another one stands behind, and that fails, or reports the test, where the test wants it."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar

@@ -11,7 +11,7 @@ from sim_sync.core.sync import StopReason
 from sim_sync.worker.kept_run import KeptRun
 from sim_sync.worker.lease import kept_lease, kept_run_lease
 from sim_sync.worker.processes import this_process
-from sim_sync.worker.stopping import Stop
+from sim_sync.worker.stopping import StopSignal
 from sim_sync_tests.fakes.fleet import CARRIER, a_request
 from sim_sync_tests.fakes.warehouse import InMemoryWarehouse
 from sim_sync_tests.worker.faulty_store import FaultyStore
@@ -47,7 +47,7 @@ def keeper_thread() -> threading.Thread | None:
 def test_the_lease_is_renewed_again_and_again_while_the_worker_waits() -> None:
     store, turns = InMemoryWarehouse(), Turns()
     session = store.open_session(a_request()).session
-    with kept_lease(FaultyStore(store, on_call=turns), session.claim, lease_seconds=SHORT, stop=Stop()):
+    with kept_lease(FaultyStore(store, on_call=turns), session.claim, lease_seconds=SHORT, stop=StopSignal()):
         store.clock.advance(20)
         turns.wait_for(1)
         turns.wait_for(4)
@@ -63,7 +63,7 @@ def test_the_keeper_ends_with_the_block_whatever_ends_that() -> None:
     session = store.open_session(a_request()).session
 
     def work_and_fail() -> None:
-        with kept_lease(store, session.claim, lease_seconds=SHORT, stop=Stop()):
+        with kept_lease(store, session.claim, lease_seconds=SHORT, stop=StopSignal()):
             assert keeper_thread() is not None
             raise ZeroDivisionError
 
@@ -72,9 +72,9 @@ def test_the_keeper_ends_with_the_block_whatever_ends_that() -> None:
     assert keeper_thread() is None
 
 
-def _stopped(happens: Callable[[InMemoryWarehouse], object]) -> Stop:
+def _stopped(happens: Callable[[InMemoryWarehouse], object]) -> StopSignal:
     """Let something happen to the session while its worker waits for an hour."""
-    store, stop = InMemoryWarehouse(), Stop()
+    store, stop = InMemoryWarehouse(), StopSignal()
     session = store.open_session(a_request()).session
     with kept_lease(store, session.claim, lease_seconds=SHORT, stop=stop):
         happens(store)
@@ -103,10 +103,10 @@ def test_a_takeover_ends_the_wait_and_tells_by_whom() -> None:
         ZeroDivisionError("a bug"),
     ],
 )
-def test_a_keeper_that_cannot_reach_the_warehouse_goes_on_trying_and_stops_nobody(
+def test_a_keeper_that_cannot_reach_the_warehouse_continues_trying_and_stops_nobody(
     trouble: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store, turns, stop = InMemoryWarehouse(), Turns(), Stop()
+    store, turns, stop = InMemoryWarehouse(), Turns(), StopSignal()
     session = store.open_session(a_request()).session
     faulty = FaultyStore(store, on_call=turns)
     faulty.fail("renew_lease", trouble, trouble)
@@ -128,7 +128,7 @@ def test_a_keeper_that_hangs_does_not_keep_the_worker_from_ending() -> None:
 
     store = InMemoryWarehouse()
     session = store.open_session(a_request()).session
-    with kept_lease(FaultyStore(store, on_call=hang), session.claim, lease_seconds=SHORT, stop=Stop()):
+    with kept_lease(FaultyStore(store, on_call=hang), session.claim, lease_seconds=SHORT, stop=StopSignal()):
         assert hanging.wait(PATIENCE_SECONDS)
     thread = keeper_thread()
     assert thread is not None

@@ -12,13 +12,13 @@ import pytest
 
 from sim_sync.core.errors import Fenced, StopRequested
 from sim_sync.core.sync import StopReason
-from sim_sync.worker.stopping import Stop, stopped_by_signals
+from sim_sync.worker.stopping import StopSignal, stopped_by_signals
 
 LONG = 3600.0
 
 
 def test_a_wait_that_nobody_cuts_short_returns() -> None:
-    stop = Stop()
+    stop = StopSignal()
     stop.wait(0.0)
     stop.wait(-1.0)
     stop.wait(0.001)
@@ -26,7 +26,7 @@ def test_a_wait_that_nobody_cuts_short_returns() -> None:
 
 
 def test_every_wait_after_a_request_ends_at_once() -> None:
-    stop = Stop()
+    stop = StopSignal()
     stop.request(StopReason.PAUSED)
     for _ in range(3):
         with pytest.raises(StopRequested, match="a wait of 3600 s was cut short: paused by an operator"):
@@ -34,7 +34,7 @@ def test_every_wait_after_a_request_ends_at_once() -> None:
 
 
 def test_every_wait_in_progress_ends_at_a_request() -> None:
-    stop = Stop()
+    stop = StopSignal()
     waiting = threading.Barrier(4)
 
     def wait() -> bool:
@@ -53,7 +53,7 @@ def test_every_wait_in_progress_ends_at_a_request() -> None:
 
 
 def test_the_first_reason_counts() -> None:
-    stop = Stop()
+    stop = StopSignal()
     lost = Fenced("taken over")
     stop.request(StopReason.FENCED, error=lost)
     stop.request(StopReason.SHUTDOWN)
@@ -62,7 +62,7 @@ def test_the_first_reason_counts() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_asks_to_stop_and_is_remembered(number: signal.Signals) -> None:
-    stop = Stop()
+    stop = StopSignal()
     with stopped_by_signals(stop):
         os.kill(os.getpid(), number)
         with pytest.raises(StopRequested):
@@ -71,7 +71,7 @@ def test_a_signal_asks_to_stop_and_is_remembered(number: signal.Signals) -> None
 
 
 def test_a_signal_is_heard_in_the_middle_of_a_wait() -> None:
-    stop = Stop()
+    stop = StopSignal()
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM))
     with stopped_by_signals(stop):
         timer.start()
@@ -90,7 +90,7 @@ def test_a_signal_is_heard_at_every_line_of_a_wait() -> None:
 
 def _lines_of_a_wait(at_line: int | None) -> int:
     """Wait for nothing with the signal at one line of it; then the stop must be heard. Returns the lines passed."""
-    stop = Stop()
+    stop = StopSignal()
     lines = 0
 
     def trace(_frame: FrameType, event: str, _argument: Any) -> Any:
@@ -130,7 +130,7 @@ def test_the_handlers_that_were_there_before_are_back_afterwards() -> None:
 
 
 def _fail_while_listening(theirs: object) -> None:
-    with stopped_by_signals(Stop()):
+    with stopped_by_signals(StopSignal()):
         assert signal.getsignal(signal.SIGTERM) is not theirs
         raise ZeroDivisionError
 
@@ -139,7 +139,7 @@ def test_outside_of_the_main_thread_no_handler_is_changed() -> None:
     before = signal.getsignal(signal.SIGTERM)
 
     def look() -> object:
-        with stopped_by_signals(Stop()):
+        with stopped_by_signals(StopSignal()):
             return signal.getsignal(signal.SIGTERM)
 
     with ThreadPoolExecutor(1) as pool:

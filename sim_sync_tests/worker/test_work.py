@@ -24,8 +24,8 @@ from sim_sync.core.errors import (
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.session import Event, Release, Session, State
 from sim_sync.core.sync import QuarantineLimit, StopReason
-from sim_sync.worker.stopping import Stop, stopped_by_signals
-from sim_sync.worker.work import Limits, Outcome, work_on
+from sim_sync.worker.stopping import StopSignal, stopped_by_signals
+from sim_sync.worker.work import Outcome, RunLimits, work_on
 from sim_sync_tests.fakes.carrier import ScriptedCarrier, Unreadable, paged
 from sim_sync_tests.fakes.fleet import CARRIER, a_fleet, a_request
 from sim_sync_tests.fakes.waiter import RecordingWaiter
@@ -37,11 +37,11 @@ PATIENCE_SECONDS = 30.0
 
 
 @dataclass
-class Scene:
+class WorkHarness:
     """A carrier with ten pages, a warehouse, and a run that has claimed the session."""
 
     carrier: ScriptedCarrier = field(default_factory=lambda: ScriptedCarrier(pages=paged(a_fleet(20), 2)))
-    limits: Limits = field(default_factory=Limits)
+    limits: RunLimits = field(default_factory=RunLimits)
     was_terminated: Callable[[], bool] = lambda: False
     on_checkpoint: Callable[[Session], None] = lambda _session: None
     monotonic: Callable[[], float] = lambda: 0.0
@@ -49,8 +49,8 @@ class Scene:
     def __post_init__(self) -> None:
         self.warehouse = InMemoryWarehouse()
         self.store = FaultyStore(self.warehouse)
-        self.stop = Stop()
-        self.last_waiter = RecordingWaiter()
+        self.stop = StopSignal()
+        self.final_waiter = RecordingWaiter()
         self.session = self.warehouse.open_session(a_request("run-1")).session
 
     def work(self) -> Outcome:
@@ -63,7 +63,7 @@ class Scene:
             on_checkpoint=self.on_checkpoint,
             was_terminated=self.was_terminated,
             monotonic=self.monotonic,
-            last_waiter=self.last_waiter,
+            final_waiter=self.final_waiter,
         )
 
     @property
@@ -73,7 +73,7 @@ class Scene:
 
 
 def at_page(number: int, what: Callable[[], object]) -> Callable[[Session], None]:
-    """Return an `on_checkpoint` that does something when so many pages are committed."""
+    """Return an `on_checkpoint` that does something when that many pages are committed."""
 
     def on_checkpoint(session: Session) -> None:
         if session.pages_done == number:
@@ -83,16 +83,16 @@ def at_page(number: int, what: Callable[[], object]) -> Callable[[Session], None
 
 
 def test_a_walk_to_the_end_leaves_the_session_to_be_closed() -> None:
-    scene = Scene()
-    outcome = scene.work()
+    harness = WorkHarness()
+    outcome = harness.work()
     assert (outcome.stopped_by, outcome.error) == (None, None)
-    assert outcome.session == scene.left
-    assert (scene.left.state, scene.left.cursor, scene.left.pages_done) == (State.RUNNING, None, 10)
-    assert len(scene.warehouse.rows("carrier_sims")) == 20
+    assert outcome.session == harness.left
+    assert (harness.left.state, harness.left.cursor, harness.left.pages_done) == (State.RUNNING, None, 10)
+    assert len(harness.warehouse.rows("carrier_sims")) == 20
 
 
 def test_after_sigterm_the_page_in_hand_is_committed_and_the_session_is_interrupted() -> None:
-    scene = Scene()
+    harness = WorkHarness()
 
     class SignalledWhileFetching(ScriptedCarrier):
         def fetch_page(self, cursor: Cursor) -> Page:
@@ -100,21 +100,21 @@ def test_after_sigterm_the_page_in_hand_is_committed_and_the_session_is_interrup
                 os.kill(os.getpid(), signal.SIGTERM)
             return super().fetch_page(cursor)
 
-    scene.carrier = SignalledWhileFetching(pages=scene.carrier.pages)
-    with stopped_by_signals(scene.stop):
-        outcome = scene.work()
+    harness.carrier = SignalledWhileFetching(pages=harness.carrier.pages)
+    with stopped_by_signals(harness.stop):
+        outcome = harness.work()
     assert outcome.stopped_by is StopReason.SHUTDOWN
-    left = scene.left
+    left = harness.left
     assert (left.state, left.pages_done, left.cursor) == (State.INTERRUPTED, 4, {"page": 4})
     assert (left.lease_expires_at, left.last_error) == (None, None)
-    assert scene.carrier.fetched_pages == [0, 1, 2, 3]
+    assert harness.carrier.fetched_pages == [0, 1, 2, 3]
 
 
 def test_a_run_that_a_person_ended_leaves_the_session_paused() -> None:
-    scene = Scene(was_terminated=lambda: True)
-    scene.on_checkpoint = at_page(4, lambda: scene.stop.request(StopReason.SHUTDOWN))
-    assert scene.work().stopped_by is StopReason.PAUSED
-    assert (scene.left.state, scene.left.pages_done) == (State.PAUSED, 4)
+    harness = WorkHarness(was_terminated=lambda: True)
+    harness.on_checkpoint = at_page(4, lambda: harness.stop.request(StopReason.SHUTDOWN))
+    assert harness.work().stopped_by is StopReason.PAUSED
+    assert (harness.left.state, harness.left.pages_done) == (State.PAUSED, 4)
 
 
 def test_nobody_is_asked_about_a_person_where_no_signal_came() -> None:
@@ -124,114 +124,118 @@ def test_nobody_is_asked_about_a_person_where_no_signal_came() -> None:
         asked.append("asked")
         return True
 
-    scene = Scene(limits=Limits(pages=3), was_terminated=ask)
-    assert scene.work().stopped_by is StopReason.PAGE_BUDGET
+    harness = WorkHarness(limits=RunLimits(pages=3), was_terminated=ask)
+    assert harness.work().stopped_by is StopReason.PAGE_BUDGET
     assert asked == []
 
 
 def test_a_page_budget_is_used_up_and_not_exceeded() -> None:
-    scene = Scene(limits=Limits(pages=3))
-    assert scene.work().stopped_by is StopReason.PAGE_BUDGET
-    assert (scene.left.state, scene.left.pages_done) == (State.INTERRUPTED, 3)
-    assert scene.carrier.fetched_pages == [0, 1, 2]
+    harness = WorkHarness(limits=RunLimits(pages=3))
+    assert harness.work().stopped_by is StopReason.PAGE_BUDGET
+    assert (harness.left.state, harness.left.pages_done) == (State.INTERRUPTED, 3)
+    assert harness.carrier.fetched_pages == [0, 1, 2]
 
 
 def test_a_page_budget_of_exactly_the_walk_is_enough_to_end_it() -> None:
-    scene = Scene(limits=Limits(pages=10))
-    assert scene.work().stopped_by is None
-    assert scene.left.cursor is None
+    harness = WorkHarness(limits=RunLimits(pages=10))
+    assert harness.work().stopped_by is None
+    assert harness.left.cursor is None
 
 
 def test_a_time_budget_ends_the_work_between_two_pages() -> None:
     seconds = iter(range(0, 1000, 7))
-    scene = Scene(limits=Limits(seconds=30.0), monotonic=lambda: float(next(seconds)))
-    assert scene.work().stopped_by is StopReason.TIME_BUDGET
-    assert (scene.left.state, scene.left.pages_done) == (State.INTERRUPTED, 4)
+    harness = WorkHarness(limits=RunLimits(seconds=30.0), monotonic=lambda: float(next(seconds)))
+    assert harness.work().stopped_by is StopReason.TIME_BUDGET
+    assert (harness.left.state, harness.left.pages_done) == (State.INTERRUPTED, 4)
 
 
 def test_a_pause_of_the_session_ends_the_work_within_the_page_in_hand() -> None:
-    scene = Scene()
-    scene.on_checkpoint = at_page(4, lambda: scene.warehouse.move_by_operator(CARRIER, Event.PAUSED_BY_OPERATOR))
-    assert scene.work().stopped_by is StopReason.PAUSED
-    assert (scene.left.state, scene.left.pages_done) == (State.PAUSED, 5)
+    harness = WorkHarness()
+    harness.on_checkpoint = at_page(4, lambda: harness.warehouse.move_by_operator(CARRIER, Event.PAUSED_BY_OPERATOR))
+    assert harness.work().stopped_by is StopReason.PAUSED
+    assert (harness.left.state, harness.left.pages_done) == (State.PAUSED, 5)
 
 
 def test_a_pause_during_a_stalled_fetch_is_heard_by_its_wait() -> None:
-    scene = Scene(limits=Limits(lease_seconds=0.003))
+    harness = WorkHarness(limits=RunLimits(lease_seconds=0.003))
 
     class Stalled(ScriptedCarrier):
         def fetch_page(self, cursor: Cursor) -> Page:
             if cursor == {"page": 3}:
-                scene.warehouse.move_by_operator(CARRIER, Event.PAUSED_BY_OPERATOR)
-                scene.stop.wait(PATIENCE_SECONDS)
+                harness.warehouse.move_by_operator(CARRIER, Event.PAUSED_BY_OPERATOR)
+                harness.stop.wait(PATIENCE_SECONDS)
             return super().fetch_page(cursor)
 
-    scene.carrier = Stalled(pages=scene.carrier.pages)
-    assert scene.work().stopped_by is StopReason.PAUSED
-    assert (scene.left.state, scene.left.pages_done, scene.left.cursor) == (State.PAUSED, 3, {"page": 3})
+    harness.carrier = Stalled(pages=harness.carrier.pages)
+    assert harness.work().stopped_by is StopReason.PAUSED
+    assert (harness.left.state, harness.left.pages_done, harness.left.cursor) == (State.PAUSED, 3, {"page": 3})
 
 
 def test_a_stalled_fetch_keeps_its_lease() -> None:
     renewed = threading.Event()
-    scene = Scene(limits=Limits(lease_seconds=0.003))
-    scene.store = FaultyStore(scene.warehouse, on_call=lambda name: renewed.set() if name == "renew_lease" else None)
+    harness = WorkHarness(limits=RunLimits(lease_seconds=0.003))
+    harness.store = FaultyStore(
+        harness.warehouse, on_call=lambda name: renewed.set() if name == "renew_lease" else None
+    )
 
     class Stalled(ScriptedCarrier):
         def fetch_page(self, cursor: Cursor) -> Page:
             assert renewed.wait(PATIENCE_SECONDS)
             return super().fetch_page(cursor)
 
-    scene.carrier = Stalled(pages=scene.carrier.pages)
-    assert scene.work().stopped_by is None
+    harness.carrier = Stalled(pages=harness.carrier.pages)
+    assert harness.work().stopped_by is None
 
 
 def test_a_takeover_stops_the_work_and_is_left_alone() -> None:
-    scene = Scene()
-    scene.on_checkpoint = at_page(4, lambda: scene.warehouse.open_session(a_request("run-2", gone_owners=["run-1"])))
-    outcome = scene.work()
+    harness = WorkHarness()
+    harness.on_checkpoint = at_page(
+        4, lambda: harness.warehouse.open_session(a_request("run-2", gone_owners=["run-1"]))
+    )
+    outcome = harness.work()
     assert outcome.stopped_by is StopReason.FENCED
     assert isinstance(outcome.error, Fenced)
-    assert (scene.left.state, scene.left.owner, scene.left.fence, scene.left.pages_done) == (
+    assert (harness.left.state, harness.left.owner, harness.left.fence, harness.left.pages_done) == (
         State.RUNNING,
         "run-2",
         2,
         4,
     )
-    assert "release" not in scene.store.calls
+    assert "release" not in harness.store.calls
 
 
 def test_a_takeover_that_the_keeper_hears_of_tells_its_error_too() -> None:
-    scene = Scene(limits=Limits(lease_seconds=0.003))
+    harness = WorkHarness(limits=RunLimits(lease_seconds=0.003))
 
     class Stalled(ScriptedCarrier):
         def fetch_page(self, cursor: Cursor) -> Page:
-            scene.warehouse.open_session(a_request("run-2", gone_owners=["run-1"]))
-            scene.stop.wait(PATIENCE_SECONDS)
+            harness.warehouse.open_session(a_request("run-2", gone_owners=["run-1"]))
+            harness.stop.wait(PATIENCE_SECONDS)
             return super().fetch_page(cursor)
 
-    scene.carrier = Stalled(pages=scene.carrier.pages)
-    outcome = scene.work()
+    harness.carrier = Stalled(pages=harness.carrier.pages)
+    outcome = harness.work()
     assert outcome.stopped_by is StopReason.FENCED
     assert "taken over by run run-2" in str(outcome.error)
-    assert (scene.left.state, scene.left.owner) == (State.RUNNING, "run-2")
+    assert (harness.left.state, harness.left.owner) == (State.RUNNING, "run-2")
 
 
 def test_a_wait_too_long_for_a_worker_parks_the_session() -> None:
     wait = ParkRequired("Retry-After of two hours", wait_seconds=7200, cause=WaitCause.THROTTLED)
-    scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: wait}))
-    outcome = scene.work()
+    harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: wait}))
+    outcome = harness.work()
     assert (outcome.stopped_by, outcome.error) == (StopReason.PARKED, wait)
-    left = scene.left
+    left = harness.left
     assert (left.state, left.pages_done, left.last_error) == (State.PARKED, 3, f"throttled: {wait}")
     assert left.not_before is not None
-    assert (left.not_before - scene.warehouse.now()).total_seconds() == 7200
+    assert (left.not_before - harness.warehouse.now()).total_seconds() == 7200
 
 
 def test_what_a_page_cost_that_did_not_come_is_counted_all_the_same() -> None:
     down = ParkRequired("HTTP 500; gave up after 8 attempts", wait_seconds=60, is_outage=True)
     down.retries, down.throttled_seconds = 7, 12.5
-    scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: down}))
-    left = scene.work().session
+    harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: down}))
+    left = harness.work().session
     assert (left.state, left.pages_done, left.retries, left.throttled_seconds) == (State.PARKED, 3, 7, 12.5)
 
 
@@ -240,15 +244,16 @@ def test_a_wait_after_the_last_of_the_stalled_resumes_is_a_failure_unless_a_page
     pages: int, state: State
 ) -> None:
     down = ParkRequired("HTTP 500; gave up after 8 attempts", wait_seconds=60)
-    scene = Scene(
-        carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={pages: down}), limits=Limits(max_stalled_resumes=2)
+    harness = WorkHarness(
+        carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={pages: down}),
+        limits=RunLimits(max_stalled_resumes=2),
     )
     for number in (2, 3):
-        scene.warehouse.release(scene.session.claim, Release(Event.STOPPED_BY_MACHINE))
-        scene.session = scene.warehouse.open_session(a_request(f"run-{number}", max_stalled_resumes=2)).session
-    assert scene.session.stalled_resumes == 2
-    outcome = scene.work()
-    left = scene.left
+        harness.warehouse.release(harness.session.claim, Release(Event.STOPPED_BY_MACHINE))
+        harness.session = harness.warehouse.open_session(a_request(f"run-{number}", max_stalled_resumes=2)).session
+    assert harness.session.stalled_resumes == 2
+    outcome = harness.work()
+    left = harness.left
     assert left.state is state
     assert left.last_error in {str(outcome.error), f"carrier down: {outcome.error}"}
     if state is State.FAILED:
@@ -269,26 +274,26 @@ def test_a_wait_after_the_last_of_the_stalled_resumes_is_a_failure_unless_a_page
     ],
 )
 def test_a_permanent_error_of_the_carrier_or_of_the_environment_fails_the_session(error: Exception) -> None:
-    scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={0: error}))
-    outcome = scene.work()
+    harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={0: error}))
+    outcome = harness.work()
     assert (outcome.stopped_by, outcome.error) == (StopReason.FAILED, error)
-    assert (scene.left.state, scene.left.last_error) == (State.FAILED, str(error))
+    assert (harness.left.state, harness.left.last_error) == (State.FAILED, str(error))
 
 
 def test_too_many_unreadable_records_fail_the_session() -> None:
     records = [Unreadable() for _ in range(20)]
-    limits = Limits(quarantine=QuarantineLimit(max_percent=1, judged_from_records=4))
-    scene = Scene(carrier=ScriptedCarrier(pages=paged(records, 2)), limits=limits)
-    assert scene.work().stopped_by is StopReason.FAILED
-    assert (scene.left.state, scene.left.pages_done) == (State.FAILED, 2)
+    limits = RunLimits(quarantine=QuarantineLimit(max_percent=1, judged_from_records=4))
+    harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(records, 2)), limits=limits)
+    assert harness.work().stopped_by is StopReason.FAILED
+    assert (harness.left.state, harness.left.pages_done) == (State.FAILED, 2)
 
 
 @pytest.mark.parametrize("bug", [ZeroDivisionError("division by zero"), KeyboardInterrupt(), SystemExit(1)])
-def test_a_bug_or_an_interruption_leaves_the_session_interrupted_and_goes_on(bug: BaseException) -> None:
-    scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: bug}))
+def test_a_bug_or_an_interruption_leaves_the_session_interrupted_and_continues(bug: BaseException) -> None:
+    harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: bug}))
     with pytest.raises(type(bug)):
-        scene.work()
-    left = scene.left
+        harness.work()
+    left = harness.left
     assert (left.state, left.pages_done, left.lease_expires_at) == (State.INTERRUPTED, 3, None)
     assert left.last_error is not None
     assert left.last_error.startswith(f"{type(bug).__name__} in ")
@@ -299,45 +304,45 @@ def test_a_checkpoint_that_cannot_be_told_leaves_the_session_interrupted() -> No
     def fail() -> None:
         raise OSError("the event log is full")
 
-    scene = Scene(on_checkpoint=at_page(4, fail))
+    harness = WorkHarness(on_checkpoint=at_page(4, fail))
     with pytest.raises(OSError, match="the event log is full"):
-        scene.work()
-    assert (scene.left.state, scene.left.pages_done) == (State.INTERRUPTED, 4)
+        harness.work()
+    assert (harness.left.state, harness.left.pages_done) == (State.INTERRUPTED, 4)
 
 
 def test_a_question_that_cannot_be_answered_leaves_the_session_interrupted() -> None:
     def fail() -> bool:
         raise OSError("the run storage is locked")
 
-    scene = Scene(was_terminated=fail)
-    scene.on_checkpoint = at_page(4, lambda: scene.stop.request(StopReason.SHUTDOWN))
+    harness = WorkHarness(was_terminated=fail)
+    harness.on_checkpoint = at_page(4, lambda: harness.stop.request(StopReason.SHUTDOWN))
     with pytest.raises(OSError, match="the run storage is locked"):
-        scene.work()
-    assert (scene.left.state, scene.left.pages_done) == (State.INTERRUPTED, 4)
+        harness.work()
+    assert (harness.left.state, harness.left.pages_done) == (State.INTERRUPTED, 4)
 
 
 def test_a_warehouse_that_will_not_take_anything_is_told_at_once() -> None:
     broken = ConfigError([Problem("warehouse", "url", "a file that this user may write", "a readonly database")])
-    scene = Scene()
-    scene.store.fail("commit_page", broken)
-    scene.store.fail("release", broken)
+    harness = WorkHarness()
+    harness.store.fail("commit_page", broken)
+    harness.store.fail("release", broken)
     with pytest.raises(ConfigError) as told:
-        scene.work()
+        harness.work()
     assert told.value is broken
-    assert (scene.left.state, scene.left.owner) == (State.RUNNING, "run-1"), "its lease runs out by itself"
+    assert (harness.left.state, harness.left.owner) == (State.RUNNING, "run-1"), "its lease runs out by itself"
 
 
 def test_a_warehouse_that_comes_back_costs_nothing() -> None:
-    scene = Scene()
+    harness = WorkHarness()
     stop = RecordingStop()
-    scene.stop = stop
-    scene.store.fail("commit_page", AWAY, AWAY, AWAY)
-    assert scene.work().stopped_by is None
+    harness.stop = stop
+    harness.store.fail("commit_page", AWAY, AWAY, AWAY)
+    assert harness.work().stopped_by is None
     assert len(stop.waits) == 3
-    assert (scene.left.pages_done, len(scene.warehouse.rows("carrier_sims"))) == (10, 20)
+    assert (harness.left.pages_done, len(harness.warehouse.rows("carrier_sims"))) == (10, 20)
 
 
-class RecordingStop(Stop):
+class RecordingStop(StopSignal):
     """A `Stop` whose waits are over at once, as long as nobody has asked to stop."""
 
     def __init__(self) -> None:
@@ -350,20 +355,20 @@ class RecordingStop(Stop):
 
 
 def test_a_warehouse_that_stays_away_leaves_the_session_interrupted_if_it_can() -> None:
-    scene = Scene()
-    scene.stop = RecordingStop()
-    scene.store.fail("commit_page", *[AWAY] * 8)
+    harness = WorkHarness()
+    harness.stop = RecordingStop()
+    harness.store.fail("commit_page", *[AWAY] * 8)
     with pytest.raises(WarehouseUnavailable):
-        scene.work()
-    assert (scene.left.state, scene.left.last_error) == (State.INTERRUPTED, str(AWAY))
+        harness.work()
+    assert (harness.left.state, harness.left.last_error) == (State.INTERRUPTED, str(AWAY))
 
 
 def test_a_stop_while_the_warehouse_is_away_loses_only_the_page_in_hand() -> None:
-    scene = Scene()
-    scene.store.fail("commit_page", *[AWAY] * 8)
-    scene.carrier.on_fetched = lambda: scene.stop.request(StopReason.SHUTDOWN)
-    assert scene.work().stopped_by is StopReason.SHUTDOWN
-    assert (scene.left.state, scene.left.pages_done) == (State.INTERRUPTED, 0)
+    harness = WorkHarness()
+    harness.store.fail("commit_page", *[AWAY] * 8)
+    harness.carrier.on_fetched = lambda: harness.stop.request(StopReason.SHUTDOWN)
+    assert harness.work().stopped_by is StopReason.SHUTDOWN
+    assert (harness.left.state, harness.left.pages_done) == (State.INTERRUPTED, 0)
 
 
 @pytest.mark.parametrize(
@@ -378,60 +383,60 @@ def test_a_stop_while_the_warehouse_is_away_loses_only_the_page_in_hand() -> Non
 def test_the_last_word_is_said_again_while_the_warehouse_is_away_and_no_stop_cuts_that_short(
     fault: Exception, state: State
 ) -> None:
-    scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: fault}))
-    scene.store.fail("release", AWAY, AWAY)
-    scene.on_checkpoint = at_page(3, lambda: None)
+    harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: fault}))
+    harness.store.fail("release", AWAY, AWAY)
+    harness.on_checkpoint = at_page(3, lambda: None)
     if isinstance(fault, StopRequested):
-        scene.on_checkpoint = at_page(3, lambda: scene.stop.request(StopReason.SHUTDOWN))
+        harness.on_checkpoint = at_page(3, lambda: harness.stop.request(StopReason.SHUTDOWN))
     try:
-        scene.work()
+        harness.work()
     except ZeroDivisionError:
         assert isinstance(fault, ZeroDivisionError)
-    assert scene.left.state is state
-    assert len(scene.last_waiter.waits) == 2
+    assert harness.left.state is state
+    assert len(harness.final_waiter.waits) == 2
 
 
 @pytest.mark.parametrize(
     "fault", [ParkRequired("later", wait_seconds=60), AuthenticationFailed("carrier acme: page 4: 401")]
 )
 def test_a_last_word_that_cannot_be_said_is_an_error_with_its_cause(fault: Exception) -> None:
-    scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: fault}))
-    scene.store.fail("release", *[AWAY] * 20)
+    harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: fault}))
+    harness.store.fail("release", *[AWAY] * 20)
     with pytest.raises(WarehouseUnavailable) as told:
-        scene.work()
+        harness.work()
     assert told.value.__cause__ is fault
-    assert (scene.left.state, scene.left.pages_done) == (State.RUNNING, 3), "its lease runs out by itself"
-    assert scene.store.calls.count("release") == 4
+    assert (harness.left.state, harness.left.pages_done) == (State.RUNNING, 3), "its lease runs out by itself"
+    assert harness.store.calls.count("release") == 4
 
 
 def test_a_bug_is_told_even_where_the_last_word_cannot_be_said(caplog: pytest.LogCaptureFixture) -> None:
-    scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: ZeroDivisionError()}))
-    scene.store.fail("release", *[AWAY] * 20)
+    harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: ZeroDivisionError()}))
+    harness.store.fail("release", *[AWAY] * 20)
     with pytest.raises(ZeroDivisionError):
-        scene.work()
+        harness.work()
     assert "carrier acme: the session could not be released: the warehouse is away" in caplog.text
 
 
 def test_a_wait_that_was_cut_short_for_no_reason_is_never_taken_for_the_end_of_the_walk() -> None:
     faults: dict[int, Any] = {3: StopRequested("asked to stop")}
-    scene = Scene(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults=faults))
-    assert scene.work().stopped_by is StopReason.SHUTDOWN
-    assert scene.left.state is State.INTERRUPTED
+    harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults=faults))
+    assert harness.work().stopped_by is StopReason.SHUTDOWN
+    assert harness.left.state is State.INTERRUPTED
 
 
 def test_a_stop_that_comes_with_the_last_page_leaves_closing_to_the_next_run() -> None:
-    scene = Scene()
-    scene.on_checkpoint = at_page(10, lambda: scene.stop.request(StopReason.SHUTDOWN))
-    assert scene.work().stopped_by is StopReason.SHUTDOWN
-    assert (scene.left.state, scene.left.cursor) == (State.INTERRUPTED, None)
-    resumed = scene.warehouse.open_session(a_request("run-2")).session
+    harness = WorkHarness()
+    harness.on_checkpoint = at_page(10, lambda: harness.stop.request(StopReason.SHUTDOWN))
+    assert harness.work().stopped_by is StopReason.SHUTDOWN
+    assert (harness.left.state, harness.left.cursor) == (State.INTERRUPTED, None)
+    resumed = harness.warehouse.open_session(a_request("run-2")).session
     assert resumed.walked_to_the_end
 
 
 def test_what_one_run_left_the_next_one_ends_without_fetching_a_page_twice() -> None:
-    scene = Scene(limits=Limits(pages=4))
-    scene.work()
-    scene.session = scene.warehouse.open_session(a_request("run-2")).session
-    scene.limits = Limits()
-    assert scene.work().stopped_by is None
-    assert scene.carrier.fetched_pages == list(range(10))
+    harness = WorkHarness(limits=RunLimits(pages=4))
+    harness.work()
+    harness.session = harness.warehouse.open_session(a_request("run-2")).session
+    harness.limits = RunLimits()
+    assert harness.work().stopped_by is None
+    assert harness.carrier.fetched_pages == list(range(10))

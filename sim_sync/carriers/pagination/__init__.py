@@ -1,20 +1,20 @@
 """Pagination rules: pure functions from (cursor, answer) to the next cursor, or to None at the carrier's end signal.
 
 An empty or short page is not the end unless a rule says so, and a page cap never is. Cursors hold positions, never
-origins or secrets, and all that another process needs to go on. Where a rule needs the time, it is an argument.
+origins or secrets, and all that another process needs to continue. Where a rule needs the time, it is an argument.
 """
 
-from sim_sync.carriers.pagination.cursors import CursorInAnswer
+from sim_sync.carriers.pagination.cursors import CursorInResponse
 from sim_sync.carriers.pagination.keyset import Keyset
 from sim_sync.carriers.pagination.links import NextLinkInBody, NextLinkInHeader
 from sim_sync.carriers.pagination.offset import Offset
 from sim_sync.carriers.pagination.page_number import PageNumber
-from sim_sync.carriers.pagination.places import InBody, InHeader, Place, ToBody, ToQuery
+from sim_sync.carriers.pagination.places import InBody, InHeader, ResponseField, ToBody, ToQuery
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
 from sim_sync.carriers.pagination.signs import EndSigns
 
 __all__ = [
-    "CursorInAnswer",
+    "CursorInResponse",
     "EndSigns",
     "InBody",
     "InHeader",
@@ -25,8 +25,8 @@ __all__ = [
     "PageNumber",
     "Pagination",
     "PathOf",
-    "Place",
     "RecordsOf",
+    "ResponseField",
     "ToBody",
     "ToQuery",
 ]

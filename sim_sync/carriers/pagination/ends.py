@@ -1,6 +1,6 @@
 """What a walk by position knows about its end: whether a short page shows it, and whether a total was passed.
 
-A cursor is `short` once a page had fewer records than the first one and the walk went on: then a short page shows
+A cursor is `short` once a page had fewer records than the first one and the walk continued: then a short page shows
 nothing. It is `past` once records stood behind the end that a total told: then a total ends the list no more.
 """
 

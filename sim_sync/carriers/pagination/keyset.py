@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import Any
 
-from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.drift import whole
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination.places import ToBody, ToQuery, position
+from sim_sync.carriers.pagination.positional import int_in
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
 from sim_sync.carriers.paths import Lookup
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.pages import Cursor
 
 
@@ -18,7 +18,7 @@ from sim_sync.core.pages import Cursor
 class Keyset(Pagination):
     """The key of the last record leads on.
 
-    `more` says whether the list goes on; without it an empty page is the end, or one that holds only what the page
+    `more` says whether the list continues; without it an empty page is the end, or one that holds only what the page
     before it ended with: some carriers begin with the key itself, not behind it. Messages call the key `key_name`.
 
     A cursor is `shared` once records of a page had the same key: where the next page does not begin with that key
@@ -27,14 +27,14 @@ class Keyset(Pagination):
     that page again, too.
     """
 
-    first: Ask
+    first: Request
     records: RecordsOf
     key: Lookup
     key_name: str
     sent_to: ToQuery | ToBody
-    more: Callable[[Answer], bool] | None = None
+    more: Callable[[Response], bool] | None = None
 
-    def ask(self, cursor: Cursor) -> Ask:
+    def request(self, cursor: Cursor) -> Request:
         """Return the first request, with the last key from the second page on."""
         return self.sent_to.put(self.first, cursor["after"]) if cursor else self.first
 
@@ -46,22 +46,22 @@ class Keyset(Pagination):
         """Return whether no flag ends the list."""
         return self.more is None
 
-    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+    def next_cursor(self, cursor: Cursor, response: Response, path_of: PathOf) -> Cursor | None:
         """Return the key of the last record."""
-        records = self.records(answer)
-        brings_more = len(records) > self.overlap(cursor, answer) if self.more is None else self.more(answer)
+        records = self.records(response)
+        brings_more = len(records) > self.overlap(cursor, response) if self.more is None else self.more(response)
         if not brings_more:
             return None
         if not records:
-            raise UnexpectedAnswer(
+            raise UnexpectedResponse(
                 f"the carrier says that there is more, but its page is empty: without a last record there is no "
-                f"{self.key_name} to go on from, and the end cannot be told. Nothing is lost: try again later"
+                f"{self.key_name} to continue from, and the end cannot be told. Nothing is lost: try again later"
             )
-        keys = self._keys(answer)
+        keys = self._keys(response)
         after = position(keys[-1], f"{self.key_name} of the last record")
         if after is None:
-            raise UnexpectedAnswer(
-                f"expected {self.key_name} in the last record to go on from, found none: the list cannot be followed. "
+            raise UnexpectedResponse(
+                f"expected {self.key_name} in the last record to continue from, found none: the list cannot be followed. "
                 "Check that this account's list carries it"
             )
         tied = _equal_ones(reversed(keys), after)
@@ -70,23 +70,23 @@ class Keyset(Pagination):
         kept = {"tied": tied if tied > 1 else None, "shared": shared or None, "alone": is_alone or None}
         return {"after": after, **{name: value for name, value in kept.items() if value is not None}}
 
-    def overlap(self, cursor: Cursor, answer: Answer) -> int:
+    def overlap(self, cursor: Cursor, response: Response) -> int:
         """Return how many records ended the page before, where the carrier begins with the key itself."""
         if not cursor or "alone" in cursor:
             return 0
-        return min(_equal_ones(self._keys(answer), cursor["after"]), whole(cursor, "tied", 1))
+        return min(_equal_ones(self._keys(response), cursor["after"]), int_in(cursor, "tied", 1))
 
-    def gap(self, cursor: Cursor, answer: Answer) -> str | None:
+    def gap(self, cursor: Cursor, response: Response) -> str | None:
         """Return why records may have been passed over: the list is not in the order of its key, or they share one."""
-        keys = self._keys(answer)
-        if "shared" in cursor and not self.overlap(cursor, answer):
+        keys = self._keys(response)
+        if "shared" in cursor and not self.overlap(cursor, response):
             return f"records share their {self.key_name}, so some at the edge of a page may have been passed over"
         if not _is_in_order(keys):
             return f"the list is not in the order of {self.key_name}, so some records may have been passed over"
         return None
 
-    def _keys(self, answer: Answer) -> Sequence[Any]:
-        return [self.key(record) for record in self.records(answer)]
+    def _keys(self, response: Response) -> Sequence[Any]:
+        return [self.key(record) for record in self.records(response)]
 
 
 def _equal_ones(keys: Any, key: Any) -> int:

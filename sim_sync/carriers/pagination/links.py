@@ -5,21 +5,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination.rule import Pagination, PathOf
 from sim_sync.carriers.paths import is_plain, lookup_of
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.pages import Cursor
 
 _TARGET = re.compile(r"\s*,*\s*<([^>]*)>")
 _PARAMETER = re.compile(r'\s*;\s*([^\s=;,"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?')
 
 
-def ask_by_link(first: Ask, cursor: Cursor) -> Ask:
+def request_by_link(first: Request, cursor: Cursor) -> Request:
     """Return the first request, or the one that the carrier's link asks for: the link carries all its parameters."""
     if not cursor:
         return first
-    return Ask(method=first.method, path=str(cursor["next"]), headers=first.headers, body=first.body)
+    return Request(method=first.method, path=str(cursor["next"]), headers=first.headers, body=first.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +31,33 @@ class NextLinkInBody(Pagination):
     end. With `absent_is_end` it always is.
     """
 
-    first: Ask
+    first: Request
     link: str
     absent_after_first: bool = False
     absent_is_end: bool = False
 
-    def ask(self, cursor: Cursor) -> Ask:
+    def request(self, cursor: Cursor) -> Request:
         """Return the first request, or the one that the carrier's link asks for."""
-        return ask_by_link(self.first, cursor)
+        return request_by_link(self.first, cursor)
 
-    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+    def next_cursor(self, cursor: Cursor, response: Response, path_of: PathOf) -> Cursor | None:
         """Return the link's path and query as the next cursor."""
-        url = lookup_of(self.link)(answer.body)
+        url = lookup_of(self.link)(response.body)
         if url is None:
-            self._refuse_absent(cursor, answer)
+            self._refuse_absent(cursor, response)
             return None
         if not isinstance(url, str):
-            raise UnexpectedAnswer(f"expected a URL or null in {self.link}, found {type(url).__name__}")
+            raise UnexpectedResponse(f"expected a URL or null in {self.link}, found {type(url).__name__}")
         return {"next": path_of(url.strip())} if url.strip() else None
 
-    def _refuse_absent(self, cursor: Cursor, answer: Answer) -> None:
+    def _refuse_absent(self, cursor: Cursor, response: Response) -> None:
         """Tell null from nothing, where the path is one of plain keys."""
         if self.absent_is_end or (self.absent_after_first and cursor) or not is_plain(self.link):
             return
         holder, _, key = self.link.rpartition(".")
-        found: Any = lookup_of(holder)(answer.body) if holder else answer.body
+        found: Any = lookup_of(holder)(response.body) if holder else response.body
         if not isinstance(found, Mapping) or key not in found:
-            raise UnexpectedAnswer(
+            raise UnexpectedResponse(
                 f"expected {self.link} in the answer, null on the last page; found none: without it the end of the "
                 "list cannot be told"
             )
@@ -67,16 +67,16 @@ class NextLinkInBody(Pagination):
 class NextLinkInHeader(Pagination):
     """A `Link` header with `rel="next"` (RFC 8288) leads on; without one the list ends."""
 
-    first: Ask
+    first: Request
     header: str = "Link"
 
-    def ask(self, cursor: Cursor) -> Ask:
+    def request(self, cursor: Cursor) -> Request:
         """Return the first request, or the one that the carrier's link asks for."""
-        return ask_by_link(self.first, cursor)
+        return request_by_link(self.first, cursor)
 
-    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+    def next_cursor(self, cursor: Cursor, response: Response, path_of: PathOf) -> Cursor | None:
         """Return the link's path and query as the next cursor."""
-        url = next_link(answer.headers.get(self.header.lower(), ""))
+        url = next_link(response.headers.get(self.header.lower(), ""))
         return None if url is None else {"next": path_of(url)}
 
 
@@ -84,7 +84,7 @@ def next_link(header: str) -> str | None:
     """Return the target of `rel="next"` in a `Link` header, or None where it has none.
 
     Raises:
-        UnexpectedAnswer: the header is no list of links, so the end of the list cannot be told.
+        UnexpectedResponse: the header is no list of links, so the end of the list cannot be told.
     """
     for target, relations in _links(header):
         if "next" in relations.lower().split():
@@ -98,7 +98,9 @@ def _links(header: str) -> Iterator[tuple[str, str]]:
     while header[at:].strip(" \t,"):
         found = _TARGET.match(header, at)
         if found is None:
-            raise UnexpectedAnswer('expected links like <url>; rel="next" (RFC 8288) in the header Link, found no such')
+            raise UnexpectedResponse(
+                'expected links like <url>; rel="next" (RFC 8288) in the header Link, found no such'
+            )
         at = found.end()
         relations = ""
         while parameter := _PARAMETER.match(header, at):

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.drift import behind, fallen, farthest, remembered, rises, steps_back, whole
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination.ends import PAST_TOTAL, is_past_total, is_short_end, marks, past_total
-from sim_sync.carriers.pagination.places import Place, whole_number, with_query
+from sim_sync.carriers.pagination.places import ResponseField, whole_number, with_query
+from sim_sync.carriers.pagination.positional import behind, farthest, int_in, remembered, rewinds, rises, total_drop
 from sim_sync.carriers.pagination.repeats import is_repeated, page_digest, repeated_page
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.pages import Cursor
 
 
@@ -21,25 +21,25 @@ class Offset(Pagination):
     `looks_behind` and `repeated_page_ends` are those of `PageNumber`.
     """
 
-    base: Ask
+    base: Request
     records: RecordsOf
     offset_param: str
     limit_param: str | None = None
     page_size: int | None = None
-    total: Place | None = None
+    total: ResponseField | None = None
     looks_behind: bool = False
     repeated_page_ends: bool = False
 
-    def ask(self, cursor: Cursor) -> Ask:
+    def request(self, cursor: Cursor) -> Request:
         """Return the request for the rows from an offset on."""
-        ask = with_query(self.base, {self.offset_param: str(whole(cursor, "offset", 0))})
+        request = with_query(self.base, {self.offset_param: str(int_in(cursor, "offset", 0))})
         if self.limit_param is None or self.page_size is None:
-            return ask
-        return with_query(ask, {self.limit_param: str(self.page_size)})
+            return request
+        return with_query(request, {self.limit_param: str(self.page_size)})
 
-    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+    def next_cursor(self, cursor: Cursor, response: Response, path_of: PathOf) -> Cursor | None:
         """Return the next offset, stepping back by the rows that left."""
-        records, total = self.records(answer), self._total(cursor, answer)
+        records, total = self.records(response), self._total(cursor, response)
         found = self.after(cursor, len(records), total)
         if found is None or not self.ends_with_nothing(found):
             return found
@@ -51,10 +51,10 @@ class Offset(Pagination):
         return {**found, "held": digest}
 
     def after(self, cursor: Cursor, count: int, total: int | None) -> Cursor | None:
-        """Return the next offset after a page of so many rows; without a total an empty page is the end."""
-        offset = whole(cursor, "offset", 0)
+        """Return the next offset after a page of that many rows; without a total an empty page is the end."""
+        offset = int_in(cursor, "offset", 0)
         # Rows before the first one cannot have been missed.
-        back = 0 if is_past_total(cursor) else min(fallen(cursor, "total", total), offset)
+        back = 0 if is_past_total(cursor) else min(total_drop(cursor, "total", total), offset)
         ended = count == 0 if total is None or is_past_total(cursor) else offset + count >= total
         if ended and not back:
             return None
@@ -75,12 +75,12 @@ class Offset(Pagination):
         """Return whether no total ends the list, or none does any more."""
         return is_past_total(cursor) or self.total is None
 
-    def beyond(self, cursor: Cursor, answer: Answer, pages: int = 1) -> Cursor | None:
+    def beyond(self, cursor: Cursor, response: Response, pages: int = 1) -> Cursor | None:
         """Return rows behind, where a total alone says that these are the last ones and they are not fewer."""
-        count, offset = len(self.records(answer)), whole(cursor, "offset", 0)
+        count, offset = len(self.records(response)), int_in(cursor, "offset", 0)
         if not self.looks_behind or self.ends_with_nothing(cursor):
             return None
-        total = self._total(cursor, answer)
+        total = self._total(cursor, response)
         is_short = is_short_end(cursor, count, self._rows_a_page(cursor, count), is_first=offset == 0)
         if is_short and offset + count == total:
             return None
@@ -90,34 +90,34 @@ class Offset(Pagination):
         """Return whether no total tells it."""
         return self.ends_with_nothing(cursor)
 
-    def gap(self, cursor: Cursor, answer: Answer) -> str | None:
+    def gap(self, cursor: Cursor, response: Response) -> str | None:
         """Return that the total was wrong, where it was: how many records there are is not known then."""
         return PAST_TOTAL if is_past_total(cursor) else None
 
-    def overlap(self, cursor: Cursor, answer: Answer) -> int:
+    def overlap(self, cursor: Cursor, response: Response) -> int:
         """Return how many records stand here again because the list has ended."""
-        records: Sequence[Any] = self.records(answer)
+        records: Sequence[Any] = self.records(response)
         ends = self.repeated_page_ends and "held" in cursor and is_repeated(cursor, page_digest(records))
         return len(records) if ends else 0
 
-    def _total(self, cursor: Cursor, answer: Answer) -> int | None:
+    def _total(self, cursor: Cursor, response: Response) -> int | None:
         """Return the total that is told here, or was told before."""
         if self.total is None:
             return None
-        told = whole_number(self.total, answer)
+        told = whole_number(self.total, response)
         total = remembered(cursor, "total") if told is None else told
         if total is None:
-            raise UnexpectedAnswer(f"expected {self.total} to say where the list ends, found nothing there")
+            raise UnexpectedResponse(f"expected {self.total} to say where the list ends, found nothing there")
         return total
 
     def _rows_a_page(self, cursor: Cursor, count: int) -> int:
         """Return how many rows a page has: as many as the first one."""
-        return whole(cursor, "size", self.page_size or 0) if cursor else count
+        return int_in(cursor, "size", self.page_size or 0) if cursor else count
 
     def _leading_to(self, offset: int, cursor: Cursor, count: int, total: int | None) -> Cursor:
         """Return the cursor of the rows that the walk goes to after those at `cursor`."""
-        here, size = whole(cursor, "offset", 0), self._rows_a_page(cursor, count)
-        back = steps_back(cursor) + (offset < here)
+        here, size = int_in(cursor, "offset", 0), self._rows_a_page(cursor, count)
+        back = rewinds(cursor) + (offset < here)
         kept = {
             "size": size if self.looks_behind and size != self.page_size else None,
             "total": total,

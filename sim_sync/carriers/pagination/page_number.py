@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.drift import behind, fallen, farthest, remembered, rises, steps_back, whole
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination.ends import PAST_TOTAL, is_past_total, is_short_end, marks, past_total
-from sim_sync.carriers.pagination.places import Place, flag, whole_number, with_query
+from sim_sync.carriers.pagination.places import ResponseField, flag, whole_number, with_query
+from sim_sync.carriers.pagination.positional import behind, farthest, int_in, remembered, rewinds, rises, total_drop
 from sim_sync.carriers.pagination.repeats import is_repeated, page_digest, repeated_page
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.pages import Cursor
 
 
@@ -35,32 +35,32 @@ class PageNumber(Pagination):
     stand there, the total ends the list no more; an empty page does. `repeated_page_ends`: so does the same page again.
     """
 
-    base: Ask
+    base: Request
     records: RecordsOf
     page_param: str
     size_param: str | None = None
     page_size: int | None = None
     first_page: int = 1
-    total_pages: Place | None = None
-    total: Place | None = None
-    last_page: Place | None = None
+    total_pages: ResponseField | None = None
+    total: ResponseField | None = None
+    last_page: ResponseField | None = None
     looks_behind: bool = False
     repeated_page_ends: bool = False
 
-    def ask(self, cursor: Cursor) -> Ask:
+    def request(self, cursor: Cursor) -> Request:
         """Return the request for a page by its number."""
-        ask = with_query(self.base, {self.page_param: str(whole(cursor, "page", self.first_page))})
+        request = with_query(self.base, {self.page_param: str(int_in(cursor, "page", self.first_page))})
         if self.size_param is None or self.page_size is None:
-            return ask
-        return with_query(ask, {self.size_param: str(self.page_size)})
+            return request
+        return with_query(request, {self.size_param: str(self.page_size)})
 
-    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+    def next_cursor(self, cursor: Cursor, response: Response, path_of: PathOf) -> Cursor | None:
         """Return the number of the next page, stepping back by the rows that left."""
-        page = whole(cursor, "page", self.first_page)
-        records = self.records(answer)
+        page = int_in(cursor, "page", self.first_page)
+        records = self.records(response)
         count = len(records)
         size = self._rows_a_page(cursor, count)
-        told = self._told(answer)
+        told = self._told(response)
         # Rows before the first page cannot have been missed.
         back = min(_pages_back(cursor, told, size), page - self.first_page)
         if self._ended(cursor, count, self._known(cursor, told)) and not back:
@@ -80,12 +80,12 @@ class PageNumber(Pagination):
         """Return whether no total and no flag ends the list, or none does any more."""
         return is_past_total(cursor) or not (self.last_page or self.total_pages or self.total)
 
-    def beyond(self, cursor: Cursor, answer: Answer, pages: int = 1) -> Cursor | None:
+    def beyond(self, cursor: Cursor, response: Response, pages: int = 1) -> Cursor | None:
         """Return a page behind, where a total alone says that this is the last one and this one is not short."""
-        told, count = self._told(answer), len(self.records(answer))
+        told, count = self._told(response), len(self.records(response))
         if not self.looks_behind or self.last_page or self.ends_with_nothing(cursor):
             return None
-        page, size = whole(cursor, "page", self.first_page), self._rows_a_page(cursor, count)
+        page, size = int_in(cursor, "page", self.first_page), self._rows_a_page(cursor, count)
         total = self._known(cursor, told).records
         is_exact = total is None or (page - self.first_page) * size + count == total
         if is_short_end(cursor, count, size, is_first=page == self.first_page) and is_exact:
@@ -96,13 +96,13 @@ class PageNumber(Pagination):
         """Return whether no total of records tells it."""
         return self.total is None or is_past_total(cursor)
 
-    def gap(self, cursor: Cursor, answer: Answer) -> str | None:
+    def gap(self, cursor: Cursor, response: Response) -> str | None:
         """Return that the total was wrong, where it was: how many records there are is not known then."""
         return PAST_TOTAL if is_past_total(cursor) else None
 
-    def overlap(self, cursor: Cursor, answer: Answer) -> int:
+    def overlap(self, cursor: Cursor, response: Response) -> int:
         """Return how many records stand here again because the list has ended."""
-        records = self.records(answer)
+        records = self.records(response)
         return len(records) if self._ends_by_repeating(cursor, records) else 0
 
     def _ends_by_repeating(self, cursor: Cursor, records: Sequence[Any]) -> bool:
@@ -124,11 +124,11 @@ class PageNumber(Pagination):
             is_last=told.is_last,
         )
 
-    def _told(self, answer: Answer) -> _Told:
+    def _told(self, response: Response) -> _Told:
         return _Told(
-            records=None if self.total is None else whole_number(self.total, answer),
-            pages=None if self.total_pages is None else whole_number(self.total_pages, answer),
-            is_last=None if self.last_page is None else flag(self.last_page, answer),
+            records=None if self.total is None else whole_number(self.total, response),
+            pages=None if self.total_pages is None else whole_number(self.total_pages, response),
+            is_last=None if self.last_page is None else flag(self.last_page, response),
         )
 
     def _rows_a_page(self, cursor: Cursor, count: int) -> int:
@@ -136,10 +136,10 @@ class PageNumber(Pagination):
         asked = self.page_size or 0
         if not cursor:
             return count or asked or 1
-        return whole(cursor, "size", asked) or 1
+        return int_in(cursor, "size", asked) or 1
 
     def _ended(self, cursor: Cursor, count: int, known: _Told) -> bool:
-        pages_before = whole(cursor, "page", self.first_page) - self.first_page
+        pages_before = int_in(cursor, "page", self.first_page) - self.first_page
         if self.ends_with_nothing(cursor):
             return count == 0
         if known.is_last is not None:
@@ -149,17 +149,17 @@ class PageNumber(Pagination):
         if self.last_page is None and known.records is not None:
             return pages_before * self._rows_a_page(cursor, count) + count >= known.records
         place = self.last_page or self.total_pages or self.total
-        raise UnexpectedAnswer(f"expected {place} to say where the list ends, found nothing there")
+        raise UnexpectedResponse(f"expected {place} to say where the list ends, found nothing there")
 
     def _leading_to(self, page: int, cursor: Cursor, count: int, told: _Told) -> Cursor:
         """Return the cursor of a page that the walk goes to after the one at `cursor`."""
-        here, size = whole(cursor, "page", self.first_page), self._rows_a_page(cursor, count)
+        here, size = int_in(cursor, "page", self.first_page), self._rows_a_page(cursor, count)
         known = self._known(cursor, told)
         kept = {
             "size": None if size == self.page_size else size,
             "total": known.records,
             "pages": known.pages if known.records is None else None,
-            "back": (steps_back(cursor) + (page <= here)) or None,
+            "back": (rewinds(cursor) + (page <= here)) or None,
         }
         return {
             "page": page,
@@ -174,9 +174,9 @@ def _pages_back(cursor: Cursor, told: _Told, size: int) -> int:
     """Return how many pages hold the rows that may have moved up."""
     if is_past_total(cursor):
         return 0
-    rows = fallen(cursor, "total", told.records)
+    rows = total_drop(cursor, "total", told.records)
     if rows:
         return -(-rows // size)
-    pages = fallen(cursor, "pages", told.pages)
+    pages = total_drop(cursor, "pages", told.pages)
     # Two pages fewer may be almost three pages of rows.
     return pages + 1 if pages else 0

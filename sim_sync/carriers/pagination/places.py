@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from sim_sync.carriers.json_bodies import NumberText
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.paths import Lookup, lookup_of
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.storable import MAX_COUNT
 
 
@@ -22,9 +22,9 @@ class InBody:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_look_up", lookup_of(self.path))
 
-    def find(self, answer: Answer) -> Any:
-        """Return what stands there, or None."""
-        return self._look_up(answer.body)
+    def find(self, response: Response) -> Any:
+        """Return what is there, or None."""
+        return self._look_up(response.body)
 
     def __str__(self) -> str:
         return f"{self.path!r} of the answer"
@@ -36,15 +36,15 @@ class InHeader:
 
     name: str
 
-    def find(self, answer: Answer) -> Any:
+    def find(self, response: Response) -> Any:
         """Return the header's value, or None where it is absent."""
-        return answer.headers.get(self.name.lower())
+        return response.headers.get(self.name.lower())
 
     def __str__(self) -> str:
         return f"the response header {self.name}"
 
 
-Place: TypeAlias = InBody | InHeader
+ResponseField: TypeAlias = InBody | InHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class ToQuery:
 
     name: str
 
-    def put(self, ask: Ask, value: Any) -> Ask:
+    def put(self, request: Request, value: Any) -> Request:
         """Return the request with a value at this place."""
-        return with_query(ask, {self.name: str(value)})
+        return with_query(request, {self.name: str(value)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class ToBody:
 
     path: str
 
-    def put(self, ask: Ask, value: Any) -> Ask:
+    def put(self, request: Request, value: Any) -> Request:
         """Return the request with a value at this place; what else the body holds stays as it is."""
-        return replace(ask, body=_with_member(ask.body or {}, keys_of(self.path), value))
+        return replace(request, body=_with_member(request.body or {}, keys_of(self.path), value))
 
 
 #: Keys with dots between them; one that holds a dot itself stands in double quotes.
@@ -95,24 +95,24 @@ def _with_member(body: Mapping[str, Any], keys: Sequence[str], value: Any) -> di
     return {**body, key: _with_member(inner or {}, rest, value)}
 
 
-def with_query(ask: Ask, params: Mapping[str, str]) -> Ask:
+def with_query(request: Request, params: Mapping[str, str]) -> Request:
     """Return a request with further query parameters."""
-    return replace(ask, params={**ask.params, **params})
+    return replace(request, params={**request.params, **params})
 
 
 #: Digits, and zeros behind the point at most: `35`, `35.0`.
 _COUNT = re.compile(r"([0-9]{1,18})(?:\.0*)?")
 
 
-def whole_number(place: Place, answer: Answer) -> int | None:
+def whole_number(place: ResponseField, response: Response) -> int | None:
     """Return the count that stands at a place, or None where nothing stands.
 
-    Counts come as text and as floats too: some languages have no other numbers. `35.0` is 35, and `35.5` is no count.
+    Counts come as text and as floats too: some languages have no other numbers. `35.0` is 35, and `35.5` is not a count.
 
     Raises:
-        UnexpectedAnswer: something else stands there.
+        UnexpectedResponse: something else is there.
     """
-    found = place.find(answer)
+    found = place.find(response)
     if found is None or found == "":
         return None
     if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_COUNT:
@@ -122,22 +122,22 @@ def whole_number(place: Place, answer: Answer) -> int | None:
         return int(found)
     if isinstance(found, str) and (count := _COUNT.fullmatch(found.strip())):
         return int(count[1])
-    raise UnexpectedAnswer(f"expected a whole number in {place}, found {_shown(found)}")
+    raise UnexpectedResponse(f"expected a whole number in {place}, found {_shown(found)}")
 
 
-def flag(place: Place, answer: Answer) -> bool | None:
+def flag(place: ResponseField, response: Response) -> bool | None:
     """Return the flag that stands at a place, or None where nothing stands.
 
     Raises:
-        UnexpectedAnswer: something else stands there.
+        UnexpectedResponse: something else is there.
     """
-    found = place.find(answer)
+    found = place.find(response)
     if found is None or isinstance(found, bool):
         return found
     word = found.strip().lower() if isinstance(found, str) else None
     if word in {"true", "false"}:
         return word == "true"
-    raise UnexpectedAnswer(f"expected true or false in {place}, found {_shown(found)}")
+    raise UnexpectedResponse(f"expected true or false in {place}, found {_shown(found)}")
 
 
 _SHOWN_CHARACTERS = 40
@@ -149,7 +149,7 @@ def position(value: Any, where: object) -> str | int | None:
     """Return a value as a position: text or a whole number, or None where there is none.
 
     Raises:
-        UnexpectedAnswer: it is something else; a float has lost digits.
+        UnexpectedResponse: it is something else; a float has lost digits.
     """
     if value is None or value == "":
         return None
@@ -157,7 +157,7 @@ def position(value: Any, where: object) -> str | int | None:
         return int(value)  # as a number it goes back
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         return value
-    raise UnexpectedAnswer(f"expected text or a whole number in {where}, found {_shown(value)}")
+    raise UnexpectedResponse(f"expected text or a whole number in {where}, found {_shown(value)}")
 
 
 def _shown(value: Any) -> str:

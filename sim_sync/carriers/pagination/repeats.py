@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.pages import Cursor, digest_of
 
 
@@ -17,9 +17,9 @@ def is_repeated(cursor: Cursor, digest: str) -> bool:
     return cursor.get("held") == digest
 
 
-def repeated_page(parameter: str) -> UnexpectedAnswer:
+def repeated_page(parameter: str) -> UnexpectedResponse:
     """Return the error for a page that is the one before: the carrier does not look at the parameter."""
-    return UnexpectedAnswer(
+    return UnexpectedResponse(
         f"the carrier gave the same page twice, as if it did not look at the parameter {parameter!r}: check how the "
         "carrier's documentation calls it. If it ends its list by giving the last page again, say "
         "`end_on: [repeated_page]` in the pagination"

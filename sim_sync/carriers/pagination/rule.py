@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.core.pages import Cursor
 
 #: Turns a URL that the carrier supplied into path and query, or refuses it (`HttpClient.path_of`).
 PathOf: TypeAlias = Callable[[str], str]
-#: Returns the list of records in an answer, or raises `UnexpectedAnswer`.
-RecordsOf: TypeAlias = Callable[[Answer], list[Any]]
+#: Returns the list of records in an answer, or raises `UnexpectedResponse`.
+RecordsOf: TypeAlias = Callable[[Response], list[Any]]
 
 
 class Pagination(Protocol):
@@ -22,14 +22,14 @@ class Pagination(Protocol):
         """Return the cursor of the first page."""
         return {}
 
-    def ask(self, cursor: Cursor) -> Ask:
+    def request(self, cursor: Cursor) -> Request:
         """Return the request for the page at a cursor."""
 
-    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
-        """Return where the walk goes on after an answer, or None at the carrier's own end signal.
+    def next_cursor(self, cursor: Cursor, response: Response, path_of: PathOf) -> Cursor | None:
+        """Return where the walk continues after an answer, or None at the carrier's own end signal.
 
         Raises:
-            UnexpectedAnswer: the answer does not say whether, or where, the list goes on.
+            UnexpectedResponse: the answer does not say whether, or where, the list continues.
             ForeignOrigin: it leads to another origin.
         """
 
@@ -45,18 +45,18 @@ class Pagination(Protocol):
         """Return whether the lack of records alone ends the list at a cursor: so does a page that is not there."""
         return False
 
-    def beyond(self, cursor: Cursor, answer: Answer, pages: int = 1) -> Cursor | None:
-        """Return the place so many pages behind an end that may be none; None where it is beyond doubt."""
+    def beyond(self, cursor: Cursor, response: Response, pages: int = 1) -> Cursor | None:
+        """Return the place that many pages behind an end that may be none; None where it is beyond doubt."""
         return None
 
-    def overlap(self, cursor: Cursor, answer: Answer) -> int:
+    def overlap(self, cursor: Cursor, response: Response) -> int:
         """Return how many records of an answer stood on the page before too, by the paging's design."""
         return 0
 
     def moves_unseen(self, cursor: Cursor) -> bool:
-        """Return whether nothing tells that records have moved up from page to page."""
+        """Return whether nothing says that records have moved up from page to page."""
         return False
 
-    def gap(self, cursor: Cursor, answer: Answer) -> str | None:
+    def gap(self, cursor: Cursor, response: Response) -> str | None:
         """Return why records may have been passed over before or on this page."""
         return None

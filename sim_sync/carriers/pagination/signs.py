@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 
 
-def _never(_answer: Answer) -> bool:
+def _never(_response: Response) -> bool:
     return False
 
 
@@ -18,6 +18,6 @@ class EndSigns:
     `repeated_page`: so is one that is the page before, or that leads to itself.
     """
 
-    says: Callable[[Answer], bool] = _never
+    says: Callable[[Response], bool] = _never
     empty_page: bool = False
     repeated_page: bool = False

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination.drift import steps_back, whole
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination.page_number import PageNumber
+from sim_sync.carriers.pagination.positional import int_in, rewinds
 from sim_sync.carriers.pagination.rule import Pagination, PathOf
 from sim_sync.core.pages import Cursor
 
@@ -34,16 +34,16 @@ class Windows(Pagination):
     """
 
     pages: PageNumber
-    put: Callable[[Ask, str, str], Ask]
+    put: Callable[[Request, str, str], Request]
     since: datetime
     started: datetime
     now: Callable[[], datetime]
     longest: timedelta = timedelta(days=365)
 
-    def ask(self, cursor: Cursor) -> Ask:
+    def request(self, cursor: Cursor) -> Request:
         """Return the request for a page of a window."""
-        since, till = self._window(cursor)
-        return self.put(self.pages.ask(_place(cursor)), since, till)
+        since, until = self._window(cursor)
+        return self.put(self.pages.request(_place(cursor)), since, until)
 
     def is_reread(self, cursor: Cursor) -> bool:
         """Say yes: windows overlap, most of them hold nothing, and their number has a bound of its own."""
@@ -53,35 +53,35 @@ class Windows(Pagination):
         """Say no: a window and a page are places in the list."""
         return False
 
-    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+    def next_cursor(self, cursor: Cursor, response: Response, path_of: PathOf) -> Cursor | None:
         """Return the next page of the window, the next window, or None where the present is reached."""
-        since, till = self._window(cursor)
-        place = self.pages.next_cursor(_place(cursor), answer, path_of)
+        since, until = self._window(cursor)
+        place = self.pages.next_cursor(_place(cursor), response, path_of)
         if place is not None:
             kept = {name: cursor[name] for name in ("window", "tail") if name in cursor}
-            return {"since": since, "till": till, **kept, **place}
+            return {"since": since, "till": until, **kept, **place}
         present = self.now()
-        reached = datetime.fromisoformat(till)
+        reached = datetime.fromisoformat(until)
         in_time = reached >= present - CAUGHT_UP or ("tail" in cursor and "page" not in cursor)
-        if in_time and not steps_back(cursor):
+        if in_time and not rewinds(cursor):
             return None
         # A window that is shorter than it may be was cut off at the present.
         is_tail = reached < datetime.fromisoformat(since) + self.longest
         start = reached - OVERLAP
-        number = whole(cursor, "window", 0) + 1
+        number = int_in(cursor, "window", 0) + 1
         return {
             "since": _text(start),
-            "till": self._till(start, present),
+            "till": self._until(start, present),
             "window": number,
             **({"tail": True} if is_tail else {}),
         }
 
     def _window(self, cursor: Cursor) -> tuple[str, str]:
         if not cursor:
-            return _text(self.since), self._till(self.since, self.started)
+            return _text(self.since), self._until(self.since, self.started)
         return str(cursor["since"]), str(cursor["till"])
 
-    def _till(self, start: datetime, present: datetime) -> str:
+    def _until(self, start: datetime, present: datetime) -> str:
         # The second that has begun belongs to the window: what was modified just now is in it.
         whole_second = present.replace(microsecond=0) + timedelta(seconds=bool(present.microsecond))
         return _text(min(start + self.longest, max(whole_second, start)))

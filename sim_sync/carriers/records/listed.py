@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.paths import is_plain, list_lookup_of, lookup_of
-from sim_sync.core.errors import UnexpectedAnswer
+from sim_sync.core.errors import UnexpectedResponse
 
 
-def list_at(path: str, *, null_is_empty: bool = False) -> Callable[[Answer], list[Any]]:
+def list_at(path: str, *, null_is_empty: bool = False) -> Callable[[Response], list[Any]]:
     """Return the function that finds the list at a path of the body.
 
     With `null_is_empty`, null in its place is an empty list, and so is an answer without a body (204). A list that is
@@ -16,12 +16,12 @@ def list_at(path: str, *, null_is_empty: bool = False) -> Callable[[Answer], lis
     """
     look_up = list_lookup_of(path)
 
-    def records(answer: Answer) -> list[Any]:
-        found = look_up(answer.body)
-        if found is None and null_is_empty and _holds_null(answer.body, path):
+    def records(response: Response) -> list[Any]:
+        found = look_up(response.body)
+        if found is None and null_is_empty and _holds_null(response.body, path):
             return []
         if not isinstance(found, list):
-            raise UnexpectedAnswer(
+            raise UnexpectedResponse(
                 f"expected a list under {path!r} in the answer, found {_kind(found)}: is `base_url` that of this API?"
             )
         return found
@@ -29,18 +29,18 @@ def list_at(path: str, *, null_is_empty: bool = False) -> Callable[[Answer], lis
     return records
 
 
-def array_or_nothing(answer: Answer) -> list[Any]:
+def array_or_nothing(response: Response) -> list[Any]:
     """Return the body, which is the list itself; null and no body at all are an empty one."""
-    return [] if answer.body is None else array_in_body(answer)
+    return [] if response.body is None else array_in_body(response)
 
 
-def array_in_body(answer: Answer) -> list[Any]:
+def array_in_body(response: Response) -> list[Any]:
     """Return the body, which is the list itself."""
-    if not isinstance(answer.body, list):
-        raise UnexpectedAnswer(
-            f"expected a list as the whole answer, found {_kind(answer.body)}: is `base_url` that of this API?"
+    if not isinstance(response.body, list):
+        raise UnexpectedResponse(
+            f"expected a list as the whole answer, found {_kind(response.body)}: is `base_url` that of this API?"
         )
-    return answer.body
+    return response.body
 
 
 def _holds_null(body: Any, path: str) -> bool:

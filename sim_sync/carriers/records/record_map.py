@@ -11,7 +11,7 @@ from sim_sync.carriers.records.status import StatusReader
 from sim_sync.carriers.records.stored import payload_text
 from sim_sync.carriers.records.times import parse_time
 from sim_sync.core.identifiers import NotAnIdentifier
-from sim_sync.core.pages import Rejected
+from sim_sync.core.pages import QuarantinedRecord
 from sim_sync.core.sims import Sim, StatusWords
 
 #: Where a field stands: a key, a JMESPath expression, or a function of the record.
@@ -82,21 +82,21 @@ class RecordMap:
         object.__setattr__(self, "_left_out", self.ignored | set(plain.values()))
         object.__setattr__(self, "_status", StatusReader(self.statuses, by_prefix=self.status_by_prefix))
 
-    def read_page(self, records: Sequence[Any]) -> tuple[list[Sim], list[Rejected]]:
+    def read_page(self, records: Sequence[Any]) -> tuple[list[Sim], list[QuarantinedRecord]]:
         """Read a page's records, in their order: the SIMs, and what cannot be one."""
         sims: list[Sim] = []
-        rejected: list[Rejected] = []
+        rejected: list[QuarantinedRecord] = []
         for position, record in enumerate(records):
             reasons = self._read_into(sims, record)
             if reasons:
-                rejected.append(Rejected(position, "; ".join(dict.fromkeys(reasons)), payload_text(record)))
+                rejected.append(QuarantinedRecord(position, "; ".join(dict.fromkeys(reasons)), payload_text(record)))
         return sims, rejected
 
     def read(self, record: Any) -> Sim:
         """Read one record that is one SIM.
 
         Raises:
-            NotAnIdentifier: it is no object, has no id, or is several SIMs or none.
+            NotAnIdentifier: it is not an object, has no id, or is several SIMs or none.
         """
         parts = [record] if self.split is None else self.split(_object(record))
         if len(parts) != 1:

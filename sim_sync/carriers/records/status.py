@@ -8,7 +8,7 @@ from sim_sync.core.sims import Lifecycle, StatusWords
 from sim_sync.core.storable import storable_text
 
 _LAST_PART = re.compile(r"[-_ ][^-_ ]*$")
-#: No carrier has so many words; what comes beyond them is read anew each time.
+#: No carrier has that many words; what comes beyond them is read again each time.
 _MOST_WORDS = 1000
 
 

@@ -47,7 +47,7 @@ def parse_time(value: Any) -> datetime:
     its size tells, and one of which it does not is refused.
 
     Raises:
-        ValueError, OverflowError: it is no time.
+        ValueError, OverflowError: it is not a time.
     """
     if isinstance(value, str):
         return _of_digits(value) if value.isascii() and value.isdigit() else _of_text(value)

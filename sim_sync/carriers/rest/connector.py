@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sim_sync.carriers.connector import Connector, Totals
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
 from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, array_or_nothing, list_at
@@ -64,20 +64,20 @@ class ListCall(Settings):
     @model_validator(mode="after")
     def _has_room_for_what_paging_adds(self) -> Any:
         for path in body_paths(self.pagination):
-            ToBody(path).put(self.ask(), 0)
+            ToBody(path).put(self.request(), 0)
         return self
 
-    def ask(self) -> Ask:
+    def request(self) -> Request:
         """Return the request without the pagination's part of it."""
         body = self.body if self.method == "GET" else dict(self.body or {})
-        return Ask(path=self.path, method=self.method, params=self.params, headers=self.headers, body=body)
+        return Request(path=self.path, method=self.method, params=self.params, headers=self.headers, body=body)
 
     def records_of(self) -> RecordsOf:
         """Return what finds the list in an answer: behind the first page, null in its place is an empty one."""
         return array_or_nothing if self.records is None else list_at(self.records, null_is_empty=True)
 
     def records_of_first_page(self) -> RecordsOf:
-        """Return what finds the list in the first answer, where null may also be a slip of the pen in `records`."""
+        """Return what finds the list in the first answer, where null may also be a typo in `records`."""
         if "null" in self.pagination.end_on:
             return self.records_of()
         return array_in_body if self.records is None else list_at(self.records)
@@ -97,7 +97,7 @@ class Declaration(Options):
     @model_validator(mode="after")
     def _has_an_id(self) -> Any:
         if not {"sim_id", "iccid"} & set(self.fields):
-            raise ValueError("sim_id or iccid among `fields`: without an id a record is no SIM")
+            raise ValueError("sim_id or iccid among `fields`: without an id a record is not a SIM")
         return self
 
 
@@ -122,7 +122,7 @@ def describe(settings: CarrierSettings) -> Connector:
 
 def _pagination(settings: CarrierSettings) -> Pagination:
     call: ListCall = settings.options.list
-    return call.pagination.rule(call.ask(), call.records_of(), settings.page_size)
+    return call.pagination.rule(call.request(), call.records_of(), settings.page_size)
 
 
 def _totals(style: Style) -> Any:
@@ -130,11 +130,11 @@ def _totals(style: Style) -> Any:
     return totals_at(records=place_of(style.total), pages=pages)
 
 
-def _undescribed(_answer: Answer) -> NoReturn:
+def _undescribed(_response: Response) -> NoReturn:
     raise InternalError("the connector 'rest' was asked before its account described it; please report this as a bug")
 
 
-def _no_totals(_answer: Answer) -> Totals:
+def _no_totals(_response: Response) -> Totals:
     return Totals()
 
 

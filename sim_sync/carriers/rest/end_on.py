@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator
 
-from sim_sync.carriers.messages import Answer
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.pagination import EndSigns
 from sim_sync.carriers.rest.errors import Match
 
@@ -41,7 +41,7 @@ def end_signs_of(declared: Sequence[int | str | Match]) -> EndSigns:
     statuses = {entry for entry in declared if isinstance(entry, int)}
     forms = [entry for entry in declared if isinstance(entry, Match)]
 
-    def says(answer: Answer) -> bool:
-        return answer.status in statuses or any(form.fits(answer) for form in forms)
+    def says(response: Response) -> bool:
+        return response.status in statuses or any(form.fits(response) for form in forms)
 
     return EndSigns(says=says, empty_page="empty_page" in declared, repeated_page="repeated_page" in declared)

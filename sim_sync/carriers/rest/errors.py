@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from sim_sync.carriers.dialect import Dialect, ErrorInBody, Sign, Throttling, WaitRule
-from sim_sync.carriers.messages import Answer
-from sim_sync.carriers.pagination import InHeader, Place
-from sim_sync.carriers.rest.places import DeclaredPlace, HeaderName, Path, place_of
+from sim_sync.carriers.messages import Response
+from sim_sync.carriers.pagination import InHeader, ResponseField
+from sim_sync.carriers.rest.places import DeclaredField, HeaderName, Path, place_of
 from sim_sync.carriers.settings import Settings
 from sim_sync.carriers.signs import (
     asks_to_slow_down,
@@ -44,12 +44,12 @@ class Match(Settings):
             raise ValueError("path or header beside equals and contains: where the text stands")
         return self
 
-    def fits(self, answer: Answer) -> bool:
+    def fits(self, response: Response) -> bool:
         """Return whether an answer is of this form."""
-        if self.status is not None and answer.status not in _statuses(self.status):
+        if self.status is not None and response.status not in _statuses(self.status):
             return False
         place = place_of(self.path) if self.header is None else InHeader(self.header)
-        return place is None or self._fits_text(place.find(answer))
+        return place is None or self._fits_text(place.find(response))
 
     def _fits_text(self, found: Any) -> bool:
         if found is None:
@@ -69,7 +69,7 @@ class Errors(Settings):
     unavailable: tuple[Match, ...] = ()
     failed: tuple[Match, ...] = ()
     #: Where the wait stands, if it is not where carriers commonly put it.
-    retry_after: DeclaredPlace | None = None
+    retry_after: DeclaredField | None = None
     guess: bool = True
 
     def dialect(self) -> Dialect:
@@ -80,7 +80,9 @@ class Errors(Settings):
 
         def unlisted(sign: Sign, *, status: int | None = None) -> Sign:
             """Say yes where nothing is listed, to a status that always means it, and to what may be guessed."""
-            return lambda answer: not listed(answer) and (answer.status == status or (self.guess and sign(answer)))
+            return lambda response: (
+                not listed(response) and (response.status == status or (self.guess and sign(response)))
+            )
 
         place, has_expired = place_of(self.retry_after), unlisted(says_that_login_expired, status=401)
         return Dialect(
@@ -93,17 +95,17 @@ class Errors(Settings):
             failed=failed,
             unavailable=unavailable,
             error_in_body=ErrorInBody(sign=unlisted(documents_an_error), denied=unlisted(denies_access)),
-            credentials_expired=lambda answer: expired(answer) or has_expired(answer),
+            credentials_expired=lambda response: expired(response) or has_expired(response),
             credentials_may_have_expired=unlisted(may_be_an_expired_login),
         )
 
 
-def _any_of(matches: Sequence[Match]) -> Callable[[Answer], bool]:
-    return lambda answer: any(match.fits(answer) for match in matches)
+def _any_of(matches: Sequence[Match]) -> Callable[[Response], bool]:
+    return lambda response: any(match.fits(response) for match in matches)
 
 
-def _wait_at(place: Place) -> WaitRule:
-    return lambda answer, now: seconds_until(place.find(answer), carriers_now(answer, now))
+def _wait_at(place: ResponseField) -> WaitRule:
+    return lambda response, now: seconds_until(place.find(response), carriers_now(response, now))
 
 
 def _statuses(status: int | tuple[int, ...]) -> tuple[int, ...]:

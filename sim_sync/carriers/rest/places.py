@@ -5,8 +5,8 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from sim_sync.carriers.messages import Answer
-from sim_sync.carriers.pagination import InBody, InHeader, Place
+from sim_sync.carriers.messages import Response
+from sim_sync.carriers.pagination import InBody, InHeader, ResponseField
 from sim_sync.carriers.pagination.places import flag
 from sim_sync.carriers.paths import BadPath, lookup_of
 from sim_sync.carriers.settings import Settings, Unfit
@@ -25,19 +25,19 @@ Path = Annotated[str, Field(min_length=1), AfterValidator(_path)]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 
 
-class HeaderPlace(Settings):
+class HeaderField(Settings):
     """A response header."""
 
     header: HeaderName
 
 
 def _kind(value: Any) -> str:
-    return "header" if isinstance(value, (dict, HeaderPlace)) else "path"
+    return "header" if isinstance(value, (dict, HeaderField)) else "path"
 
 
 #: A path, or a header.
-DeclaredPlace: TypeAlias = Annotated[
-    Annotated[Path, Tag("path")] | Annotated[HeaderPlace, Tag("header")], Discriminator(_kind)
+DeclaredField: TypeAlias = Annotated[
+    Annotated[Path, Tag("path")] | Annotated[HeaderField, Tag("header")], Discriminator(_kind)
 ]
 
 
@@ -54,11 +54,11 @@ def with_a_type(*names: str) -> BeforeValidator:
     return BeforeValidator(refuse_others)
 
 
-def place_of(declared: str | HeaderPlace | None) -> Place | None:
+def place_of(declared: str | HeaderField | None) -> ResponseField | None:
     """Return the place that is declared."""
     if declared is None:
         return None
-    return InHeader(declared.header) if isinstance(declared, HeaderPlace) else InBody(declared)
+    return InHeader(declared.header) if isinstance(declared, HeaderField) else InBody(declared)
 
 
 class FlagThere:
@@ -67,6 +67,6 @@ class FlagThere:
     def __init__(self, path: str) -> None:
         self._place = InBody(path)
 
-    def __call__(self, answer: Answer) -> bool:
+    def __call__(self, response: Response) -> bool:
         """Return whether the answer sets it."""
-        return flag(self._place, answer) is True
+        return flag(self._place, response) is True

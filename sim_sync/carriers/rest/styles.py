@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.messages import Request
 from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import (
-    CursorInAnswer,
+    CursorInResponse,
     InBody,
     InHeader,
     Keyset,
@@ -24,7 +24,7 @@ from sim_sync.carriers.pagination import (
 from sim_sync.carriers.pagination.places import keys_of
 from sim_sync.carriers.paths import lookup_of
 from sim_sync.carriers.rest.end_on import EndOn
-from sim_sync.carriers.rest.places import DeclaredPlace, FlagThere, HeaderName, Path, place_of, with_a_type
+from sim_sync.carriers.rest.places import DeclaredField, FlagThere, HeaderName, Path, place_of, with_a_type
 from sim_sync.carriers.settings import Settings
 
 ParameterName = Annotated[str, Field(min_length=1)]
@@ -51,11 +51,11 @@ class _Style(Settings):
     """
 
     size_param: ParameterName | None = None
-    total: DeclaredPlace | None = None
+    total: DeclaredField | None = None
     end_on: EndOn = ()
 
-    def _sized(self, ask: Ask, page_size: int) -> Ask:
-        return ask if self.size_param is None else ToQuery(self.size_param).put(ask, page_size)
+    def _sized(self, request: Request, page_size: int) -> Request:
+        return request if self.size_param is None else ToQuery(self.size_param).put(request, page_size)
 
 
 class _Onward(_Style):
@@ -76,11 +76,11 @@ class _Onward(_Style):
     def _target(self) -> ToQuery | ToBody:
         return ToBody(self.to_body) if self.to_body is not None else ToQuery(self.to_query or "")
 
-    def _sized(self, ask: Ask, page_size: int) -> Ask:
+    def _sized(self, request: Request, page_size: int) -> Request:
         if self.size_param is None:
-            return ask
+            return request
         place = ToBody(self.size_param) if self.to_body is not None else ToQuery(self.size_param)
-        return place.put(ask, page_size)
+        return place.put(request, page_size)
 
     def suspect(self) -> str:
         """Return what of these keys is likely to be wrong where pages repeat."""
@@ -98,10 +98,10 @@ class PageNumberStyle(_Style):
     type: Literal["page_number"]
     page_param: ParameterName
     first_page: Annotated[int, Field(ge=0)] = 1
-    total_pages: DeclaredPlace | None = None
-    last_page: DeclaredPlace | None = None
+    total_pages: DeclaredField | None = None
+    last_page: DeclaredField | None = None
 
-    def rule(self, first: Ask, records: RecordsOf, page_size: int) -> Pagination:
+    def rule(self, first: Request, records: RecordsOf, page_size: int) -> Pagination:
         """Return the rule."""
         return PageNumber(
             base=first,
@@ -129,7 +129,7 @@ class OffsetStyle(_Style):
     offset_param: ParameterName
     limit_param: ParameterName | None = None
 
-    def rule(self, first: Ask, records: RecordsOf, page_size: int) -> Pagination:
+    def rule(self, first: Request, records: RecordsOf, page_size: int) -> Pagination:
         """Return the rule."""
         limit_param = self.limit_param or self.size_param
         return Offset(
@@ -167,7 +167,7 @@ class NextLinkStyle(_Style):
             raise ValueError("either path or header, where the link stands")
         return self
 
-    def rule(self, first: Ask, records: RecordsOf, page_size: int) -> Pagination:
+    def rule(self, first: Request, records: RecordsOf, page_size: int) -> Pagination:
         """Return the rule."""
         first = self._sized(first, page_size)
         if self.header is not None:
@@ -193,10 +193,10 @@ class CursorStyle(_Onward):
             raise ValueError("either path or header, where the next cursor stands")
         return self
 
-    def rule(self, first: Ask, records: RecordsOf, page_size: int) -> Pagination:
+    def rule(self, first: Request, records: RecordsOf, page_size: int) -> Pagination:
         """Return the rule."""
         found_in = InHeader(self.header) if self.header is not None else InBody(self.path or "")
-        return CursorInAnswer(self._sized(first, page_size), found_in, self._target(), self._more())
+        return CursorInResponse(self._sized(first, page_size), found_in, self._target(), self._more())
 
     def suspect(self) -> str:
         """Return what of these keys is likely to be wrong where pages repeat."""
@@ -210,7 +210,7 @@ class KeysetStyle(_Onward):
     type: Literal["keyset"]
     field: Path
 
-    def rule(self, first: Ask, records: RecordsOf, page_size: int) -> Pagination:
+    def rule(self, first: Request, records: RecordsOf, page_size: int) -> Pagination:
         """Return the rule."""
         return Keyset(
             first=self._sized(first, page_size),

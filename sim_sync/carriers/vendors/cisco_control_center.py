@@ -13,7 +13,7 @@ from pydantic import AfterValidator, SecretStr
 from sim_sync.carriers.auth import BasicAuth
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.dialect import Dialect, Throttling, body_says
-from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import InBody, PageNumber
 from sim_sync.carriers.pagination.windows import Windows
 from sim_sync.carriers.records import RecordMap, list_at
@@ -61,7 +61,7 @@ def _now() -> datetime:
 def list_devices(settings: CarrierSettings, now: Callable[[], datetime] = _now) -> Windows:
     """Walk windows of at most a year from `since` to now, each by page number up to `lastPage`."""
     pages = PageNumber(
-        base=Ask(path="/rws/api/v1/devices"),
+        base=Request(path="/rws/api/v1/devices"),
         records=devices,
         page_param="pageNumber",
         size_param="pageSize",
@@ -79,8 +79,8 @@ def list_devices(settings: CarrierSettings, now: Callable[[], datetime] = _now) 
     )
 
 
-def _with_window(ask: Ask, since: str, till: str) -> Ask:
-    return replace(ask, params={"modifiedSince": since, "modifiedTill": till, **ask.params})
+def _with_window(request: Request, since: str, till: str) -> Request:
+    return replace(request, params={"modifiedSince": since, "modifiedTill": till, **request.params})
 
 
 CONNECTOR = Connector(

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.dialect import Dialect, Throttling, body_says
 from sim_sync.carriers.logins import JsonLogin
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import InHeader, PageNumber
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials, RateLimit
@@ -60,7 +60,7 @@ def application_auth(settings: CarrierSettings) -> TokenAuth:
 def list_sims(settings: CarrierSettings) -> PageNumber:
     """Walk by page number up to the header `X-Total-Pages`; without `sort` the list is sorted by id."""
     return PageNumber(
-        base=Ask(path="/api/v1/sim"),
+        base=Request(path="/api/v1/sim"),
         records=array_in_body,
         page_param="page",
         size_param="per_page",
@@ -70,9 +70,9 @@ def list_sims(settings: CarrierSettings) -> PageNumber:
     )
 
 
-def _quota_is_gone(answer: Answer) -> bool:
+def _quota_is_gone(response: Response) -> bool:
     """Tell the month's quota from too high a speed: both are 429."""
-    return answer.status == 429 and _says_quota(answer)
+    return response.status == 429 and _says_quota(response)
 
 
 def _status(record: Mapping[str, Any]) -> Any:

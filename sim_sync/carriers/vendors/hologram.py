@@ -8,8 +8,8 @@ from pydantic import SecretStr
 from sim_sync.carriers.auth import BasicAuth
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.dialect import Dialect, ErrorInBody, Throttling, body_says
-from sim_sync.carriers.messages import Answer, Ask
-from sim_sync.carriers.pagination import CursorInAnswer, InBody, ToQuery
+from sim_sync.carriers.messages import Request, Response
+from sim_sync.carriers.pagination import CursorInResponse, InBody, ToQuery
 from sim_sync.carriers.pagination.places import flag
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials
@@ -39,18 +39,18 @@ class ApiKey(Credentials):
     api_key: SecretStr
 
 
-def list_sims(settings: CarrierSettings) -> CursorInAnswer:
+def list_sims(settings: CarrierSettings) -> CursorInResponse:
     """Walk by `lastid`. The last page has no `continues`; devices that are added during the walk are not in it."""
-    return CursorInAnswer(
-        Ask(path="/api/1/devices", params={"limit": str(settings.page_size)}),
+    return CursorInResponse(
+        Request(path="/api/1/devices", params={"limit": str(settings.page_size)}),
         found_in=InBody("lastid"),
         sent_to=ToQuery("startafter"),
         more=_continues,
     )
 
 
-def _continues(answer: Answer) -> bool:
-    return flag(_CONTINUES, answer) is True
+def _continues(response: Response) -> bool:
+    return flag(_CONTINUES, response) is True
 
 
 def sims_of(device: Any) -> Sequence[Mapping[str, Any]]:

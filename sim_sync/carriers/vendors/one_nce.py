@@ -4,7 +4,7 @@ from pydantic import SecretStr
 
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials
-from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import InHeader, PageNumber
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials, RateLimit
@@ -46,7 +46,7 @@ def client_auth(settings: CarrierSettings) -> TokenAuth:
 def list_sims(settings: CarrierSettings) -> PageNumber:
     """Walk by page number up to the header `X-Total-Pages`."""
     return PageNumber(
-        base=Ask(path="/management-api/v2/sims"),
+        base=Request(path="/management-api/v2/sims"),
         records=array_in_body,
         page_param="page",
         size_param="pageSize",

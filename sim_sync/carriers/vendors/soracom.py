@@ -8,8 +8,8 @@ from pydantic import SecretStr
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.dialect import Dialect, Throttling, wait_header
 from sim_sync.carriers.logins import JsonLogin
-from sim_sync.carriers.messages import Ask
-from sim_sync.carriers.pagination import CursorInAnswer, InHeader, ToQuery
+from sim_sync.carriers.messages import Request
+from sim_sync.carriers.pagination import CursorInResponse, InHeader, ToQuery
 from sim_sync.carriers.paths import Lookup
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials
@@ -53,10 +53,10 @@ def auth_key_login(settings: CarrierSettings) -> TokenAuth:
     )
 
 
-def list_sims(settings: CarrierSettings) -> CursorInAnswer:
+def list_sims(settings: CarrierSettings) -> CursorInResponse:
     """Walk by the header `x-soracom-next-key`. A short or an empty page is not the end; a missing header is."""
-    return CursorInAnswer(
-        Ask(path="/v1/sims", params={"limit": str(settings.page_size)}),
+    return CursorInResponse(
+        Request(path="/v1/sims", params={"limit": str(settings.page_size)}),
         found_in=InHeader("x-soracom-next-key"),
         sent_to=ToQuery("last_evaluated_key"),
     )

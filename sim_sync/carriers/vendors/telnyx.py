@@ -4,7 +4,7 @@ from pydantic import SecretStr
 
 from sim_sync.carriers.auth import BearerAuth
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import InBody, PageNumber
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials
@@ -40,7 +40,7 @@ class ApiKey(Credentials):
 def list_sims(settings: CarrierSettings) -> PageNumber:
     """Walk by page number up to `meta.total_pages`."""
     return PageNumber(
-        base=Ask(path="/v2/sim_cards"),
+        base=Request(path="/v2/sim_cards"),
         records=sim_cards,
         page_param="page[number]",
         size_param="page[size]",

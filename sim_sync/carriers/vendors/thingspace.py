@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.dialect import Dialect, body_says
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials, JsonLogin, LoginChain
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import InBody, Keyset, ToBody
 from sim_sync.carriers.pagination.places import flag
 from sim_sync.carriers.records import RecordMap, list_at
@@ -77,7 +77,7 @@ def list_devices(settings: CarrierSettings) -> Keyset:
     """Walk by the id of the last device; sending one also sorts the list by it."""
     body = {"accountName": settings.options.account, "maxNumberOfDevices": settings.page_size}
     return Keyset(
-        first=Ask(method="POST", path="/api/m2m/v1/devices/actions/list", body=body),
+        first=Request(method="POST", path="/api/m2m/v1/devices/actions/list", body=body),
         records=devices,
         key=_device_id,
         key_name="the extended attribute DeviceId",
@@ -86,10 +86,10 @@ def list_devices(settings: CarrierSettings) -> Keyset:
     )
 
 
-def _has_more(answer: Answer) -> bool:
+def _has_more(response: Response) -> bool:
     """Read `hasMoreData`; a page that comes as 202 without it is not the last one."""
-    told = flag(_HAS_MORE, answer)
-    return answer.status == 202 if told is None else told
+    told = flag(_HAS_MORE, response)
+    return response.status == 202 if told is None else told
 
 
 def _device_id(device: Any) -> Any:
@@ -139,5 +139,5 @@ CONNECTOR = Connector(
         msisdn_region="US",
     ),
     # A session that is over may also be told as a 400.
-    dialect=Dialect(credentials_expired=lambda answer: answer.status == 401 or _session_is_over(answer)),
+    dialect=Dialect(credentials_expired=lambda response: response.status == 401 or _session_is_over(response)),
 )

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from sim_sync.carriers.auth import Authorizer, BearerAuth, NoAuth
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.messages import Answer, Ask
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import InHeader, Offset, Pagination, PathOf
-from sim_sync.carriers.pagination.links import ask_by_link, next_link
+from sim_sync.carriers.pagination.links import next_link, request_by_link
 from sim_sync.carriers.pagination.places import whole_number
 from sim_sync.carriers.pagination.repeats import is_repeated, page_digest
 from sim_sync.carriers.records import RecordMap, array_in_body
@@ -69,11 +69,11 @@ class OffsetOrAfter(Pagination):
 
     offset: Offset
 
-    def ask(self, cursor: Cursor) -> Ask:
+    def request(self, cursor: Cursor) -> Request:
         """Return the request for the rows from an offset on, or for what the server's link leads to."""
         if "next" in cursor:
-            return ask_by_link(self.offset.ask({}), cursor)
-        return self.offset.ask(cursor)
+            return request_by_link(self.offset.request({}), cursor)
+        return self.offset.request(cursor)
 
     def is_reread(self, cursor: Cursor) -> bool:
         """Return whether the rows at an offset were read before."""
@@ -83,15 +83,15 @@ class OffsetOrAfter(Pagination):
         """Return whether the cursor is the server's own link."""
         return "next" in cursor
 
-    def next_cursor(self, cursor: Cursor, answer: Answer, path_of: PathOf) -> Cursor | None:
+    def next_cursor(self, cursor: Cursor, response: Response, path_of: PathOf) -> Cursor | None:
         """Return the next offset, or the server's link."""
-        url = next_link(answer.headers.get("link", ""))
+        url = next_link(response.headers.get("link", ""))
         if url is not None and "after" in parse_qs(urlsplit(url).query):
             return {"next": path_of(url)}
         if "next" in cursor:
             return None
-        total = whole_number(RECORDS_TOTAL, answer)
-        records = array_in_body(answer)
+        total = whole_number(RECORDS_TOTAL, response)
+        records = array_in_body(response)
         digest = page_digest(records) if total is None else None
         # A server that knows no offset gives a list of one page again, which has no next link either.
         if digest is not None and url is None and (cursor.get("linked") or is_repeated(cursor, digest)):
@@ -107,7 +107,7 @@ def list_resources(settings: CarrierSettings) -> OffsetOrAfter:
     """Walk the whole inventory."""
     return OffsetOrAfter(
         Offset(
-            base=Ask(path="/resource"),
+            base=Request(path="/resource"),
             records=array_in_body,
             offset_param="offset",
             limit_param="limit",

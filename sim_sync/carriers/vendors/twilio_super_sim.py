@@ -4,7 +4,7 @@ from pydantic import SecretStr
 
 from sim_sync.carriers.auth import BasicAuth
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.messages import Ask
+from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import NextLinkInBody
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials
@@ -49,7 +49,7 @@ def account_auth(settings: CarrierSettings) -> BasicAuth:
 
 def list_sims(settings: CarrierSettings) -> NextLinkInBody:
     """Walk by `meta.next_page_url`; null is the end."""
-    first = Ask(path="/v1/Sims", params={"PageSize": str(settings.page_size)})
+    first = Request(path="/v1/Sims", params={"PageSize": str(settings.page_size)})
     return NextLinkInBody(first, "meta.next_page_url")
 
 

@@ -15,11 +15,11 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.faults import EarlyEnd, PageFault, WrongTotal
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
-from sim_sync.simulator.vendor import Answer, Authentication, ListCall, Request, VendorSpec, json_answer, phrase_of
+from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response, VendorSpec, json_response, phrase_of
 from sim_sync.simulator.vendors.basic_auth import basic_authentication
 from sim_sync.simulator.vendors.identifiers import plain_number
 from sim_sync.simulator.vendors.modification_order import ModificationWindow
@@ -74,7 +74,7 @@ class CiscoControlCenter(RoutedVendor):
         self._username = credentials["username"]
         self._api_key = credentials["api_key"]
         self._total_count = options.total_count
-        self._account_id = str(100_000_000 + fleet.blueprint.seed)
+        self._account_id = str(100_000_000 + fleet.fleet_spec.seed)
 
     def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return the list call."""
@@ -94,10 +94,10 @@ class CiscoControlCenter(RoutedVendor):
         number = request.query.get("pageNumber", "1")
         return ListCall(request.query.get("modifiedSince"), int(number) if number.isdecimal() else None)
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return Control Center's error body."""
         message = message or _MESSAGES.get(status) or phrase_of(status)
-        return json_answer(status, {"errorMessage": message, "errorCode": _CODES.get(status, f"3000{status:04}")})
+        return json_response(status, {"errorMessage": message, "errorCode": _CODES.get(status, f"3000{status:04}")})
 
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM's ICCID; there is no other id."""
@@ -114,7 +114,7 @@ class CiscoControlCenter(RoutedVendor):
             f'"ratePlan":{json_text(sim.rate_plan)},"communicationPlan":"Data and SMS"}}'
         )
 
-    def _list(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list(self, request: Request, fault: PageFault | None) -> Response:
         refuse_unknown(request.query, _PARAMETERS)
         since, until = _parse_window(request.query)
         number = parse_number(request.query, "pageNumber", default=1, lowest=1, highest=2**31)
@@ -127,9 +127,9 @@ class CiscoControlCenter(RoutedVendor):
             "lastPage": number * size >= window.total or isinstance(fault, EarlyEnd),
             **({"totalCount": max(total, 0)} if self._total_count else {}),
         }
-        return Answer(200, f'{json.dumps(envelope)[:-1]},"devices":[{",".join(records)}]}}'.encode())
+        return Response(200, f'{json.dumps(envelope)[:-1]},"devices":[{",".join(records)}]}}'.encode())
 
-    def _one(self, iccid: str, request: Request, fault: PageFault | None) -> Answer:
+    def _one(self, iccid: str, request: Request, fault: PageFault | None) -> Response:
         index = self.fleet.index_of_iccid(iccid)
         if index is None:
             return self.failure(404, "Resource not found")
@@ -149,7 +149,7 @@ class CiscoControlCenter(RoutedVendor):
             "fixedIPAddress": sim.ip_address,
             "deviceID": sim.label,
         }
-        return json_answer(200, document)
+        return json_response(200, document)
 
 
 def _parse_window(query: Mapping[str, str]) -> tuple[datetime, datetime]:

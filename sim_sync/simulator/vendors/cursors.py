@@ -1,7 +1,7 @@
 """Opaque cursors over a fleet's positions: made without memory, checked, and expired on demand."""
 
 from sim_sync.simulator.fleet import Fleet
-from sim_sync.simulator.mixing import MASK64, mix64, seeded_number, unmix64
+from sim_sync.simulator.hashing import MASK64, mix64, seeded_number, unmix64
 from sim_sync.simulator.vendors.parameters import BadParameter
 
 _POSITION_BITS = 40
@@ -24,7 +24,7 @@ class Cursors:
 
     def __init__(self, fleet: Fleet, name: str, *, prefix: str = "") -> None:
         self._prefix = prefix
-        self._seed = (name, fleet.blueprint.seed)
+        self._seed = (name, fleet.fleet_spec.seed)
         self._keys = [self._key(0)]
         self._expired_status = 400
 

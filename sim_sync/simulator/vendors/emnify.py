@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.faults import PageFault
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
-from sim_sync.simulator.vendor import Answer, ListCall, Request, VendorSpec, json_answer, phrase_of
+from sim_sync.simulator.vendor import ListCall, Request, Response, VendorSpec, json_response, phrase_of
 from sim_sync.simulator.vendors.bearer_auth import bearer_token, secret_authentication
 from sim_sync.simulator.vendors.counted_headers import counted_headers
 from sim_sync.simulator.vendors.identifiers import plain_number, without_check_digit
@@ -22,7 +22,7 @@ from sim_sync.simulator.vendors.numbered_pages import numbered_page
 from sim_sync.simulator.vendors.parameters import parse_number, refuse_unknown
 from sim_sync.simulator.vendors.records import json_text
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
-from sim_sync.simulator.vendors.tokens import TokenOptions, token_desk
+from sim_sync.simulator.vendors.tokens import TokenOptions, token_endpoint
 
 _LOGIN_PATH = "/api/v1/authenticate"
 _DEFAULT_PAGE_SIZE = 2000
@@ -74,9 +74,9 @@ class Emnify(RoutedVendor):
     def __init__(self, fleet: Fleet, credentials: Mapping[str, str], options: TokenOptions) -> None:
         super().__init__(fleet)
         self._application_token = credentials["application_token"]
-        self._desk = token_desk(options, life_seconds=_TOKEN_SECONDS)
-        self.token_desks = {"access": self._desk}
-        self._organisation_id = 1000 + fleet.blueprint.seed % 1000
+        self._token_endpoint = token_endpoint(options, life_seconds=_TOKEN_SECONDS)
+        self.token_endpoints = {"access": self._token_endpoint}
+        self._organisation_id = 1000 + fleet.fleet_spec.seed % 1000
 
     def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return the login and the list."""
@@ -91,13 +91,13 @@ class Emnify(RoutedVendor):
         number = request.query.get("page", "1")
         return ListCall(None, int(number) if number.isdecimal() else None)
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return emnify's error body."""
         phrase = phrase_of(status)
         return _error(status, phrase.replace(" ", ""), message or phrase)
 
-    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Answer:
-        """Return a 429, the same for a moment's and a month's limit but for its text; it never tells the wait."""
+    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Response:
+        """Return a 429, the same for a moment's and a month's limit but for its text; it never reports the wait."""
         if quota_gone:
             return _error(429, "QuotaExceeded", "Monthly API call quota exceeded, it resets on the 1st of the month")
         return _error(429, "TooManyRequests", "Rate limit exceeded")
@@ -144,24 +144,24 @@ class Emnify(RoutedVendor):
         """Make both forms of the ICCID null."""
         record.update(iccid=None, iccid_with_luhn=None)
 
-    def _login(self, request: Request, fault: PageFault | None) -> Answer:
+    def _login(self, request: Request, fault: PageFault | None) -> Response:
         body = json_object(request)
         refuse_unknown(body, ("application_token",))
         if secret_authentication(str(body.get("application_token")), self._application_token) != "ok":
             return _error(401, "InvalidApplicationToken", "The application token is not valid")
-        return json_answer(200, {"auth_token": self._desk.issue()})
+        return json_response(200, {"auth_token": self._token_endpoint.issue()})
 
-    def _list(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list(self, request: Request, fault: PageFault | None) -> Response:
         refuse_unknown(request.query, ("page", "per_page"))
         number = parse_number(request.query, "page", default=1, lowest=1, highest=2**31)
         size = parse_number(request.query, "per_page", default=_DEFAULT_PAGE_SIZE, lowest=1, highest=_MAX_PAGE_SIZE)
         page = numbered_page(self.fleet, number, size, fault)
         records = ",".join(self.records(page.indices, request.base_url, fault))
-        return Answer(200, f"[{records}]".encode(), headers=counted_headers(page))
+        return Response(200, f"[{records}]".encode(), headers=counted_headers(page))
 
 
-def _error(status: int, token: str, message: str) -> Answer:
-    return json_answer(status, {"error_code": status * 10, "error_token": token, "message": message})
+def _error(status: int, token: str, message: str) -> Response:
+    return json_response(status, {"error_code": status * 10, "error_token": token, "message": message})
 
 
 def _has_endpoint(sim: SimView) -> bool:

@@ -1,7 +1,7 @@
 """Hologram: `GET /api/1/devices` by keyset, newest device first; one device may hold several SIMs.
 
 HTTP Basic with the word `apikey` as user. On the last page `continues` and `lastid` are absent, not false. IMSIs are
-JSON numbers; PINs and PUKs are listed. A 429 tells no wait. The body may say `success: false` in a 200.
+JSON numbers; PINs and PUKs are listed. A 429 reports no wait. The body may say `success: false` in a 200.
 """
 
 import json
@@ -11,19 +11,19 @@ from itertools import groupby
 from typing import Any
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.credentials import LISTED_SECRET_MARK
 from sim_sync.simulator.faults import EarlyEnd, ErrorInSuccess, ForeignLink, PageFault, RepeatedLink
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
 from sim_sync.simulator.vendor import (
-    Answer,
     Authentication,
     ListCall,
     NoOptions,
     Request,
+    Response,
     VendorSpec,
-    json_answer,
+    json_response,
     phrase_of,
 )
 from sim_sync.simulator.vendors.basic_auth import basic_authentication
@@ -76,7 +76,7 @@ class Hologram(RoutedVendor):
     def __init__(self, fleet: Fleet, credentials: Mapping[str, str], options: NoOptions) -> None:
         super().__init__(fleet)
         self._api_key = credentials["api_key"]
-        self._organisation_id = 7000 + fleet.blueprint.seed % 1000
+        self._organisation_id = 7000 + fleet.fleet_spec.seed % 1000
 
     def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return the one call that it has."""
@@ -90,10 +90,10 @@ class Hologram(RoutedVendor):
         """Return the id after which the page begins."""
         return ListCall(request.query.get("startafter"))
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return Hologram's error body."""
         message = message or (_THROTTLED if status == 429 else phrase_of(status))
-        return json_answer(status, {"success": False, "error": message})
+        return json_response(status, {"success": False, "error": message})
 
     def sim_id(self, sim: SimView) -> str:
         """Return the id of the SIM's link."""
@@ -139,21 +139,21 @@ class Hologram(RoutedVendor):
         """Make the ICCID of a device's first link null."""
         record["links"]["cellular"][0]["sim"] = None
 
-    def _list(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list(self, request: Request, fault: PageFault | None) -> Response:
         refuse_unknown(request.query, ("limit", "startafter"))
         limit = parse_number(request.query, "limit", default=_DEFAULT_LIMIT, lowest=1, highest=_MAX_LIMIT)
         after = parse_number(request.query, "startafter", default=-1, lowest=0, highest=2**62)
         if isinstance(fault, ErrorInSuccess):
             message = _THROTTLED if fault.reason == "rate_limit" else "An internal error occurred"
-            return json_answer(200, {"success": False, "error": message})
+            return json_response(200, {"success": False, "error": message})
         position = self.fleet.end if after < 0 else _first_sim(max(after - _FIRST_DEVICE_ID, 0))
-        # A device holds two SIMs at most: so many are sure to tell whether the list goes on.
+        # A device holds two SIMs at most: so many are sure to tell whether the list continues.
         devices = _devices(self.fleet.live_before(position, 2 * limit + 1))
         records = [self._device(*device) for device in kept_part(devices[:limit], fault)]
         spoil_record(records, fault, forget_id=self.forget_id, forget_iccid=self.forget_iccid)
         following = self._following(devices, limit, after, fault)
         envelope = _envelope(request, limit, len(records), following, fault)
-        return Answer(200, f'{envelope[:-1]},"data":[{",".join(records)}]}}'.encode())
+        return Response(200, f'{envelope[:-1]},"data":[{",".join(records)}]}}'.encode())
 
     def _following(
         self, devices: Sequence[tuple[int, Sequence[int]]], limit: int, after: int, fault: PageFault | None

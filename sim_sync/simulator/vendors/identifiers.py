@@ -1,6 +1,6 @@
 """Vendors' own ids, made of a SIM's fingerprint or index without memory, and forms of identifiers they write."""
 
-from sim_sync.simulator.mixing import MASK64
+from sim_sync.simulator.hashing import MASK64
 
 # Half of such an id is the fingerprint, the other half is made of it by this odd number: neither half ever repeats.
 _MULTIPLIER = 0x9E3779B97F4A7C15

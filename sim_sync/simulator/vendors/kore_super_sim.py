@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 from sim_sync.simulator.faults import PageFault
 from sim_sync.simulator.fleet import Fleet
-from sim_sync.simulator.vendor import Answer, Request, VendorSpec, json_answer, phrase_of
+from sim_sync.simulator.vendor import Request, Response, VendorSpec, json_response, phrase_of
 from sim_sync.simulator.vendors.bearer_auth import bearer_token
 from sim_sync.simulator.vendors.json_bodies import form
-from sim_sync.simulator.vendors.oauth2 import is_client, token_answer
+from sim_sync.simulator.vendors.oauth2 import is_client, token_response
 from sim_sync.simulator.vendors.routed import Handler
 from sim_sync.simulator.vendors.super_sim_records import PROFILE, STATUS_WORDS, SuperSims
-from sim_sync.simulator.vendors.tokens import TokenOptions, token_desk
+from sim_sync.simulator.vendors.tokens import TokenOptions, token_endpoint
 
 _TOKEN_PATH = "/api-services/v1/auth/token"  # noqa: S105  # a path
 _TOKEN_SECONDS = 3600
@@ -29,9 +29,9 @@ class KoreSuperSim(SuperSims):
         super().__init__(fleet)
         self._client_id = credentials["client_id"]
         self._client_secret = credentials["client_secret"]
-        self._desk = token_desk(options, life_seconds=_TOKEN_SECONDS)
-        self.token_desks = {"access": self._desk}
-        self.account_sid = fleet.blueprint.other_id("AC", "account")
+        self._token_endpoint = token_endpoint(options, life_seconds=_TOKEN_SECONDS)
+        self.token_endpoints = {"access": self._token_endpoint}
+        self.account_sid = fleet.fleet_spec.other_id("AC", "account")
 
     def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return the token call and the list."""
@@ -41,11 +41,11 @@ class KoreSuperSim(SuperSims):
         """Return the bearer token."""
         return {"access": bearer_token(request)}
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return KORE's error body."""
-        return json_answer(status, {"status": status, "message": message or phrase_of(status)})
+        return json_response(status, {"status": status, "message": message or phrase_of(status)})
 
-    def _token(self, request: Request, fault: PageFault | None) -> Answer:
+    def _token(self, request: Request, fault: PageFault | None) -> Response:
         given = form(request)
         is_known = is_client(
             given.get("client_id"),
@@ -53,7 +53,7 @@ class KoreSuperSim(SuperSims):
             client_id=self._client_id,
             client_secret=self._client_secret,
         )
-        return token_answer(self._desk, grant_type=given.get("grant_type"), client_is_known=is_known)
+        return token_response(self._token_endpoint, grant_type=given.get("grant_type"), client_is_known=is_known)
 
 
 #: How this vendor enters the registry.

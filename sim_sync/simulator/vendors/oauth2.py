@@ -2,21 +2,21 @@
 
 import hmac
 
-from sim_sync.simulator.vendor import Answer, json_answer
-from sim_sync.simulator.vendors.tokens import TokenDesk
+from sim_sync.simulator.vendor import Response, json_response
+from sim_sync.simulator.vendors.tokens import TokenEndpoint
 
 
-def token_answer(desk: TokenDesk, *, grant_type: object, client_is_known: bool) -> Answer:
+def token_response(endpoint: TokenEndpoint, *, grant_type: object, client_is_known: bool) -> Response:
     """Return a token, or the refusal in the RFC's shape."""
     if not client_is_known:
         headers = {"WWW-Authenticate": 'Basic realm="token"'}
-        return json_answer(401, {"error": "invalid_client", "error_description": "Client is not known."}, headers)
+        return json_response(401, {"error": "invalid_client", "error_description": "Client is not known."}, headers)
     if grant_type != "client_credentials":
         description = "grant_type must be client_credentials"
-        return json_answer(400, {"error": "unsupported_grant_type", "error_description": description})
-    token = desk.issue()
-    document = {"access_token": token, "token_type": "Bearer", "expires_in": desk.seconds_left(token)}
-    return json_answer(200, document, {"Cache-Control": "no-store"})
+        return json_response(400, {"error": "unsupported_grant_type", "error_description": description})
+    token = endpoint.issue()
+    document = {"access_token": token, "token_type": "Bearer", "expires_in": endpoint.seconds_left(token)}
+    return json_response(200, document, {"Cache-Control": "no-store"})
 
 
 def is_client(given_id: object, given_secret: object, *, client_id: str, client_secret: str) -> bool:

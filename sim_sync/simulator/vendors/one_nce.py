@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.faults import PageFault
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
-from sim_sync.simulator.vendor import Answer, ListCall, Request, VendorSpec, json_answer, phrase_of
+from sim_sync.simulator.vendor import ListCall, Request, Response, VendorSpec, json_response, phrase_of
 from sim_sync.simulator.vendors.basic_auth import basic_authentication
 from sim_sync.simulator.vendors.bearer_auth import bearer_token
 from sim_sync.simulator.vendors.counted_headers import counted_headers
 from sim_sync.simulator.vendors.identifiers import plain_number, without_check_digit
 from sim_sync.simulator.vendors.json_bodies import json_object
 from sim_sync.simulator.vendors.numbered_pages import numbered_page
-from sim_sync.simulator.vendors.oauth2 import token_answer
+from sim_sync.simulator.vendors.oauth2 import token_response
 from sim_sync.simulator.vendors.parameters import parse_number, refuse_unknown
 from sim_sync.simulator.vendors.records import json_text
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
-from sim_sync.simulator.vendors.tokens import TokenOptions, token_desk
+from sim_sync.simulator.vendors.tokens import TokenOptions, token_endpoint
 
 _TOKEN_PATH = "/oauth/token"  # noqa: S105  # a path
 _DEFAULT_PAGE_SIZE = 10
@@ -55,8 +55,8 @@ class OneNce(RoutedVendor):
         super().__init__(fleet)
         self._client_id = credentials["client_id"]
         self._client_secret = credentials["client_secret"]
-        self._desk = token_desk(options, life_seconds=_TOKEN_SECONDS)
-        self.token_desks = {"access": self._desk}
+        self._token_endpoint = token_endpoint(options, life_seconds=_TOKEN_SECONDS)
+        self.token_endpoints = {"access": self._token_endpoint}
 
     def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return the token call and the list."""
@@ -71,11 +71,11 @@ class OneNce(RoutedVendor):
         number = request.query.get("page", "1")
         return ListCall(None, int(number) if number.isdecimal() else None)
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return 1NCE's error body."""
         phrase = phrase_of(status)
         token = phrase.replace(" ", "")
-        return json_answer(status, {"error_code": 1000, "error_token": token, "message": message or phrase})
+        return json_response(status, {"error_code": 1000, "error_token": token, "message": message or phrase})
 
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM's whole ICCID: there is no other id."""
@@ -101,7 +101,7 @@ class OneNce(RoutedVendor):
             json_text(without_check_digit(sim.iccid)),
             json_text(sim.iccid),
             imsi,
-            self.blueprint.second_imsi(sim.index),
+            self.fleet_spec.second_imsi(sim.index),
             imsi,
             json_text(plain_number(sim.msisdn)),
             json_text(_imeisv(sim.imei)),
@@ -119,17 +119,19 @@ class OneNce(RoutedVendor):
         """Make both forms of the ICCID null."""
         record.update(iccid=None, iccid_with_luhn=None)
 
-    def _token(self, request: Request, fault: PageFault | None) -> Answer:
+    def _token(self, request: Request, fault: PageFault | None) -> Response:
         is_known = basic_authentication(request, username=self._client_id, password=self._client_secret) == "ok"
-        return token_answer(self._desk, grant_type=json_object(request).get("grant_type"), client_is_known=is_known)
+        return token_response(
+            self._token_endpoint, grant_type=json_object(request).get("grant_type"), client_is_known=is_known
+        )
 
-    def _list(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list(self, request: Request, fault: PageFault | None) -> Response:
         refuse_unknown(request.query, ("page", "pageSize"))
         number = parse_number(request.query, "page", default=1, lowest=1, highest=2**31)
         size = parse_number(request.query, "pageSize", default=_DEFAULT_PAGE_SIZE, lowest=1, highest=_MAX_PAGE_SIZE)
         page = numbered_page(self.fleet, number, size, fault)
         records = ",".join(self.records(page.indices, request.base_url, fault))
-        return Answer(200, f"[{records}]".encode(), headers=counted_headers(page))
+        return Response(200, f"[{records}]".encode(), headers=counted_headers(page))
 
 
 def _imeisv(imei: str | None) -> str | None:

@@ -9,22 +9,22 @@ from collections.abc import Mapping
 
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.credentials import LISTED_SECRET_MARK
 from sim_sync.simulator.faults import ErrorInSuccess, PageFault
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
-from sim_sync.simulator.vendor import Answer, Authentication, ListCall, Request, VendorSpec, json_answer, phrase_of
+from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response, VendorSpec, json_response, phrase_of
 from sim_sync.simulator.vendors.basic_auth import basic_authentication
 from sim_sync.simulator.vendors.bearer_auth import bearer_token, secret_authentication
 from sim_sync.simulator.vendors.json_bodies import form, json_object
-from sim_sync.simulator.vendors.oauth2 import is_client, token_answer
+from sim_sync.simulator.vendors.oauth2 import is_client, token_response
 from sim_sync.simulator.vendors.parameters import BadParameter
 from sim_sync.simulator.vendors.records import json_text
 from sim_sync.simulator.vendors.rest_options import RestOptions
 from sim_sync.simulator.vendors.rest_pages import FIRST_ID, RestPage, RestPages
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
-from sim_sync.simulator.vendors.tokens import token_desk
+from sim_sync.simulator.vendors.tokens import token_endpoint
 
 _TOKEN_PATH = "/oauth2/token"  # noqa: S105  # a path
 _TOKEN_SECONDS = 3600
@@ -63,8 +63,8 @@ class Rest(RoutedVendor):
         super().__init__(fleet)
         self._pages = RestPages(fleet, options)
         self.cursors = self._pages.cursors
-        self._desk = token_desk(options, life_seconds=_TOKEN_SECONDS)
-        self.token_desks = {"access": self._desk}
+        self._token_endpoint = token_endpoint(options, life_seconds=_TOKEN_SECONDS)
+        self.token_endpoints = {"access": self._token_endpoint}
 
     def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return the list, and the token call where there is one."""
@@ -109,14 +109,14 @@ class Rest(RoutedVendor):
             case _:
                 return super().worth(request)
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return an error object."""
-        return json_answer(status, {"error": {"code": status, "message": message or phrase_of(status)}})
+        return json_response(status, {"error": {"code": status, "message": message or phrase_of(status)}})
 
-    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Answer:
+    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Response:
         """Return a 429 with `Retry-After`."""
-        answer = self.failure(429)
-        return Answer(429, answer.body, headers={"Retry-After": str(wait_seconds)})
+        response = self.failure(429)
+        return Response(429, response.body, headers={"Retry-After": str(wait_seconds)})
 
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM's number, which grows along the list."""
@@ -162,7 +162,7 @@ class Rest(RoutedVendor):
             return request.query
         return {**request.query, **{key: str(value) for key, value in json_object(request).items()}}
 
-    def _token(self, request: Request, fault: PageFault | None) -> Answer:
+    def _token(self, request: Request, fault: PageFault | None) -> Response:
         given, known = form(request), self._credentials
         in_form = is_client(
             given.get("client_id"),
@@ -172,15 +172,15 @@ class Rest(RoutedVendor):
         )
         in_header = basic_authentication(request, username=known["client_id"], password=known["client_secret"])
         is_known = in_form or in_header == "ok"
-        return token_answer(self._desk, grant_type=given.get("grant_type"), client_is_known=is_known)
+        return token_response(self._token_endpoint, grant_type=given.get("grant_type"), client_is_known=is_known)
 
-    def _list(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list(self, request: Request, fault: PageFault | None) -> Response:
         page = self._pages.page(request, self._given(request), fault)
         if isinstance(fault, ErrorInSuccess):
             reason = "rate limit exceeded" if fault.reason == "rate_limit" else "internal error"
-            return json_answer(200, {"error": {"code": 500, "message": reason}})
+            return json_response(200, {"error": {"code": 500, "message": reason}})
         records = ",".join(self.records(page.indices, request.base_url, fault))
-        return Answer(200, self._body(page, f"[{records}]").encode(), headers=page.headers)
+        return Response(200, self._body(page, f"[{records}]").encode(), headers=page.headers)
 
     def _body(self, page: RestPage, records: str) -> str:
         if not self._options.records:

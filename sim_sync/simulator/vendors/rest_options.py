@@ -26,7 +26,7 @@ class RestOptions(TokenOptions):
 
     `total`: `total_pages` and `total` stand under `meta`, `header` is `X-Total-Count`, `last_page` a flag under `meta`;
     `none` tells nothing and an empty page is the end; not given, it is `total_pages` for page numbers and `total` for
-    offsets. `place`: where the next link or cursor stands. `more`: `meta.more` says whether the list goes on.
+    offsets. `place`: where the next link or cursor stands. `more`: `meta.more` says whether the list continues.
     `records`: the dotted path of the array, empty where the body is the array itself. With `method` POST, the
     parameters come in the JSON body; they may come in the query as well.
     """

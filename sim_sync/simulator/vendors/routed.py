@@ -10,13 +10,13 @@ from typing import Any, ClassVar, TypeAlias
 from sim_sync.simulator.faults import CursorExpiry, PageFault, TokenExpiry
 from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.sim_view import BlueprintSim, SimView
-from sim_sync.simulator.vendor import Answer, Authentication, ListCall, Request
+from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response
 from sim_sync.simulator.vendors.cursors import Cursors
 from sim_sync.simulator.vendors.parameters import BadParameter
 from sim_sync.simulator.vendors.records import kept_part, spoil_record
-from sim_sync.simulator.vendors.tokens import TokenDesk
+from sim_sync.simulator.vendors.tokens import TokenEndpoint
 
-Handler: TypeAlias = Callable[[Request, PageFault | None], Answer]
+Handler: TypeAlias = Callable[[Request, PageFault | None], Response]
 
 
 class RoutedVendor(ABC):
@@ -37,8 +37,8 @@ class RoutedVendor(ABC):
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self.blueprint = fleet.blueprint
-        self.token_desks: Mapping[str, TokenDesk] = {}
+        self.fleet_spec = fleet.fleet_spec
+        self.token_endpoints: Mapping[str, TokenEndpoint] = {}
         self.cursors: Cursors | None = None
         self._routes = self.routes()
 
@@ -51,18 +51,18 @@ class RoutedVendor(ABC):
         """Return which page a list request asks for."""
 
     @abstractmethod
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return the vendor's own answer for an error status."""
 
     @abstractmethod
     def record(self, sim: SimView, base_url: str) -> str:
         """Return a SIM as JSON text."""
 
-    def unauthorized(self, worth: Authentication) -> Answer:
+    def unauthorized(self, worth: Authentication) -> Response:
         """Return the vendor's answer to credentials that are missing or wrong."""
         return self.failure(401)
 
-    def not_found(self, request: Request) -> Answer:
+    def not_found(self, request: Request) -> Response:
         """Return the vendor's answer to a path that it does not have."""
         return self.failure(404)
 
@@ -72,10 +72,10 @@ class RoutedVendor(ABC):
 
     def worth(self, request: Request) -> Authentication:
         """Return what the credentials of a request to a path that needs them are worth; here, its tokens."""
-        found = [self.token_desks[name].worth(token) for name, token in self.tokens_of(request).items()]
+        found = [self.token_endpoints[name].worth(token) for name, token in self.tokens_of(request).items()]
         return next((worth for worth in found if worth != "ok"), "ok")
 
-    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Answer:
+    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Response:
         """Return the vendor's own 429; by default it tells nothing of the wait."""
         return self.failure(429)
 
@@ -88,7 +88,7 @@ class RoutedVendor(ABC):
         """Return what the request's credentials are worth."""
         return "not needed" if request.path in self.open_paths else self.worth(request)
 
-    def answer(self, request: Request, fault: PageFault | None = None) -> Answer:
+    def response(self, request: Request, fault: PageFault | None = None) -> Response:
         """Answer as the vendor would; what it does not take is refused in its own shape."""
         worth = self.authentication(request)
         if worth in ("missing", "wrong"):
@@ -115,13 +115,13 @@ class RoutedVendor(ABC):
             if self.cursors is not None:
                 self.cursors.expire(fault.status)
             return
-        for name, desk in self.token_desks.items():
+        for name, endpoint in self.token_endpoints.items():
             if fault.which in ("all", name):
-                desk.expire()
+                endpoint.expire()
 
     def fingerprint(self, sim: SimView) -> int:
         """Return the SIM's own number, from which ids are made."""
-        return sim.fingerprint if isinstance(sim, BlueprintSim) else self.blueprint.fingerprint(sim.index)
+        return sim.fingerprint if isinstance(sim, BlueprintSim) else self.fleet_spec.fingerprint(sim.index)
 
     def carrier_status(self, sim: SimView) -> str:
         """Return the vendor's word for the SIM's status, or what an edit says it sends instead."""
@@ -143,4 +143,4 @@ class RoutedVendor(ABC):
 
     def _spend(self, request: Request) -> None:
         for name, token in self.tokens_of(request).items():
-            self.token_desks[name].spend(token)
+            self.token_endpoints[name].spend(token)

@@ -14,13 +14,13 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.credentials import LISTED_SECRET_MARK, TOKEN_MARK
 from sim_sync.simulator.faults import EarlyEnd, PageFault, RepeatedLink
 from sim_sync.simulator.fleet import Fleet
-from sim_sync.simulator.mixing import mix64
+from sim_sync.simulator.fleet_spec import Profile
+from sim_sync.simulator.hashing import mix64
 from sim_sync.simulator.sim_view import SimView
-from sim_sync.simulator.vendor import Answer, Authentication, ListCall, Request, VendorSpec, json_answer, phrase_of
+from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response, VendorSpec, json_response, phrase_of
 from sim_sync.simulator.vendors.bearer_auth import secret_authentication
 from sim_sync.simulator.vendors.cursors import Cursors
 from sim_sync.simulator.vendors.identifiers import plain_number
@@ -29,7 +29,7 @@ from sim_sync.simulator.vendors.oauth2 import is_client
 from sim_sync.simulator.vendors.parameters import BadParameter, parse_number, refuse_unknown
 from sim_sync.simulator.vendors.records import json_text
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
-from sim_sync.simulator.vendors.tokens import TokenOptions, token_desk
+from sim_sync.simulator.vendors.tokens import TokenOptions, token_endpoint
 
 _LOGIN_PATH = "/v1/auth"
 _MAX_PAGE_SIZE = 100
@@ -86,10 +86,10 @@ class Soracom(RoutedVendor):
         self._auth_key_id = credentials["auth_key_id"]
         self._auth_key = credentials["auth_key"]
         self._options = options
-        self._desk = token_desk(options, life_seconds=_TOKEN_SECONDS)
-        self.token_desks = {"access": self._desk}
-        self._api_key = fleet.blueprint.other_id(f"{TOKEN_MARK}api-", "api key")
-        self._operator_id = fleet.blueprint.other_id("OP", "operator")[:12]
+        self._token_endpoint = token_endpoint(options, life_seconds=_TOKEN_SECONDS)
+        self.token_endpoints = {"access": self._token_endpoint}
+        self._api_key = fleet.fleet_spec.other_id(f"{TOKEN_MARK}api-", "api key")
+        self._operator_id = fleet.fleet_spec.other_id("OP", "operator")[:12]
         self._keys = self.cursors = Cursors(fleet, "soracom")
 
     def routes(self) -> Mapping[tuple[str, str], Handler]:
@@ -109,23 +109,23 @@ class Soracom(RoutedVendor):
         """Return the key after which the page begins."""
         return ListCall(request.query.get("last_evaluated_key"))
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return Soracom's error body."""
-        return json_answer(status, {"code": f"COM{status:04}", "message": message or phrase_of(status)})
+        return json_response(status, {"code": f"COM{status:04}", "message": message or phrase_of(status)})
 
-    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Answer:
+    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Response:
         """Return a 429 with Soracom's own header for the wait."""
-        answer = self.failure(429, "Rate limit exceeded")
+        response = self.failure(429, "Rate limit exceeded")
         headers = {
             "X-Soracom-Ratelimit-Limit": str(_LIMIT_PER_MINUTE),
             "X-Soracom-Ratelimit-Remaining": "0",
             "X-Soracom-Ratelimit-Seconds-Before-Refresh": str(wait_seconds),
         }
-        return Answer(429, answer.body, headers=headers)
+        return Response(429, response.body, headers=headers)
 
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM's id, 19 digits that look like an ICCID and stay when the ICCID changes."""
-        return self.blueprint.iccid(sim.index)[:19]
+        return self.fleet_spec.iccid(sim.index)[:19]
 
     def listed(self, sim: SimView) -> Mapping[str, str | None]:
         """Return what the list tells, of the active profile and its primary IMSI; the plan is its subscription."""
@@ -153,7 +153,7 @@ class Soracom(RoutedVendor):
             self._operator_id,
             _type_of(sim.index),
             json_text(self.carrier_status(sim)),
-            self.blueprint.other_id("", "group"),
+            self.fleet_spec.other_id("", "group"),
             f'"name":{json_text(sim.label)}' if sim.label else "",
             json_text(sim.iccid),
             self._profiles(sim),
@@ -177,11 +177,11 @@ class Soracom(RoutedVendor):
         if _type_of(sim.index) != "euicc":
             return profiles
         index = sim.index
-        second = _profile(self.blueprint.second_iccid(index), self.blueprint.second_imsi(index), None, "planX1", "")
+        second = _profile(self.fleet_spec.second_iccid(index), self.fleet_spec.second_imsi(index), None, "planX1", "")
         # The other profile comes first, so that "the first one" is not the active one.
         return f"{second},{profiles}"
 
-    def _login(self, request: Request, fault: PageFault | None) -> Answer:
+    def _login(self, request: Request, fault: PageFault | None) -> Response:
         body = json_object(request)
         refuse_unknown(body, ("authKeyId", "authKey", "tokenTimeoutSeconds"))
         known = {"client_id": self._auth_key_id, "client_secret": self._auth_key}
@@ -190,10 +190,10 @@ class Soracom(RoutedVendor):
         seconds = body.get("tokenTimeoutSeconds", _TOKEN_SECONDS)
         if not isinstance(seconds, int) or not 0 < seconds <= _MAX_TOKEN_SECONDS:
             raise BadParameter(f"tokenTimeoutSeconds must be an integer from 1 to {_MAX_TOKEN_SECONDS}")
-        token = self._desk.issue(self._options.token_seconds or seconds)
-        return json_answer(200, {"apiKey": self._api_key, "operatorId": self._operator_id, "token": token})
+        token = self._token_endpoint.issue(self._options.token_seconds or seconds)
+        return json_response(200, {"apiKey": self._api_key, "operatorId": self._operator_id, "token": token})
 
-    def _list(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list(self, request: Request, fault: PageFault | None) -> Response:
         refuse_unknown(request.query, ("limit", "last_evaluated_key"))
         limit = parse_number(request.query, "limit", default=_MAX_PAGE_SIZE, lowest=1, highest=_MAX_PAGE_SIZE)
         key = request.query.get("last_evaluated_key")
@@ -207,11 +207,11 @@ class Soracom(RoutedVendor):
                 next_key = 2 * before + is_second_try
         records = ",".join(self.records(indices, request.base_url, fault))
         headers = {} if next_key is None else self._next_headers(request, self._keys.cursor(next_key), limit)
-        return Answer(200, f"[{records}]".encode(), headers=headers)
+        return Response(200, f"[{records}]".encode(), headers=headers)
 
     def _page(self, before: int, limit: int, *, may_be_empty: bool) -> tuple[list[int], int | None]:
         """Return the SIMs of a page and the key of the next, which may be given though nothing follows."""
-        chance = mix64(before ^ self.blueprint.fingerprint(0)) if self._options.short_pages else 5
+        chance = mix64(before ^ self.fleet_spec.fingerprint(0)) if self._options.short_pages else 5
         if may_be_empty and chance % 6 == 0:
             return [], 2 * before + 1
         count = max(limit * (1 + chance // 8 % 3) // 4, 1) if chance % 6 in (1, 2) else limit

@@ -6,7 +6,7 @@ The status `scheduled` is only ever set by an edit.
 from collections.abc import Mapping
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import BlueprintSim, SimView
 from sim_sync.simulator.vendors.identifiers import wide_id
 from sim_sync.simulator.vendors.records import json_text
@@ -58,7 +58,7 @@ class SuperSims(TwilioSims):
     def plan_sid(self, sim: SimView) -> str | None:
         """Return the SID of the SIM's Fleet, which is its plan; a new SIM has none yet."""
         plan = sim.rate_plan
-        return None if plan is None or sim.status == Lifecycle.INVENTORY else self.blueprint.other_id("HF", plan)
+        return None if plan is None or sim.status == Lifecycle.INVENTORY else self.fleet_spec.other_id("HF", plan)
 
     def record(self, sim: SimView, base_url: str) -> str:
         """Return a Super SIM as JSON text."""
@@ -80,21 +80,21 @@ class SuperSims(TwilioSims):
 
     def _unchanged_record(self, index: int, fingerprint: int, base_url: str) -> str:
         """Return what `record` returns, quicker: benchmarks list many thousands of these, none needs escaping."""
-        blueprint = self.blueprint
-        status, label = blueprint.status(fingerprint), blueprint.label(index, fingerprint)
+        fleet_spec = self.fleet_spec
+        status, label = fleet_spec.status(fingerprint), fleet_spec.label(index, fingerprint)
         sid = f"HS{wide_id(fingerprint)}"
         url = f"{base_url}/v1/Sims/{sid}"
         fleet_sid = None
         if status is not Lifecycle.INVENTORY:
-            fleet_sid = blueprint.other_id("HF", blueprint.rate_plan(fingerprint))
+            fleet_sid = fleet_spec.other_id("HF", fleet_spec.rate_plan(fingerprint))
         return _RECORD % (
             sid,
             f'"{label}"' if label else "null",
             self.account_sid,
-            f'"{blueprint.iccid(index)}"',
+            f'"{fleet_spec.iccid(index)}"',
             f'"{STATUS_WORDS[status]}"',
             f'"{fleet_sid}"' if fleet_sid else "null",
-            blueprint.created_text(fingerprint),
-            blueprint.updated_text(fingerprint),
+            fleet_spec.created_text(fingerprint),
+            fleet_spec.updated_text(fingerprint),
             *(url, url, url),
         )

@@ -7,18 +7,18 @@ error list shows them: clients must not depend on them.
 from collections.abc import Mapping
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.faults import PageFault
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
 from sim_sync.simulator.vendor import (
-    Answer,
     Authentication,
     ListCall,
     NoOptions,
     Request,
+    Response,
     VendorSpec,
-    json_answer,
+    json_response,
     phrase_of,
 )
 from sim_sync.simulator.vendors.bearer_auth import bearer_token, secret_authentication
@@ -74,16 +74,16 @@ class Telnyx(RoutedVendor):
         number = request.query.get("page[number]", "1")
         return ListCall(None, int(number) if number.isdecimal() else None)
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return Telnyx's list of errors, with one in it."""
         title = _TITLES.get(status) or phrase_of(status)
         error = {"code": _CODES.get(status, str(status)), "title": title, "detail": message or f"{title}."}
-        return json_answer(status, {"errors": [error]})
+        return json_response(status, {"errors": [error]})
 
-    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Answer:
+    def throttled(self, wait_seconds: int, *, quota_gone: bool = False) -> Response:
         """Return a 429 whose `x-ratelimit-reset` says in how many seconds the client may come again."""
-        answer = self.failure(429, "You have exceeded the maximum number of allowed requests.")
-        return Answer(429, answer.body, headers=_limit_headers(remaining=0, reset_seconds=wait_seconds))
+        response = self.failure(429, "You have exceeded the maximum number of allowed requests.")
+        return Response(429, response.body, headers=_limit_headers(remaining=0, reset_seconds=wait_seconds))
 
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM card's UUID."""
@@ -102,7 +102,7 @@ class Telnyx(RoutedVendor):
     def record(self, sim: SimView, base_url: str) -> str:
         """Return a SIM card as JSON text."""
         word = self.carrier_status(sim)
-        group = self.blueprint.other_id("", sim.rate_plan) if sim.rate_plan else None
+        group = self.fleet_spec.other_id("", sim.rate_plan) if sim.rate_plan else None
         return _RECORD % (
             self.sim_id(sim),
             json_text(sim.iccid),
@@ -119,7 +119,7 @@ class Telnyx(RoutedVendor):
             sim.updated_text,
         )
 
-    def _list(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list(self, request: Request, fault: PageFault | None) -> Response:
         refuse_unknown(request.query, ("page[number]", "page[size]"))
         number = parse_number(request.query, "page[number]", default=1, lowest=1, highest=2**31)
         size = parse_number(request.query, "page[size]", default=_DEFAULT_PAGE_SIZE, lowest=1, highest=_MAX_PAGE_SIZE)
@@ -130,7 +130,7 @@ class Telnyx(RoutedVendor):
             f'"total_results":{page.total}}}'
         )
         headers = _limit_headers(remaining=_LIMIT_PER_SECOND - 1, reset_seconds=1)
-        return Answer(200, f'{{"data":[{records}],"meta":{meta}}}'.encode(), headers=headers)
+        return Response(200, f'{{"data":[{records}],"meta":{meta}}}'.encode(), headers=headers)
 
 
 def _limit_headers(*, remaining: int, reset_seconds: int) -> Mapping[str, str]:

@@ -15,19 +15,19 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.faults import EarlyEnd, PageFault, RepeatedLink
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
-from sim_sync.simulator.vendor import Answer, Authentication, ListCall, Request, VendorSpec, json_answer, phrase_of
+from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response, VendorSpec, json_response, phrase_of
 from sim_sync.simulator.vendors.basic_auth import basic_authentication
 from sim_sync.simulator.vendors.bearer_auth import bearer_token
 from sim_sync.simulator.vendors.json_bodies import form, json_object
-from sim_sync.simulator.vendors.oauth2 import is_client, token_answer
+from sim_sync.simulator.vendors.oauth2 import is_client, token_response
 from sim_sync.simulator.vendors.parameters import BadParameter, refuse_unknown
 from sim_sync.simulator.vendors.records import json_text
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
-from sim_sync.simulator.vendors.tokens import TokenDesk, TokenOptions, token_desk
+from sim_sync.simulator.vendors.tokens import TokenEndpoint, TokenOptions, token_endpoint
 
 #: The account that a simulated carrier has unless told otherwise.
 DEFAULT_ACCOUNT = "0000123456-00001"
@@ -85,9 +85,9 @@ class ThingSpace(RoutedVendor):
         super().__init__(fleet)
         self._credentials = credentials
         self._account = options.account
-        self._access = token_desk(options, life_seconds=_TOKEN_SECONDS, reissue=True)
-        self._sessions = TokenDesk(life_seconds=_SESSION_SECONDS, idle_seconds=options.session_idle_seconds)
-        self.token_desks = {"access": self._access, "session": self._sessions}
+        self._access = token_endpoint(options, life_seconds=_TOKEN_SECONDS, reissue=True)
+        self._sessions = TokenEndpoint(life_seconds=_SESSION_SECONDS, idle_seconds=options.session_idle_seconds)
+        self.token_endpoints = {"access": self._access, "session": self._sessions}
         self._lock = threading.Lock()
         self._bad_logins = 0
 
@@ -114,11 +114,11 @@ class ThingSpace(RoutedVendor):
             return ListCall()
         return ListCall(None if seen is None else str(seen))
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return ThingSpace's error body."""
         return _error(status, f"REQUEST_FAILED.{phrase_of(status).replace(' ', '')}", message or phrase_of(status))
 
-    def unauthorized(self, worth: Authentication) -> Answer:
+    def unauthorized(self, worth: Authentication) -> Response:
         """Return the 401 of a token or a session that is missing or no longer good."""
         return _error(401, "UnifiedWebServiceErrors.M2M.SessionToken.Invalid", "A token is missing or has expired")
 
@@ -162,12 +162,12 @@ class ThingSpace(RoutedVendor):
         """Take a device's ICCID out of its ids."""
         record["deviceIds"] = [pair for pair in record["deviceIds"] if pair["kind"].lower() != "iccid"]
 
-    def _token(self, request: Request, fault: PageFault | None) -> Answer:
+    def _token(self, request: Request, fault: PageFault | None) -> Response:
         known = {"username": self._credentials["client_id"], "password": self._credentials["client_secret"]}
         is_known = basic_authentication(request, **known) == "ok"
-        return token_answer(self._access, grant_type=form(request).get("grant_type"), client_is_known=is_known)
+        return token_response(self._access, grant_type=form(request).get("grant_type"), client_is_known=is_known)
 
-    def _login(self, request: Request, fault: PageFault | None) -> Answer:
+    def _login(self, request: Request, fault: PageFault | None) -> Response:
         body = json_object(request)
         refuse_unknown(body, ("username", "password"))
         known = {"client_id": self._credentials["username"], "client_secret": self._credentials["password"]}
@@ -176,11 +176,11 @@ class ThingSpace(RoutedVendor):
                 return _error(403, "REQUEST_FAILED.AccountLocked", "The account is locked after five bad logins")
             if is_client(body.get("username"), body.get("password"), **known):
                 self._bad_logins = 0
-                return json_answer(200, {"sessionToken": self._sessions.issue()})
+                return json_response(200, {"sessionToken": self._sessions.issue()})
             self._bad_logins += 1
         return _error(401, "REQUEST_FAILED.InvalidCredentials", "Username or password is wrong")
 
-    def _list(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list(self, request: Request, fault: PageFault | None) -> Response:
         body = json_object(request)
         refuse_unknown(body, ("accountName", "maxNumberOfDevices", "largestDeviceIdSeen"))
         if not hmac.compare_digest(str(body.get("accountName")).encode(), self._account.encode()):
@@ -191,10 +191,10 @@ class ThingSpace(RoutedVendor):
         has_more = len(found) > size and not isinstance(fault, EarlyEnd)
         records = ",".join(self.records(found[:size], request.base_url, fault))
         text = f'{{"hasMoreData":{"true" if has_more else "false"},"devices":[{records}]}}'
-        return Answer(202 if has_more else 200, text.encode())
+        return Response(202 if has_more else 200, text.encode())
 
     def _indices(self, seen: int, size: int, fault: PageFault | None) -> Sequence[int]:
-        """Return the page's SIMs and one more where the list goes on."""
+        """Return the page's SIMs and one more where the list continues."""
         position = seen - _device_id(0)
         if isinstance(fault, RepeatedLink) and position >= 0:
             # The page before: its last device leads to this very request again.
@@ -232,8 +232,8 @@ def _number(body: Mapping[str, Any], name: str, *, default: int, lowest: int, hi
     return value
 
 
-def _error(status: int, code: str, message: str) -> Answer:
-    return json_answer(status, {"errorCode": code, "errorMessage": message})
+def _error(status: int, code: str, message: str) -> Response:
+    return json_response(status, {"errorCode": code, "errorMessage": message})
 
 
 #: How this vendor enters the registry.

@@ -13,11 +13,11 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.faults import EarlyEnd, ForeignLink, PageFault, RepeatedLink, WrongTotal
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
-from sim_sync.simulator.vendor import Answer, Authentication, ListCall, Request, VendorSpec, json_answer, phrase_of
+from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response, VendorSpec, json_response, phrase_of
 from sim_sync.simulator.vendors.bearer_auth import bearer_token, secret_authentication
 from sim_sync.simulator.vendors.cursors import Cursors
 from sim_sync.simulator.vendors.identifiers import plain_number
@@ -86,11 +86,11 @@ class Tmf639(RoutedVendor):
         """Return the cursor, or the offset as the token."""
         return ListCall(request.query.get("after") or request.query.get("offset"))
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return the forum's error body."""
         phrase = phrase_of(status)
         document = {"@type": "Error", "code": str(status), "reason": phrase, "status": str(status)}
-        return json_answer(status, {**document, "message": message or phrase})
+        return json_response(status, {**document, "message": message or phrase})
 
     def sim_id(self, sim: SimView) -> str:
         """Return the resource's id, which is the SIM's ICCID."""
@@ -131,7 +131,7 @@ class Tmf639(RoutedVendor):
         """Make a resource's id null: it is its ICCID."""
         record["id"] = None
 
-    def _list_by_offset(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list_by_offset(self, request: Request, fault: PageFault | None) -> Response:
         refuse_unknown(request.query, ("offset", "limit"))
         offset = parse_number(request.query, "offset", default=0, lowest=0, highest=2**62)
         limit = parse_number(request.query, "limit", default=_DEFAULT_LIMIT, lowest=1, highest=_MAX_LIMIT)
@@ -144,7 +144,7 @@ class Tmf639(RoutedVendor):
                 total = offset + len(records)
         return _page(records, {"X-Total-Count": str(total), "X-Result-Count": str(len(records))})
 
-    def _list_by_cursor(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list_by_cursor(self, request: Request, fault: PageFault | None) -> Response:
         # The standard has all three: a client that does not know the server's way yet begins with the first offset.
         refuse_unknown(request.query, ("after", "limit", "offset"))
         parse_number(request.query, "offset", default=0, lowest=0, highest=0)
@@ -171,8 +171,8 @@ class Tmf639(RoutedVendor):
         return f'<{base}{self.list_path}?{target}>; rel="next"'
 
 
-def _page(records: list[str], headers: Mapping[str, str]) -> Answer:
-    return Answer(200, f"[{','.join(records)}]".encode(), headers=headers)
+def _page(records: list[str], headers: Mapping[str, str]) -> Response:
+    return Response(200, f"[{','.join(records)}]".encode(), headers=headers)
 
 
 #: How this vendor enters the registry.

@@ -1,4 +1,4 @@
-"""The tokens that a carrier issues and later accepts: they live so long, so many uses, until idle, or until expired."""
+"""The tokens that a carrier issues and later accepts: they live so long, that many uses, until idle, or until expired."""
 
 import secrets
 import threading
@@ -18,7 +18,7 @@ Clock = Callable[[], float]
 
 @checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class TokenOptions:
-    """How long the tokens of a mount live: so many seconds (None: as long as the vendor's), and so many requests."""
+    """How long the tokens of a mount live: that many seconds (None: as long as the vendor's), and that many requests."""
 
     token_seconds: Annotated[float, Field(gt=0)] | None = None
     token_uses: Annotated[int, Field(ge=1)] | None = None
@@ -31,11 +31,11 @@ class _Life:
     uses: int = 0
 
 
-class TokenDesk:
+class TokenEndpoint:
     """Issues tokens and says what they are worth. Safe for many threads.
 
     A token is good for `life_seconds`, for `uses` requests and as long as it is used at least every `idle_seconds`;
-    None is without end. `reissue`: who asks again gets the token that is still good. `clock` tells seconds that never
+    None is without end. `reissue`: who asks again gets the token that is still good. `clock` reports seconds that never
     go back.
     """
 
@@ -102,6 +102,6 @@ class TokenDesk:
         )
 
 
-def token_desk(options: TokenOptions, *, life_seconds: float, reissue: bool = False) -> TokenDesk:
+def token_endpoint(options: TokenOptions, *, life_seconds: float, reissue: bool = False) -> TokenEndpoint:
     """Return the desk of a vendor whose tokens live `life_seconds`, unless the mount chose otherwise."""
-    return TokenDesk(life_seconds=options.token_seconds or life_seconds, uses=options.token_uses, reissue=reissue)
+    return TokenEndpoint(life_seconds=options.token_seconds or life_seconds, uses=options.token_uses, reissue=reissue)

@@ -20,14 +20,14 @@ _MAX_PAGE_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PagePosition:
     """A place in the list: before or after the SIM with this index."""
 
     side: Literal["after", "before"]
     position: int
 
 
-_START = Place("after", -1)
+_START = PagePosition("after", -1)
 
 
 class PageTokens:
@@ -38,11 +38,11 @@ class PageTokens:
         self._after = Cursors(fleet, "page tokens after", prefix="PA")
         self._before = Cursors(fleet, "page tokens before", prefix="PB")
 
-    def token(self, place: Place) -> str:
+    def token(self, place: PagePosition) -> str:
         """Return the token of a place."""
         return (self._after if place.side == "after" else self._before).cursor(place.position)
 
-    def place(self, token: str) -> Place:
+    def place(self, token: str) -> PagePosition:
         """Return the place that a token names.
 
         Raises:
@@ -57,7 +57,7 @@ class PageTokens:
             raise BadParameter("PageToken is invalid.") from None
         if position >= self._fleet.end:
             raise BadParameter("PageToken is invalid.")
-        return Place("before" if before else "after", position)
+        return PagePosition("before" if before else "after", position)
 
     def expire(self, status: int) -> None:
         """Refuse all tokens given out so far, with this status."""
@@ -69,7 +69,7 @@ class PageTokens:
 class PageRequest:
     """Which page is asked for: its place, its size, and the number and filters that its links carry on."""
 
-    place: Place
+    place: PagePosition
     page_size: int
     page_number: int
     filters: Mapping[str, str]
@@ -110,15 +110,15 @@ def _parse_number(query: Mapping[str, str], name: str, default: int, lowest: int
 class Neighbours:
     """The places of the pages before and after a page, where there are SIMs."""
 
-    previous: Place | None
-    next: Place | None
+    previous: PagePosition | None
+    next: PagePosition | None
 
 
 def neighbours(request: PageRequest, indices: Sequence[int], *, more: bool) -> Neighbours:
     """Return what lies around a page of these SIMs; `more`: there are others beyond it in the direction of its walk."""
     if not indices:
         return Neighbours(None, None)
-    ahead, behind = Place("after", indices[-1]), Place("before", indices[0])
+    ahead, behind = PagePosition("after", indices[-1]), PagePosition("before", indices[0])
     if request.place.side == "before":
         return Neighbours(behind if more else None, ahead)
     return Neighbours(behind if request.page_token else None, ahead if more else None)

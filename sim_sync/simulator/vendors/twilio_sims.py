@@ -13,11 +13,11 @@ from typing import ClassVar
 from sim_sync.simulator.faults import CursorExpiry, PageFault, TokenExpiry
 from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.sim_view import SimView
-from sim_sync.simulator.vendor import Answer, Authentication, ListCall, Request
+from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response
 from sim_sync.simulator.vendors.identifiers import wide_id
 from sim_sync.simulator.vendors.parameters import BadParameter
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
-from sim_sync.simulator.vendors.twilio_errors import error_answer
+from sim_sync.simulator.vendors.twilio_errors import error_response
 from sim_sync.simulator.vendors.twilio_pages import PageRequest, PageTokens, neighbours, page_meta, parse_page_request
 
 _SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
@@ -60,15 +60,15 @@ class TwilioSims(RoutedVendor):
         number = request.query.get("Page", "0")
         return ListCall(request.query.get("PageToken"), int(number) if number.isdecimal() else None)
 
-    def failure(self, status: int, message: str | None = None) -> Answer:
+    def failure(self, status: int, message: str | None = None) -> Response:
         """Return Twilio's answer for an error status."""
-        return error_answer(status, message)
+        return error_response(status, message)
 
-    def not_found(self, request: Request) -> Answer:
+    def not_found(self, request: Request) -> Response:
         """Return Twilio's 404, which names the path."""
         return self.failure(404, f"The requested resource {request.path} was not found")
 
-    def unauthorized(self, worth: Authentication) -> Answer:
+    def unauthorized(self, worth: Authentication) -> Response:
         """Return Twilio's 401, which says whether there were any credentials."""
         message = "Authentication Error - No credentials provided" if worth == "missing" else None
         return self.failure(401, message)
@@ -84,10 +84,10 @@ class TwilioSims(RoutedVendor):
         """Return the SIM's SID."""
         return self.sid_prefix + wide_id(self.fingerprint(sim))
 
-    def _list(self, request: Request, fault: PageFault | None) -> Answer:
+    def _list(self, request: Request, fault: PageFault | None) -> Response:
         page = parse_page_request(request.query, self._page_tokens, ("Status", self.plan_filter, "Iccid"))
         self._check_status_filter(page.filters)
-        # One more than the page holds tells whether the list goes on.
+        # One more than the page holds says whether the list continues.
         indices = self._indices(page, page.page_size + 1)
         more = len(indices) > page.page_size
         indices = indices[: page.page_size] if page.place.side == "after" else indices[-page.page_size :]
@@ -95,14 +95,14 @@ class TwilioSims(RoutedVendor):
         url = request.base_url + self.list_path
         around = neighbours(page, indices, more=more)
         meta = page_meta(url, "sims", page, around, tokens=self._page_tokens, fault=fault)
-        return Answer(200, f'{{"sims":[{",".join(records)}],"meta":{meta}}}'.encode(), headers=_headers(request))
+        return Response(200, f'{{"sims":[{",".join(records)}],"meta":{meta}}}'.encode(), headers=_headers(request))
 
-    def _one(self, sid: str, request: Request, fault: PageFault | None) -> Answer:
+    def _one(self, sid: str, request: Request, fault: PageFault | None) -> Response:
         index = self._index_of_sid(sid)
         if index is None:
             return self.not_found(request)
         record = self.records([index], request.base_url)[0]
-        return Answer(200, record.encode(), headers=_headers(request))
+        return Response(200, record.encode(), headers=_headers(request))
 
     def _indices(self, page: PageRequest, count: int) -> list[int]:
         fleet, position, after = self.fleet, page.place.position, page.place.side == "after"
@@ -134,7 +134,7 @@ class TwilioSims(RoutedVendor):
         if not _SID.fullmatch(sid) or not sid.startswith(self.sid_prefix):
             return None
         fingerprint = int(sid[2:18], 16)
-        index = self.blueprint.index_of_fingerprint(fingerprint)
+        index = self.fleet_spec.index_of_fingerprint(fingerprint)
         return index if self.sid_prefix + wide_id(fingerprint) == sid and self.fleet.is_live(index) else None
 
 

@@ -13,7 +13,7 @@ class TwilioSuperSim(SuperSims):
 
     def __init__(self, fleet: Fleet, credentials: Mapping[str, str], options: NoOptions) -> None:
         super().__init__(fleet)
-        self._account = TwilioAccount(fleet.blueprint, credentials)
+        self._account = TwilioAccount(fleet.fleet_spec, credentials)
         self.account_sid = self._account.sid
 
     def worth(self, request: Request) -> Authentication:

@@ -7,8 +7,8 @@ are only ever set by an edit.
 from collections.abc import Mapping
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Profile
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
 from sim_sync.simulator.vendor import Authentication, NoOptions, Request, VendorSpec
 from sim_sync.simulator.vendors.records import json_text
@@ -55,14 +55,14 @@ class TwilioWireless(TwilioSims):
 
     def __init__(self, fleet: Fleet, credentials: Mapping[str, str], options: NoOptions) -> None:
         super().__init__(fleet)
-        self._account = TwilioAccount(fleet.blueprint, credentials)
+        self._account = TwilioAccount(fleet.fleet_spec, credentials)
 
     def worth(self, request: Request) -> Authentication:
         """Return whether the request carries the account's credentials in HTTP Basic."""
         return self._account.worth(request)
 
     def listed(self, sim: SimView) -> Mapping[str, str | None]:
-        """Return what the list tells; the plan is told by its SID."""
+        """Return what the list tells; the plan is reported by its SID."""
         return {
             "iccid": sim.iccid,
             "rate_plan": self.plan_sid(sim),
@@ -73,7 +73,7 @@ class TwilioWireless(TwilioSims):
 
     def plan_sid(self, sim: SimView) -> str | None:
         """Return the SID of the SIM's rate plan."""
-        return None if sim.rate_plan is None else self.blueprint.other_id("WP", sim.rate_plan)
+        return None if sim.rate_plan is None else self.fleet_spec.other_id("WP", sim.rate_plan)
 
     def record(self, sim: SimView, base_url: str) -> str:
         """Return a SIM as JSON text."""

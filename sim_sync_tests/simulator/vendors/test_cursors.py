@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.simulator.blueprint import Blueprint
 from sim_sync.simulator.fleet import Fleet
+from sim_sync.simulator.fleet_spec import FleetSpec
 from sim_sync.simulator.vendors import VENDORS
 from sim_sync.simulator.vendors.cursors import Cursors, ExpiredCursor, UnknownCursor
 
@@ -13,7 +13,7 @@ POSITIONS = st.integers(0, 2**40 - 1)
 
 
 def cursors(seed: int = 1, name: str = "x") -> Cursors:
-    return Cursors(Fleet(Blueprint(VENDORS["rest"].profile, seed), 10), name, prefix="C")
+    return Cursors(Fleet(FleetSpec(VENDORS["rest"].profile, seed), 10), name, prefix="C")
 
 
 @given(POSITIONS)

@@ -27,9 +27,9 @@ from sim_sync.simulator.faults import (
     WrongTotal,
 )
 from sim_sync.simulator.fleet import FleetEdit, SimChange
-from sim_sync.simulator.mount import vendor_spec
 from sim_sync.simulator.options import MountOptions
 from sim_sync.simulator.server import SimulatorServer
+from sim_sync.simulator.simulated_carrier import vendor_spec
 from sim_sync.simulator.vendors import VENDORS
 from sim_sync_tests.simulator.raw_http import Client, Seen, client
 from sim_sync_tests.simulator.vendors.dialects import DIALECTS
@@ -149,9 +149,9 @@ class TestRefusals:
             wrong = {name: f"{value}x" for name, value in good.items()}
             answers = [ask(carrier, dialect.first(10), headers) for headers in ({}, wrong)]
             seen = [entry.authentication for entry in control.fetch_requests()]
-        assert [answer.status for answer in answers] == [401, 401]
+        assert [response.status for response in answers] == [401, 401]
         assert seen == ["missing", "wrong"]
-        assert not any(value.split()[-1].encode() in answer.body for value in good.values() for answer in answers)
+        assert not any(value.split()[-1].encode() in response.body for value in good.values() for response in answers)
 
     @every_vendor
     def test_an_unknown_path_or_method_is_refused(self, start: Start, dialect: Dialect) -> None:
@@ -177,9 +177,9 @@ class TestRefusals:
                 odd = with_query(call, colour="red")
             else:
                 odd = Call(call.target, call.method, json.dumps({**json.loads(call.body), "colour": "red"}).encode())
-            answer = ask(carrier, odd, headers)
-        assert answer.status == 400
-        assert b"colour" in answer.body
+            response = ask(carrier, odd, headers)
+        assert response.status == 400
+        assert b"colour" in response.body
 
     def test_an_option_that_a_vendor_does_not_have_is_refused(self) -> None:
         with pytest.raises(InputError, match="options of telnyx: paging: Unexpected keyword argument"):
@@ -204,12 +204,12 @@ class TestFaults:
             headers = dialect.login(carrier)
             for status in (400, 403, 429, 500, 503, 599):
                 control.arm(ErrorStatus(status=status))
-                answer = ask(carrier, dialect.first(10), headers)
-                assert answer.status == status
-                assert answer.json()
+                response = ask(carrier, dialect.first(10), headers)
+                assert response.status == status
+                assert response.json()
 
     @every_vendor
-    def test_a_throttle_is_a_429_and_the_list_goes_on_after_it(self, start: Start, dialect: Dialect) -> None:
+    def test_a_throttle_is_a_429_and_the_list_continues_after_it(self, start: Start, dialect: Dialect) -> None:
         with carrier_of(start, dialect) as (carrier, control):
             headers = dialect.login(carrier)
             control.arm(Throttled(wait_seconds=7, quota_gone=True))
@@ -310,10 +310,10 @@ class TestFaults:
     ) -> None:
         with carrier_of(start, dialect) as (carrier, control):
             control.arm(ErrorInSuccess(reason=reason))
-            answer = ask(carrier, dialect.first(10), dialect.login(carrier))
-        assert answer.status == 200
-        assert "error" in answer.json()
-        assert "data" not in answer.json()
+            response = ask(carrier, dialect.first(10), dialect.login(carrier))
+        assert response.status == 200
+        assert "error" in response.json()
+        assert "data" not in response.json()
 
     @every_vendor
     def test_the_fleet_changes_between_two_pages(self, start: Start, dialect: Dialect) -> None:
@@ -331,9 +331,9 @@ class TestFaults:
         with carrier_of(start, dialect) as (carrier, control):
             control.arm(FleetChange(edit=FleetEdit(remove=[102])))
             control.remove_sims([102])
-            answer = ask(carrier, dialect.first(10), dialect.login(carrier))
-        assert answer.status == 500
-        assert "found 102" in answer.json()["error"]
+            response = ask(carrier, dialect.first(10), dialect.login(carrier))
+        assert response.status == 500
+        assert "found 102" in response.json()["error"]
 
 
 class TestRateLimits:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.simulator.blueprint import Blueprint
 from sim_sync.simulator.fleet import Fleet, FleetEdit, SimChange, moment_of_revision
+from sim_sync.simulator.fleet_spec import FleetSpec
 from sim_sync.simulator.vendors import VENDORS
 from sim_sync.simulator.vendors.modification_order import ModificationWindow, untouched_moment
 
@@ -17,7 +17,7 @@ MOMENTS = st.datetimes(datetime(2017, 1, 1), datetime(2027, 1, 1), timezones=st.
 
 def edited(edits: list[tuple[str, int]]) -> tuple[Fleet, list[tuple[datetime, int, int]]]:
     """Return a fleet, and each of its SIMs as (when modified, by which edit, index)."""
-    fleet = Fleet(Blueprint(VENDORS["cisco_control_center"].profile, 3), SIZE)
+    fleet = Fleet(FleetSpec(VENDORS["cisco_control_center"].profile, 3), SIZE)
     moments = {index: (untouched_moment(fleet, index), 0) for index in range(SIZE)}
     for kind, index in edits:
         if kind != "add" and not fleet.is_live(index):
@@ -47,7 +47,7 @@ def test_any_window_in_any_pages_is_the_part_of_the_list_between_its_moments(
 
 
 def test_a_window_of_ten_million_sims_is_found_without_a_list_of_them() -> None:
-    fleet = Fleet(Blueprint(VENDORS["cisco_control_center"].profile, 3), 10_000_000)
+    fleet = Fleet(FleetSpec(VENDORS["cisco_control_center"].profile, 3), 10_000_000)
     fleet.edit(FleetEdit(change=[SimChange([5_000_000], {"label": "x"})]))
     window = ModificationWindow(fleet, datetime(2017, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
     assert window.total == 10_000_000

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.simulator.blueprint import Blueprint
 from sim_sync.simulator.faults import EarlyEnd, ForeignLink, MalformedRecord, PageFault, RepeatedLink
 from sim_sync.simulator.fleet import Fleet, FleetEdit, SimChange
-from sim_sync.simulator.vendor import Answer, ListCall, NoOptions, Request, Vendor
+from sim_sync.simulator.fleet_spec import FleetSpec
+from sim_sync.simulator.vendor import ListCall, NoOptions, Request, Response, Vendor
 from sim_sync.simulator.vendors import VENDORS
 from sim_sync_tests.simulator.raw_http import PASSWORD, USERNAME, basic
 from sim_sync_tests.simulator.vendor_schema import assert_valid, example_of
@@ -26,7 +26,7 @@ class Carrier:
     """The vendor over a fleet, asked without HTTP."""
 
     def __init__(self, size: int, *, seed: int = 1, username: str = USERNAME) -> None:
-        self.fleet = Fleet(Blueprint(SPEC.profile, seed), size)
+        self.fleet = Fleet(FleetSpec(SPEC.profile, seed), size)
         self.vendor: Vendor = SPEC.build(self.fleet, {"username": username, "password": PASSWORD}, NoOptions())
         self.authorization = basic(username)
 
@@ -37,17 +37,17 @@ class Carrier:
         method: str = "GET",
         authorization: Mapping[str, str] | None = None,
         fault: PageFault | None = None,
-    ) -> Answer:
+    ) -> Response:
         parts = urlsplit(path)
         headers = {k.lower(): v for k, v in (self.authorization if authorization is None else authorization).items()}
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        return self.vendor.answer(Request(method, parts.path, query, headers, b"", BASE_URL, 3), fault)
+        return self.vendor.response(Request(method, parts.path, query, headers, b"", BASE_URL, 3), fault)
 
     def page(self, link: str, fault: PageFault | None = None) -> Any:
         """Return a list page, validated against the vendor's schema."""
-        answer = self.ask(link.removeprefix(BASE_URL), fault=fault)
-        assert answer.status == 200
-        return assert_valid(OPENAPI, "/v1/Sims", answer.body)
+        response = self.ask(link.removeprefix(BASE_URL), fault=fault)
+        assert response.status == 200
+        return assert_valid(OPENAPI, "/v1/Sims", response.body)
 
     def pages(self, link: str) -> list[Any]:
         """Follow the next links to their end."""
@@ -66,11 +66,11 @@ def sids(pages: list[Any]) -> list[str]:
     return [record["sid"] for page in pages for record in page["sims"]]
 
 
-def assert_error(answer: Answer, status: int, code: int, message: str) -> None:
+def assert_error(response: Response, status: int, code: int, message: str) -> None:
     more_info = f"https://www.twilio.com/docs/errors/{code}"
-    assert (answer.status, answer.content_type) == (status, "application/json")
+    assert (response.status, response.content_type) == (status, "application/json")
     expected = {"code": code, "message": message, "more_info": more_info, "status": status}
-    assert json.loads(answer.body) == expected
+    assert json.loads(response.body) == expected
 
 
 class TestListing:
@@ -214,8 +214,8 @@ class TestOneSim:
     def test_a_sim_is_fetched_by_its_sid(self) -> None:
         carrier = Carrier(20)
         listed = carrier.page("/v1/Sims")["sims"][7]
-        answer = carrier.ask(f"/v1/Sims/{listed['sid']}")
-        assert assert_valid(OPENAPI, "/v1/Sims/{Sid}", answer.body) == listed
+        response = carrier.ask(f"/v1/Sims/{listed['sid']}")
+        assert assert_valid(OPENAPI, "/v1/Sims/{Sid}", response.body) == listed
 
     @pytest.mark.parametrize("sid", ["HS" + "0" * 32, "HS", "nonsense", "AC" + "0" * 32])
     def test_a_sid_that_no_sim_has_is_not_found(self, sid: str) -> None:
@@ -266,13 +266,13 @@ class TestRefusals:
     def test_wrong_credentials_are_refused_on_every_path(self, path: str) -> None:
         carrier = Carrier(1)
         for wrong in (basic(password="x"), basic(username="x"), {"Authorization": "Basic %%%"}, _bearer()):
-            answer = carrier.ask(path, authorization=wrong)
-            assert_error(answer, 401, 20003, "Authenticate")
-            assert answer.headers["WWW-Authenticate"] == 'Basic realm="Twilio API"'
+            response = carrier.ask(path, authorization=wrong)
+            assert_error(response, 401, 20003, "Authenticate")
+            assert response.headers["WWW-Authenticate"] == 'Basic realm="Twilio API"'
 
     def test_missing_credentials_are_refused(self) -> None:
-        answer = Carrier(1).ask("/v1/Sims", authorization={})
-        assert_error(answer, 401, 20003, "Authentication Error - No credentials provided")
+        response = Carrier(1).ask("/v1/Sims", authorization={})
+        assert_error(response, 401, 20003, "Authentication Error - No credentials provided")
 
     @pytest.mark.parametrize(
         "path", ["/", "/v1", "/v1/sims", "/v1/Sims/", "/v1/Sims.json", "/v1/Sims/HS1/x", "/v2/Sims"]
@@ -285,8 +285,8 @@ class TestRefusals:
 
     @pytest.mark.parametrize("size", ["0", "1001", "-1", "x", "", "1.5", "²"])
     def test_a_page_size_outside_1_to_1000_is_refused(self, size: str) -> None:
-        answer = Carrier(1).ask(f"/v1/Sims?PageSize={size}")
-        assert_error(answer, 400, 20001, "PageSize must be an integer from 1 to 1000.")
+        response = Carrier(1).ask(f"/v1/Sims?PageSize={size}")
+        assert_error(response, 400, 20001, "PageSize must be an integer from 1 to 1000.")
 
     @pytest.mark.parametrize("size", [1, 1000])
     def test_the_smallest_and_the_largest_page_size_are_served(self, size: int) -> None:
@@ -296,15 +296,15 @@ class TestRefusals:
         assert_error(Carrier(90).ask("/v1/Sims?Page=1"), 400, 20001, "PageToken is required for paging.")
 
     def test_a_page_number_below_zero_is_refused(self) -> None:
-        answer = Carrier(90).ask("/v1/Sims?Page=-1")
-        assert_error(answer, 400, 20001, "Page must be an integer from 0 to 2147483647.")
+        response = Carrier(90).ask("/v1/Sims?Page=-1")
+        assert_error(response, 400, 20001, "Page must be an integer from 0 to 2147483647.")
 
     @given(st.one_of(st.text(min_size=1), st.from_regex(r"P[AB][0-9a-f]{16}", fullmatch=True)))
     def test_a_token_that_the_carrier_never_gave_out_is_refused(self, token: str) -> None:
         carrier = Carrier(90)
         query, headers = {"PageToken": token}, {"authorization": basic()["Authorization"]}
-        answer = carrier.vendor.answer(Request("GET", "/v1/Sims", query, headers, b"", BASE_URL))
-        assert_error(answer, 400, 20001, "PageToken is invalid.")
+        response = carrier.vendor.response(Request("GET", "/v1/Sims", query, headers, b"", BASE_URL))
+        assert_error(response, 400, 20001, "PageToken is invalid.")
 
     def test_a_token_of_another_fleet_is_refused(self) -> None:
         link = Carrier(90, seed=1).page("/v1/Sims")["meta"]["next_page_url"].removeprefix(BASE_URL)
@@ -327,8 +327,8 @@ class TestRefusals:
         assert_error(Carrier(1).vendor.failure(status), status, code, message)
 
     def test_a_bad_gateway_answers_html(self) -> None:
-        answer = Carrier(1).vendor.failure(502)
-        assert (answer.status, answer.content_type) == (502, "text/html")
+        response = Carrier(1).vendor.failure(502)
+        assert (response.status, response.content_type) == (502, "text/html")
 
 
 class TestPageFaults:

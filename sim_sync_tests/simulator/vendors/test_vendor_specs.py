@@ -61,9 +61,9 @@ def test_every_error_is_what_the_vendors_file_says(start: Start, described: Publ
     server = start(MountOptions(vendor=dialect.vendor, options=dialect.options))
     SimulatorControl(server.url).arm(ErrorStatus(status=status))
     with client(server.url) as carrier:
-        answer = ask(carrier, dialect.first(10), dialect.login(carrier))
-    assert answer.status == status
-    assert_valid_error(described.spec, described.error or "", answer.body)
+        response = ask(carrier, dialect.first(10), dialect.login(carrier))
+    assert response.status == status
+    assert_valid_error(described.spec, described.error or "", response.body)
 
 
 def test_a_wireless_sim_has_exactly_the_fields_of_the_vendors_example(start: Start) -> None:

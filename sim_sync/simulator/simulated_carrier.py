@@ -14,7 +14,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.blueprint import Blueprint
 from sim_sync.simulator.credentials import simulated_credentials
 from sim_sync.simulator.fault_board import FaultBoard
 from sim_sync.simulator.faults import (
@@ -37,20 +36,21 @@ from sim_sync.simulator.faults import (
     WrongTotal,
 )
 from sim_sync.simulator.fleet import Fleet, FleetEdit
+from sim_sync.simulator.fleet_spec import FleetSpec
 from sim_sync.simulator.messages import MountState, TrueSim, TrueSims
 from sim_sync.simulator.options import MountOptions, validation_text
 from sim_sync.simulator.rate_limit import Peak, RateLimit
-from sim_sync.simulator.vendor import Answer, ListCall, Request, Vendor, VendorSpec
+from sim_sync.simulator.vendor import ListCall, Request, Response, Vendor, VendorSpec
 from sim_sync.simulator.vendors import VENDORS
 
 
-class Mount:
+class SimulatedCarrier:
     """A simulated carrier at work. Safe for many threads."""
 
     def __init__(self, options: MountOptions) -> None:
         self.name = options.name
         self.spec = vendor_spec(options.vendor)
-        self.fleet = Fleet(Blueprint(self.spec.profile, options.seed), options.sims)
+        self.fleet = Fleet(FleetSpec(self.spec.profile, options.seed), options.sims)
         self.faults = FaultBoard()
         self.latency_seconds = options.latency_ms / 1000
         self.vendor: Vendor = self.spec.build(
@@ -124,7 +124,7 @@ class Mount:
             case FleetChange(when="before", edit=edit):
                 self.edit(edit)
 
-    def answer(self, request: Request, fault: Fault | None, *, now_seconds: float) -> Answer:
+    def response(self, request: Request, fault: Fault | None, *, now_seconds: float) -> Response:
         """Return what the carrier says under a fault; `now_seconds` is the time of day, for dates in headers."""
         match fault:
             case ErrorStatus():
@@ -134,19 +134,19 @@ class Mount:
             case Redirect():
                 return _redirect(request, fault)
             case _:
-                return self._own_answer(request, fault)
+                return self._own_response(request, fault)
 
-    def _own_answer(self, request: Request, fault: Fault | None) -> Answer:
+    def _own_response(self, request: Request, fault: Fault | None) -> Response:
         match fault:
             case MalformedRecord() | EarlyEnd() | RepeatedLink() | ForeignLink() | WrongTotal() | ErrorInSuccess():
-                return self.vendor.answer(request, fault)
-        answer = self.vendor.answer(request)
+                return self.vendor.response(request, fault)
+        response = self.vendor.response(request)
         match fault:
             case MalformedJson():
-                return replace(answer, body=answer.body[: len(answer.body) // 2])
+                return replace(response, body=response.body[: len(response.body) // 2])
             case FleetChange(when="after", edit=edit):
                 self.edit(edit)
-        return answer
+        return response
 
     def edit(self, edit: FleetEdit) -> range:
         """Change the fleet, and return the indices of the SIMs it added.
@@ -176,7 +176,7 @@ class Mount:
             name=self.name,
             vendor=self.spec.name,
             base_url=server_url + self.prefix,
-            seed=fleet.blueprint.seed,
+            seed=fleet.fleet_spec.seed,
             size=fleet.size,
             live=fleet.live_count,
             end=fleet.end,
@@ -224,17 +224,17 @@ def _vendor_options(spec: VendorSpec, given: Mapping[str, Any]) -> Any:
         raise InputError(f"options of {spec.name}: {validation_text(problem)}") from None
 
 
-def _with_retry_after(answer: Answer, fault: ErrorStatus, now_seconds: float) -> Answer:
+def _with_retry_after(response: Response, fault: ErrorStatus, now_seconds: float) -> Response:
     seconds = fault.retry_after_seconds
     if seconds is None:
-        return answer
+        return response
     # A date has whole seconds: rounded up, so that a client that obeys it never comes too early.
     text = str(seconds) if fault.retry_after_form == "seconds" else formatdate(ceil(now_seconds + seconds), usegmt=True)
-    return replace(answer, headers={**answer.headers, "Retry-After": text})
+    return replace(response, headers={**response.headers, "Retry-After": text})
 
 
-def _redirect(request: Request, fault: Redirect) -> Answer:
+def _redirect(request: Request, fault: Redirect) -> Response:
     path_of_mount = "/".join(request.base_url.split("/")[3:])
     query = f"?{urlencode(request.query)}" if request.query else ""
     location = f"{fault.origin}{'/' if path_of_mount else ''}{path_of_mount}{request.path}{query}"
-    return Answer(fault.status, b"", headers={"Location": location})
+    return Response(fault.status, b"", headers={"Location": location})

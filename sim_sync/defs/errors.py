@@ -20,7 +20,7 @@ class RunInterrupted(dg.DagsterError, dg.DagsterExecutionInterruptedError):
 
 
 @contextmanager
-def told_to_dagster() -> Iterator[None]:
+def as_dagster_failure() -> Iterator[None]:
     """Turn a permanent error into a `Failure` that no retry policy repeats; let a transient one through to it.
 
     An interruption ends the run instead of being repeated.

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyrate_limiter import GCRA, Rate
 
-from sim_sync.carriers.pace import Pace
+from sim_sync.carriers.adaptive_rate import AdaptiveRate
 from sim_sync.carriers.settings import RateLimit
 
 #: In the window of a limit, this much longer, no more is sent than the limit allows in the window itself: room for what
@@ -24,7 +24,7 @@ _GCRA = GCRA()
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class RateLimitState:
     """What is remembered of a carrier's requests.
 
     `free_at_us` is when GCRA's bucket would be empty, in microseconds; `recent` are when the last requests were let
@@ -33,13 +33,13 @@ class Traffic:
 
     free_at_us: int = 0
     recent: tuple[float, ...] = ()
-    pace: Pace = field(default_factory=Pace)
+    adaptive_rate: AdaptiveRate = field(default_factory=AdaptiveRate)
     slowed_at: float = -math.inf
-    held_until: float = -math.inf
+    paused_until: float = -math.inf
     seen_at: float = -math.inf
 
-    def at(self, now: float) -> "Traffic":
-        """Return the state as the clock has it now: a machine that was started anew counts from 0 again."""
+    def at(self, now: float) -> "RateLimitState":
+        """Return the state as the clock has it now: a machine that was started again counts from 0 again."""
         back = self.seen_at - now
         if back <= 0:
             return self
@@ -48,7 +48,7 @@ class Traffic:
             free_at_us=self.free_at_us - round(back * 1e6),
             recent=tuple(time - back for time in self.recent),
             slowed_at=self.slowed_at - back,
-            held_until=self.held_until - back,
+            paused_until=self.paused_until - back,
             seen_at=now,
         )
 
@@ -57,76 +57,78 @@ class Traffic:
         return {
             "free_at_us": self.free_at_us,
             "recent": self.recent,
-            "pace": [self.pace.requests_per_second, self.pace.recovers_to],
+            "pace": [self.adaptive_rate.requests_per_second, self.adaptive_rate.recovers_to],
             "slowed_at": _or_null(self.slowed_at),
-            "held_until": _or_null(self.held_until),
+            "held_until": _or_null(self.paused_until),
             "seen_at": _or_null(self.seen_at),
         }
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> "Traffic":
+    def from_json(cls, found: Mapping[str, Any]) -> "RateLimitState":
         """Return the state that `as_json` wrote."""
         return cls(
             free_at_us=int(found["free_at_us"]),
             recent=tuple(found["recent"]),
-            pace=Pace(*found["pace"]),
+            adaptive_rate=AdaptiveRate(*found["pace"]),
             slowed_at=_or_never(found["slowed_at"]),
-            held_until=_or_never(found["held_until"]),
+            paused_until=_or_never(found["held_until"]),
             seen_at=_or_never(found["seen_at"]),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Permission:
     """Whether a request may be sent now (`wait_seconds` is 0) or when to ask again; `is_hold`: the carrier said so."""
 
     wait_seconds: float = 0.0
-    is_hold: bool = False
+    is_pause: bool = False
 
 
-def next_turn(traffic: Traffic, limit: RateLimit, now: float) -> tuple[Traffic, Turn]:
+def next_permission(state: RateLimitState, limit: RateLimit, now: float) -> tuple[RateLimitState, Permission]:
     """Decide about one request at `now`; only one that may be sent changes the state."""
-    traffic = traffic.at(now)
-    if now < traffic.held_until:
-        return traffic, Turn(traffic.held_until - now, is_hold=True)
-    rate = traffic.pace.limit(limit.requests_per_second)
+    state = state.at(now)
+    if now < state.paused_until:
+        return state, Permission(state.paused_until - now, is_pause=True)
+    rate = state.adaptive_rate.limit(limit.requests_per_second)
     if rate is None:
-        return replace(traffic, seen_at=now), Turn()
-    burst = _burst_of(traffic, limit)
-    free_at_us, wait_for_space = _spaced(traffic.free_at_us, rate, burst, now)
-    recent, wait_for_window = _within_window(traffic.recent, rate, burst, now)
+        return replace(state, seen_at=now), Permission()
+    burst = _burst_of(state, limit)
+    free_at_us, wait_for_space = _spaced(state.free_at_us, rate, burst, now)
+    recent, wait_for_window = _within_window(state.recent, rate, burst, now)
     wait = max(wait_for_space, wait_for_window)
     if wait > 0:
-        return traffic, Turn(wait)
-    return replace(traffic, free_at_us=free_at_us, recent=recent, seen_at=now), Turn()
+        return state, Permission(wait)
+    return replace(state, free_at_us=free_at_us, recent=recent, seen_at=now), Permission()
 
 
-def slowed(traffic: Traffic, limit: RateLimit, now: float, *, admitted_at: float, observed: float | None) -> Traffic:
+def slowed(
+    state: RateLimitState, limit: RateLimit, now: float, *, admitted_at: float, observed: float | None
+) -> RateLimitState:
     """Halve the pace, once for all the requests that were on their way when the carrier said so."""
-    traffic = traffic.at(now)
-    if admitted_at <= traffic.slowed_at:
-        return traffic
-    pace = traffic.pace.slowed(limit.requests_per_second, observed)
-    return replace(traffic, pace=pace, slowed_at=now, seen_at=now)
+    state = state.at(now)
+    if admitted_at <= state.slowed_at:
+        return state
+    adaptive_rate = state.adaptive_rate.slowed(limit.requests_per_second, observed)
+    return replace(state, adaptive_rate=adaptive_rate, slowed_at=now, seen_at=now)
 
 
-def held(traffic: Traffic, now: float, *, seconds: float) -> Traffic:
-    """Let nobody through for so many seconds; a longer hold stays."""
-    traffic = traffic.at(now)
-    return replace(traffic, held_until=max(traffic.held_until, now + seconds), seen_at=now)
+def paused(state: RateLimitState, now: float, *, seconds: float) -> RateLimitState:
+    """Let nobody through for that many seconds; a longer hold stays."""
+    state = state.at(now)
+    return replace(state, paused_until=max(state.paused_until, now + seconds), seen_at=now)
 
 
-def recovered(traffic: Traffic, now: float, *, admitted_at: float) -> Traffic:
+def recovered(state: RateLimitState, now: float, *, admitted_at: float) -> RateLimitState:
     """Count a good answer to a request that was sent after the last slow-down."""
-    traffic = traffic.at(now)
-    if admitted_at <= traffic.slowed_at:
-        return traffic
-    return replace(traffic, pace=traffic.pace.recovered(), seen_at=now)
+    state = state.at(now)
+    if admitted_at <= state.slowed_at:
+        return state
+    return replace(state, adaptive_rate=state.adaptive_rate.recovered(), seen_at=now)
 
 
-def _burst_of(traffic: Traffic, limit: RateLimit) -> int:
+def _burst_of(state: RateLimitState, limit: RateLimit) -> int:
     # A carrier that said "slower" gets no bursts until the pace is full again.
-    return limit.burst or 1 if traffic.pace.requests_per_second is None else 1
+    return limit.burst or 1 if state.adaptive_rate.requests_per_second is None else 1
 
 
 def _spaced(free_at_us: int, rate: float, burst: int, now: float) -> tuple[int, float]:

@@ -1,23 +1,23 @@
 """Rows that leave a list while it is walked by position, and the step back that this asks for.
 
 When rows before our place leave, later ones move up into pages that were read already, and nobody would see them. The
-carrier's total tells how many rows left between two pages: the next page is then that much nearer to the beginning.
+carrier's total says how many rows left between two pages: the next page is then that much nearer to the beginning.
 What leaves and enters between the same two answers cannot be told apart and is not noticed.
 """
 
 from sim_sync.core.pages import Cursor
 
 #: So often a walk may step back.
-MAX_STEPS_BACK = 100
+MAX_REWINDS = 100
 #: A total that goes up again on a page that the walk has stepped back to does not count the list: it counts what is
 #: left, or what is on a page, or it is an estimate. So often that may be an accident.
 MAX_RISES = 3
 
 
-def fallen(cursor: Cursor, name: str, total: int | None) -> int:
+def total_drop(cursor: Cursor, name: str, total: int | None) -> int:
     """Return by how much a total that the cursor remembers fell since the page before, 0 where that is not known."""
     before = remembered(cursor, name)
-    if steps_back(cursor) >= MAX_STEPS_BACK or whole(cursor, "rises", 0) >= MAX_RISES:
+    if rewinds(cursor) >= MAX_REWINDS or int_in(cursor, "rises", 0) >= MAX_RISES:
         return 0
     return 0 if total is None or before is None else max(before - total, 0)
 
@@ -26,13 +26,13 @@ def rises(cursor: Cursor, place: str, name: str, total: int | None) -> dict[str,
     """Return what the next cursor remembers of how often a total went up again where the walk had stepped back to."""
     before = remembered(cursor, name)
     has_risen = behind(cursor, place) and total is not None and before is not None and total > before
-    count = whole(cursor, "rises", 0) + has_risen
+    count = int_in(cursor, "rises", 0) + has_risen
     return {"rises": count} if count else {}
 
 
-def steps_back(cursor: Cursor) -> int:
+def rewinds(cursor: Cursor) -> int:
     """Return how often the walk has stepped back so far. It makes a place that is visited again another cursor."""
-    return whole(cursor, "back", 0)
+    return int_in(cursor, "back", 0)
 
 
 def remembered(cursor: Cursor, name: str) -> int | None:
@@ -52,11 +52,11 @@ def farthest(cursor: Cursor, here: int, following: int) -> dict[str, int]:
 
     `here` is the place behind the page that was just read, `following` the one that the walk goes to.
     """
-    far = max(whole(cursor, "far", 0), here)
+    far = max(int_in(cursor, "far", 0), here)
     return {"far": far} if following < far else {}
 
 
-def whole(cursor: Cursor, name: str, default: int) -> int:
+def int_in(cursor: Cursor, name: str, default: int) -> int:
     """Return a whole number that a cursor remembers."""
     value = cursor.get(name, default)
     return value if isinstance(value, int) else default

@@ -38,7 +38,7 @@ class Said:
 
 
 @dataclass
-class Desk:
+class CommandLine:
     """`type_in` runs a command in this process, `run` in one of its own."""
 
     folder: Path
@@ -112,7 +112,7 @@ class Desk:
         return open_warehouse(f"sqlite:///{self.folder / '.sim_sync' / 'warehouse.db'}")
 
     def open_session(self, carrier: str = "acme", *, pages: int = 0, owner: str = "run-1") -> Session:
-        """Open a carrier's session and commit so many pages of two SIMs."""
+        """Open a carrier's session and commit that many pages of two SIMs."""
         store = self.warehouse.sessions
         session = store.open_session(a_request(owner, Trigger.OPERATOR, carrier=carrier)).session
         for number in range(pages):

@@ -1,7 +1,7 @@
-"""Runs a command that never outlives who started it: `python -m sim_sync.cli.guard COMMAND ...`.
+"""Runs a command that never outlives who started it: `python -m sim_sync.cli.supervisor COMMAND ...`.
 
 It ends the command when it is told to by SIGTERM, and when its standard input closes, which is what happens when the
-process that holds the other end dies, even by SIGKILL. An orphaned daemon would go on launching runs that nobody knows.
+process that holds the other end dies, even by SIGKILL. An orphaned daemon would continue launching runs that nobody knows.
 """
 
 import os
@@ -26,7 +26,7 @@ def guarded(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command under a guard; it is told to end with the block, and ends with this process whatever happens."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "sim_sync.cli.guard", *command],
+        [sys.executable, "-m", "sim_sync.cli.supervisor", *command],
         cwd=cwd,
         env=env,
         stdin=subprocess.PIPE,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.mixing import (
+from sim_sync.simulator.hashing import (
     Permutation,
     luhn_check_digit,
     luhn_sum,
@@ -86,7 +86,7 @@ class Profile:
     msisdn_prefix: str = "+882285"
 
 
-class Blueprint:
+class FleetSpec:
     """Computes each property of the SIM number `index`.
 
     Methods that take a `chance` want the SIM's `fingerprint`, so that a list of a thousand SIMs mixes only once each.
@@ -209,7 +209,7 @@ class Blueprint:
         )
 
     def other_id(self, prefix: str, name: str) -> str:
-        """Return a stable 34-character id for a thing of this carrier that is no SIM, such as a plan or an account."""
+        """Return a stable 34-character id for a thing of this carrier that is not a SIM, such as a plan or an account."""
         key = (prefix, name)
         found = self._other_ids.get(key)
         if found is None:

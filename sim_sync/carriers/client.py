@@ -1,0 +1,128 @@
+"""Sends a carrier's requests: through its rate limiter, over the wire, and judged by its dialect. Logins come here too."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import urlsplit, urlunsplit
+
+from sim_sync.carriers.auth import Authorizer
+from sim_sync.carriers.dialect import Dialect
+from sim_sync.carriers.http import HttpClient
+from sim_sync.carriers.messages import Request, Response
+from sim_sync.carriers.rate_limiter import RateLimiter
+from sim_sync.carriers.responses import error_for, retry_after_for
+from sim_sync.carriers.secrets import Redactor
+from sim_sync.carriers.signs import refuses_a_login
+from sim_sync.core.errors import AuthenticationFailed, SimSyncError
+
+#: Statuses with which a login is refused: OAuth2 says 400 where others say 401 (RFC 6749, 5.2).
+_LOGIN_REFUSED = frozenset({400, 401, 403})
+
+
+class CarrierClient:
+    """`LoginTransport` of one carrier, and the way of all its requests. Keeps the limits and obeys every `Retry-After`."""
+
+    def __init__(
+        self,
+        http: HttpClient,
+        client_for: Callable[[str], HttpClient],
+        rate_limiter: RateLimiter,
+        dialect: Dialect,
+        redactor: Redactor,
+        *,
+        auth_keys: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._http = http
+        self._client_for = client_for
+        self._rate_limiter = rate_limiter
+        self._dialect = dialect
+        self._redactor = redactor
+        self._auth_keys = auth_keys
+        self._now = now
+        self._elsewhere: dict[str, HttpClient] = {}
+        self._elsewhere_lock = threading.Lock()
+        self._paused = threading.local()
+        self._accepted: Mapping[str, str] | None = None
+
+    def request(self, request: Request, auth: Authorizer) -> tuple[Response, SimSyncError | None]:
+        """Send one request with its credentials, renewed once where the carrier refuses them.
+
+        Returns the answer, and the error that it is, if it is one. Errors of the wire and of a login are raised.
+        """
+        credentials = auth.headers(self)
+        response = self._send(self._http, request, credentials)
+        fresh = auth.renewed(credentials, self) if self._have_expired(credentials, response) else None
+        if fresh is not None:
+            credentials, response = fresh, self._send(self._http, request, fresh)
+        failure = self._failure(self._http, request, response)
+        if failure is None:
+            self._accepted = credentials
+        if fresh is not None and isinstance(failure, AuthenticationFailed):
+            failure = AuthenticationFailed(f"{failure}; a fresh login did not help")
+        return response, failure
+
+    def _have_expired(self, credentials: Mapping[str, str], response: Response) -> bool:
+        if self._dialect.throttling.is_said_by(response):
+            return False
+        # The same object, not an equal one: of a token that was never good, a fresh one is not better.
+        were_good = credentials is self._accepted
+        is_perhaps = were_good and self._dialect.credentials_may_have_expired(response)
+        return is_perhaps or self._dialect.credentials_expired(response)
+
+    def log_in(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
+        """See `LoginTransport`."""
+        http, request = self._place_of(request)
+        response = self._send(http, request, headers or {})
+        is_refused = response.status in _LOGIN_REFUSED or refuses_a_login(response)
+        if is_refused and not self._dialect.throttling.is_said_by(response):
+            raise AuthenticationFailed(
+                f"{http.told(request, response)}; the carrier refused the login: check {self._auth_keys} under `auth` in "
+                "carriers.yaml"
+            )
+        failure = self._failure(http, request, response)
+        if failure is not None:
+            raise failure
+        return response
+
+    def hide(self, secret: str) -> None:
+        """See `LoginTransport`."""
+        self._redactor.add(secret)
+
+    def take_paused_seconds(self) -> float:
+        """Return how long this thread's requests were held since it was last asked."""
+        seconds: float = getattr(self._paused, "seconds", 0.0)
+        self._paused.seconds = 0.0
+        return seconds
+
+    def _send(self, http: HttpClient, request: Request, headers: Mapping[str, str]) -> Response:
+        http.prepare()
+        with self._rate_limiter.acquire() as permit:
+            self._paused.seconds = getattr(self._paused, "seconds", 0.0) + permit.paused_seconds
+            response = http.fetch(request, headers)
+        now = self._now()
+        seconds = retry_after_for(response, self._dialect, now)
+        if seconds is not None and seconds > 0:
+            self._rate_limiter.pause(seconds)
+        if self._dialect.throttling.is_said_by(response):
+            self._rate_limiter.slow_down(permit)
+        elif response.status < 400:
+            self._rate_limiter.speed_up(permit)
+        return response
+
+    def _failure(self, http: HttpClient, request: Request, response: Response) -> SimSyncError | None:
+        return error_for(response, self._dialect, self._now(), lambda: http.told(request, response))
+
+    def _place_of(self, request: Request) -> tuple[HttpClient, Request]:
+        """Return where a login call goes: to `base_url`, or to the origin of a URL from `carriers.yaml`."""
+        if request.path.startswith("/"):
+            return self._http, request
+        parts = urlsplit(request.path)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        with self._elsewhere_lock:
+            if origin not in self._elsewhere:
+                self._elsewhere[origin] = self._client_for(origin)
+            client = self._elsewhere[origin]
+        return client, replace(request, path=path)
