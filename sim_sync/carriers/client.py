@@ -1,4 +1,4 @@
-"""Sends a carrier's requests: through its rate limiter, over the wire, and judged by its dialect. Logins come here too."""
+"""Sends a carrier's requests: through its rate limiter, over the wire, judged by its dialect. Logins come here too."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ _LOGIN_REFUSED = frozenset({400, 401, 403})
 
 
 class CarrierClient:
-    """`LoginTransport` of one carrier, and the way of all its requests. Keeps the limits and obeys every `Retry-After`."""
+    """`LoginTransport` of one carrier, and the way of all its requests. Keeps the limits, obeys every `Retry-After`."""
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class CarrierClient:
         is_refused = response.status in _LOGIN_REFUSED or refuses_a_login(response)
         if is_refused and not self._dialect.throttling.is_said_by(response):
             raise AuthenticationFailed(
-                f"{http.told(request, response)}; the carrier refused the login: check {self._auth_keys} under `auth` in "
-                "carriers.yaml"
+                f"{http.told(request, response)}; the carrier refused the login: check {self._auth_keys} under "
+                "`auth` in carriers.yaml"
             )
         failure = self._failure(http, request, response)
         if failure is not None:

@@ -46,7 +46,7 @@ class Connector:
     #: Returns the list of records in an answer, or raises `UnexpectedResponse`.
     records: Callable[[Response], list[Any]]
     record_map: RecordMap
-    #: The same for the first page, where that is asked more of: nothing in the place of a list is not an empty list there.
+    #: The same for the first page, where that is asked more of: null in the place of a list is no empty list there.
     records_of_first_page: Callable[[Response], list[Any]] | None = None
     #: What ends the list beside what the pagination reads.
     end_signs: EndSigns = field(default_factory=EndSigns)

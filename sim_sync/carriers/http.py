@@ -210,7 +210,8 @@ class HttpClient:
 
     def doing(self, request: Request) -> str:
         """Return what is being done, for a message: carrier, method and address without the query."""
-        return f"carrier {self._carrier}: {request.method} {self._base_url}{self._readable(request.path.partition('?')[0])}"
+        path = self._readable(request.path.partition("?")[0])
+        return f"carrier {self._carrier}: {request.method} {self._base_url}{path}"
 
     def told(self, request: Request, response: Response) -> str:
         """Return what was done and what came, for a message: `doing`, the status and the start of the body."""
@@ -227,8 +228,8 @@ class HttpClient:
         for name, value in credentials.items():
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 raise AuthenticationFailed(
-                    f"{self.doing(request)}: the credentials for the header {name} have a space or line end around them, "
-                    f"or characters that no header can carry: check `auth` of {self._carrier} in carriers.yaml"
+                    f"{self.doing(request)}: the credentials for the header {name} have a space or line end around "
+                    f"them, or characters that no header can carry: check `auth` of {self._carrier} in carriers.yaml"
                 )
 
     def _read(self, streamed: httpx2.Response, request: Request) -> bytes:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sim_sync.core.renamed import renamed_names
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -27,3 +29,6 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: Any
+
+
+__getattr__ = renamed_names(__name__, {"Ask": Request, "Answer": Response})

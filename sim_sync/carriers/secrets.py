@@ -1,4 +1,4 @@
-"""Keeps the secrets that are known out of what is printed, logged or stored. Unknown ones are reported by their key: see
+"""Keeps the secrets that are known out of what is printed, logged or stored. Unknown ones are found by their key: see
 `core.secret_keys`.
 """
 

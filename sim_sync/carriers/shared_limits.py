@@ -36,7 +36,7 @@ class RateLimitStore(Protocol):
         """Replace the state by what the rule makes of it."""
 
     def take_slot(self, slots: int) -> Callable[[], None] | None:
-        """Take one of that many places for a request on its way; return how to give it back, or None if all are taken."""
+        """Take one of that many slots for a request on its way; return how to give it back, None if all are taken."""
 
 
 class InMemoryRateLimits:
@@ -48,13 +48,13 @@ class InMemoryRateLimits:
         self._in_flight = 0
 
     def change(self, rule: Change[Outcome]) -> Outcome:
-        """See `TrafficStore`."""
+        """See `RateLimitStore`."""
         with self._lock:
             self._traffic, outcome = rule(self._traffic)
             return outcome
 
     def take_slot(self, slots: int) -> Callable[[], None] | None:
-        """See `TrafficStore`."""
+        """See `RateLimitStore`."""
         with self._lock:
             if self._in_flight >= slots:
                 return None
@@ -78,7 +78,7 @@ class SharedRateLimits:
         self._path = folder / f"{self._name}.sqlite"
 
     def change(self, rule: Change[Outcome]) -> Outcome:
-        """See `TrafficStore`.
+        """See `RateLimitStore`.
 
         Raises:
             ConfigError: the folder cannot be made or written.
@@ -102,7 +102,7 @@ class SharedRateLimits:
             raise TransientError(f"the shared rate limit in {self._path} cannot be kept: {error}") from None
 
     def take_slot(self, slots: int) -> Callable[[], None] | None:
-        """See `TrafficStore`."""
+        """See `RateLimitStore`."""
         self._make_folder()
         for number in range(slots):
             # A lock of the operating system, never a marker file: it ends with the process that holds it.

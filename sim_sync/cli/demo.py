@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from sim_sync.cli.demo_report import INJECTED_FAULTS, Killed, Outcome, report_lines, verdicts
+from sim_sync.cli.demo_report import INJECTED_FAULTS, Killed, Outcome, figure_checks, report_lines
 from sim_sync.cli.dotenv_file import DOTENV, dotenv_names
 from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.cli.output import say
@@ -62,7 +62,7 @@ def run_demo(root: Path) -> ExitCode:
             killed = _sync_until_killed(root, simulator, warehouse)
             completed = _wait_for_the_end(root, warehouse, killed)
             outcome = _look_at_outcome(simulator, warehouse, killed, completed)
-    found = verdicts(outcome)
+    found = figure_checks(outcome)
     for line in report_lines(root, found):
         say(line)
     return ExitCode.DONE if all(is_right for _, is_right in found) else ExitCode.FAILED

@@ -25,7 +25,7 @@ EXPECTED_DISCREPANCIES: Mapping[str, int] = {"missing_at_carrier": 12, "unknown_
 _SENSOR = "resume_interrupted_syncs"
 
 #: A line that says what came out, and whether that is right.
-Verdict: TypeAlias = tuple[str, bool]
+FigureCheck: TypeAlias = tuple[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Outcome:
     open_kinds: Sequence[str]
 
 
-def verdicts(outcome: Outcome) -> Sequence[Verdict]:
+def figure_checks(outcome: Outcome) -> Sequence[FigureCheck]:
     """Return every figure of a demonstration beside whether it is the known one."""
     return [
         (f"{outcome.sims:,} SIMs in carrier_sims, {SIMULATED_SIMS:,} at the carrier", outcome.sims == SIMULATED_SIMS),
@@ -61,7 +61,7 @@ def verdicts(outcome: Outcome) -> Sequence[Verdict]:
     ]
 
 
-def _pages(outcome: Outcome) -> Verdict:
+def _pages(outcome: Outcome) -> FigureCheck:
     pages = outcome.completed.pages_done
     fetched = Counter(entry.page_token for entry in outcome.requests if entry.fault is None)
     again = fetched.total() - len(fetched)
@@ -69,13 +69,13 @@ def _pages(outcome: Outcome) -> Verdict:
     return line, len(fetched) == pages and again <= 1
 
 
-def _retries(outcome: Outcome) -> Verdict:
+def _retries(outcome: Outcome) -> FigureCheck:
     completed = outcome.completed
     line = f"{completed.retries} retries ridden out, {completed.throttled_seconds:.1f} s waited"
     return line, completed.retries == len(INJECTED_FAULTS)
 
 
-def _resume_point(outcome: Outcome) -> Verdict:
+def _resume_point(outcome: Outcome) -> FigureCheck:
     killed = outcome.killed
     done = killed.session.pages_done
     after = [entry.page_token for entry in outcome.requests if entry.arrived_ns > killed.died_ns]
@@ -84,7 +84,7 @@ def _resume_point(outcome: Outcome) -> Verdict:
     return f"killed after page {done}, gone on from page {done + 1}", is_next
 
 
-def _resuming_run(outcome: Outcome) -> Verdict:
+def _resuming_run(outcome: Outcome) -> FigureCheck:
     killed, completed = outcome.killed.session, outcome.completed
     died = [run.status for run in outcome.runs if run.run_id == killed.owner]
     resumes = [run for run in outcome.runs if run.run_id != killed.owner]
@@ -94,7 +94,7 @@ def _resuming_run(outcome: Outcome) -> Verdict:
     return line, is_one and died == ["FAILURE"] and completed.fence == killed.fence + 1
 
 
-def _discrepancies(open_kinds: Sequence[str]) -> Sequence[Verdict]:
+def _discrepancies(open_kinds: Sequence[str]) -> Sequence[FigureCheck]:
     counts = Counter(open_kinds)
     kinds = [*EXPECTED_DISCREPANCIES, *(kind for kind in counts if kind not in EXPECTED_DISCREPANCIES)]
     return [
@@ -102,7 +102,7 @@ def _discrepancies(open_kinds: Sequence[str]) -> Sequence[Verdict]:
     ]
 
 
-def report_lines(root: Path, found: Sequence[Verdict]) -> Sequence[str]:
+def report_lines(root: Path, found: Sequence[FigureCheck]) -> Sequence[str]:
     """Return what a person wants to see at the end: what came out, where it lies, and how to look at it."""
     return [
         "",

@@ -21,7 +21,7 @@ def pause_carrier(carrier: str) -> ExitCode:
 
 
 def resume_carrier(carrier: str) -> ExitCode:
-    """Let a paused, failed or parked sync continue: the sensor launches it within seconds, or `backfill` does at once."""
+    """Let a paused, failed or parked sync continue: the sensor launches it within seconds, `backfill` at once."""
     _, warehouse = _opened(carrier)
     session = _open_session(warehouse, carrier)
     if session.state in {State.PAUSED, State.FAILED, State.PARKED}:

@@ -1,7 +1,7 @@
 """Runs a command that never outlives who started it: `python -m sim_sync.cli.supervisor COMMAND ...`.
 
 It ends the command when it is told to by SIGTERM, and when its standard input closes, which is what happens when the
-process that holds the other end dies, even by SIGKILL. An orphaned daemon would continue launching runs that nobody knows.
+process that holds the other end dies, even by SIGKILL. An orphaned daemon would launch runs that nobody knows.
 """
 
 import os

@@ -33,6 +33,7 @@ from enum import StrEnum
 from typing import Self
 
 from sim_sync.core.printable import printable, printable_lines
+from sim_sync.core.renamed import renamed_names
 
 
 class SimSyncError(Exception):
@@ -215,3 +216,6 @@ class WriteRefused(InternalError):
     def __init__(self, message: str, *, is_duplicate: bool = False) -> None:
         super().__init__(message)
         self.is_duplicate = is_duplicate
+
+
+__getattr__ = renamed_names(__name__, {"UnexpectedAnswer": UnexpectedResponse})

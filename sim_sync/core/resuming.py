@@ -51,8 +51,8 @@ class CarrierSnapshot:
 
     `live_runs` are the ids of its unfinished runs that may still come to the session; `gone_owners` are owners known to
     be over, `present_owners` those known to be there, whatever the session's lease says; `asked` is what was asked
-    last. `terminated_run` is the run that a person ended although the session was to continue with it: its owner, or the
-    run that was asked for last.
+    last. `terminated_run` is the run that a person ended although the session was to continue with it: its owner, or
+    the run that was asked for last.
     """
 
     session: Session

@@ -157,8 +157,8 @@ def _repeat_problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
         yield facts.walk_gap
     if facts.moves_unseen and facts.longest_break_seconds >= _LONG_BREAK_SECONDS:
         yield (
-            f"the walk stood still for {facts.longest_break_seconds / 3600:.1f} hours in a list by position that reports "
-            "no total, so records may have moved up meanwhile into pages read before"
+            f"the walk stood still for {facts.longest_break_seconds / 3600:.1f} hours in a list by position that "
+            "reports no total, so records may have moved up meanwhile into pages read before"
         )
 
 

@@ -29,8 +29,8 @@ from sim_sync.worker.kept_run import KeptRun
 class Wish:
     """What a run wants of the session that it finds.
 
-    `restart` gives it up. `resume` is a person's word: what a person has paused continues, and what may not continue makes
-    the run fail instead of ending green without having done anything.
+    `restart` gives it up. `resume` is a person's word: what a person has paused continues, and what may not continue
+    makes the run fail instead of ending green without having done anything.
     """
 
     restart: bool = False

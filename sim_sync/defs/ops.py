@@ -40,7 +40,7 @@ class OpenSessionConfig(dg.Config):
     max_pages: int | None = None
     #: Fetch and compare, but write nothing to the warehouse.
     dry_run: bool = False
-    #: Of a run that a person starts: continue with what a person has paused, and fail where the session may not continue.
+    #: Of a run that a person starts: continue what a person has paused, and fail where the session may not continue.
     #: With false, both end green, and the session is left alone.
     resume: bool = True
 

@@ -58,8 +58,8 @@ def build_resume_interrupted_syncs(
 ) -> dg.SensorDefinition:
     """Build the sensor, on by default: a fresh `dagster dev` resumes by itself.
 
-    `open_eyes` returns what it looks with. These are no resources of Dagster: one that cannot be opened is a reason to
-    skip, and would be a failed tick. `wait` passes the time between two looks at a lease that has run out.
+    `open_context` returns what it looks with. These are not resources of Dagster: one that cannot be opened is a reason
+    to skip, and would be a failed tick. `wait` passes the time between two looks at a lease that has run out.
     """
 
     @dg.sensor(

@@ -209,7 +209,7 @@ class FleetSpec:
         )
 
     def other_id(self, prefix: str, name: str) -> str:
-        """Return a stable 34-character id for a thing of this carrier that is not a SIM, such as a plan or an account."""
+        """Return a stable 34-character id for a thing of this carrier that is no SIM, such as a plan or an account."""
         key = (prefix, name)
         found = self._other_ids.get(key)
         if found is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sim_sync.cli.demo_report import Killed, Outcome, report_lines, verdicts
+from sim_sync.cli.demo_report import Killed, Outcome, figure_checks, report_lines
 from sim_sync.core.session import Session, State, SweepState
 from sim_sync.defs.history import RunOfSession
 from sim_sync.simulator.request_log import LogEntry
@@ -82,7 +82,7 @@ def an_outcome(**fields: Any) -> Outcome:
 
 
 def wrong_lines(outcome: Outcome) -> list[str]:
-    return [line for line, is_right in verdicts(outcome) if not is_right]
+    return [line for line, is_right in figure_checks(outcome) if not is_right]
 
 
 def test_the_known_figures_are_all_right() -> None:

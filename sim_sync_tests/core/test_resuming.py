@@ -240,9 +240,9 @@ def test_each_carrier_is_decided_by_itself_and_at_its_own_pace() -> None:
         CarrierSnapshot(session=other, asked=replace(asked(0, 5), session_id="other-1")),
         CarrierSnapshot(session=replace(RUNNING, carrier="third")),
     ]
-    verdicts = decide_resumes(snapshots, {"acme": PACE}, NOW, 0.0)
-    assert [type(decision) for decision in verdicts] == [LeaveAlone, ResumeNow, LeaveAlone]
-    assert [decision.session.carrier for decision in verdicts] == ["acme", "other", "third"]
+    figure_checks = decide_resumes(snapshots, {"acme": PACE}, NOW, 0.0)
+    assert [type(decision) for decision in figure_checks] == [LeaveAlone, ResumeNow, LeaveAlone]
+    assert [decision.session.carrier for decision in figure_checks] == ["acme", "other", "third"]
 
 
 @given(st.lists(st.tuples(st.integers(1, 100), st.booleans()), max_size=30))

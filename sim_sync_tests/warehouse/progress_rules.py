@@ -68,7 +68,7 @@ class ProgressRules:
         assert session.eta_at == under_test.clock.now() + timedelta(seconds=6 * 20)
 
     def test_the_first_pages_of_a_run_promise_no_end(self, under_test: StoreUnderTest) -> None:
-        """What a run does before its first page, such as loading our list, is not a page's time; one page is no pace."""
+        """What a run does before its first page, such as loading our list, is no page's time; one page is no pace."""
         session = opened(under_test)
         etas = []
         for seconds in (600, 10, 10, 10):

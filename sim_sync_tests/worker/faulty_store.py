@@ -10,7 +10,7 @@ from sim_sync.core.session import Claim, Release, Session
 from sim_sync.core.sweep import SweepPolicy
 
 Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
+Returned = TypeVar("Returned")
 
 
 class FaultyStore:
@@ -51,8 +51,8 @@ class FaultyStore:
         return self._pass_on(self._store.session, session_id)
 
     def _pass_on(
-        self, method: Callable[Arguments, Answer], *arguments: Arguments.args, **options: Arguments.kwargs
-    ) -> Answer:
+        self, method: Callable[Arguments, Returned], *arguments: Arguments.args, **options: Arguments.kwargs
+    ) -> Returned:
         name = method.__name__
         self.calls.append(name)
         self._on_call(name)

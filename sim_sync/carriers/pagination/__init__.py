@@ -12,6 +12,7 @@ from sim_sync.carriers.pagination.page_number import PageNumber
 from sim_sync.carriers.pagination.places import InBody, InHeader, ResponseField, ToBody, ToQuery
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
 from sim_sync.carriers.pagination.signs import EndSigns
+from sim_sync.core.renamed import renamed_names
 
 __all__ = [
     "CursorInResponse",
@@ -30,3 +31,5 @@ __all__ = [
     "ToBody",
     "ToQuery",
 ]
+
+__getattr__ = renamed_names(__name__, {"CursorInAnswer": CursorInResponse, "Place": ResponseField})

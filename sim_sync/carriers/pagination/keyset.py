@@ -61,8 +61,8 @@ class Keyset(Pagination):
         after = position(keys[-1], f"{self.key_name} of the last record")
         if after is None:
             raise UnexpectedResponse(
-                f"expected {self.key_name} in the last record to continue from, found none: the list cannot be followed. "
-                "Check that this account's list carries it"
+                f"expected {self.key_name} in the last record to continue from, found none: the list cannot be "
+                "followed. Check that this account's list carries it"
             )
         tied = _equal_ones(reversed(keys), after)
         shared = "shared" in cursor or len(set(map(repr, keys))) < len(keys)

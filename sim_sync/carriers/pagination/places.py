@@ -107,7 +107,7 @@ _COUNT = re.compile(r"([0-9]{1,18})(?:\.0*)?")
 def whole_number(place: ResponseField, response: Response) -> int | None:
     """Return the count that stands at a place, or None where nothing stands.
 
-    Counts come as text and as floats too: some languages have no other numbers. `35.0` is 35, and `35.5` is not a count.
+    Counts come as text and as floats too: some languages have no other numbers. `35.0` is 35, `35.5` is no count.
 
     Raises:
         UnexpectedResponse: something else is there.

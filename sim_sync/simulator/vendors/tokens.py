@@ -1,4 +1,4 @@
-"""The tokens that a carrier issues and later accepts: they live so long, that many uses, until idle, or until expired."""
+"""The tokens that a carrier issues and later accepts: for seconds, for uses, until idle, or until expired."""
 
 import secrets
 import threading
@@ -18,7 +18,7 @@ Clock = Callable[[], float]
 
 @checked_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class TokenOptions:
-    """How long the tokens of a mount live: that many seconds (None: as long as the vendor's), and that many requests."""
+    """How long the tokens of a mount live: seconds (None: as long as the vendor's), and requests."""
 
     token_seconds: Annotated[float, Field(gt=0)] | None = None
     token_uses: Annotated[int, Field(ge=1)] | None = None

@@ -29,8 +29,8 @@ class Call:
 class Dialect:
     """How one vendor is logged in to, walked and read.
 
-    `first` makes the call for the first page of that many records; `following` the next one from the last and its answer,
-    or None where the vendor says that the list ends. `login` returns the headers of all list calls.
+    `first` makes the call for the first page of that many records; `following` the next one from the last and its
+    answer, or None where the vendor says that the list ends. `login` returns the headers of all list calls.
     """
 
     vendor: str
