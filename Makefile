@@ -12,7 +12,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test test-fast coverage check format bench build audit clean
+.PHONY: help run dev test test-fast explore coverage check format bench build audit clean
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: $(STAMP) ## all tests, on SQLite and on a PostgreSQL that they start thems
 
 test-fast: $(STAMP) ## the tests without those that start real Dagster or real processes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)
+
+explore: $(STAMP) ## the property tests with new random examples; what they find becomes a test of its own
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --hypothesis-profile=explore $(ARGS)
 
 coverage: $(STAMP) ## the same with branch coverage, and its floor
 	@mkdir -p build/coverage

@@ -13,8 +13,10 @@ from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.tables import metadata
 from sim_sync_tests.fakes.databases import fresh_postgres_database, start_postgres, stop_postgres
 
-# A slow machine is no failure: no example has a time limit.
-settings.register_profile("sim_sync", deadline=None)
+# A slow machine is no failure: no example has a time limit. A run of the tests says the same of a tree each time;
+# `make explore` looks for examples that nobody has seen yet.
+settings.register_profile("sim_sync", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, derandomize=False, print_blob=True)
 settings.load_profile("sim_sync")
 
 _postgres_folder = pytest.StashKey[Path]()

@@ -10,7 +10,7 @@ from sim_sync.core.errors import ConfigError
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync_tests.cli.command_line import CommandLine, an_account, assert_one_message
-from sim_sync_tests.cli.test_place import project
+from sim_sync_tests.cli.test_workdir import project
 
 __all__ = ["project"]
 
