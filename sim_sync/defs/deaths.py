@@ -1,6 +1,7 @@
 """How a run ended that never got to its session, from what Dagster has written down about it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,8 @@ from sim_sync.core.resuming import Death
 _OPENING = "open_session"
 _FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 _LONGEST_REASON = 2000
+#: Dagster's words for the end of a run whose process could say nothing; what Dagster saw of it stands before.
+_FROM_OUTSIDE = "from outside the execution context"
 
 
 def death_of(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun]) -> Death | None:
@@ -26,7 +29,18 @@ def death_of(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun]) -> Dea
     ]
     opening = [event for event in events if (event.step_key or "").endswith(_OPENING)]
     event = next(iter([*opening, *reversed(events)]), None)
-    return Death("it left no word") if event is None else _death(event, failed.run_id)
+    if event is None:
+        return Death("it left no word")
+    death = _death(event, failed.run_id)
+    seen = _last_seen(instance, failed.run_id) if _FROM_OUTSIDE in death.reason else None
+    return death if seen is None else replace(death, reason=_one_line(f"{seen} {death.reason}"))
+
+
+def _last_seen(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    """Return what Dagster last told of the run's process, such as the signal that killed it."""
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    told = [entry.dagster_event.message for entry in entries if entry.dagster_event is not None]
+    return next(filter(None, reversed(told)), None)
 
 
 def _death(event: dg.DagsterEvent, run_id: str) -> Death:

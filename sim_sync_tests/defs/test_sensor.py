@@ -457,6 +457,24 @@ def test_a_session_whose_runs_die_before_they_open_it_is_given_up_with_the_reaso
     assert request.run_key == f"{session.session_id}:1:3"
 
 
+def test_of_a_run_that_was_killed_the_reason_is_what_dagster_saw_of_its_process(stage: DagsterHarness) -> None:
+    stage.opened_by("run-1", process=DEAD)
+    stage.clock.advance(1)
+
+    def die(key: str) -> None:
+        run = stage.stored_run(STARTED, tags={"dagster/run_key": key})
+        stage.instance.report_engine_event("Started process for run (pid: 7).", run)
+        stage.instance.report_engine_event("The process was terminated by signal 9 (SIGKILL).", run)
+        stage.instance.report_run_failed(run)
+
+    look_until_nothing_is_asked_for(stage, die)
+
+    assert str(stage.session.last_error).endswith(
+        "the last one: The process was terminated by signal 9 (SIGKILL). "
+        "This run has been marked as failed from outside the execution context."
+    )
+
+
 def test_a_run_that_left_no_word_at_all_counts_too(stage: DagsterHarness) -> None:
     stage.opened_by("run-1", process=DEAD)
     stage.clock.advance(1)

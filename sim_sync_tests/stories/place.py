@@ -252,10 +252,11 @@ class Workspace:
     def wait_for(self, look: Callable[[], Found | None], what: str, *, seconds: float = PATIENCE_SECONDS) -> Found:
         """Look again and again until something is there; the story fails where it never comes."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while (began := time.monotonic()) < deadline:
             if (found := look()) is not None:
                 return found
-            time.sleep(0.02)
+            # A look that costs much is taken less often: the processes of the story need the machine.
+            time.sleep(0.02 + 2 * (time.monotonic() - began))
         raise AssertionError(f"waited {seconds:.0f} s in vain for {what}; the session is {self.session()}")
 
     def wait_for_pages(self, pages: int, carrier: str = CARRIER) -> Session:
