@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sim_sync.carriers.origins import LinkRule
+from sim_sync.core.backoff import LONGEST_OUTAGE_WAIT_SECONDS
 from sim_sync.core.sims import StatusMeaning
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -56,6 +57,12 @@ class Retry(Settings):
     max_wait_seconds: Annotated[float, Field(gt=0, le=2_678_400)] = 86_400.0
     #: So many resumes in a row without one committed page, and the session is given up.
     max_stalled_resumes: Annotated[int, Field(ge=1, le=1000)] = 5
+
+    @property
+    def longest_wait_seconds(self) -> float:
+        """No session is parked for longer, but for a quota: a wait that the carrier names, or an outage with jitter."""
+        outage = 2 * max(self.ceiling_seconds, LONGEST_OUTAGE_WAIT_SECONDS) + self.base_seconds
+        return max(self.max_wait_seconds, outage)
 
 
 class Credentials(Settings):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sim_sync.core.clocks import TOLERANCE
 from sim_sync.core.session import Process, Session, State
 
 #: A run that was created and never submitted: its daemon died between the two.
@@ -78,7 +79,9 @@ def is_waited_for(run: RunSnapshot, silent: Collection[str]) -> bool:
         return False
     if run.lease is not None or run.phase in {Phase.QUEUED, Phase.ENDING}:
         return True
-    return run.phase_lasts <= (_SUBMITTED_WITHIN if run.phase is Phase.CREATED else _HEARD_OF_WITHIN)
+    longest = _SUBMITTED_WITHIN if run.phase is Phase.CREATED else _HEARD_OF_WITHIN
+    # A phase that has yet to begin was written by a clock that was ahead: how long it lasts, nobody knows.
+    return -TOLERANCE <= run.phase_lasts <= longest
 
 
 def presumed_alive_until(sessions: Sequence[Session], leases: Sequence[RunLease]) -> Mapping[str, datetime]:

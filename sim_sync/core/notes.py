@@ -8,10 +8,8 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from sim_sync.core.errors import WaitCause
+from sim_sync.core.parking import cause_and_error, is_due
 from sim_sync.core.session import Session, State
-
-_CAUSES = frozenset(cause.value for cause in WaitCause)
 
 
 def session_note(session: Session, now: datetime) -> str:
@@ -23,8 +21,8 @@ def session_note(session: Session, now: datetime) -> str:
 
 def due_text(session: Session, now: datetime) -> str:
     """Return why a parked session waits, and until when."""
-    cause, _ = _cause_and_error(session)
-    if session.not_before is None or session.not_before <= now:
+    cause, _ = cause_and_error(session)
+    if session.not_before is None or is_due(session, now):
         return f"{cause}, and due now; the sensor or `sim-sync backfill {session.carrier}` continues"
     due = f"{time_text(session.not_before, now)} ({wait_text((session.not_before - now).total_seconds())})"
     return f"{cause}, tries again at {due}; `sim-sync resume {session.carrier}` tries now"
@@ -78,14 +76,8 @@ def _note_on_interrupted(session: Session, now: datetime) -> str:
 
 
 def _note_on_parked(session: Session, now: datetime) -> str:
-    _, text = _cause_and_error(session)
+    _, text = cause_and_error(session)
     return due_text(session, now) + (f": {without_name(text, session.carrier)}" if text else "")
-
-
-def _cause_and_error(session: Session) -> tuple[str, str]:
-    """Return why a session is parked, with which its last error begins, and that error."""
-    cause, _, text = (session.last_error or "").partition(": ")
-    return (cause, text) if cause in _CAUSES else ("waiting", session.last_error or "")
 
 
 def _note_on_paused(session: Session, _now: datetime) -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from sim_sync.core.notes import session_note
 from sim_sync.core.pages import Cursor
+from sim_sync.core.parking import LONGEST_WAIT_SECONDS, is_due
 from sim_sync.core.session import NEVER_OPENED, Process, Session, State, require_known
 
 
@@ -39,6 +40,7 @@ class OpenRequest:
     lease_seconds: float
     max_session_age_hours: float
     max_stalled_resumes: int
+    longest_wait_seconds: float = LONGEST_WAIT_SECONDS
     max_idle_pages: int = 100
     max_pages: int = 1_000_000
     restart: bool = False
@@ -126,7 +128,7 @@ def lets_it_fail(session: Session, failed: FailedOpening, now: datetime) -> bool
         case State.RUNNING:
             return owner_loss(session, failed.gone_owners, now, failed.present_owners) is not None
         case State.PARKED:
-            return session.not_before is None or session.not_before <= now
+            return is_due(session, now)
         case _:
             return session.state in {State.INTERRUPTED, State.FAILED}
 
@@ -137,7 +139,7 @@ def _must_wait(session: Session, request: OpenRequest, lost_owner: str | None, n
         return Refuse(session_note(session, now))
     if session.state is State.RUNNING and lost_owner is None and session.owner != request.owner:
         return Refuse(_busy(session))
-    if session.state is State.PARKED and session.not_before is not None and now < session.not_before:
+    if session.state is State.PARKED and not is_due(session, now, request.longest_wait_seconds):
         return Refuse(session_note(session, now))
     if session.state is State.FAILED and request.trigger is Trigger.SENSOR:
         return Refuse(f"failed and waiting for an operator: {session.last_error}")

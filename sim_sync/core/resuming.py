@@ -7,10 +7,13 @@ that it asked for and that died before it took the session over is asked for aga
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
+from sim_sync.core import clocks, parking
 from sim_sync.core.backoff import backoff_seconds
 from sim_sync.core.notes import due_text, session_note
 from sim_sync.core.opening import FailedOpening, owner_loss
+from sim_sync.core.parking import is_due
 from sim_sync.core.session import Session, State
 
 #: A trouble that may pass keeps the sensor from nothing but hurry: it asks once an hour.
@@ -21,7 +24,8 @@ LONGEST_WAIT_SECONDS = 3600.0
 class ResumeRequest:
     """What the sensor last asked for about one carrier: the resume point, how often, and when.
 
-    `deaths` is how many of those runs died in a row before they took the session over.
+    `deaths` is how many of those runs died in a row before they took the session over. `session_updated_at` is when the
+    session had last changed then; None in the memory of an earlier version.
     """
 
     session_id: str
@@ -30,6 +34,7 @@ class ResumeRequest:
     attempt: int
     asked_at: datetime
     deaths: int = 0
+    session_updated_at: datetime | None = None
 
     @property
     def run_key(self) -> str:
@@ -71,6 +76,7 @@ class ResumeBackoff:
     base_seconds: float = 1.0
     ceiling_seconds: float = 60.0
     max_stalled_resumes: int = 5
+    longest_wait_seconds: float = parking.LONGEST_WAIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +152,12 @@ def decide_resumes(
 def decide_resume(snapshot: CarrierSnapshot, pace: ResumeBackoff, now: datetime, chance: float) -> ResumeDecision:
     """Decide about one carrier."""
     session = snapshot.session
-    why = _why_resumable(session, snapshot.gone_owners, now, snapshot.present_owners)
+    why = _why_resumable(snapshot, pace, now)
     if why is None:
         return LeaveAlone(session, _why_not(session, now))
     deaths = _deaths(snapshot)
-    asked = ResumeRequest(session.session_id, session.fence, session.pages_done, _next_attempt(snapshot), now, deaths)
+    place = (session.session_id, session.fence, session.pages_done)
+    asked = ResumeRequest(*place, _next_attempt(snapshot), now, deaths, session.updated_at)
     if snapshot.terminated_run is not None:
         return PauseNow(session, asked, f"a person terminated run {snapshot.terminated_run}")
     waiting_runs = [run for run in snapshot.live_runs if run != session.owner or session.state is not State.RUNNING]
@@ -164,9 +171,9 @@ def decide_resume(snapshot: CarrierSnapshot, pace: ResumeBackoff, now: datetime,
             snapshot.present_owners,
         )
     due = _due(snapshot, pace, deaths, chance)
-    if due is not None and now < due:
+    if due is not None and not due.is_over(now):
         why = f"{why}; the last run ended before it opened the session: {_last(snapshot)}" if deaths else why
-        return LeaveAlone(session, f"{why}; the next resume is due at {due:%H:%M:%S} UTC")
+        return LeaveAlone(session, f"{why}; the next resume is due at {due.until:%H:%M:%S} UTC")
     return ResumeNow(session, asked, why)
 
 
@@ -179,16 +186,15 @@ def lost_owner(snapshot: CarrierSnapshot, now: datetime) -> str | None:
     return session.owner if is_lost else None
 
 
-def _why_resumable(
-    session: Session, gone_owners: Collection[str], now: datetime, present_owners: Collection[str] = ()
-) -> str | None:
+def _why_resumable(snapshot: CarrierSnapshot, pace: ResumeBackoff, now: datetime) -> str | None:
     """Return why a machine may resume a session now; None where somebody is at work, or a person or a time decides."""
+    session = snapshot.session
     match session.state:
         case State.RUNNING:
-            return owner_loss(session, gone_owners, now, present_owners)
+            return owner_loss(session, snapshot.gone_owners, now, snapshot.present_owners)
         case State.INTERRUPTED:
             return session.last_error or "it was stopped before its end"
-        case State.PARKED if session.not_before is None or session.not_before <= now:
+        case State.PARKED if is_due(session, now, pace.longest_wait_seconds):
             return "the wait it was parked for is over"
         case _:
             return None
@@ -214,9 +220,11 @@ def _next_attempt(snapshot: CarrierSnapshot) -> int:
 def _deaths(snapshot: CarrierSnapshot) -> int:
     """Return how many runs died in a row on their way to the session; a change of it, by anybody, begins a new row."""
     asked = _asked_about_this(snapshot)
-    if asked is None or snapshot.session.updated_at > asked.asked_at:
+    if asked is None:
         return 0
-    return asked.deaths + 1
+    changed_at, known_at = snapshot.session.updated_at, asked.session_updated_at
+    has_changed = changed_at > asked.asked_at if known_at is None else changed_at != known_at
+    return 0 if has_changed else asked.deaths + 1
 
 
 def _asked_about_this(snapshot: CarrierSnapshot) -> ResumeRequest | None:
@@ -230,14 +238,24 @@ def _last(snapshot: CarrierSnapshot) -> str:
     return "it left no word" if snapshot.death is None else snapshot.death.reason
 
 
-def _due(snapshot: CarrierSnapshot, pace: ResumeBackoff, deaths: int, chance: float) -> datetime | None:
-    """Return when the next resume may come: at once after progress, later and later without."""
+class _Wait(NamedTuple):
+    """A wait of the sensor's own."""
 
-    def later(since: datetime, failures: int, ceiling_seconds: float) -> datetime:
+    since: datetime
+    until: datetime
+
+    def is_over(self, now: datetime) -> bool:
+        return clocks.is_over(self.until, since=self.since, now=now, longest=self.until - self.since)
+
+
+def _due(snapshot: CarrierSnapshot, pace: ResumeBackoff, deaths: int, chance: float) -> _Wait | None:
+    """Return the wait before the next resume: none after progress, longer and longer without."""
+
+    def later(since: datetime, failures: int, ceiling_seconds: float) -> _Wait:
         wait = backoff_seconds(
             failures - 1, base_seconds=pace.base_seconds, ceiling_seconds=ceiling_seconds, chance=chance
         )
-        return since + timedelta(seconds=wait)
+        return _Wait(since, since + timedelta(seconds=wait))
 
     if deaths > 0 and snapshot.asked is not None:
         is_long = deaths >= pace.max_stalled_resumes

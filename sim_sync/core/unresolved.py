@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sim_sync.core.clocks import is_ahead
 from sim_sync.core.session import Session, State, SweepState
 
 #: Without a completed walk for so long, a carrier is not fresh (`max_age_hours` in `carriers.yaml`).
 DEFAULT_MAX_AGE_HOURS = 36.0
-#: A time of the warehouse's own clock that lies further ahead than this was written while the clock was wrong.
-_CLOCK_IS_RIGHT_WITHIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +58,7 @@ def freshness_concern(overview: CarrierOverview, max_age_hours: float, now: date
     if completed_at is None:
         return "never walked to its end"
     told = f"{completed_at:%Y-%m-%d %H:%M} UTC"
-    if completed_at - now > _CLOCK_IS_RIGHT_WITHIN:
+    if is_ahead(completed_at, now):
         return f"its last complete walk is dated {told}, which is still to come: the clock was wrong; walk it again"
     if now - completed_at <= timedelta(hours=max_age_hours):
         return None

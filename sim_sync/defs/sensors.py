@@ -110,7 +110,9 @@ def paces(sync_config: Config) -> Mapping[str, ResumeBackoff]:
             retry = sync_config.carrier(name).retry
         except SimSyncError:
             continue
-        found[name] = ResumeBackoff(retry.base_seconds, retry.ceiling_seconds, retry.max_stalled_resumes)
+        found[name] = ResumeBackoff(
+            retry.base_seconds, retry.ceiling_seconds, retry.max_stalled_resumes, retry.longest_wait_seconds
+        )
     return found
 
 
@@ -197,6 +199,7 @@ def memory_from_cursor(cursor: str | None) -> dict[str, ResumeRequest]:
                 attempt=int(asked["attempt"]),
                 asked_at=datetime.fromisoformat(asked["asked_at"]),
                 deaths=int(asked.get("deaths", 0)),
+                session_updated_at=_time_or_none(asked.get("session_updated_at")),
             )
     except (ValueError, TypeError, KeyError, AttributeError):
         return memory
@@ -205,7 +208,9 @@ def memory_from_cursor(cursor: str | None) -> dict[str, ResumeRequest]:
 
 def cursor_from_memory(memory: Mapping[str, ResumeRequest]) -> str:
     """Return the sensor's memory as its cursor."""
-    carriers = {
-        carrier: asdict(asked) | {"asked_at": asked.asked_at.isoformat()} for carrier, asked in sorted(memory.items())
-    }
-    return json.dumps({"carriers": carriers})
+    carriers = {carrier: asdict(asked) for carrier, asked in sorted(memory.items())}
+    return json.dumps({"carriers": carriers}, default=datetime.isoformat)
+
+
+def _time_or_none(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -42,6 +42,7 @@ def open_carrier(
         lease_seconds=carrier.lease_seconds,
         max_session_age_hours=carrier.max_session_age_hours,
         max_stalled_resumes=carrier.retry.max_stalled_resumes,
+        longest_wait_seconds=carrier.retry.longest_wait_seconds,
         max_idle_pages=carrier.max_idle_pages,
         max_pages=carrier.max_pages_per_walk,
         restart=restart,

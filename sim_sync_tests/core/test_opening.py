@@ -254,7 +254,12 @@ def test_giving_up_is_the_sensors_and_after_stalled_resumes_only(session: Sessio
 @pytest.mark.parametrize("trigger", list(Trigger))
 def test_old_age_does_not_let_anybody_retry_before_the_carrier_said(trigger: Trigger) -> None:
     # A monthly quota is gone for days, longer than a session may live.
-    old = replace(PARKED, started_at=NOW - timedelta(hours=30), not_before=NOW + timedelta(days=3))
+    old = replace(
+        PARKED,
+        started_at=NOW - timedelta(hours=30),
+        not_before=NOW + timedelta(days=3),
+        last_error="quota used up: HTTP 429",
+    )
     assert isinstance(decide_opening(old, a_request("run-2", trigger), NOW), Refuse)
 
 

@@ -93,7 +93,7 @@ def resumes(snapshot: CarrierSnapshot, now: datetime = NOW) -> bool:
     ],
 )
 def test_a_session_that_nobody_works_on_is_resumed_at_once(snapshot: CarrierSnapshot, why: str) -> None:
-    first = ResumeRequest("acme-1", 3, 7, 0, NOW)
+    first = ResumeRequest("acme-1", 3, 7, 0, NOW, 0, snapshot.session.updated_at)
     assert decide_resume(snapshot, PACE, NOW, 0.5) == ResumeNow(snapshot.session, first, why)
 
 
@@ -144,7 +144,7 @@ def test_a_run_that_died_before_it_took_over_is_asked_for_later_and_later(deaths
     due = CarrierSnapshot(session=LEFT, asked=asked(7, wait_seconds, deaths=deaths))
     again = decide_resume(due, PACE, NOW, 0.0)
     assert isinstance(again, ResumeNow)
-    assert again.asked == ResumeRequest("acme-1", 3, 7, 8, NOW, deaths + 1)
+    assert again.asked == ResumeRequest("acme-1", 3, 7, 8, NOW, deaths + 1, LEFT.updated_at)
 
 
 @pytest.mark.parametrize("session", [LEFT, replace(LEFT, state=State.RUNNING), replace(LEFT, state=State.PARKED)])
@@ -177,11 +177,23 @@ def test_what_may_pass_is_never_given_up_and_asked_for_once_an_hour_in_the_end()
     assert waits == [10, 20, 40, 60, 160, 320, 640, 1280, 2560] + [3600] * 11
 
 
-def test_a_change_of_the_session_by_anybody_begins_a_new_row() -> None:
-    released = replace(LEFT, updated_at=NOW)
-    decision = decide_resume(CarrierSnapshot(session=released, asked=asked(9, 1, deaths=9)), PACE, NOW, 0.0)
+@pytest.mark.parametrize("days_off", [0, 3, -3])
+def test_a_change_of_the_session_by_anybody_begins_a_new_row_whatever_the_clock_says(days_off: int) -> None:
+    changed_at = NOW + timedelta(days=days_off)
+    released = replace(LEFT, updated_at=changed_at)
+    before = replace(asked(9, 1, deaths=9), session_updated_at=LEFT.updated_at)
+    decision = decide_resume(CarrierSnapshot(session=released, asked=before), PACE, NOW, 0.0)
     assert isinstance(decision, ResumeNow)
-    assert decision.asked == ResumeRequest("acme-1", 3, 7, 10, NOW, 0)
+    assert decision.asked == ResumeRequest("acme-1", 3, 7, 10, NOW, 0, changed_at)
+
+
+def test_in_the_memory_of_an_earlier_version_a_change_is_told_by_its_time() -> None:
+    for updated_at, deaths in ((NOW, 0), (LEFT.updated_at - timedelta(hours=1), 10)):
+        session = replace(LEFT, updated_at=updated_at)
+        patient = replace(PACE, max_stalled_resumes=99)
+        decision = decide_resume(CarrierSnapshot(session=session, asked=asked(9, 3600, deaths=9)), patient, NOW, 0.0)
+        assert isinstance(decision, ResumeNow)
+        assert decision.asked.deaths == deaths
 
 
 @pytest.mark.parametrize(("stalled_resumes", "wait_seconds"), [(1, 10), (2, 20), (3, 40), (4, 60)])
@@ -191,6 +203,15 @@ def test_a_resume_that_brought_no_page_is_followed_later_and_later(stalled_resum
     snapshot = CarrierSnapshot(session=session, asked=asked(5, 600))
     assert not resumes(snapshot, updated_at + timedelta(seconds=wait_seconds - 1))
     assert resumes(snapshot, updated_at + timedelta(seconds=wait_seconds))
+
+
+@pytest.mark.parametrize("days", [1, 3, 400])
+def test_no_wait_of_the_sensors_own_outlasts_a_clock_that_was_put_back(days: int) -> None:
+    then = NOW + timedelta(days=days)
+    stalled = replace(INTERRUPTED, stalled_resumes=3, updated_at=then)
+    assert resumes(CarrierSnapshot(session=stalled))
+    unopened = replace(asked(3, 0, deaths=3), asked_at=then, session_updated_at=LEFT.updated_at)
+    assert resumes(CarrierSnapshot(session=LEFT, asked=unopened))
 
 
 def test_one_page_of_progress_makes_the_next_resume_immediate() -> None:
@@ -206,7 +227,9 @@ def test_a_parked_session_is_resumed_when_due_however_often_it_stalled() -> None
 def test_a_run_that_a_person_terminated_is_a_pause_and_not_followed_by_another() -> None:
     decision = decide_resume(CarrierSnapshot(session=ORPHANED, terminated_run="run-1"), PACE, NOW, 0.0)
 
-    assert decision == PauseNow(ORPHANED, ResumeRequest("acme-1", 3, 7, 0, NOW), "a person terminated run run-1")
+    assert decision == PauseNow(
+        ORPHANED, ResumeRequest("acme-1", 3, 7, 0, NOW, 0, ORPHANED.updated_at), "a person terminated run run-1"
+    )
 
 
 def test_once_paused_for_it_and_resumed_a_terminated_run_says_nothing_any_more() -> None:
