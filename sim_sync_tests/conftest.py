@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import settings
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.tables import metadata
 from sim_sync_tests.fakes.databases import fresh_postgres_database, start_postgres, stop_postgres
+from sim_sync_tests.fakes.small_disk import SmallDisk, mounted_disk
 
 # A slow machine is no failure: no example has a time limit. A run of the tests says the same of a tree each time;
 # `make explore` looks for examples that nobody has seen yet.
@@ -52,6 +54,17 @@ def postgres_url(postgres_server_url: str) -> Iterator[str]:
     """An empty PostgreSQL database of its own."""
     with fresh_postgres_database(postgres_server_url) as url:
         yield url
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A file system of 24 megabytes in the test's folder, where this user may mount one."""
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(mounted_disk(tmp_path / "disk", megabytes=24))
+        except PermissionError as refused:
+            pytest.skip(f"no file system can be mounted here: {refused}")
+        yield disk
 
 
 @pytest.fixture

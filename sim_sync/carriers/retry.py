@@ -10,7 +10,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from sim_sync.carriers.settings import Retry
 from sim_sync.core.backoff import wait_seconds
-from sim_sync.core.errors import ParkRequired, Throttled, TransientError, WaitCause
+from sim_sync.core.errors import NoRoomLeft, ParkRequired, Throttled, TransientError, WaitCause
 from sim_sync.core.pages import Effort
 from sim_sync.core.ports import Waiter
 
@@ -86,7 +86,13 @@ class Retrier:
 
 
 def _cause_of(error: TransientError) -> WaitCause:
-    return WaitCause.THROTTLED if isinstance(error, Throttled) else WaitCause.CARRIER_DOWN
+    match error:
+        case Throttled():
+            return WaitCause.THROTTLED
+        case NoRoomLeft():
+            return WaitCause.NO_ROOM_LEFT
+        case _:
+            return WaitCause.CARRIER_DOWN
 
 
 def _error_of(state: RetryCallState) -> TransientError:

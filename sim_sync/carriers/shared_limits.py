@@ -16,8 +16,9 @@ from typing import Protocol, TypeVar
 from filelock import FileLock, Timeout
 
 from sim_sync.carriers.rate_limit import RateLimitState
-from sim_sync.core.errors import ConfigError, Problem, TransientError
+from sim_sync.core.errors import ConfigError, NoRoomLeft, Problem, TransientError
 from sim_sync.private_files import FILE_MODE, make_private_file, make_private_folder
+from sim_sync.room import is_about_room, is_full, no_room_text
 
 #: Names the folder of sim_sync's own files; `.sim_sync` in the current folder without it.
 STATE_DIR_VARIABLE = "SIM_SYNC_STATE_DIR"
@@ -95,11 +96,13 @@ class SharedRateLimits:
                 connection.execute("COMMIT")
                 return outcome
         except OSError as error:
-            raise TransientError(f"the shared rate limit in {self._path} cannot be kept: {error.strerror}") from None
+            raise self._failure(
+                error, f"the shared rate limit in {self._path} cannot be kept: {error.strerror}"
+            ) from None
         except sqlite3.Error as error:
             if not isinstance(error, sqlite3.OperationalError):  # no database (any more): a power cut, a stray file
                 self._path.unlink(missing_ok=True)
-            raise TransientError(f"the shared rate limit in {self._path} cannot be kept: {error}") from None
+            raise self._failure(error, f"the shared rate limit in {self._path} cannot be kept: {error}") from None
 
     def take_slot(self, slots: int) -> Callable[[], None] | None:
         """See `RateLimitStore`."""
@@ -113,7 +116,8 @@ class SharedRateLimits:
             except Timeout:
                 continue
             except OSError as error:
-                raise TransientError(f"the lock file {lock.lock_file} cannot be used: {error.strerror}") from None
+                told = f"the lock file {lock.lock_file} cannot be used: {error.strerror}"
+                raise self._failure(error, told) from None
             return lock.release
         return None
 
@@ -124,10 +128,17 @@ class SharedRateLimits:
         connection.execute("PRAGMA synchronous=OFF")
         return connection
 
+    def _failure(self, error: OSError | sqlite3.Error, told: str) -> TransientError:
+        if is_about_room(error) or is_full(self._folder):
+            return NoRoomLeft(f"{told}; {no_room_text([self._folder.absolute()])}")
+        return TransientError(told)
+
     def _make_folder(self) -> None:
         try:
             make_private_folder(self._folder)
         except OSError as error:
+            if is_about_room(error):
+                raise NoRoomLeft(no_room_text([self._folder.absolute()])) from None
             expected = "a folder that can be written, for limits that processes share"
             found = f"{self._folder}: {error.strerror}"
             raise ConfigError([Problem("environment", STATE_DIR_VARIABLE, expected, found)]) from None

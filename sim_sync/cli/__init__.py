@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from sim_sync.cli.dotenv_file import add_dotenv
 from sim_sync.cli.output import accept_any_text, complain
 from sim_sync.core.errors import InputError, SimSyncError
+from sim_sync.room import is_about_room, no_room_text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except BrokenPipeError:
         _leave_closed_pipe()
+        sys.exit(1)
+    except OSError as error:
+        if not is_about_room(error):
+            raise
+        _leave_closed_pipe()  # it may have been the output itself
+        complain(no_room_text([error.filename or "the output"]))
         sys.exit(1)
 
 

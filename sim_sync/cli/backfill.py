@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 from sim_sync.cli.ctrl_c import ctrl_c_for_this_process_alone
 from sim_sync.cli.dagster_home import chosen_dagster_home
 from sim_sync.cli.exit_codes import ExitCode, exit_code_of, worst_of
+from sim_sync.cli.full_disks import full_disks
 from sim_sync.cli.output import complain, say
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
-from sim_sync.core.errors import InputError, SimSyncError
-from sim_sync.core.session import State
+from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
+from sim_sync.core.notes import is_silent
+from sim_sync.core.session import Session, State
 from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse.space import require_room
 from sim_sync.worker.processes import this_process
 
 if TYPE_CHECKING:  # it imports Dagster
@@ -28,6 +31,9 @@ if TYPE_CHECKING:  # it imports Dagster
 
 _LOOK_EVERY_SECONDS = 1.0
 _SAY_EVERY_LOOKS = 5
+#: States in which a session is left by a run that failed of what the session has no word for: the walk is whole, but
+#: something after it, or beside it, is not; or the warehouse stayed away.
+_ENDED_BY_A_FAILURE = frozenset({State.COMPLETED, State.INTERRUPTED})
 #: Carriers that are synced side by side; each has its own process and its own limits.
 _AT_ONCE = 4
 
@@ -37,6 +43,8 @@ def backfill_carriers(carriers: Sequence[str], *, every: bool, restart: bool, ma
     config = load_config()
     names = _chosen(config, carriers, every=every)
     config.require_sound(names)  # whatever is wrong with any of them is told before the first one starts
+    if full := full_disks(config.warehouse_url):
+        raise NoRoomLeft("; ".join(full))
     if len(names) == 1:
         return _backfill_one(config, names[0], restart=restart, max_pages=max_pages)
     return _backfill_side_by_side(names, restart=restart, max_pages=max_pages)
@@ -54,7 +62,12 @@ def _chosen(config: Config, carriers: Sequence[str], *, every: bool) -> Sequence
 def _backfill_one(config: Config, carrier: str, *, restart: bool, max_pages: int | None) -> ExitCode:
     try:
         warehouse = open_warehouse(config.warehouse_url)
-        with chosen_dagster_home(), _progress_told(warehouse, carrier), ctrl_c_for_this_process_alone():
+        require_room(warehouse.engine)
+        with (
+            chosen_dagster_home(),
+            _progress_told(warehouse, config.warehouse_url, carrier),
+            ctrl_c_for_this_process_alone(),
+        ):
             # They import Dagster, which looks at its home.
             from sim_sync.definitions import reconcile_carrier
             from sim_sync.defs.launch import run_in_this_process
@@ -81,16 +94,23 @@ def judge(warehouse: Warehouse, carrier: str, ended: "EndedRun") -> ExitCode:
     if ended.session_id is None:
         say(f"{carrier}: {'interrupted' if ended.was_interrupted else 'failed'} before a session was opened")
         return ExitCode.NOT_FINISHED if ended.was_interrupted else ExitCode.FAILED
-    session = warehouse.sessions.session(ended.session_id)
+    return _judge_session(warehouse, warehouse.sessions.session(ended.session_id), ended)
+
+
+def _judge_session(warehouse: Warehouse, session: Session, ended: "EndedRun") -> ExitCode:
+    carrier = session.carrier
     if ended.was_interrupted and session.state in {State.RUNNING, State.INTERRUPTED}:
         say(f"{carrier}: interrupted after page {session.pages_done}; `sim-sync backfill {carrier}` continues")
         return ExitCode.NOT_FINISHED
     if session.owner != ended.run_id:
         say(f"{carrier}: {session.state.value}, in other hands: run {session.owner} took it over")
         return ExitCode.NOT_FINISHED
+    if session.state is State.RUNNING:  # not even its end could be written down
+        say(f"{carrier}: stopped after page {session.pages_done}; `sim-sync backfill {carrier}` continues")
+        return ExitCode.NOT_FINISHED if ended.succeeded else ExitCode.FAILED
     say(progress_text(session, warehouse.sessions.now()))
-    if session.state is State.COMPLETED and not ended.succeeded:
-        return ExitCode.FAILED  # the walk is whole, but something after it, or beside it, is not
+    if not ended.succeeded and not ended.was_interrupted and session.state in _ENDED_BY_A_FAILURE:
+        return ExitCode.FAILED
     return exit_code_of(session)
 
 
@@ -133,31 +153,35 @@ def _signals_passed_on(running: dict[str, "subprocess.Popen[bytes]"]) -> Iterato
             signal.signal(number, handler)
 
 
-def _line(warehouse: Warehouse, carrier: str) -> str | None:
+def _line(warehouse: Warehouse, url: str, carrier: str) -> str | None:
     """Return how far this process's walk is, or whom it is watching: the progress of another run is not its own."""
     session = warehouse.sessions.open_session_of(carrier)
     if session is None or session.state is not State.RUNNING:
         return None
     if warehouse.sessions.internals(session.session_id).process == this_process():
-        return progress_text(session, warehouse.sessions.now())
+        now = warehouse.sessions.now()
+        full = full_disks(url) if is_silent(session, now) else ()
+        return "; ".join([progress_text(session, now, is_ours=True), *full])
     until = f" until {session.lease_expires_at:%H:%M:%S} UTC" if session.lease_expires_at else ""
     return f"{carrier}: run {session.owner} holds the lease{until}; watching whether it renews it"
 
 
 @contextmanager
-def _progress_told(warehouse: Warehouse, carrier: str) -> Iterator[None]:
+def _progress_told(warehouse: Warehouse, url: str, carrier: str) -> Iterator[None]:
     """Say every few seconds how far the walk is, as its checkpoints tell."""
     done = threading.Event()
 
     def tell() -> None:
-        looks = 0
+        looks, told = 0, None
         while not done.wait(_LOOK_EVERY_SECONDS):
             looks += 1
             if looks % _SAY_EVERY_LOOKS:
                 continue
             try:
-                if (line := _line(warehouse, carrier)) is not None:
+                line = _line(warehouse, url, carrier)
+                if line is not None and line != told:
                     say(line)
+                told = line
             except SimSyncError as error:
                 complain(str(error))
 

@@ -9,7 +9,14 @@ from dataclasses import asdict
 
 from sim_sync.cli.dotenv_file import conflict_lines
 from sim_sync.cli.exit_codes import ExitCode, worst_of
-from sim_sync.cli.findings import CarrierFindings, PlaceFindings, look_at_carriers, look_at_inventory, look_at_tables
+from sim_sync.cli.findings import (
+    CarrierFindings,
+    PlaceFindings,
+    look_at_carriers,
+    look_at_folders,
+    look_at_inventory,
+    look_at_tables,
+)
 from sim_sync.cli.output import print_json, print_lines
 from sim_sync.cli.status import duration_text
 from sim_sync.cli.tables import narrow_table, print_table
@@ -28,7 +35,7 @@ def check_everything(carriers: Sequence[str], *, as_json: bool) -> ExitCode:
         config.require_known(name)
     names = carriers or config.carrier_names
     config.require_sound(names)
-    places = [look_at_tables(config), look_at_inventory(config, names)]
+    places = [look_at_tables(config), look_at_inventory(config, names), look_at_folders(config)]
     found = look_at_carriers(config, names)
     if as_json:
         _print_json(str(config.path), places, found)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sim_sync.core.errors import InputError
+from sim_sync.core.errors import InputError, NoRoomLeft
 from sim_sync.private_files import make_private_folder, opened_privately, private_by_default
+from sim_sync.room import is_about_room, no_room_text
 
 HOME_VARIABLE = "DAGSTER_HOME"
 _OWN_HOME = Path(".sim_sync") / "dagster_home"
@@ -18,19 +19,28 @@ def chosen_dagster_home() -> Iterator[None]:
 
     Raises:
         InputError: the one in the environment cannot be used, or ours cannot be made.
+        NoRoomLeft: there is no room to make ours.
     """
     if given := os.environ.get(HOME_VARIABLE):
         _require_home(Path(given))
         yield
         return
-    is_home = Path("dagster.yaml").exists()
-    os.environ[HOME_VARIABLE] = str(Path.cwd() if is_home else _own_home())
+    home = dagster_home()
+    if home != Path.cwd():
+        _make_own_home(home)
+    os.environ[HOME_VARIABLE] = str(home)
     with private_by_default():
         yield
 
 
-def _own_home() -> Path:
-    home = Path.cwd() / _OWN_HOME
+def dagster_home() -> Path:
+    """Return the home that the commands work with; it may not be there yet."""
+    if given := os.environ.get(HOME_VARIABLE):
+        return Path(given)
+    return Path.cwd() if Path("dagster.yaml").exists() else Path.cwd() / _OWN_HOME
+
+
+def _make_own_home(home: Path) -> None:
     settings = home / "dagster.yaml"
     try:
         make_private_folder(home)
@@ -38,8 +48,9 @@ def _own_home() -> Path:
             with opened_privately(settings, "wb") as file:
                 file.write(b"telemetry: {enabled: false}\n")
     except OSError as error:
+        if is_about_room(error):
+            raise NoRoomLeft(no_room_text([home])) from None
         raise InputError(f"the Dagster home {home} cannot be made: {error.strerror}") from None
-    return home
 
 
 def _require_home(home: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from sim_sync.carriers.settings import Retry
 from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.cli.full_disks import full_beside, own_folders
 from sim_sync.cli.second_page import doubts_about, failed_with, leads_back, problem_of
 from sim_sync.config import CarrierConfig, Config
 from sim_sync.core.counting import counted
@@ -74,6 +75,14 @@ def look_at_tables(config: Config) -> PlaceFindings:
     except SimSyncError as error:
         return PlaceFindings("warehouse", str(error), _code_of(error))
     return PlaceFindings("warehouse", f"{health.url}, {health.schema}")
+
+
+def look_at_folders(config: Config) -> PlaceFindings:
+    """Return whether there is room where a sync writes beside the warehouse."""
+    if full := full_beside(config.warehouse_url):
+        return PlaceFindings("folders", "; ".join(full), ExitCode.FAILED)
+    home, own = own_folders()
+    return PlaceFindings("folders", f"{home} for Dagster, {own} for limits that processes share")
 
 
 def look_at_inventory(config: Config, names: Sequence[str]) -> PlaceFindings:

@@ -8,16 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.cli.full_disks import full_disks, server_is_full
 from sim_sync.cli.output import clear_screen, print_json, print_lines
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import Config, load_config
 from sim_sync.core import progress
 from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
-from sim_sync.core.notes import session_note, sweep_text
+from sim_sync.core.notes import is_silent, session_note, sweep_text
 from sim_sync.core.session import Session, State
 from sim_sync.core.unresolved import CarrierOverview, concerns, freshness_concern, quarantine_concern
-from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse import Warehouse, open_warehouse_to_read
 from sim_sync.warehouse.overviews import carrier_overviews
 
 _WATCH_EVERY_SECONDS = 2.0
@@ -30,7 +31,7 @@ def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
         raise InputError("give either --watch or --json: one JSON document cannot be watched")
     config = load_config()
     names = _names(config, carrier)
-    warehouse = open_warehouse(config.warehouse_url)
+    warehouse = open_warehouse_to_read(config.warehouse_url)
     if not watch:
         _show(warehouse, config, names, as_json=as_json)
         return ExitCode.DONE
@@ -52,10 +53,15 @@ def _names(config: Config, carrier: str | None) -> Sequence[str]:
 def _show(warehouse: Warehouse, config: Config, names: Sequence[str], *, as_json: bool) -> None:
     overviews = carrier_overviews(warehouse.engine, names)
     now = warehouse.sessions.now()
+    sessions = [overview.newest for overview in overviews if overview.newest is not None]
+    full = full_disks(config.warehouse_url)
+    if not full and any(is_silent(session, now) for session in sessions):
+        full = server_is_full(warehouse)
     if as_json:
-        print_json([_carrier_object(overview, config, now) for overview in overviews])
+        print_json([_carrier_object(overview, config, now, full) for overview in overviews])
         return
-    _print_sessions([overview.newest for overview in overviews if overview.newest is not None], now)
+    _print_sessions(sessions, now, nobody_can_write=bool(full))
+    print_lines(full)
     for overview in overviews:
         print_lines(f"{overview.carrier}: {line}" for line in _lines_of(overview, config, now))
 
@@ -73,12 +79,14 @@ def _lines_of(overview: CarrierOverview, config: Config, now: datetime) -> Seque
     return [text for text in told if text is not None]
 
 
-def _carrier_object(overview: CarrierOverview, config: Config, now: datetime) -> dict[str, Any]:
+def _carrier_object(
+    overview: CarrierOverview, config: Config, now: datetime, full: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return a carrier as `status --json` prints it.
 
     The columns of its newest session, `percent` and in how many seconds it will end; and what that session does not
     tell: when the carrier was last walked to its end, and what is unresolved there. A carrier that was never synced has
-    no values.
+    no values. `full` says which file systems are full.
     """
     session = overview.newest
     columns = dict.fromkeys(_COLUMNS) | {"carrier": overview.carrier} if session is None else asdict(session)
@@ -91,7 +99,7 @@ def _carrier_object(overview: CarrierOverview, config: Config, now: datetime) ->
         ends_in = progress.remaining(session, overview.recent_page_seconds, now)
     found["percent"] = None if session is None else _percent(session)
     found |= {f"eta_{name}": seconds for name, seconds in ends_in._asdict().items()}
-    found["unresolved"] = list(concerns(overview, config.max_age_hours(overview.carrier), now))
+    found["unresolved"] = [*full, *concerns(overview, config.max_age_hours(overview.carrier), now)]
     return found
 
 
@@ -100,7 +108,7 @@ def _percent(session: Session) -> float | None:
     return progress.percent(session.pages_done, session.pages_expected, finished=finished)
 
 
-def _print_sessions(sessions: Sequence[Session], now: datetime) -> None:
+def _print_sessions(sessions: Sequence[Session], now: datetime, *, nobody_can_write: bool) -> None:
     if not sessions:
         return
     table = narrow_table(
@@ -120,12 +128,14 @@ def _print_sessions(sessions: Sequence[Session], now: datetime) -> None:
         )
     print_table(table)
     # Under the table and not in it: these are sentences, and the last error is a long one.
-    notes = {session.carrier: session_note(session, now) for session in sessions}
+    # Where nobody can write, a silent run may be alive: it cannot say so.
+    told = [session for session in sessions if not (nobody_can_write and is_silent(session, now))]
+    notes = {session.carrier: session_note(session, now) for session in told}
     print_lines(f"{carrier}: {note}" for carrier, note in notes.items() if note)
 
 
-def progress_text(session: Session, now: datetime) -> str:
-    """Return one line about a session for a terminal."""
+def progress_text(session: Session, now: datetime, *, is_ours: bool = False) -> str:
+    """Return one line about a session for a terminal; of one that this process works on, never that nobody does."""
     percent = _percent(session)
     parts = [
         f"{session.carrier}: {session.state.value}",
@@ -136,7 +146,7 @@ def progress_text(session: Session, now: datetime) -> str:
     ]
     if ends_in := _ends_in(session, now):
         parts.append(f"ends in {ends_in}")
-    note = session_note(session, now)
+    note = "" if is_ours and is_silent(session, now) else session_note(session, now)
     return ", ".join(parts) + (f"; {note}" if note else "")
 
 

@@ -5,6 +5,8 @@ SimSyncError
 │   ├── Throttled             the carrier said: slower
 │   ├── CarrierUnavailable    no answer, or not a whole one
 │   ├── WarehouseUnavailable  the database did not take the transaction
+│   │   └── WarehouseFull     there is no room for it: somebody has to make some
+│   ├── NoRoomLeft            a file system is full: somebody has to make room on it
 │   └── InventoryUnavailable  our own list cannot be read right now
 ├── ParkRequired              wait longer than a worker should sleep: free the worker
 ├── CarrierError              stop this carrier; somebody has to look
@@ -75,6 +77,14 @@ class WarehouseUnavailable(TransientError):
     """The database was locked, full, restarted or out of reach; the transaction did not happen."""
 
 
+class NoRoomLeft(TransientError):
+    """The file system of our own files is full: once there is room again, everything continues by itself."""
+
+
+class WarehouseFull(WarehouseUnavailable, NoRoomLeft):
+    """The database has no room left for the transaction, which did not happen."""
+
+
 class InventoryUnavailable(TransientError):
     """Our own list was written while it was read, or its database was out of reach; nothing was written."""
 
@@ -85,6 +95,7 @@ class WaitCause(StrEnum):
     THROTTLED = "throttled"
     CARRIER_DOWN = "carrier down"
     QUOTA_USED_UP = "quota used up"
+    NO_ROOM_LEFT = "no space left"
 
 
 class ParkRequired(SimSyncError):

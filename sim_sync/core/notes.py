@@ -61,8 +61,14 @@ def wait_text(seconds: float) -> str:
     return " ".join(["in", *parts, *([f"{minutes} min"] if minutes or not hours else [])])
 
 
+def is_silent(session: Session, now: datetime) -> bool:
+    """Return whether somebody is to be at work, and has not said so for longer than a lease."""
+    is_held = session.lease_expires_at is not None and session.lease_expires_at > now
+    return session.state is State.RUNNING and not is_held
+
+
 def _note_on_running(session: Session, now: datetime) -> str:
-    if session.lease_expires_at is None or session.lease_expires_at <= now:
+    if is_silent(session, now):
         return f"its run {session.owner} is silent; the sensor or `sim-sync backfill {session.carrier}` takes over"
     return _earlier(session, now)
 

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from sim_sync.defs.errors import INPUT_PROBLEM, RunInterrupted
-from sim_sync.defs.instance import open_instance
+from sim_sync.defs.instance import full_home_told, open_instance
 from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG, SESSION_TAG
 from sim_sync.defs.progress import LEFT_ALONE
 
 if TYPE_CHECKING:  # it has no public name
     from dagster_shared.error import SerializableErrorInfo
+
+
+#: What a step fails of that was told to end: ours, and Dagster's own between two attempts of an op.
+_INTERRUPTIONS = frozenset({RunInterrupted.__name__, dg.DagsterExecutionInterruptedError.__name__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,11 @@ def run_in_this_process(
 
     Raises:
         InputError: the Dagster instance of `DAGSTER_HOME` cannot be used.
+        NoRoomLeft: there is no room in it; the session is left to whoever comes when there is.
         KeyboardInterrupt: the process was told to end while no step was at work.
     """
     tags = {PARTITION_TAG: carrier, CARRIER_TAG: carrier}
-    with open_instance() as instance:
+    with full_home_told(), open_instance() as instance:
         try:
             result = dg.execute_job(
                 dg.reconstructable(job),
@@ -109,7 +114,7 @@ def _text_of(error: "SerializableErrorInfo") -> str:
 def _is_interruption(data: Any) -> bool:
     """Return whether a step has failed because it was told to end: that is how a run says so to Dagster."""
     cause = _cause(data)
-    return cause is not None and cause.cls_name == RunInterrupted.__name__
+    return cause is not None and cause.cls_name in _INTERRUPTIONS
 
 
 def _step_failures(result: dg.JobExecutionResult) -> Iterator[Any]:

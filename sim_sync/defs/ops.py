@@ -19,6 +19,7 @@ from sim_sync.defs.errors import RunInterrupted, as_dagster_failure, failure
 from sim_sync.defs.failed_opening import reason_kept_in_session
 from sim_sync.defs.names import Names
 from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata, session_observation
+from sim_sync.defs.room import wait_for_room
 from sim_sync.defs.runs import tag_run, tag_session, was_terminated
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.carrier_work import close_carrier, walk_carrier
@@ -64,6 +65,7 @@ def _open_session(
             return
         with reason_kept_in_session(context, warehouse, last_retry=RETRIES.max_retries):
             carrier = sync_config.carrier(context.partition_key)
+            wait_for_room(context, warehouse, kept_run.wait)
             tag_run(context, sync_config, warehouse, kept_run)
             if is_over_already(context, warehouse):
                 return

@@ -14,7 +14,7 @@ from datetime import datetime
 import dagster as dg
 
 from sim_sync.config import Config
-from sim_sync.core.errors import SimSyncError
+from sim_sync.core.errors import NoRoomLeft, SimSyncError
 from sim_sync.core.resuming import (
     CarrierSnapshot,
     GiveUpNow,
@@ -42,6 +42,7 @@ from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG
 from sim_sync.defs.runs import was_terminated
 from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.space import require_room
 from sim_sync.worker.kept_run import Wait
 
 #: How often the sensor looks. With the start of a run (seconds), a dead sync continues well within a minute.
@@ -72,6 +73,8 @@ def build_resume_interrupted_syncs(
         """Resumes every sync that died, was stopped by a deploy, ran out of its budget, or was parked and is due."""
         try:
             return _evaluate(context, *open_context(), Watch(carrier_names, names, wait))
+        except NoRoomLeft as full:
+            return dg.SkipReason(f"no run is launched: {full}")
         except SimSyncError as error:
             return dg.SkipReason(f"cannot look: {error}")
 
@@ -88,6 +91,8 @@ def _evaluate(
     lost_owners = {lost_owner(snapshot, view.now) for snapshot in snapshots}
     report_lost_runs(context.instance, warehouse, view, lost_owners)
     grant_first_leases(warehouse, view)
+    if any(isinstance(decision, ResumeNow) for decision in verdicts):
+        require_room(warehouse.engine)  # a run could not even say that it lives
     for decision in verdicts:
         _move(warehouse, decision)
         context.log.info(_line(decision))

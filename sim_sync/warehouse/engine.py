@@ -29,7 +29,11 @@ _WAL_ATTEMPTS = 50
 
 
 def open_engine(
-    url: str, *, lock_seconds: float = LOCK_SECONDS, frozen_seconds: float = FROZEN_TRANSACTION_SECONDS
+    url: str,
+    *,
+    lock_seconds: float = LOCK_SECONDS,
+    frozen_seconds: float = FROZEN_TRANSACTION_SECONDS,
+    shares_memory: bool = True,
 ) -> sa.Engine:
     """Return an engine for a SQLAlchemy URL of SQLite or PostgreSQL; `postgresql://` means psycopg 3.
 
@@ -37,25 +41,30 @@ def open_engine(
         url: where the warehouse is.
         lock_seconds: how long a SQLite connection waits for another one's transaction.
         frozen_seconds: how long PostgreSQL tolerates silence inside of a transaction before it rolls it back.
+        shares_memory: without it, SQLite makes no file for what its processes share, so that a full file system can be
+            read; each connection then keeps all others out while it lasts, and lasts for one transaction.
 
     Raises:
         ConfigError: the URL is of neither database, or cannot be used. Its text never contains the password.
     """
     parsed = warehouse_url(url)
     if parsed.drivername in SQLITE:
-        return _open_sqlite(parsed, lock_seconds)
+        return _open_sqlite(parsed, lock_seconds, shares_memory=shares_memory)
     return open_postgresql(parsed, frozen_seconds)
 
 
-def _open_sqlite(url: sa.URL, lock_seconds: float) -> sa.Engine:
+def _open_sqlite(url: sa.URL, lock_seconds: float, *, shares_memory: bool) -> sa.Engine:
     if (path := sqlite_file(url)) is not None:
         make_sqlite_file(path)
-    engine = create_engine(url, json_serializer=canonical_json, connect_args={"timeout": lock_seconds})
+    pool: dict[str, Any] = {} if shares_memory else {"poolclass": sa.NullPool}
+    engine = create_engine(url, json_serializer=canonical_json, connect_args={"timeout": lock_seconds}, **pool)
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
         # The driver's own transaction handling starts them deferred; ours start in `_begin` below.
         connection.isolation_level = None
+        if not shares_memory:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         _switch_to_wal(connection)
         # In WAL mode NORMAL survives any death of a process; a power cut may cost the last commits, never consistency.
         connection.execute("PRAGMA synchronous=NORMAL")

@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from json import JSONDecodeError
 from pathlib import Path
+from sqlite3 import SQLITE_FULL
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
-from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable, WriteRefused
+from sim_sync.core.errors import ConfigError, Problem, WarehouseFull, WarehouseUnavailable, WriteRefused
+from sim_sync.room import is_full, no_room_text
+from sim_sync.warehouse.sqlite_files import sqlite_file
 from sim_sync.warehouse.urls import shown_url
 
 #: SQLite's primary result codes (https://www.sqlite.org/rescode.html) that pass: busy, locked, no memory, interrupted,
@@ -29,6 +32,8 @@ _SQLITE_EXPECTED: Mapping[int, str] = {
     23: "a file that this user may read and write",
     26: "a SQLite database",
 }
+#: Input/output error, and a file that cannot be opened.
+_SQLITE_MAYBE_FULL = frozenset({10, 14})
 _TABLES = "the tables of this version of sim_sync; run `sim-sync check` to see which are there"
 _OWN_TABLES = "a database in which no other program has tables of the same names"
 _SQLITE_LACKS = ("no such table", "no such column", "has no column named")
@@ -36,6 +41,7 @@ _SQLITE_LACKS = ("no such table", "no such column", "has no column named")
 #: PostgreSQL's classes of errors (appendix "PostgreSQL Error Codes") that pass: connection, serialization and deadlock,
 #: disk or memory or connections used up, object in use, operator's intervention such as a restart, the system below.
 _POSTGRESQL_PASSES = ("08", "40", "53", "55", "57", "58")
+_POSTGRESQL_FULL = "53100"
 #: The server ended a transaction that was silent or slow for too long.
 _POSTGRESQL_TIMEOUTS = ("25P03", "25P04")
 _ACCESS = "a database that this user may use, with these credentials"
@@ -82,6 +88,7 @@ def translate_db_errors(engine: sa.Engine, doing: str) -> Iterator[None]:
 
     Raises:
         WarehouseUnavailable: it is transient; `doing` says in what we were interrupted.
+        WarehouseFull: it does as soon as somebody has made room.
         ConfigError: it does not, and a person has to put the warehouse right.
         WriteRefused: it does not take a statement or a value.
     """
@@ -89,6 +96,8 @@ def translate_db_errors(engine: sa.Engine, doing: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         place = shown_url(engine.url)
+        if room := _room_missing(engine.url, error):
+            raise WarehouseFull(f"the warehouse {place} failed while {doing}: {room}") from None
         if passes_by_itself(error):
             raise WarehouseUnavailable(f"the warehouse {place} failed while {doing}: {_told(error)}") from None
         if expected := _expected_instead(error):
@@ -103,6 +112,21 @@ def translate_db_errors(engine: sa.Engine, doing: str) -> Iterator[None]:
             found = f"{' '.join(str(told).split())} (while {doing})"
             raise ConfigError([Problem("warehouse", shown_url(engine.url), expected, found)]) from None
         raise _refused(engine, doing, error) from None
+
+
+def _room_missing(url: sa.URL, error: DBAPIError) -> str | None:
+    """Return what is full and what to do, where it is room that the database lacks.
+
+    SQLite may call it an input/output error, or a file that it cannot open: it found no room for its logs.
+    """
+    file, code = sqlite_file(url), _sqlite_code(error)
+    if file is not None and code in {SQLITE_FULL, *_SQLITE_MAYBE_FULL} and is_full(file.parent):
+        return no_room_text([file.parent])
+    if code == SQLITE_FULL:
+        return f"{_told(error)}: make room for {file} and temporary files, then everything continues by itself"
+    if _sqlstate(error) == _POSTGRESQL_FULL:
+        return f"{_told(error)}: make room on the database server, then everything continues by itself"
+    return None
 
 
 def _refused(engine: sa.Engine, doing: str, error: Exception) -> WriteRefused:

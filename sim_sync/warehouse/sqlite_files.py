@@ -6,8 +6,9 @@ from urllib.parse import unquote
 
 import sqlalchemy as sa
 
-from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.errors import ConfigError, Problem, WarehouseFull
 from sim_sync.private_files import make_private_file, make_private_folder
+from sim_sync.room import is_about_room, no_room_text
 
 
 def sqlite_file(url: sa.URL) -> Path | None:
@@ -27,10 +28,13 @@ def make_sqlite_file(path: Path) -> None:
 
     Raises:
         ConfigError: the folder cannot be made.
+        WarehouseFull: there is no room for it.
     """
     try:
         make_private_folder(path.parent)
     except OSError as problem:
+        if is_about_room(problem):
+            raise WarehouseFull(no_room_text([path.parent])) from None
         expected = "a folder that can be created"
         raise ConfigError([Problem("warehouse", str(path.parent), expected, str(problem.strerror))]) from None
     try:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
-from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.errors import ConfigError, Problem, WarehouseFull
+from sim_sync.room import is_full, no_room_text
 from sim_sync.warehouse.engine import open_engine, reading
 from sim_sync.warehouse.migrate import SchemaState, migrate, missing_tables, schema_state
 from sim_sync.warehouse.run_leases import SqlRunLeases
+from sim_sync.warehouse.space import require_room
 from sim_sync.warehouse.sqlite_files import require_place_for, sqlite_file
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.urls import shown_url, warehouse_url
@@ -48,6 +50,21 @@ def open_warehouse(url: str, *, at: CrashPoint = nothing_armed) -> Warehouse:
     return Warehouse(engine, SqlSessionStore(engine, at=at), SqlRunLeases(engine))
 
 
+def open_warehouse_to_read(url: str) -> Warehouse:
+    """Open a warehouse as `open_warehouse` does, for reading: also one without room for another byte.
+
+    Raises:
+        WarehouseFull: there is no room left, and its tables are not there or of an earlier version.
+        ConfigError, WarehouseUnavailable: as in `open_warehouse`.
+    """
+    try:
+        return open_warehouse(url)
+    except WarehouseFull:
+        engine = open_engine(url, shares_memory=False)
+        migrate(engine)
+        return Warehouse(engine, SqlSessionStore(engine), SqlRunLeases(engine))
+
+
 @dataclass(frozen=True, slots=True)
 class WarehouseHealth:
     """Where the warehouse is, its URL without the password, and the state of its tables."""
@@ -62,18 +79,22 @@ def look_at_warehouse(url: str) -> WarehouseHealth:
     Raises:
         ConfigError: the URL or the place cannot be used, or its schema is not one of this program.
         WarehouseUnavailable: it cannot be reached.
+        WarehouseFull: it has no room left.
     """
     parsed = warehouse_url(url)
     shown = shown_url(parsed)
     path = sqlite_file(parsed)
     if path is not None and not path.exists():  # opening it would make it
         require_place_for(path)
+        if is_full(path.parent):
+            raise WarehouseFull(f"the warehouse {shown}: {no_room_text([path.parent])}")
         return WarehouseHealth(shown, _SCHEMA_TEXTS[SchemaState.MISSING])
     engine = open_engine(url)
     try:
         with reading(engine, "looking at the warehouse") as connection:
             state = schema_state(connection, engine)
             missing = missing_tables(connection) if state is SchemaState.CURRENT else ()
+        require_room(engine)
     finally:
         engine.dispose()
     if missing:

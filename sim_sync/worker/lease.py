@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sim_sync.core.errors import OwnershipError, SimSyncError, TransientError
+from sim_sync.core.errors import NoRoomLeft, OwnershipError, SimSyncError, TransientError
 from sim_sync.core.ports import LeaseStore, RunLeaseStore
 from sim_sync.core.session import Claim, Process, State
 from sim_sync.core.sync import StopReason
@@ -62,7 +62,8 @@ def _is_taken(renew: Callable[[], None], name: str) -> bool:
     try:
         renew()
     except TransientError as error:
-        _log.warning("the %s could not be taken yet: %s", name, error)
+        level = logging.INFO if isinstance(error, NoRoomLeft) else logging.WARNING
+        _log.log(level, "the %s could not be taken yet: %s", name, error)
         return False
     return True
 
@@ -70,8 +71,9 @@ def _is_taken(renew: Callable[[], None], name: str) -> bool:
 def _give_back(store: RunLeaseStore, run_id: str) -> None:
     try:
         store.give_back(run_id)
-    except SimSyncError as error:  # it runs out by itself
-        _log.warning("the lease of run %s could not be given back: %s", run_id, error)
+    except SimSyncError as error:  # it runs out by itself, and of a full disk whoever works on it speaks
+        level = logging.INFO if isinstance(error, NoRoomLeft) else logging.WARNING
+        _log.log(level, "the lease of run %s could not be given back: %s", run_id, error)
 
 
 @contextmanager
@@ -86,7 +88,7 @@ def _renewed(renew: Callable[[], None], name: str, lease_seconds: float, *, is_t
     def keep() -> None:
         is_held = is_taken
         while not done.wait(wait_seconds(is_held=is_held)):
-            is_held = _succeeds(renew, name)
+            is_held = _succeeds(renew, name, was_held=is_held)
 
     thread = threading.Thread(target=keep, name=name, daemon=True)
     thread.start()
@@ -97,14 +99,16 @@ def _renewed(renew: Callable[[], None], name: str, lease_seconds: float, *, is_t
         thread.join(timeout=lease_seconds)
 
 
-def _succeeds(renew: Callable[[], None], name: str) -> bool:
+def _succeeds(renew: Callable[[], None], name: str, *, was_held: bool) -> bool:
+    """Renew once; of failures in a row only the first is worth a warning."""
     try:
         renew()
     except TransientError as error:
         # The step in hand meets the same trouble and decides; the lease has two more chances.
-        _log.warning("the %s could not be renewed: %s", name, error)
+        is_news = was_held and not isinstance(error, NoRoomLeft)
+        _log.log(logging.WARNING if is_news else logging.INFO, "the %s could not be renewed: %s", name, error)
         return False
     except Exception:  # noqa: BLE001 - a keeper that dies of it would leave the next two chances unused
-        _log.exception("the %s could not be renewed", name)
+        _log.log(logging.ERROR if was_held else logging.INFO, "the %s could not be renewed", name, exc_info=True)
         return False
     return True

@@ -81,4 +81,11 @@ class RetryingPages:
 def _warn(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     wait_seconds = state.next_action.sleep if state.next_action else 0.0
-    _log.warning("attempt %d: %s; trying again in %.1f s", state.attempt_number, error, wait_seconds)
+    # The first says it all, and what to do; those that follow are for who reads the whole log.
+    _log.log(
+        logging.WARNING if state.attempt_number == 1 else logging.INFO,
+        "attempt %d: %s; trying again in %.1f s",
+        state.attempt_number,
+        error,
+        wait_seconds,
+    )

@@ -18,11 +18,13 @@ from sim_sync.core.errors import (
     SimSyncError,
     StopRequested,
     TransientError,
+    WaitCause,
 )
 from sim_sync.core.pages import Effort
 from sim_sync.core.ports import CarrierSource, LeaseStore, PageStore, Waiter, WorkStore
 from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sync import QuarantineLimit, StepRules, StopReason, walk
+from sim_sync.room import is_about_room
 from sim_sync.worker.lease import kept_lease
 from sim_sync.worker.retrying import RetryingPages, WarehouseRetry
 from sim_sync.worker.stopping import StopSignal
@@ -138,6 +140,8 @@ class _Exit:
     def park(self, wait: ParkRequired, max_stalled_resumes: int | None, chance: float) -> Outcome:
         """Park the session, or fail it where that did not help often enough."""
         stalled_resumes = self._current().stalled_resumes
+        if wait.cause is WaitCause.NO_ROOM_LEFT:  # a matter of this machine, and of nobody's patience
+            max_stalled_resumes = None
         seconds = decide_parking(wait, stalled_resumes, max_stalled_resumes=max_stalled_resumes, chance=chance)
         if seconds is None:
             wait.args = (f"{wait}; gave up after {stalled_resumes} resumes without one committed page",)
@@ -205,6 +209,8 @@ def _without_values(error: BaseException) -> str:
     """
     if isinstance(error, SimSyncError):
         return str(error)
+    if is_about_room(error):
+        return f"no space is left on a file system ({type(error).__name__})"
     if isinstance(error, OSError):
         return f"{type(error).__name__}: {error}"
     frames = traceback.extract_tb(error.__traceback__)

@@ -16,8 +16,9 @@ from sim_sync.carriers.rate_limit import Permission, next_permission, paused
 from sim_sync.carriers.rate_limiter import RateLimiter
 from sim_sync.carriers.settings import RateLimit
 from sim_sync.carriers.shared_limits import SharedRateLimits
-from sim_sync.core.errors import ConfigError, StopRequested, TransientError
+from sim_sync.core.errors import ConfigError, NoRoomLeft, StopRequested, TransientError
 from sim_sync_tests.fakes.moving_time import MovingTime
+from sim_sync_tests.fakes.small_disk import SmallDisk
 
 KEY = "the-account-of-everybody"
 
@@ -210,3 +211,15 @@ def test_the_folder_is_the_one_that_the_environment_names(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     with RateLimiter(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic).acquire():
         assert (tmp_path / ".sim_sync" / "limits").is_dir()
+
+
+def test_a_full_disk_is_told_with_the_folder_and_what_to_do_and_the_limit_is_kept_again_when_there_is_room(
+    small_disk: SmallDisk,
+) -> None:
+    folder = small_disk.folder / "limits"
+    small_disk.fill()
+    state = SharedRateLimits(folder, KEY)
+    with pytest.raises(NoRoomLeft, match=f"no space is left on the file system of {folder}: make room there"):
+        state.change(lambda before: (paused(before, 0.0, seconds=5), None))
+    small_disk.make_room()
+    assert state.change(lambda before: (paused(before, 0.0, seconds=5), "kept")) == "kept"

@@ -12,7 +12,8 @@ def test_a_sound_place_is_told_and_exits_with_0(command_line: CommandLine, simul
     assert lines[0].startswith("config     ok: ")
     assert lines[1].startswith("warehouse  ok: sqlite:///")
     assert lines[2].startswith("inventory  ok: none is configured")
-    assert lines[4].split()[:3] == ["acme", "yes", "yes"]
+    assert lines[3].startswith(f"folders    ok: {command_line.folder}/dagster_home for Dagster, ")
+    assert lines[5].split()[:3] == ["acme", "yes", "yes"]
     assert "stay empty" in lines[5]
 
 
@@ -39,7 +40,7 @@ def test_json_is_one_document(command_line: CommandLine, simulator: SimulatorSer
     said = command_line.run("check", "--json")
     assert said.code == 1
     document = said.document
-    assert set(document) == {"config", "warehouse", "inventory", "carriers"}
+    assert set(document) == {"config", "warehouse", "inventory", "folders", "carriers"}
     acme, zeta = document["carriers"]
     assert (acme["carrier"], acme["ok"], acme["problem"]) == ("acme", True, None)
     assert (zeta["carrier"], zeta["ok"]) == ("zeta", False)

@@ -13,13 +13,16 @@ from sim_sync.core.opening import Trigger
 from sim_sync.core.resuming import ResumeRequest
 from sim_sync.core.session import Event, Release, State
 from sim_sync.defs.resources import config_and_warehouse
+from sim_sync.defs.room import LOOK_EVERY_SECONDS
 from sim_sync.defs.sensors import cursor_from_memory, memory_from_cursor
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.engine import open_engine, transaction
 from sim_sync.warehouse.run_leases import SqlRunLeases
 from sim_sync.warehouse.store import SqlSessionStore
+from sim_sync.warehouse.tables import metadata
 from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, LEASE_SECONDS, DagsterHarness, alive
 from sim_sync_tests.fakes.clock import START
+from sim_sync_tests.fakes.small_disk import SmallDisk
 
 CANCELED, CANCELING, FAILURE, NOT_STARTED, STARTED = (
     dg.DagsterRunStatus.CANCELED,
@@ -535,3 +538,39 @@ def test_a_session_that_the_resumed_run_gave_up_is_not_asked_for_again(stage: Da
     assert (tried, session.state, session.stalled_resumes) == (4, State.FAILED, 3)
     assert session.last_error is not None
     assert session.last_error.startswith("gave up after 3 resumes in a row without one committed page")
+
+
+def on_a_disk(stage: DagsterHarness, disk: SmallDisk) -> None:
+    """Let the warehouse of the stage be on a disk."""
+    engine = open_engine(f"sqlite:///{disk.folder}/warehouse.db")
+    metadata.create_all(engine)
+    stage.warehouse.close()
+    sessions = SqlSessionStore(engine, clock=stage.clock.now)
+    stage.warehouse = Warehouse(engine, sessions, SqlRunLeases(engine, clock=stage.clock.now))
+
+
+def test_no_run_is_launched_into_a_full_warehouse_and_the_sensor_says_so_and_continues_when_there_is_room(
+    stage: DagsterHarness, small_disk: SmallDisk
+) -> None:
+    on_a_disk(stage, small_disk)
+    stage.opened_by(stage.stored_run(FAILURE).run_id)
+    small_disk.fill()
+
+    requests, skipped = stage.look()
+
+    assert requests == []
+    assert skipped is not None
+    assert f"no space is left on the file system of {small_disk.folder}: make room there" in skipped
+    small_disk.make_room()
+    assert len(stage.look()[0]) == 1
+
+
+def test_a_run_of_the_night_waits_until_there_is_room(stage: DagsterHarness, small_disk: SmallDisk) -> None:
+    on_a_disk(stage, small_disk)
+    small_disk.fill()
+    stage.while_run_waits = small_disk.make_room
+
+    assert stage.run({"dagster/schedule_name": "nightly_reconciliation"}).success
+
+    assert stage.session.state is State.COMPLETED
+    assert stage.clock.now() >= START + timedelta(seconds=LOOK_EVERY_SECONDS)

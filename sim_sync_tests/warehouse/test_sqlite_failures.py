@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.errors import ConfigError, WarehouseUnavailable, WriteRefused
+from sim_sync.core.errors import ConfigError, WarehouseFull, WarehouseUnavailable, WriteRefused
 from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.engine import open_engine, transaction
 from sim_sync.warehouse.migrate import migrate
@@ -106,7 +106,9 @@ def test_a_full_disk_is_told_by_its_name(tmp_path: Path) -> None:
     open_warehouse(url).close()
     with disposed(open_engine(url)) as engine:
         FileLimit(engine, 0)
-        with pytest.raises(WarehouseUnavailable, match=r"failed while .* of carrier acme: database or disk is full"):
+        with pytest.raises(
+            WarehouseFull, match=r"failed while .* of carrier acme: database or disk is full: make room"
+        ):
             sync(SqlSessionStore(engine))
 
 

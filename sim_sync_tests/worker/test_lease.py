@@ -116,7 +116,7 @@ def test_a_keeper_that_cannot_reach_the_warehouse_continues_trying_and_stops_nob
     assert stop.reason is None
     renewed = store.session(session.session_id)
     assert renewed.lease_expires_at != session.lease_expires_at
-    assert caplog.text.count(f"the lease on carrier {CARRIER} could not be renewed") == 2
+    assert caplog.text.count(f"the lease on carrier {CARRIER} could not be renewed") == 1, "once in a row"
 
 
 def test_a_keeper_that_hangs_does_not_keep_the_worker_from_ending() -> None:

@@ -264,6 +264,15 @@ def test_a_wait_after_the_last_of_the_stalled_resumes_is_a_failure_unless_a_page
         assert left.not_before is None
 
 
+def test_a_wait_for_room_on_this_machine_is_never_given_up() -> None:
+    full = ParkRequired("no space is left", wait_seconds=60, is_outage=True, cause=WaitCause.NO_ROOM_LEFT)
+    harness = WorkHarness(
+        carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={0: full}), limits=RunLimits(max_stalled_resumes=0)
+    )
+    harness.work()
+    assert (harness.left.state, harness.left.last_error) == (State.PARKED, "no space left: page 1: no space is left")
+
+
 @pytest.mark.parametrize(
     "error",
     [
