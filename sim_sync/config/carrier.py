@@ -16,6 +16,7 @@ from sim_sync.carriers.urls import is_loopback
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve
 from sim_sync.config.problems import read_part
 from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.liveness import LONGEST_LEASE_SECONDS
 from sim_sync.core.ports import CarrierSource, Waiter
 from sim_sync.core.sims import Lifecycle, StatusMeaning
 from sim_sync.core.sweep import SweepPolicy
@@ -94,7 +95,7 @@ class CarrierSection(Settings):
     max_age_hours: Annotated[float, Field(gt=0)] = DEFAULT_MAX_AGE_HOURS
     max_pages_per_walk: Annotated[int, Field(ge=1)] = 1_000_000
     max_idle_pages: Annotated[int, Field(ge=1)] = 100
-    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = DEFAULT_LEASE_SECONDS
+    lease_seconds: Annotated[float, Field(ge=1, le=LONGEST_LEASE_SECONDS)] = DEFAULT_LEASE_SECONDS
 
 
 _COMMON_KEYS = frozenset(CarrierSection.model_fields) | {"auth", "options"}

@@ -4,7 +4,7 @@ A run keeps a lease of its own in the warehouse from its first step to its end, 
 or not it owns a session. So nobody has to guess how long a start, our list or a comparison may take.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +19,12 @@ _HEARD_OF_WITHIN = timedelta(minutes=15)
 #: A run takes its lease in its first step, seconds after its start. Whoever looks after it grants it one of this length
 #: until then: a process that died before it said a word is noticed like any other.
 FIRST_LEASE_SECONDS = 60.0
+#: The longest lease that `lease_seconds` may ask for.
+LONGEST_LEASE_SECONDS = 3600.0
+#: Who lives and could not renew its lease tries again every second.
+_RENEWED_WITHIN_SECONDS = 3.0
+#: Who could renew it all the time does so every third of a lease, ten seconds by default.
+_RENEWED_IN_TURN_WITHIN_SECONDS = 13.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,21 @@ class RunSnapshot:
     lease: RunLease | None = None
     is_known_dead: bool = False
     takes_a_lease: bool = True
+
+
+def is_stray(until: datetime | None, now: datetime) -> bool:
+    """Return whether a lease lies farther ahead than one can: a clock that was ahead has written it."""
+    return until is not None and until - now > timedelta(seconds=LONGEST_LEASE_SECONDS) + TOLERANCE
+
+
+def renewal_seconds(overdue: Iterable[datetime], now: datetime) -> float:
+    """Return for how long leases that ran out at these times are watched: who lives renews his in that time.
+
+    One that ran out long ago may have been cut short by a clock that was put forward: then its owner knows of nothing,
+    and renews it when its turn comes.
+    """
+    is_cut_short = any(now - until > TOLERANCE for until in overdue)
+    return _RENEWED_IN_TURN_WITHIN_SECONDS if is_cut_short else _RENEWED_WITHIN_SECONDS
 
 
 def is_lost(run: RunSnapshot, silent: Collection[str]) -> bool:

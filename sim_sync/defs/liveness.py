@@ -15,12 +15,14 @@ from sim_sync.core.liveness import (
     is_owed_a_lease,
     is_waited_for,
     presumed_alive_until,
+    renewal_seconds,
     silent_runs,
 )
 from sim_sync.core.session import Process, Session
 from sim_sync.defs.jobs import JOB_NAME
 from sim_sync.defs.names import Names
 from sim_sync.defs.partitions import CARRIER_TAG, PARTITION_TAG
+from sim_sync.defs.stray_leases import bring_back_leases
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.kept_run import Wait
 from sim_sync.worker.processes import is_known_dead
@@ -32,8 +34,6 @@ _PHASES = {
     dg.DagsterRunStatus.STARTED: Phase.STARTED,
     dg.DagsterRunStatus.CANCELING: Phase.ENDING,
 }
-#: Who lives and could not renew its lease tries again every second.
-RENEWAL_SECONDS = 3.0
 _LOST = "the process of this run is gone, or has not renewed its lease in time"
 
 
@@ -103,9 +103,9 @@ class View:
         return {run: time for run, time in until.items() if run not in dead}
 
     @property
-    def overdue(self) -> frozenset[str]:
-        """The runs whose lease has run out."""
-        return frozenset(run for run, until in self.alive_until.items() if until <= self.now)
+    def overdue(self) -> Mapping[str, datetime]:
+        """The runs whose lease has run out, and when."""
+        return {run: until for run, until in self.alive_until.items() if until <= self.now}
 
     @property
     def living(self) -> frozenset[str]:
@@ -137,7 +137,7 @@ def look_twice_where_in_doubt(instance: dg.DagsterInstance, warehouse: Warehouse
     before = _look(instance, warehouse, watch)
     if not before.overdue or not warehouse.runs.can_be_renewed():
         return before
-    watch.wait(RENEWAL_SECONDS)
+    watch.wait(renewal_seconds(before.overdue.values(), before.now))
     after = _look(instance, warehouse, watch)
     if not warehouse.runs.can_be_renewed():
         return after
@@ -146,10 +146,15 @@ def look_twice_where_in_doubt(instance: dg.DagsterInstance, warehouse: Warehouse
 
 def _look(instance: dg.DagsterInstance, warehouse: Warehouse, watch: Watch) -> View:
     # The runs last: of one that ends in between, neither a lease nor an end would be seen.
-    sessions = [session for session in warehouse.sessions.latest_sessions(watch.carriers) if session.is_open]
-    leases = warehouse.runs.read()
+    sessions, leases = _open_sessions(warehouse, watch), warehouse.runs.read()
+    if bring_back_leases(warehouse, sessions, leases, warehouse.sessions.now()):
+        sessions, leases = _open_sessions(warehouse, watch), warehouse.runs.read()
     runs = unfinished_runs(instance, watch.names, leases, datetime.now(UTC))
     return View(warehouse.sessions.now(), sessions, leases, runs)
+
+
+def _open_sessions(warehouse: Warehouse, watch: Watch) -> Sequence[Session]:
+    return [session for session in warehouse.sessions.latest_sessions(watch.carriers) if session.is_open]
 
 
 def grant_first_leases(warehouse: Warehouse, view: View) -> None:

@@ -1,15 +1,17 @@
 """Watches the lease on a session that is in other hands, until its owner has given a sign of life or is lost."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import dagster as dg
 
-from sim_sync.core.liveness import presumed_alive_until
+from sim_sync.core.liveness import RunLease, presumed_alive_until, renewal_seconds
 from sim_sync.core.opening import Opened, Trigger
 from sim_sync.core.session import Session, State
 from sim_sync.core.watching import Finding, Look, finding
-from sim_sync.defs.liveness import RENEWAL_SECONDS, owner_is_gone
+from sim_sync.defs.liveness import owner_is_gone
 from sim_sync.defs.runs import trigger_of
+from sim_sync.defs.stray_leases import bring_back_leases
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.kept_run import Wait
 
@@ -25,18 +27,27 @@ def watch_owner(context: dg.OpExecutionContext, warehouse: Warehouse, carrier: s
     first = _look(context, warehouse, carrier)
     if first.session is None or not _is_in_other_hands(context, first):
         return None
-    _tell_watch(context, first.session)
-    not_before = first.now + timedelta(seconds=RENEWAL_SECONDS)
+    held = first.session
+    _tell_watch(context, held)
     latest = first
-    while (found := finding(first, latest, not_before=not_before)) is None:
+    while (found := finding(first, latest, not_before=_not_before(first))) is None:
         wait(_LOOK_EVERY_SECONDS)
         latest = _look(context, warehouse, carrier)
-    return _refusal(warehouse, found, first.session, latest.session)
+        if latest.now < first.now:  # the clock was put back: what was seen before says nothing about times
+            first = latest
+    return _refusal(warehouse, found, held, latest.session)
+
+
+def _not_before(first: Look) -> datetime:
+    overdue = [] if first.alive_until is None else [first.alive_until]
+    return first.now + timedelta(seconds=renewal_seconds(overdue, first.now))
 
 
 def _look(context: dg.OpExecutionContext, warehouse: Warehouse, carrier: str) -> Look:
     session = warehouse.sessions.open_session_of(carrier)
     now = warehouse.sessions.now()
+    if session is not None and bring_back_leases(warehouse, [session], _leases_of(warehouse, session), now):
+        session = warehouse.sessions.open_session_of(carrier)
     if session is None or session.owner is None:
         return Look(now, session)
     process = warehouse.sessions.internals(session.session_id).process
@@ -47,6 +58,10 @@ def _look(context: dg.OpExecutionContext, warehouse: Warehouse, carrier: str) ->
         is_gone=owner_is_gone(context.instance, session.owner, process),
         can_renew=warehouse.runs.can_be_renewed(),
     )
+
+
+def _leases_of(warehouse: Warehouse, session: Session) -> Sequence[RunLease]:
+    return [lease for lease in warehouse.runs.read() if lease.run_id == session.owner]
 
 
 def _is_in_other_hands(context: dg.OpExecutionContext, look: Look) -> bool:

@@ -1,3 +1,4 @@
+import itertools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -402,6 +403,32 @@ def test_a_persons_run_takes_over_from_an_owner_that_does_not_renew_its_lease(st
     assert (result.success, materialized(result)) == (True, EVERYTHING)
     assert (stage.session.state, stage.session.owner, stage.session.fence) == (State.COMPLETED, result.run_id, 2)
     assert (stage.clock.now() - then).total_seconds() == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize("days_ahead", [3, 400])
+def test_a_persons_run_waits_for_a_lease_and_not_for_a_clock_that_was_ahead(
+    stage: DagsterHarness, days_ahead: int
+) -> None:
+    stage.clock.advance(days_ahead * 86_400)
+    stage.opened_by("another run", process=ELSEWHERE)
+    stage.clock.advance(-days_ahead * 86_400)
+    then = stage.clock.now()
+
+    result = stage.run()
+
+    assert (result.success, stage.session.owner) == (True, result.run_id)
+    assert (stage.clock.now() - then).total_seconds() == pytest.approx(30, abs=1)
+
+
+def test_a_clock_that_is_put_back_while_a_person_waits_makes_him_wait_no_longer(stage: DagsterHarness) -> None:
+    stage.opened_by("another run", process=ELSEWHERE)
+    looks = itertools.count()
+    stage.while_run_waits = lambda: stage.clock.advance(-3 * 86_400) if next(looks) == 5 else None
+
+    result = stage.run()
+
+    assert (result.success, stage.session.owner) == (True, result.run_id)
+    assert next(looks) < 80
 
 
 def test_nobody_watches_an_owner_that_is_known_to_be_dead(stage: DagsterHarness) -> None:

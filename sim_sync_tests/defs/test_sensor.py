@@ -8,7 +8,7 @@ import pytest
 
 from sim_sync.carriers.settings import Retry
 from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable
-from sim_sync.core.liveness import FIRST_LEASE_SECONDS
+from sim_sync.core.liveness import FIRST_LEASE_SECONDS, LONGEST_LEASE_SECONDS
 from sim_sync.core.opening import Trigger
 from sim_sync.core.resuming import ResumeRequest
 from sim_sync.core.session import Event, Release, State
@@ -338,6 +338,55 @@ def test_who_renews_its_lease_as_soon_as_the_warehouse_is_back_is_alive(stage: D
     stage.while_waiting = lambda: stage.warehouse.sessions.renew_lease(session.claim)
 
     assert (stage.look()[0], stage.status_of(owner), len(stage.waited)) == ([], STARTED, 1)
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_lease_that_was_written_while_the_clock_was_days_ahead_is_one_of_today(
+    stage: DagsterHarness, *, lives: bool
+) -> None:
+    stage.clock.advance(3 * 86_400)
+    owner = stage.stored_run(STARTED, process=ELSEWHERE)
+    session = stage.opened_by(owner.run_id, process=ELSEWHERE)
+    stage.clock.advance(-3 * 86_400)
+    assert (stage.look()[0], stage.status_of(owner)) == ([], STARTED)
+    for _ in range(4):
+        stage.clock.advance(LEASE_SECONDS / 3)
+        if lives:
+            stage.warehouse.sessions.renew_lease(session.claim)
+
+    requests, _ = stage.look()
+
+    assert (len(requests), stage.status_of(owner)) == ((0, STARTED) if lives else (1, FAILURE))
+
+
+def test_after_the_clock_was_put_back_a_run_that_owns_nothing_is_lost_within_an_hour(stage: DagsterHarness) -> None:
+    stage.clock.advance(3 * 86_400)
+    run = stage.started_run(process=ELSEWHERE)
+    stage.clock.advance(-3 * 86_400)
+    stage.look()
+    assert stage.status_of(run) is STARTED
+
+    stage.clock.advance(LONGEST_LEASE_SECONDS)
+    stage.look()
+
+    assert stage.status_of(run) is FAILURE
+
+
+def test_who_lives_has_time_for_his_turn_where_a_clock_that_was_put_forward_has_cut_his_lease_short(
+    stage: DagsterHarness,
+) -> None:
+    """He knows nothing of it, and renews his lease every third of it."""
+    owner = stage.stored_run(STARTED, process=ELSEWHERE)
+    session = stage.opened_by(owner.run_id, process=ELSEWHERE)
+    stage.clock.advance(3 * 86_400)
+
+    def renew_in_turn() -> None:
+        if stage.waited[-1] >= LEASE_SECONDS / 3:
+            stage.warehouse.sessions.renew_lease(session.claim)
+
+    stage.while_waiting = renew_in_turn
+
+    assert (stage.look()[0], stage.status_of(owner), stage.session.owner) == ([], STARTED, owner.run_id)
 
 
 def test_nobody_is_silent_while_another_process_holds_up_all_writers(stage: DagsterHarness) -> None:
