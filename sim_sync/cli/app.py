@@ -62,6 +62,19 @@ def status(
 
 
 @app.command()
+def sessions(
+    *,
+    carrier: OneCarrier = None,
+    last: Annotated[int, typer.Option("--last", metavar="N", min=1, max=1_000_000, help="The newest N walks.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the past walks, the newest first, and how long the newest took beside what is usual."""
+    from sim_sync.cli.sessions import show_sessions
+
+    raise typer.Exit(show_sessions(carrier=carrier, last=last, as_json=as_json))
+
+
+@app.command()
 def backfill(
     carriers: SomeCarriers = None,
     *,

@@ -6,6 +6,7 @@ from sim_sync_tests.cli.command_line import CommandLine
 COMMANDS = (
     "check",
     "status",
+    "sessions",
     "backfill",
     "pause",
     "resume",
@@ -56,6 +57,7 @@ def test_arguments_are_written_in_one_way(command_line: CommandLine, command: st
         ("backfill", "acme", "--max-pages", "0"),
         ("backfill", "acme", "--max-pages", "many"),
         ("discrepancies", "--format", "xml"),
+        ("sessions", "--last", "0"),
         ("selftest", "--kills", "0"),
         ("selftest", "--freezes", "-1"),
         ("simulate", "--sims", "many"),
