@@ -19,8 +19,8 @@ from sim_sync.core.sims import Sim
 #: The quality flag of a SIM whose ICCID the carrier lists in its other form too, as a SIM beside it.
 BOTH_FORMS_FLAG = "iccid_both_forms"
 
-_DIGITS = "0123456789"
-_WITHOUT_CHECK_DIGIT, _WITH_CHECK_DIGIT = 19, 20
+DIGITS = "0123456789"
+WITHOUT_CHECK_DIGIT, _WITH_CHECK_DIGIT = 19, 20
 
 
 def other_forms(iccid: str) -> list[str]:
@@ -30,7 +30,7 @@ def other_forms(iccid: str) -> list[str]:
     """
     match len(iccid):
         case 19:
-            return [iccid + digit for digit in _DIGITS]
+            return [iccid + digit for digit in DIGITS]
         case 20:
             return [iccid[:-1]]
         case _:
@@ -41,7 +41,7 @@ def are_forms_of_one(iccid: str, other: str) -> bool:
     """Return whether two ICCIDs differ by a check digit at the end and by nothing else."""
     shorter, longer = sorted((iccid, other), key=len)
     sizes = (len(shorter), len(longer))
-    return sizes == (_WITHOUT_CHECK_DIGIT, _WITH_CHECK_DIGIT) and longer.startswith(shorter)
+    return sizes == (WITHOUT_CHECK_DIGIT, _WITH_CHECK_DIGIT) and longer.startswith(shorter)
 
 
 def is_named_by_iccid(sim: Sim) -> bool:
@@ -49,7 +49,7 @@ def is_named_by_iccid(sim: Sim) -> bool:
     iccid, name = sim.iccid, sim.sim_id
     if iccid is None or name == iccid:
         return iccid is not None
-    if len(name) < _WITHOUT_CHECK_DIGIT or name[:2] != iccid[:2]:  # nearly all ids of a carrier's own
+    if len(name) < WITHOUT_CHECK_DIGIT or name[:2] != iccid[:2]:  # nearly all ids of a carrier's own
         return False
     try:
         name = normal_iccid(name)

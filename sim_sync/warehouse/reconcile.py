@@ -20,6 +20,7 @@ from sim_sync.core.errors import InputError
 from sim_sync.core.session import Session
 from sim_sync.warehouse.differences import find_differences, found
 from sim_sync.warehouse.engine import transaction
+from sim_sync.warehouse.iccid_findings import follow_iccid_forms
 from sim_sync.warehouse.knowledge import Comparison, next_comparison
 from sim_sync.warehouse.sessions import read_last_completed
 from sim_sync.warehouse.tables import sim_discrepancies
@@ -67,6 +68,7 @@ def reconcile(engine: sa.Engine, carrier: str, fields: Sequence[str]) -> Reconci
         lock_comparison(connection, carrier)
         comparison = next_comparison(connection, carrier, _last_complete_walk(connection, carrier))
         find_differences(connection, carrier, fields)
+        follow_iccid_forms(connection, carrier)
         counts = {kind: _keep_history(connection, carrier, kind, comparison) for kind in Kind}
         found.drop(connection)
     return ReconcileCounts(comparison.as_of, counts)

@@ -75,6 +75,29 @@ def test_nothing_is_matched_by_guess(engine: sa.Engine, our_forms: list[str], th
     }
 
 
+@pytest.mark.parametrize("forms", [[STEM, STEM + "1", STEM + "1", STEM], [STEM + "1", STEM, STEM, STEM + "1"]])
+def test_a_sim_that_we_do_not_know_is_one_finding_whichever_form_its_iccid_has(
+    engine: sa.Engine, forms: list[str]
+) -> None:
+    under_test = SqlUnderTest(engine)
+    for times, form in enumerate(forms, start=1):
+        night(under_test, [theirs(form, sim_id=form), theirs("8988303000000000000")])
+        counts = reconcile(engine, CARRIER, ["status"])
+        assert counts.by_kind()["unknown_to_us"]["open"] == 2
+        kept = {row["iccid"]: (row["times_seen"], row["resolved_at"]) for row in rows_of(engine, "sim_discrepancies")}
+        assert kept == {form: (times, None), "8988303000000000000": (times, None)}
+
+
+def test_findings_about_sims_with_ids_of_their_own_or_of_two_sims_are_not_confused(engine: sa.Engine) -> None:
+    under_test, named = SqlUnderTest(engine), STEM[:-1] + "0"
+    both = [theirs(named, sim_id=named), theirs(named + "7", sim_id=named + "7")]
+    for fleet in ([theirs(STEM), both[0]], *[[theirs(STEM + "1"), *both]] * 3):
+        night(under_test, fleet)
+        reconcile(engine, CARRIER, ["status"])
+    kept = {row["iccid"]: row["resolved_at"] is None for row in rows_of(engine, "sim_discrepancies")}
+    assert kept == {STEM: False, STEM + "1": True, named: True, named + "7": True}
+
+
 def test_a_whole_fleet_may_be_listed_in_the_other_form(engine: sa.Engine) -> None:
     stems = [f"8988303{number:012d}" for number in range(3_000)]
     found = compared(engine, [ours(stem) for stem in stems[:2_990]], [theirs(f"{stem}7") for stem in stems[10:]])
