@@ -28,9 +28,9 @@ class WalkFacts:
     """What the warehouse knows about a walk that is about to be closed.
 
     `sims_seen` counts distinct SIMs of this session, `sims_known` the carrier's SIMs not marked vanished before it or
-    seen in it, `newly_missing` those of them that the walk did not see and that no earlier walk missed, `unseen` all
-    that are not marked vanished and that it did not see. The fields from `sims_listed` on are those of
-    `SessionInternals`.
+    seen in it, `newly_missing` those of them that the walk saw in no form of their ICCID and that no earlier walk
+    missed, `unseen` all that are not marked vanished and that it did not see. The fields from `sims_listed` on are
+    those of `SessionInternals`.
     """
 
     sims_seen: int

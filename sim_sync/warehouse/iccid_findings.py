@@ -7,8 +7,9 @@ night on which the carrier begins to send the check digit, and another one opene
 import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import Kind
-from sim_sync.core.iccid_forms import DIGITS, WITHOUT_CHECK_DIGIT
+from sim_sync.core.iccid_forms import WITHOUT_CHECK_DIGIT
 from sim_sync.warehouse.differences import found
+from sim_sync.warehouse.other_forms import other_forms_of
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
 
 _kept, _sims = sim_discrepancies.c, carrier_sims.c
@@ -52,12 +53,9 @@ def _is_other_form(carrier: str) -> sa.ColumnElement[bool]:
 
     One of the two is the id of the SIM: those that have ids of their carrier's own are told apart by these.
     """
-    digits = sa.func.length(_kept.iccid)
-    longer = [sa.case((digits == WITHOUT_CHECK_DIGIT, _kept.iccid + digit)) for digit in DIGITS]
-    shorter = sa.case((digits == WITHOUT_CHECK_DIGIT + 1, sa.func.substr(_kept.iccid, 1, WITHOUT_CHECK_DIGIT)))
     is_its_id = sa.exists().where(
         _sims.carrier == carrier, _sims.iccid == found.c.iccid, _sims.sim_id.in_([_kept.iccid, found.c.iccid])
     )
     return sa.and_(
-        found.c.kind == _KIND, found.c.field == _kept.field, found.c.iccid.in_([*longer, shorter]), is_its_id
+        found.c.kind == _KIND, found.c.field == _kept.field, found.c.iccid.in_(other_forms_of(_kept.iccid)), is_its_id
     )

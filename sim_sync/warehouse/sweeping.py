@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.session import Session, SessionRecord, SweepState
 from sim_sync.core.sweep import SweepDecision, SweepPolicy, WalkFacts, decide_sweep, facts_of
+from sim_sync.warehouse.other_forms import other_forms_of
 from sim_sync.warehouse.tables import carrier_sims
 
 _sims = carrier_sims.c
@@ -50,11 +51,34 @@ def walk_facts(connection: sa.Connection, record: SessionRecord, config_hash: st
         record,
         sims_seen=int(sims_seen),
         sims_known=int(sims_known),
-        newly_missing=int(newly_missing),
+        newly_missing=int(newly_missing) - (_seen_in_other_form(connection, session) if newly_missing else 0),
         unseen=int(unseen),
         config_hash=config_hash,
     )
     return facts, int(unseen)
+
+
+def _seen_in_other_form(connection: sa.Connection, session: Session) -> int:
+    """Count the SIMs of which the walk has seen the other form of the ICCID that is their id: they are not missing.
+
+    Rows of both forms are there where an earlier version took the other form for another SIM.
+    """
+    other = carrier_sims.alias("other")
+    is_seen = sa.exists().where(
+        other.c.carrier == session.carrier,
+        other.c.iccid.in_(other_forms_of(_sims.iccid)),
+        other.c.iccid == other.c.sim_id,
+        other.c.last_seen_session == session.session_id,
+    )
+    query = sa.select(sa.func.count()).where(
+        _sims.carrier == session.carrier,
+        _sims.last_seen_session != session.session_id,
+        _sims.vanished_at.is_(None),
+        _sims.absent_since.is_(None),
+        _sims.iccid == _sims.sim_id,
+        is_seen,
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def mark_unseen(connection: sa.Connection, session: Session, now: datetime) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sim_sync.core.diff import KnownSim, PageDiff, diff_page
-from sim_sync.core.iccid_forms import iccids_to_look_up, may_come_again, settle_ids
+from sim_sync.core.iccid_forms import iccids_to_look_up, may_come_again, other_forms, settle_ids
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Session, SessionRecord, SweepState
 from sim_sync.core.sims import Sim
@@ -141,12 +141,19 @@ class Tables:
         session = record.session
         there = {key: row for key, row in self.sims.items() if key[0] == session.carrier and row.vanished_at is None}
         unseen = {key: row for key, row in there.items() if row.last_seen_session != session.session_id}
+        named = {row.sim.iccid for key, row in there.items() if key not in unseen and row.sim.iccid == row.sim.sim_id}
+
+        def is_there(row: SimRow) -> bool:
+            """Return whether the walk has seen the other form of the ICCID that is the SIM's id."""
+            iccid = row.sim.iccid
+            return iccid is not None and iccid == row.sim.sim_id and not named.isdisjoint(other_forms(iccid))
+
         facts = facts_of(
             record,
             sims_seen=len(there) - len(unseen),
             # SIMs that this walk added are not "known" yet: the guard compares with what was there before.
             sims_known=sum(row.first_session_number < session.session_number for row in there.values()),
-            newly_missing=sum(row.absent_since is None for row in unseen.values()),
+            newly_missing=sum(row.absent_since is None and not is_there(row) for row in unseen.values()),
             unseen=len(unseen),
             config_hash=config_hash,
         )

@@ -148,6 +148,24 @@ class IccidRules:
             assert [row[:2] for row in rows] == [(sim.sim_id, sim.iccid) for sim in (named(1), named(1, "7"))]
             assert [flag for row in rows for flag in row[2:]] == ["iccid_both_forms"]
 
+    @pytest.mark.parametrize("keeps", ["", "7"])
+    def test_rows_of_a_form_that_no_walk_sees_any_more_are_no_sims_that_are_missing(
+        self, under_test: StoreUnderTest, keeps: str
+    ) -> None:
+        """An earlier version took the other form for another SIM: half of such a fleet would be held forever."""
+        fleet = [named(number, digit) for number in range(40) for digit in ("", "7")]
+        one_form = [sim for sim in fleet if len(sim.sim_id) == 19 + len(keeps)]
+        night(under_test, fleet)
+        for _ in range(2):
+            assert night(under_test, one_form).sweep_state == "done"
+        there = {row["sim_id"] for row in under_test.rows("carrier_sims") if row["vanished_at"] is None}
+        assert there == {sim.sim_id for sim in one_form}
+
+    def test_a_fleet_that_is_missing_in_both_forms_is_held(self, under_test: StoreUnderTest) -> None:
+        night(under_test, [named(number, digit) for number in range(40) for digit in ("", "7")])
+        held = night(under_test, [named(1, "7")])
+        assert (held.sweep_state, (held.sweep_reason or "")[:9]) == ("held", "78 of 80 ")
+
     def test_the_flag_goes_when_the_other_form_is_gone(self, under_test: StoreUnderTest) -> None:
         night(under_test, [named(1), named(1, "7")])
         for _ in range(3):
