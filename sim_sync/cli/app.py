@@ -135,6 +135,26 @@ def discrepancies(
 
 
 @app.command()
+def metrics(
+    *,
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", metavar="HOST:PORT", help="Serve GET /metrics there until SIGTERM or Ctrl-C."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE", help="Write them into a file, for node_exporter's textfile collector."
+        ),
+    ] = None,
+) -> None:
+    """Print what Prometheus is told: pages, waits, states, ages and discrepancies by carrier."""
+    from sim_sync.cli.metrics import show_metrics
+
+    raise typer.Exit(show_metrics(listen=listen, output=output))
+
+
+@app.command()
 def selftest(
     *,
     url: Annotated[

@@ -235,6 +235,9 @@ class SessionInternals:
     recent_page_seconds: tuple[float, ...] = ()
     page_committed_at: datetime | None = None
     walk_restarts: int = 0
+    #: Pages and records of the walk from before it started again: what a counter must not lose.
+    earlier_pages: int = 0
+    earlier_records: int = 0
     #: Distinct SIMs of the whole walk, counted when it was closed.
     sims_seen: int | None = None
     #: SIMs on the walk's pages: one that stands on two of them counts twice.

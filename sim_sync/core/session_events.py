@@ -149,6 +149,8 @@ def walk_restarted(record: SessionRecord, first_cursor: Cursor, reason: str, now
     internals = replace(
         certainty.started_again(record),
         walk_restarts=record.internals.walk_restarts + 1,
+        earlier_pages=record.internals.earlier_pages + record.session.pages_done,
+        earlier_records=record.internals.earlier_records + record.session.records_seen,
         last_cursor_digest=None,
         page_committed_at=None,
     )

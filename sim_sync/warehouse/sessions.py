@@ -68,6 +68,13 @@ def read_last_completed(connection: sa.Connection, carriers: Sequence[str]) -> l
 _NEWEST_FIRST = (sync_sessions.c.session_number.desc(),)
 
 
+def read_last_certified(connection: sa.Connection, carriers: Sequence[str]) -> list[Session]:
+    """Return each carrier's last walk that was certified complete: every other one's sweep was skipped."""
+    columns = sync_sessions.c
+    certified = sa.and_(columns.state == State.COMPLETED.value, columns.sweep_state != SweepState.SKIPPED.value)
+    return _first_of_each(connection, carriers, certified)
+
+
 def _first_of_each(
     connection: sa.Connection, carriers: Sequence[str], condition: sa.ColumnElement[bool]
 ) -> list[Session]:

@@ -172,6 +172,8 @@ session_internals = sa.Table(
     _time("page_committed_at"),
     sa.Column("moves_unseen", sa.Boolean(), nullable=False, server_default=sa.false()),
     sa.Column("longest_break_seconds", sa.Double(), nullable=False, server_default="0"),
+    _count("earlier_pages"),
+    _count("earlier_records"),
 )
 
 carrier_internals = sa.Table(

@@ -12,6 +12,7 @@ COMMANDS = (
     "resume",
     "restart",
     "discrepancies",
+    "metrics",
     "simulate",
     "selftest",
 )

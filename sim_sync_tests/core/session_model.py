@@ -95,6 +95,7 @@ class SessionModel:
     def expected_internals(self) -> dict[str, Any]:
         """Return what has to be remembered besides."""
         owner, walk = self._last("opening", "takeover"), self._walk()
+        before = self._all("page")[: len(self._all("page")) - len(walk)]
         told = [page["total"] for page in self._all("page")]
         return {
             "sims_listed": sum(page["sims"] - page["overlap"] for page in walk),
@@ -106,6 +107,8 @@ class SessionModel:
             "owner_pid": owner["pid"],
             "carrier_total": next((total for total in reversed(told) if total is not None), None),
             "walk_restarts": len(self._all("restart")),
+            "earlier_pages": len(before),
+            "earlier_records": sum(page["records"] for page in before),
             "sims_seen": next((one["sims_seen"] for one in self._all("end")), None),
         }
 

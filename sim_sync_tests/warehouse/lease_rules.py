@@ -44,6 +44,16 @@ class LeaseRules:
         assert (again.records_seen, again.records_quarantined) == (0, 0)
         assert (again.records_added, again.retries) == (session.records_added, session.retries)
 
+    def test_pages_and_records_from_before_a_walk_started_again_are_not_forgotten(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        session = opened(under_test)
+        for _ in range(2):
+            page = a_page([a_sim(1)], {"page": 1}, rejected=[a_rejected(1)])
+            session = committed(under_test, session, page)
+            session = under_test.store.commit_walk_restart(session.claim, FIRST_CURSOR, "HTTP 410")
+        assert table(under_test, "session_internals", "earlier_pages", "earlier_records") == [(2, 4)]
+
     def test_a_walk_that_starts_again_may_use_its_cursors_again(self, under_test: StoreUnderTest) -> None:
         for _ in range(2):
             session = opened(under_test)
