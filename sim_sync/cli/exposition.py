@@ -5,6 +5,7 @@ another version has written counts as `other`, so that the number of series has 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder, generate_latest
@@ -41,18 +42,19 @@ def exposition_of_failure() -> bytes:
 
 def _encoded(families: Iterable[Metric], accept: str | None) -> tuple[bytes, str]:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected(families))
+    registry.register(cast("Collector", _Collected(families)))
     encode, content_type = choose_encoder(accept) if accept else (generate_latest, TEXT_FORMAT)
     return encode(registry), content_type
 
 
-class _Collected(Collector):
-    """Families that are there already."""
+class _Collected:
+    """Families that are there already: all that a registry wants of a collector."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
 
     def collect(self) -> Iterable[Metric]:
+        """Return them."""
         return self._families
 
 

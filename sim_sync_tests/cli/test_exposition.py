@@ -1,10 +1,12 @@
 """What machines are told: names by the conventions, label values with a bound, and no text of anybody."""
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from math import inf
 
 import pytest
+from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 
 from sim_sync.cli.exposition import exposition, exposition_of_failure
@@ -129,8 +131,8 @@ def test_no_error_and_no_cursor_is_exposed() -> None:
 def test_a_scraper_that_takes_openmetrics_gets_it() -> None:
     body, content_type = exposition([everything()], OPENMETRICS)
     assert content_type.startswith("application/openmetrics-text")
-    found = openmetrics_families(body.decode())  # type: ignore[no-untyped-call]
-    assert names(found) == names(families(text_of(everything())))
+    parse: Callable[[str], Iterable[Metric]] = openmetrics_families
+    assert names(parse(body.decode())) == names(families(text_of(everything())))
 
 
 def test_of_a_failure_only_that_is_exposed() -> None:
