@@ -10,6 +10,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from sim_sync.carriers.settings import Retry
 from sim_sync.core.backoff import wait_seconds
+from sim_sync.core.counting import counted
 from sim_sync.core.errors import NoRoomLeft, ParkRequired, Throttled, TransientError, WaitCause
 from sim_sync.core.pages import Effort
 from sim_sync.core.ports import Waiter
@@ -81,7 +82,7 @@ class Retrier:
     def _free_the_worker(self, state: RetryCallState) -> None:
         error = _error_of(state)
         wait = max(self._wait_seconds(state), self._retry.ceiling_seconds)
-        told = f"{error}; no better after {state.attempt_number} attempts"
+        told = f"{error}; no better after {counted(state.attempt_number, 'attempt')}"
         raise ParkRequired(told, wait_seconds=wait, is_outage=True, cause=_cause_of(error)) from None
 
 

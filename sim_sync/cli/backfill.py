@@ -16,6 +16,7 @@ from sim_sync.cli.ctrl_c import ctrl_c_for_this_process_alone
 from sim_sync.cli.dagster_home import chosen_dagster_home
 from sim_sync.cli.exit_codes import ExitCode, exit_code_of, worst_of
 from sim_sync.cli.full_disks import full_disks
+from sim_sync.cli.loading import loading_told
 from sim_sync.cli.output import complain, say
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
@@ -188,7 +189,8 @@ def _progress_told(warehouse: Warehouse, url: str, carrier: str) -> Iterator[Non
     thread = threading.Thread(target=tell, name="progress", daemon=True)
     thread.start()
     try:
-        yield
+        with loading_told():
+            yield
     finally:
         done.set()
         thread.join()

@@ -13,7 +13,7 @@ from sim_sync.cli.output import clear_screen, print_json, print_lines
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import Config, load_config
 from sim_sync.core import progress
-from sim_sync.core.counting import counted
+from sim_sync.core.counting import counted, percent_text
 from sim_sync.core.errors import InputError
 from sim_sync.core.notes import is_silent, session_note, sweep_text
 from sim_sync.core.session import Session, State
@@ -120,7 +120,7 @@ def _print_sessions(sessions: Sequence[Session], now: datetime, *, nobody_can_wr
             session.carrier,
             session.state.value,
             f"{session.pages_done}/{session.pages_expected or '?'}",
-            "?" if percent is None else f"{percent:g}",
+            "?" if percent is None else percent_text(percent).removesuffix(" %"),
             f"{session.records_seen:,}",
             str(session.retries),
             duration_text(session.throttled_seconds),
@@ -137,9 +137,10 @@ def _print_sessions(sessions: Sequence[Session], now: datetime, *, nobody_can_wr
 def progress_text(session: Session, now: datetime, *, is_ours: bool = False) -> str:
     """Return one line about a session for a terminal; of one that this process works on, never that nobody does."""
     percent = _percent(session)
+    share = "" if percent is None else f" ({percent_text(percent)})"
     parts = [
         f"{session.carrier}: {session.state.value}",
-        f"page {session.pages_done}/{session.pages_expected or '?'}" + ("" if percent is None else f" ({percent:g} %)"),
+        f"page {session.pages_done}/{session.pages_expected or '?'}{share}",
         counted(session.records_seen, "record"),
         counted(session.retries, "retry", "retries"),
         f"waited {duration_text(session.throttled_seconds)}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sim_sync.core.counting import counted
 from sim_sync.core.notes import session_note
 from sim_sync.core.pages import Cursor
 from sim_sync.core.parking import LONGEST_WAIT_SECONDS, is_due
@@ -150,7 +151,7 @@ def _decide_resuming(session: Session, request: OpenRequest, lost_owner: str | N
     used_up = session.stalled_resumes >= request.max_stalled_resumes
     if used_up and request.trigger is Trigger.SENSOR:
         return GiveUp(
-            f"gave up after {session.stalled_resumes} resumes in a row without one committed page; "
+            f"gave up after {counted(session.stalled_resumes, 'resume')} in a row without one committed page; "
             f"the last error was: {session.last_error or lost_owner or 'none'}"
         )
     # An op's retry of the same run is no resume; and whoever tries again what was given up begins to count again.

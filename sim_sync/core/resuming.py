@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sim_sync.core import clocks, parking
 from sim_sync.core.backoff import backoff_seconds
+from sim_sync.core.counting import counted
 from sim_sync.core.notes import due_text, session_note
 from sim_sync.core.opening import FailedOpening, owner_loss
 from sim_sync.core.parking import is_due
@@ -166,7 +167,8 @@ def decide_resume(snapshot: CarrierSnapshot, pace: ResumeBackoff, now: datetime,
     if deaths >= pace.max_stalled_resumes and not (snapshot.death is not None and snapshot.death.may_pass):
         return GiveUpNow(
             session,
-            f"gave up after {deaths} runs that ended before they opened the session; the last one: {_last(snapshot)}",
+            f"gave up after {counted(deaths, 'run')} that ended before they opened the session; "
+            f"the last one: {_last(snapshot)}",
             snapshot.gone_owners,
             snapshot.present_owners,
         )

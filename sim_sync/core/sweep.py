@@ -7,6 +7,7 @@ too many at once wait for an operator.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sim_sync.core.counting import counted, percent_text
 from sim_sync.core.session import SessionRecord, SweepState
 
 #: A crash or a deploy costs a walk a minute; after so long, a list by position is another one.
@@ -100,14 +101,15 @@ def _problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
     if not facts.config_unchanged:
         yield "the carrier's configuration changed during the walk"
     if facts.records_quarantined:
-        yield f"{facts.records_quarantined} records could not be read, and any of them may be a SIM that seems missing"
+        unread = counted(facts.records_quarantined, "record")
+        yield f"{unread} could not be read: each may be a SIM that seems missing"
     if facts.end_doubt is not None:
         yield facts.end_doubt
     if facts.walk_restarts and facts.unseen:
         # What was seen before the restart counts as seen: it may stand for what was missed after it.
         yield (
-            f"the walk had to start again, and {facts.unseen} SIMs that were known are not among those that it saw "
-            "before and after that"
+            f"the walk had to start again, and {counted(facts.unseen, 'known SIM')} {_is(facts.unseen)} not among "
+            "those that it saw before and after that"
         )
     yield from _total_problems(facts, policy) if facts.carrier_total is not None else _repeat_problems(facts, policy)
 
@@ -120,39 +122,49 @@ def _total_problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
     cover what a walk itself shows to have gone wrong.
     """
     total = facts.carrier_total or 0
-    twice = f"{facts.sims_listed} records were {facts.sims_seen} SIMs"
+    twice = _repeats_text(facts)
     others = "where some come twice, others may not have come at all"
     at_least = total + facts.total_fallen
-    says = f"the carrier says it has {total} SIMs, but {facts.sims_seen} were seen"
+    says = f"the carrier says it has {counted(total, 'SIM')}, but {facts.sims_seen:,} {_was(facts.sims_seen)} seen"
     if facts.sims_seen < at_least:
         if facts.repeats:
-            yield f"{twice}, and the carrier says it has {at_least}{_those_that_left(facts)}: {others}"
+            yield f"{twice}, and the carrier says it has {at_least:,}{_those_that_left(facts)}: {others}"
         if facts.walk_gap is not None:
             yield f"{says}: {facts.walk_gap}"
         if facts.total_is_stale:
             yield f"{says}, and its last page did not tell that any more"
     elif facts.repeats and facts.unseen:
         # A total that counts something else may come to as many as were seen. Nothing is marked on its word.
-        yield f"{twice}, and {facts.unseen} SIMs that were known are not among them: {others}"
+        yield f"{twice}, and {counted(facts.unseen, 'known SIM')} {_is(facts.unseen)} not among them: {others}"
     percent_allowed = total * policy.total_tolerance_percent / 100
     if facts.total_fallen and at_least - facts.sims_seen > percent_allowed:
-        yield f"{says} and {facts.total_fallen} left during the walk: others may have moved up into pages read before"
+        yield f"{says} and {facts.total_fallen:,} left during the walk: others may have moved up into pages read before"
     allowed = max(1.0, percent_allowed)
     if total - facts.sims_seen > allowed or facts.sims_seen - at_least > allowed:
         yield says
 
 
 def _those_that_left(facts: WalkFacts) -> str:
-    return f" with {facts.total_fallen} that left during the walk" if facts.total_fallen else ""
+    return f" with {facts.total_fallen:,} that left during the walk" if facts.total_fallen else ""
+
+
+def _repeats_text(facts: WalkFacts) -> str:
+    listed = facts.sims_listed or 0
+    return f"{counted(listed, 'record')} {_was(listed)} {counted(facts.sims_seen, 'SIM')}"
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _repeat_problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
     """Yield what a walk without a total shows to have gone wrong."""
     if facts.repeats and not policy.repeats_by_design:
-        yield (
-            f"{facts.sims_listed} records were {facts.sims_seen} SIMs: where some come twice, others may not have come "
-            "at all"
-        )
+        yield f"{_repeats_text(facts)}: where some come twice, others may not have come at all"
     if facts.walk_gap is not None:
         yield facts.walk_gap
     if facts.moves_unseen and facts.longest_break_seconds >= _LONG_BREAK_SECONDS:
@@ -167,15 +179,14 @@ def decide_sweep(facts: WalkFacts, policy: SweepPolicy) -> SweepDecision:
     if problem := certification_problem(facts, policy):
         return SweepDecision(SweepState.SKIPPED, f"not certified complete: {problem}")
     if facts.sims_seen == 0 and facts.sims_known > 0:
-        return SweepDecision(
-            SweepState.HELD,
-            f"the carrier returned no SIM at all, {facts.sims_known} were known; nothing was marked",
-        )
+        known = f"{facts.sims_known:,} {_was(facts.sims_known)} known"
+        return SweepDecision(SweepState.HELD, f"the carrier returned no SIM at all, {known}; nothing was marked")
     missing_percent = 100 * facts.newly_missing / facts.sims_known if facts.sims_known else 0.0
     if missing_percent > policy.max_vanished_percent and facts.newly_missing > policy.min_vanished_count:
         return SweepDecision(
             SweepState.HELD,
-            f"{facts.newly_missing} of {facts.sims_known} known SIMs ({missing_percent:.1f} %) were missing at once, "
-            f"more than {policy.max_vanished_percent:g} % and {policy.min_vanished_count}; nothing was marked",
+            f"{facts.newly_missing:,} of {counted(facts.sims_known, 'known SIM')} ({percent_text(missing_percent)}) "
+            f"{_was(facts.newly_missing)} missing at once, more than {policy.max_vanished_percent:g} % and "
+            f"{policy.min_vanished_count:,}; nothing was marked",
         )
     return SweepDecision(SweepState.DONE)

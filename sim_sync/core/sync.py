@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sim_sync.core.counting import counted
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import CarrierError, CursorRejected, ParkRequired, TooManyQuarantined
 from sim_sync.core.pages import Cursor
@@ -41,9 +42,10 @@ class QuarantineLimit:
         allowed = max(1.0, session.records_seen * self.max_percent / 100)
         if session.records_quarantined > allowed:
             raise TooManyQuarantined(
-                f"carrier {session.carrier}: {session.records_quarantined} of {session.records_seen} records could not "
-                f"be read, more than quarantine.max_percent ({self.max_percent:g} %) allows; see their reasons in the "
-                f"table quarantined_records, then correct the field mapping or raise the limit"
+                f"carrier {session.carrier}: {session.records_quarantined:,} of "
+                f"{counted(session.records_seen, 'record')} could not be read, more than quarantine.max_percent "
+                f"({self.max_percent:g} %) allows; see their reasons in the table quarantined_records, then correct "
+                "the field mapping or raise the limit"
             )
 
 

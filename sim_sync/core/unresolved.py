@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sim_sync.core.clocks import is_ahead
+from sim_sync.core.counting import counted
 from sim_sync.core.session import Session, State, SweepState
 
 #: Without a completed walk for so long, a carrier is not fresh (`max_age_hours` in `carriers.yaml`).
@@ -41,7 +42,7 @@ def sweep_concern(overview: CarrierOverview) -> str | None:
     last = overview.last_completed
     if last is None or last.sweep_state not in {SweepState.HELD, SweepState.SKIPPED}:
         return None
-    return f"{last.sweep_state.value}: {last.sweep_reason}"
+    return f"sweep {last.sweep_state.value}: {last.sweep_reason}"
 
 
 def failure_concern(overview: CarrierOverview) -> str | None:
@@ -71,14 +72,14 @@ def quarantine_concern(overview: CarrierOverview) -> str | None:
     count = overview.quarantined
     if not count:
         return None
-    return f"{count:,} {'record' if count == 1 else 'records'} could not be read"
+    return f"{counted(count, 'record')} could not be read; see quarantined_records"
 
 
 def concerns(overview: CarrierOverview, max_age_hours: float, now: datetime) -> Sequence[str]:
     """Return everything that is unresolved at the carrier; what is fresh, read and marked is not mentioned."""
     sweep = sweep_concern(overview)
     told = (
-        None if sweep is None else f"the last complete walk's sweep is {sweep}",
+        None if sweep is None else f"last complete walk: {sweep}",
         failure_concern(overview),
         freshness_concern(overview, max_age_hours, now),
         quarantine_concern(overview),

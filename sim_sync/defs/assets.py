@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from sim_sync.config import Config
+from sim_sync.core.discrepancies import Kind
 from sim_sync.defs.errors import as_dagster_failure
 from sim_sync.defs.names import Names
 from sim_sync.defs.ops import RETRIES, build_ops
 from sim_sync.defs.our_list import load_and_tell
 from sim_sync.defs.runs import tag_run
 from sim_sync.warehouse import Warehouse
-from sim_sync.warehouse.reconcile import reconcile
+from sim_sync.warehouse.reconcile import KindCounts, reconcile
 from sim_sync.worker.kept_run import KeptRun
 
 _RESOURCES = ("sync_config", "warehouse", "kept_run")
@@ -78,7 +79,7 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Nam
             if sync_config.inventory is None:
                 return dg.MaterializeResult(metadata={"inventory": "none is configured: nothing was compared"})
             counts = reconcile(warehouse.engine, context.partition_key, sync_config.reconcile.fields)
-        return dg.MaterializeResult(metadata=_flat(counts.by_kind()))
+        return dg.MaterializeResult(metadata=_flat(counts.kinds))
 
     return sim_discrepancies
 
@@ -88,5 +89,10 @@ def _resources(context: dg.AssetExecutionContext, names: Names) -> tuple[Config,
     return found["sync_config"], found["warehouse"], found["kept_run"]
 
 
-def _flat(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    return {f"{kind}_{what}": number for kind, by_what in counts.items() for what, number in by_what.items()}
+def _flat(counts: Mapping[Kind, KindCounts]) -> dict[str, int]:
+    """Return the numbers as people read them: what is open, and of that what is new, and what was resolved."""
+    return {
+        f"{kind.value}_{what}": number
+        for kind, count in counts.items()
+        for what, number in {"open": count.open, "new": count.opened, "resolved": count.resolved}.items()
+    }

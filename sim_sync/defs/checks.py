@@ -10,6 +10,7 @@ from typing import TypeAlias
 import dagster as dg
 
 from sim_sync.config import Config
+from sim_sync.core.counting import counted
 from sim_sync.core.unresolved import (
     CarrierOverview,
     failure_concern,
@@ -28,7 +29,7 @@ from sim_sync.warehouse.queries import count_high_discrepancies, count_unknown_s
 def walks_are_certified(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """The last completed walk of every carrier saw its whole list, and what it did not see was marked."""
     found = _concerns(sync_config, warehouse, sweep_concern)
-    return _result(found, "every walk is certified", "walks that marked nothing")
+    return _result(found, "every walk is certified")
 
 
 def carriers_are_fresh(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
@@ -39,36 +40,42 @@ def carriers_are_fresh(sync_config: Config, warehouse: Warehouse) -> dg.AssetChe
         return freshness_concern(overview, sync_config.max_age_hours(overview.carrier), now)
 
     found = _concerns(sync_config, warehouse, concern)
-    return _result(found, "every carrier is fresh", "not complete for too long")
+    return _result(found, "every carrier is fresh")
 
 
 def no_session_has_failed(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """No carrier's session is `failed`: waiting for a person, or for the next night to try again."""
     found = _concerns(sync_config, warehouse, failure_concern)
-    return _result(found, "none has failed", "to be mended by a person", written=code_span)
+    return _result(found, "none has failed", written=code_span)
 
 
 def every_record_was_read(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """The last walks of every carrier could read all its records; what they could not is in quarantine."""
     found = _concerns(sync_config, warehouse, quarantine_concern)
-    return _result(found, "every record was read", "in quarantined_records, each with its reason")
+    return _result(found, "every record was read")
 
 
 def status_words_are_known(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every status word of every carrier has a place in the lifecycle."""
     counts = count_unknown_status_words(warehouse.engine, sync_config.carrier_names)
     found = {
-        carrier: ", ".join(f"{word!r} ({count})" for word, count in words.items()) for carrier, words in counts.items()
+        carrier: ", ".join(f"{word!r} ({count:,})" for word, count in words.items())
+        for carrier, words in counts.items()
     }
-    wrong = "unknown words, to be named under `statuses:` in carriers.yaml"
+    wrong = "unknown status words, to be named under `statuses:` in carriers.yaml"
     return _result(found, "every status word is known", wrong, written=code_span)
 
 
-def no_severe_discrepancy(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
+def no_severe_discrepancy(config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """No carrier has an open discrepancy of high severity."""
-    counts = count_high_discrepancies(warehouse.engine, sync_config.carrier_names)
-    found = {carrier: str(count) for carrier, count in counts.items()}
-    return _result(found, _none_is_open(sync_config, warehouse), "open ones, listed by `sim-sync discrepancies`")
+    counts = count_high_discrepancies(warehouse.engine, config.carrier_names)
+    told = [f"{counted(count, 'open difference')} of high severity at {carrier}" for carrier, count in counts.items()]
+    return dg.AssetCheckResult(
+        passed=not counts,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{'; '.join(told)}: see `sim-sync discrepancies`" if told else _none_is_open(config, warehouse),
+        metadata=dict(counts),
+    )
 
 
 Check: TypeAlias = Callable[[Config, Warehouse], dg.AssetCheckResult]
@@ -126,13 +133,13 @@ def _concerns(
 
 
 def _result(
-    found: Mapping[str, str], all_well: str, what_is_wrong: str, *, written: Callable[[str], str] = str
+    found: Mapping[str, str], all_well: str, what_is_wrong: str = "", *, written: Callable[[str], str] = str
 ) -> dg.AssetCheckResult:
     """Return the result. The description is Markdown, so words of a carrier have to be `written` as code."""
     told = "; ".join(f"{carrier}: {written(text)}" for carrier, text in found.items())
     return dg.AssetCheckResult(
         passed=not found,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{what_is_wrong}: {told}" if found else all_well,
+        description=": ".join(filter(None, [what_is_wrong, told])) if found else all_well,
         metadata=dict(found),
     )

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from sim_sync.config import CarrierConfig
+from sim_sync.core.counting import counted
 from sim_sync.core.pages import Cursor, cursor_digest
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.stopping import StopSignal, stopped_by_signals
@@ -30,6 +31,6 @@ def walk_dry(
                 break
     whole = "the whole list" if cursor is None else "not the whole list"
     context.log.info(
-        f"dry run over {carrier.name}, nothing written: {pages} pages ({whole}), {records} records; "
-        f"{added} would be added, {changed} changed, {rejected} quarantined"
+        f"dry run over {carrier.name}, nothing written: {counted(pages, 'page')} ({whole}), "
+        f"{counted(records, 'record')}; {added:,} would be added, {changed:,} changed, {rejected:,} quarantined"
     )

@@ -1,16 +1,22 @@
 """Loading our own list in a run: how far it is, and what it came to, as people see it in Dagster."""
 
+import logging
 from collections.abc import Mapping
 from typing import TypeAlias
 
 import dagster as dg
 
+from sim_sync.core.counting import counted
 from sim_sync.core.printable import printable
 from sim_sync.defs.progress import RowsReporter
 from sim_sync.defs.runs import is_dry_run
 from sim_sync.inventory import OurList
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.our_list import LoadReport, load_our_list
+
+#: How far a load is, for the terminal of whoever started this process: Dagster's own log is not shown there.
+LOADING = logging.getLogger("sim_sync.loading")
+_TELL_EVERY_SECONDS = 5.0
 
 Metadata: TypeAlias = Mapping[str, str | int | dg.TableMetadataValue]
 
@@ -20,7 +26,13 @@ def load_and_tell(context: dg.AssetExecutionContext, our_list: OurList | None, w
     carrier, dry_run = context.partition_key, is_dry_run(context)
     if our_list is None:
         return None if dry_run else {"inventory": "none is configured", "rows": 0}
-    reporter = RowsReporter(lambda rows: context.log.info(f"{carrier}: loading our inventory ({rows:,} rows)"))
+
+    def tell(rows: int) -> None:
+        line = f"{carrier}: loading our inventory ({counted(rows, 'row')})"
+        context.log.info(line)
+        LOADING.info(line)
+
+    reporter = RowsReporter(tell, every_seconds=_TELL_EVERY_SECONDS)
     report = load_our_list(our_list, warehouse, carrier, dry_run=dry_run, on_rows=reporter)
     context.log.info(f"{carrier}: {_line(report, dry_run=dry_run)}")
     return None if dry_run else _metadata(report)
@@ -33,7 +45,7 @@ def _line(report: LoadReport, *, dry_run: bool) -> str:
     kept = f"; {report.kept:,} kept, because as many rows cannot be read" if report.kept else ""
     return (
         f"{would} {report.added:,} added, {report.changed:,} changed, {report.removed:,} removed{kept}; "
-        f"{report.unusable_rows:,} rows cannot be used, {report.values_left_out:,} values are left out"
+        f"{counted(report.unusable_rows, 'row')} cannot be used, {counted(report.values_left_out, 'value')} left out"
     )
 
 

@@ -96,7 +96,16 @@ def _evaluate(
     for decision in verdicts:
         _move(warehouse, decision)
         context.log.info(_line(decision))
-    return _result(verdicts, memory)
+    return _result(verdicts, memory, _unknown_carriers(config, watch))
+
+
+def _unknown_carriers(config: Config, watch: Watch) -> Sequence[str]:
+    """Return a line for each carrier that was added to `carriers.yaml` since Dagster read the definitions."""
+    return [
+        f"{carrier}: in carriers.yaml, but unknown to this code location, so nothing resumes it: reload definitions"
+        for carrier in config.carrier_names
+        if carrier not in watch.carriers
+    ]
 
 
 def _move(warehouse: Warehouse, decision: ResumeDecision) -> None:
@@ -170,7 +179,9 @@ def _line(decision: ResumeDecision) -> str:
             return f"{carrier}: session {session_id} is left alone: {why}"
 
 
-def _result(verdicts: Sequence[ResumeDecision], memory: Mapping[str, ResumeRequest]) -> dg.SensorResult:
+def _result(
+    verdicts: Sequence[ResumeDecision], memory: Mapping[str, ResumeRequest], unknown: Sequence[str]
+) -> dg.SensorResult:
     resumes = [decision for decision in verdicts if isinstance(decision, ResumeNow)]
     new = {
         decision.session.carrier: decision.asked for decision in verdicts if isinstance(decision, ResumeNow | PauseNow)
@@ -178,7 +189,8 @@ def _result(verdicts: Sequence[ResumeDecision], memory: Mapping[str, ResumeReque
     remembered = dict(memory) | new
     cursor = cursor_from_memory(remembered)
     if not resumes:
-        return dg.SensorResult(skip_reason="; ".join(map(_line, verdicts)) or "no session is open", cursor=cursor)
+        told = [*map(_line, verdicts)] or ["no session is open at the carriers of this code location"]
+        return dg.SensorResult(skip_reason="; ".join([*told, *unknown]), cursor=cursor)
     return dg.SensorResult(run_requests=[_request(decision) for decision in resumes], cursor=cursor)
 
 

@@ -109,7 +109,7 @@ def translate_db_errors(engine: sa.Engine, doing: str) -> Iterator[None]:
         told = error.orig if isinstance(error, StatementError) else error
         if told is not None and _is_about_a_stored_value(told):
             expected = "values that can be read: correct the row, or restore the database from a copy"
-            found = f"{' '.join(str(told).split())} (while {doing})"
+            found = f"{_unreadable(told)} (while {doing})"
             raise ConfigError([Problem("warehouse", shown_url(engine.url), expected, found)]) from None
         raise _refused(engine, doing, error) from None
 
@@ -161,6 +161,11 @@ def _is_about_a_stored_value(error: BaseException) -> bool:
         return False
     innermost = traceback.extract_tb(error.__traceback__)[-1]
     return isinstance(error, JSONDecodeError) or "_processors" in Path(innermost.filename).name
+
+
+def _unreadable(error: BaseException) -> str:
+    """Return what is wrong with a stored value without the value, which may be another SIM's."""
+    return "a text that is no JSON" if isinstance(error, JSONDecodeError) else "a value that its column cannot hold"
 
 
 def passes_by_itself(error: DBAPIError) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sim_sync.core.backoff import decide_parking
+from sim_sync.core.counting import counted
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import (
     CarrierError,
@@ -144,7 +145,7 @@ class _Exit:
             max_stalled_resumes = None
         seconds = decide_parking(wait, stalled_resumes, max_stalled_resumes=max_stalled_resumes, chance=chance)
         if seconds is None:
-            wait.args = (f"{wait}; gave up after {stalled_resumes} resumes without one committed page",)
+            wait.args = (f"{wait}; gave up after {counted(stalled_resumes, 'resume')} without one committed page",)
             return self.leave(StopReason.FAILED, wait)
         return self.leave(StopReason.PARKED, wait, wait_seconds=seconds)
 

@@ -36,7 +36,7 @@ def test_a_walk_to_the_end_exits_with_0_and_says_how_it_went(
     said = command_line.run("backfill", "acme")
     assert (said.code, said.err) == (0, "")
     last = said.out.splitlines()[-1]
-    assert last.startswith("acme: completed, page 5/5 (100 %), 45 records, 0 retries")
+    assert last.startswith("acme: completed, page 5/5 (100.0 %), 45 records, 0 retries")
     assert "sweep done" in last
     assert present_sims(command_line.warehouse.engine, "acme") == 45
 

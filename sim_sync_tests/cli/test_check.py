@@ -14,7 +14,7 @@ def test_a_sound_place_is_told_and_exits_with_0(command_line: CommandLine, simul
     assert lines[2].startswith("inventory  ok: none is configured")
     assert lines[3].startswith(f"folders    ok: {command_line.folder}/dagster_home for Dagster, ")
     assert lines[5].split()[:3] == ["acme", "yes", "yes"]
-    assert "stay empty" in lines[5]
+    assert "stay empty" in lines[6]
 
 
 def test_check_writes_nothing(command_line: CommandLine, simulator: SimulatorServer) -> None:

@@ -115,7 +115,9 @@ def test_a_stored_value_that_cannot_be_read(command_line: CommandLine, statement
     with closing(sqlite3.connect(command_line.folder / ".sim_sync" / "warehouse.db")) as connection:
         connection.execute(statement)
         connection.commit()
-    assert_one_message(command_line.type_in("status"), 2, "correct the row", "while reading the sessions")
+    said = command_line.type_in("status")
+    assert_one_message(said, 2, "correct the row", "while reading the sessions")
+    assert not any(word in said.err for word in ("yesterday", "oops", "SELECT", "sqlalche"))
 
 
 @pytest.mark.parametrize(

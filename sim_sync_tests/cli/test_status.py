@@ -27,7 +27,7 @@ def test_a_running_session_is_one_row(command_line: CommandLine) -> None:
     said = command_line.type_in("status")
     header, row, never = said.out.splitlines()
     assert header.split() == ["carrier", "state", "pages", "%", "records", "retries", "waited", "ends", "in"]
-    assert row.split()[:7] == ["acme", "running", "2/5", "40", "4", "0", "0:00"]
+    assert row.split()[:7] == ["acme", "running", "2/5", "40.0", "4", "0", "0:00"]
     assert never.startswith("zeta: never synced")
 
 
@@ -135,13 +135,13 @@ def test_a_held_sweep_is_not_forgotten_when_the_next_session_opens_and_fails(com
     assert held.finished_at is not None
     assert told["complete_as_of"] == held.finished_at.isoformat()
     sweep, failure = told["unresolved"]
-    assert sweep.startswith("the last complete walk's sweep is held: 3 of 4 known SIMs")
+    assert sweep.startswith("last complete walk: sweep held: 3 of 4 known SIMs")
     assert failure == "failed after page 0: HTTP 401 for the account"
 
 
 def test_records_in_quarantine_are_told(command_line: CommandLine) -> None:
     walked(command_line, a_sim(1), rejected=2)
-    assert "acme: 2 records could not be read" in command_line.type_in("status").out
+    assert "acme: 2 records could not be read; see quarantined_records" in command_line.type_in("status").out
 
 
 def test_a_carrier_without_a_completed_walk_for_too_long_is_told(command_line: CommandLine) -> None:

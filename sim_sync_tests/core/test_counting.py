@@ -1,6 +1,6 @@
 import pytest
 
-from sim_sync.core.counting import counted
+from sim_sync.core.counting import counted, percent_text
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,8 @@ def test_a_plural_of_its_own_is_named() -> None:
         "1 discrepancy",
         "2 discrepancies",
     ]
+
+
+@pytest.mark.parametrize(("percent", "told"), [(0, "0.0 %"), (58, "58.0 %"), (62.94, "62.9 %"), (100.0, "100.0 %")])
+def test_a_share_has_one_form(percent: float, told: str) -> None:
+    assert percent_text(percent) == told

@@ -39,9 +39,9 @@ def test_a_complete_walk_is_certified_and_swept() -> None:
     [
         ({"end_signalled": False}, "the carrier never gave its end signal"),
         ({"config_unchanged": False}, "the carrier's configuration changed during the walk"),
-        ({"records_quarantined": 1}, "1 records could not be read, and any of them may be a SIM that seems missing"),
-        ({"carrier_total": 1006}, "the carrier says it has 1006 SIMs, but 1000 were seen"),
-        ({"carrier_total": 994}, "the carrier says it has 994 SIMs, but 1000 were seen"),
+        ({"records_quarantined": 1}, "1 record could not be read: each may be a SIM that seems missing"),
+        ({"carrier_total": 1006}, "the carrier says it has 1,006 SIMs, but 1,000 were seen"),
+        ({"carrier_total": 994}, "the carrier says it has 994 SIMs, but 1,000 were seen"),
     ],
 )
 def test_a_walk_that_is_not_certified_sweeps_nothing_and_says_why(problem: dict[str, int | bool], words: str) -> None:
@@ -54,37 +54,37 @@ def test_a_walk_that_is_not_certified_sweeps_nothing_and_says_why(problem: dict[
     [
         (
             {"sims_listed": 1001},
-            "1001 records were 1000 SIMs: where some come twice, others may not have come at all",
+            "1,001 records were 1,000 SIMs: where some come twice, others may not have come at all",
         ),
         (
             {"sims_listed": 1001, "carrier_total": 1001},
-            "1001 records were 1000 SIMs, and the carrier says it has 1001: where",
+            "1,001 records were 1,000 SIMs, and the carrier says it has 1,001: where",
         ),
         (
             {"sims_listed": 1004, "carrier_total": 998, "total_fallen": 3},
-            "1004 records were 1000 SIMs, and the carrier says it has 1001 with 3 that left during the walk: where",
+            "1,004 records were 1,000 SIMs, and the carrier says it has 1,001 with 3 that left during the walk: where",
         ),
         (
             {"sims_listed": 1000, "carrier_total": 997, "total_fallen": 9},
-            "the carrier says it has 997 SIMs, but 1000 were seen and 9 left during the walk: others may have moved up",
+            "the carrier says it has 997 SIMs, but 1,000 were seen and 9 left during the walk: others may have",
         ),
         (
             {"carrier_total": 1001, "total_is_stale": True},
-            "the carrier says it has 1001 SIMs, but 1000 were seen, and its last page did not tell that any more",
+            "the carrier says it has 1,001 SIMs, but 1,000 were seen, and its last page did not tell that any more",
         ),
         ({"walk_gap": "a key came twice"}, "a key came twice"),
         (
             {"walk_gap": "a key came twice", "carrier_total": 1001},
-            "the carrier says it has 1001 SIMs, but 1000 were seen: a key came twice",
+            "the carrier says it has 1,001 SIMs, but 1,000 were seen: a key came twice",
         ),
         ({"end_doubt": "it ended with 400", "carrier_total": 1000}, "it ended with 400"),
         (
             {"sims_listed": 1000, "walk_restarts": 1, "unseen": 2},
-            "the walk had to start again, and 2 SIMs that were known are not among those that it saw before and after",
+            "the walk had to start again, and 2 known SIMs are not among those that it saw before and after",
         ),
         (
             {"sims_listed": 1001, "carrier_total": 1000, "unseen": 1},
-            "1001 records were 1000 SIMs, and 1 SIMs that were known are not among them: where some come twice, others",
+            "1,001 records were 1,000 SIMs, and 1 known SIM is not among them: where some come twice, others",
         ),
         (
             {"moves_unseen": True, "longest_break_seconds": 9000.0},
@@ -169,13 +169,13 @@ def test_a_held_sweep_gives_the_operator_the_figures() -> None:
     walk = replace(GOOD, sims_seen=480, newly_missing=520)
     assert decide_sweep(walk, POLICY) == SweepDecision(
         SweepState.HELD,
-        "520 of 1000 known SIMs (52.0 %) were missing at once, more than 5 % and 20; nothing was marked",
+        "520 of 1,000 known SIMs (52.0 %) were missing at once, more than 5 % and 20; nothing was marked",
     )
 
 
 def test_an_empty_answer_is_held_however_few_sims_were_known() -> None:
     assert decide_sweep(replace(GOOD, sims_seen=0, sims_known=1, newly_missing=1), POLICY) == SweepDecision(
-        SweepState.HELD, "the carrier returned no SIM at all, 1 were known; nothing was marked"
+        SweepState.HELD, "the carrier returned no SIM at all, 1 was known; nothing was marked"
     )
 
 

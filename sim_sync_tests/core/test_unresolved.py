@@ -59,7 +59,7 @@ def test_a_carrier_that_was_never_synced_is_not_fresh() -> None:
 )
 def test_a_sweep_that_waits_for_somebody_is_a_concern(state: SweepState, *, is_concern: bool) -> None:
     told = sweep_concern(completed(sweep_state=state, sweep_reason="50 of 100 are missing"))
-    assert told == (f"{state.value}: 50 of 100 are missing" if is_concern else None)
+    assert told == (f"sweep {state.value}: 50 of 100 are missing" if is_concern else None)
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -85,7 +85,11 @@ def test_a_walk_that_is_dated_in_the_future_proves_no_freshness(ahead: timedelta
 
 @pytest.mark.parametrize(
     ("count", "told"),
-    [(0, None), (1, "1 record could not be read"), (1234, "1,234 records could not be read")],
+    [
+        (0, None),
+        (1, "1 record could not be read; see quarantined_records"),
+        (1234, "1,234 records could not be read; see quarantined_records"),
+    ],
 )
 def test_records_in_quarantine_are_counted(count: int, told: str | None) -> None:
     assert quarantine_concern(CarrierOverview(carrier=CARRIER, quarantined=count)) == told

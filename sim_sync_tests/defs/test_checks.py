@@ -39,9 +39,7 @@ def test_a_walk_that_marked_nothing_is_a_warning_that_says_why(stage: DagsterHar
 
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert evaluation.description is not None
-    assert evaluation.description.startswith(
-        "walks that marked nothing: acme: skipped: not certified complete: 1 records could not be read"
-    )
+    assert evaluation.description.startswith("acme: sweep skipped: not certified complete: 1 record could not be read")
 
 
 def test_an_unknown_status_word_is_a_warning_that_names_it(stage: DagsterHarness) -> None:
@@ -71,7 +69,7 @@ def a_held_night(stage: DagsterHarness) -> None:
 @pytest.mark.parametrize("what_then", ["opened", "failed", "paused", "parked", "superseded"])
 def test_a_held_sweep_stays_unresolved_whatever_later_sessions_come_to(stage: DagsterHarness, what_then: str) -> None:
     a_held_night(stage)
-    held = "held: 50 of 100 known SIMs (50.0 %) were missing at once, more than 5 % and 20; nothing was marked"
+    held = "sweep held: 50 of 100 known SIMs (50.0 %) were missing at once, more than 5 % and 20; nothing was marked"
     assert told_of_acme(stage.run(carrier="other")) == {"walks_are_certified": held}
 
     session = stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
@@ -125,10 +123,16 @@ def test_how_long_a_carrier_is_fresh_is_its_own_setting(stage: DagsterHarness) -
 def test_records_in_quarantine_are_a_warning_until_a_complete_walk_could_read_them(stage: DagsterHarness) -> None:
     stage.carrier.pages = [[a_sim(1), Unreadable()]]
     stage.run()
-    assert told_of_acme(stage.run(carrier="other"))["every_record_was_read"] == "1 record could not be read"
+    assert (
+        told_of_acme(stage.run(carrier="other"))["every_record_was_read"]
+        == "1 record could not be read; see quarantined_records"
+    )
     stage.clock.advance(60)
     stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
-    assert told_of_acme(stage.run(carrier="other"))["every_record_was_read"] == "1 record could not be read"
+    assert (
+        told_of_acme(stage.run(carrier="other"))["every_record_was_read"]
+        == "1 record could not be read; see quarantined_records"
+    )
     stage.warehouse.sessions.move_by_operator("acme", Event.OWNER_LOST)
     stage.carrier.pages = [[a_sim(1), a_sim(2)]]
     assert "every_record_was_read" not in told_of_acme(stage.run())
@@ -148,4 +152,5 @@ def test_a_severe_discrepancy_is_a_warning_with_its_number(stage: DagsterHarness
     evaluation = checks(stage.run())["no_severe_discrepancy"]
 
     # Ten active SIMs that nobody here knows of.
-    assert (evaluation.passed, evaluation.metadata["acme"].value) == (False, "10")
+    assert (evaluation.passed, evaluation.metadata["acme"].value) == (False, 10)
+    assert evaluation.description == "10 open differences of high severity at acme: see `sim-sync discrepancies`"

@@ -550,7 +550,7 @@ def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(stage: DagsterHarne
     )
     assert (
         "acme: dry run, nothing written: of our inventory would be 1 added, 1 changed, 0 removed; "
-        "1 rows cannot be used, 0 values are left out" in told
+        "1 row cannot be used, 0 values left out" in told
     )
     assert (result.success, materialized(result)) == (True, set())
     assert exact_digests(stage.warehouse.engine) == before

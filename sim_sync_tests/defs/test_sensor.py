@@ -113,7 +113,7 @@ def test_what_only_a_person_resumes_is_left_alone_until_a_person_does(stage: Dag
 
 
 def test_with_no_session_open_it_says_so(stage: DagsterHarness) -> None:
-    assert stage.look() == ([], "no session is open")
+    assert stage.look() == ([], "no session is open at the carriers of this code location")
 
 
 # --- never twice, never never ----------------------------------------------------------------------------------
@@ -587,6 +587,18 @@ def test_a_session_that_the_resumed_run_gave_up_is_not_asked_for_again(stage: Da
     assert (tried, session.state, session.stalled_resumes) == (4, State.FAILED, 3)
     assert session.last_error is not None
     assert session.last_error.startswith("gave up after 3 resumes in a row without one committed page")
+
+
+def test_a_carrier_that_was_added_since_is_named_with_what_to_do(stage: DagsterHarness) -> None:
+    stage.config.carriers["zeta"] = stage.config.carriers[ACME]
+
+    requests, skipped = stage.look()
+
+    assert requests == []
+    assert skipped == (
+        "no session is open at the carriers of this code location; "
+        "zeta: in carriers.yaml, but unknown to this code location, so nothing resumes it: reload definitions"
+    )
 
 
 def on_a_disk(stage: DagsterHarness, disk: SmallDisk) -> None:

@@ -277,7 +277,7 @@ class EndRules:
         session = committed(under_test, opened(under_test), a_page(a_fleet(2), {"page": 1}, records_total=3))
         session = committed(under_test, session, a_page([a_sim(1), a_sim(2)], records_total=3))
         closed = under_test.store.close_session(session.claim, STRICT, "config-1")
-        assert "4 records were 3 SIMs, and 1 SIMs that were known are not among them" in (closed.sweep_reason or "")
+        assert "4 records were 3 SIMs, and 1 known SIM is not among them" in (closed.sweep_reason or "")
 
     def test_a_walk_whose_pages_overlap_by_design_may_see_sims_twice(self, under_test: StoreUnderTest) -> None:
         night(under_test, a_fleet(4))
