@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import pairwise
 
 import pytest
@@ -53,6 +54,7 @@ def walk(
     *,
     before: Callable[[int], None] = lambda _request: None,
     since: datetime = SINCE,
+    date: str | None = None,
 ) -> list[str]:
     """Return the devices of every page, walked by a new rule at each step."""
     cursor: Cursor = {}
@@ -61,7 +63,7 @@ def walk(
     for received in range(300):
         before(received)
         here = rule(clock, since)
-        found = response(fleet.give(here.request(cursor)))
+        found = response(fleet.give(here.request(cursor)), **({} if date is None else {"date": date}))
         seen += [device["iccid"] for device in found.body["devices"]]
         following = here.next_cursor(cursor, found, path_of)
         if following is None:
@@ -75,6 +77,20 @@ def walk(
 def some(count: int, *, days: int = 700) -> dict[str, datetime]:
     """Return devices that were modified from `SINCE` on, spread evenly."""
     return {f"89{number:018}": SINCE + timedelta(days=days) * number / count for number in range(count)}
+
+
+@pytest.mark.parametrize("days_behind", [0, 1, 3, 300])
+def test_a_clock_of_ours_that_is_behind_hides_no_device_from_the_walk(days_behind: int) -> None:
+    today = SINCE + timedelta(days=700)
+    fleet = Fleet(some(30), totals=False)
+    clock = SettableClock(today - timedelta(days=days_behind))
+    assert set(walk(fleet, clock, date=format_datetime(today, usegmt=True))) == set(fleet.modified)
+
+
+def test_a_carriers_clock_that_is_years_ahead_says_nothing() -> None:
+    fleet, clock = Fleet(some(30), totals=False), SettableClock(SINCE + timedelta(days=700))
+    walk(fleet, clock, date="Fri, 31 Dec 9999 23:59:59 GMT")
+    assert len(fleet.asks) < 30
 
 
 def test_the_first_request_is_as_the_vendor_shows_it() -> None:

@@ -8,6 +8,7 @@ from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination.page_number import PageNumber
 from sim_sync.carriers.pagination.positional import int_in, rewinds
 from sim_sync.carriers.pagination.rule import Pagination, PathOf
+from sim_sync.carriers.waits import carriers_now
 from sim_sync.core.pages import Cursor
 
 #: Windows overlap: for a carrier's clock that is not ours, and for a bound that it does not count in.
@@ -60,7 +61,7 @@ class Windows(Pagination):
         if place is not None:
             kept = {name: cursor[name] for name in ("window", "tail") if name in cursor}
             return {"since": since, "till": until, **kept, **place}
-        present = self.now()
+        present = self._present(response)
         reached = datetime.fromisoformat(until)
         in_time = reached >= present - CAUGHT_UP or ("tail" in cursor and "page" not in cursor)
         if in_time and not rewinds(cursor):
@@ -75,6 +76,15 @@ class Windows(Pagination):
             "window": number,
             **({"tail": True} if is_tail else {}),
         }
+
+    def _present(self, response: Response) -> datetime:
+        """Return the present by the clock that is ahead, ours or the carrier's, so that the windows reach it.
+
+        A carrier's clock that is ahead by more than a window says nothing.
+        """
+        ours = self.now()
+        theirs = carriers_now(response, ours)
+        return theirs if ours < theirs <= ours + self.longest else ours
 
     def _window(self, cursor: Cursor) -> tuple[str, str]:
         if not cursor:
