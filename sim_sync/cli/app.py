@@ -21,7 +21,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 _BY_NAME = "By its name in carriers.yaml."
 Carrier = Annotated[str, typer.Argument(metavar="CARRIER", help=_BY_NAME)]
 SomeCarriers = Annotated[list[str] | None, typer.Argument(metavar="CARRIER", help=_BY_NAME)]
+By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who decides; by default the user of the OS.")]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the decision.")]
 OneCarrier = Annotated[str | None, typer.Option("--carrier", metavar="C", help="Only this carrier.")]
+
+sweep = typer.Typer(help="Look at a held sweep and decide on it.", no_args_is_help=True)
+app.add_typer(sweep, name="sweep")
 
 
 @app.callback(invoke_without_command=True)
@@ -115,6 +120,40 @@ def restart(
     from sim_sync.cli.operate import restart_carrier
 
     raise typer.Exit(restart_carrier(carrier, is_sure=yes))
+
+
+@sweep.command("show")
+def sweep_show(carrier: Carrier, *, as_json: Json = False) -> None:
+    """List the SIMs that a held sweep would mark; only what was shown last can be approved."""
+    from sim_sync.cli.sweep import show_sweep
+
+    raise typer.Exit(show_sweep(carrier, as_json=as_json))
+
+
+@sweep.command("approve")
+def sweep_approve(
+    carrier: Carrier,
+    *,
+    by: By = None,
+    reason: Reason = None,
+    digest: Annotated[
+        str | None, typer.Option("--digest", metavar="DIGEST", help="Only if this is the list that `show` named so.")
+    ] = None,
+) -> None:
+    """Mark exactly the SIMs that `show` has listed. If they have changed since, nothing is marked."""
+    from sim_sync.cli.sweep import decide_sweep
+    from sim_sync.core.held_sweep import SweepChoice
+
+    raise typer.Exit(decide_sweep(SweepChoice.APPROVE, carrier, by=by, reason=reason, digest=digest))
+
+
+@sweep.command("reject")
+def sweep_reject(carrier: Carrier, *, by: By = None, reason: Reason = None) -> None:
+    """Say that the walk was wrong: nothing is marked."""
+    from sim_sync.cli.sweep import decide_sweep
+    from sim_sync.core.held_sweep import SweepChoice
+
+    raise typer.Exit(decide_sweep(SweepChoice.REJECT, carrier, by=by, reason=reason))
 
 
 @app.command()

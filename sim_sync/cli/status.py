@@ -15,6 +15,7 @@ from sim_sync.config import Config, load_config
 from sim_sync.core import progress
 from sim_sync.core.counting import counted, percent_text
 from sim_sync.core.errors import InputError
+from sim_sync.core.held_sweep import held_text
 from sim_sync.core.notes import is_silent, session_note, sweep_text
 from sim_sync.core.session import Session, State
 from sim_sync.core.unresolved import CarrierOverview, concerns, freshness_concern, quarantine_concern
@@ -76,7 +77,18 @@ def _lines_of(overview: CarrierOverview, config: Config, now: datetime) -> Seque
     told = [freshness_concern(overview, config.max_age_hours(name), now), quarantine_concern(overview)]
     if newest.session_id != last.session_id:
         told = [f"complete as of {last.finished_at:%Y-%m-%d %H:%M:%S} UTC; {sweep_text(last)}", *told]
+    told += _older_sweep(overview, last)
     return [text for text in told if text is not None]
+
+
+def _older_sweep(overview: CarrierOverview, last: Session) -> Sequence[str]:
+    """Return what became of a held sweep of a walk before the last completed one."""
+    held, moot = overview.sweeps.held, overview.sweeps.moot
+    if held is not None and held.session_id != last.session_id:
+        return [f"the sweep of session {held.session_id} is still {held_text(held)}"]
+    if moot is not None:
+        return [f"a later certified walk has made the held sweep of session {moot.session_id} moot"]
+    return []
 
 
 def _carrier_object(

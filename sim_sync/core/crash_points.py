@@ -25,6 +25,14 @@ CRASH_POINTS: tuple[str, ...] = (
     "close_session:committed",
 )
 
+#: In the order in which a person's decision on a held sweep passes them; those in the middle where it marks SIMs.
+DECISION_POINTS: tuple[str, ...] = (
+    "decide_sweep:begun",
+    "decide_sweep:compared",
+    "decide_sweep:written",
+    "decide_sweep:committed",
+)
+
 
 def nothing_armed(_name: str) -> None:
     """Pass every point unharmed: the normal life of a sync."""

@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from sim_sync.core.held_sweep import decision_text, held_text
 from sim_sync.core.parking import cause_and_error, is_due
-from sim_sync.core.session import Session, State
+from sim_sync.core.session import Session, State, SweepState
 
 
 def session_note(session: Session, now: datetime) -> str:
@@ -29,7 +30,11 @@ def due_text(session: Session, now: datetime) -> str:
 
 
 def sweep_text(session: Session) -> str:
-    """Return what became of marking the SIMs that a walk did not see, and why."""
+    """Return what became of marking the SIMs that a walk did not see, why, and who decided on it."""
+    if session.sweep_state is SweepState.HELD:
+        return f"sweep {held_text(session)}"
+    if decision := decision_text(session):
+        return f"sweep {session.sweep_state.value}, {decision}"
     reason = f": {session.sweep_reason}" if session.sweep_reason else ""
     return f"sweep {session.sweep_state.value}{reason}"
 

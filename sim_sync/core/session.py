@@ -146,6 +146,7 @@ class SweepState(_Word):
     PENDING = "pending"
     DONE = "done"
     HELD = "held"
+    APPROVED = "approved"
     REJECTED = "rejected"
     SKIPPED = "skipped"
 
@@ -204,6 +205,9 @@ class Session:
     last_error_at: datetime | None = None
     sweep_state: SweepState = SweepState.PENDING
     sweep_reason: str | None = None
+    sweep_decided_by: str | None = None
+    sweep_decided_at: datetime | None = None
+    sweep_decision_reason: str | None = None
 
     @property
     def claim(self) -> Claim:
@@ -259,6 +263,8 @@ class SessionInternals:
     max_pages: int = 1_000_000
     #: The cursor whose page was committed last: how a lost acknowledgement is told from a page that was never written.
     last_cursor_digest: str | None = None
+    #: The digest of the SIMs that were last shown as those that a held sweep would mark.
+    shown_sweep_digest: str | None = None
 
     @property
     def process(self) -> Process | None:

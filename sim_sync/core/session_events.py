@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from sim_sync.core import certainty, progress
 from sim_sync.core.diff import PageDiff
 from sim_sync.core.errors import InternalError
+from sim_sync.core.held_sweep import OperatorDecision, next_sweep_state
 from sim_sync.core.opening import FailedOpening, OpenRequest, Resume
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import (
@@ -207,6 +208,32 @@ def completed(record: SessionRecord, sweep: SweepDecision, sims_seen: int, now: 
         finished_at=now,
     )
     return SessionRecord(session, replace(record.internals, sims_seen=sims_seen))
+
+
+# --- a person decides on a held sweep --------------------------------------------------------------------------------
+
+
+def sweep_shown(record: SessionRecord, digest: str) -> SessionRecord:
+    """Return the session whose held sweep was shown to a person, who saw the SIMs of this digest."""
+    return replace(record, internals=replace(record.internals, shown_sweep_digest=digest))
+
+
+def sweep_decided(record: SessionRecord, decision: OperatorDecision, now: datetime) -> SessionRecord:
+    """Return the session whose held sweep a person approved or rejected; its walk stays what it was.
+
+    Raises:
+        InputError: the sweep is not held, or no longer.
+    """
+    session = record.session
+    decided = replace(
+        session,
+        sweep_state=next_sweep_state(session, decision.choice),
+        sweep_decided_by=decision.by,
+        sweep_decided_at=now,
+        sweep_decision_reason=decision.reason,
+        updated_at=now,
+    )
+    return _with(record, decided)
 
 
 # --- others decide ---------------------------------------------------------------------------------------------------

@@ -5,11 +5,12 @@ sessions in between came to. The checks and `sim-sync status` say the same, beca
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sim_sync.core.clocks import is_ahead
 from sim_sync.core.counting import counted
+from sim_sync.core.held_sweep import SweepHistory, held_text
 from sim_sync.core.session import Session, State, SweepState
 
 #: Without a completed walk for so long, a carrier is not fresh (`max_age_hours` in `carriers.yaml`).
@@ -29,6 +30,8 @@ class CarrierOverview:
     #: The times of the newest session's last pages, in seconds.
     recent_page_seconds: Sequence[float] = ()
     last_completed: Session | None = None
+    #: The last certified walks: a held sweep waits for a person until a later one is certified.
+    sweeps: SweepHistory = field(default_factory=SweepHistory)
     quarantined: int = 0
 
     @property
@@ -38,11 +41,17 @@ class CarrierOverview:
 
 
 def sweep_concern(overview: CarrierOverview) -> str | None:
-    """Return why the last completed walk marked nothing, or None where it did what it should."""
-    last = overview.last_completed
-    if last is None or last.sweep_state not in {SweepState.HELD, SweepState.SKIPPED}:
-        return None
-    return f"sweep {last.sweep_state.value}: {last.sweep_reason}"
+    """Return which walk marked nothing and why, or None where the last one did what it should.
+
+    A held sweep waits for a person until it is decided or a later walk is certified; one that is not hides nothing.
+    """
+    last, held = overview.last_completed, overview.sweeps.held
+    told = []
+    if last is not None and last.sweep_state is SweepState.SKIPPED:
+        told.append(f"sweep skipped: {last.sweep_reason}")
+    if held is not None:
+        told.append(f"sweep {held_text(held)}")
+    return "; of an earlier walk: ".join(told) or None
 
 
 def failure_concern(overview: CarrierOverview) -> str | None:

@@ -10,7 +10,7 @@ import dagster as dg
 
 from sim_sync.core import progress
 from sim_sync.core.counting import counted
-from sim_sync.core.notes import error_text
+from sim_sync.core.notes import error_text, sweep_text
 from sim_sync.core.session import Session, State
 
 #: The metadata that says why a run did nothing.
@@ -65,8 +65,7 @@ def session_observation(
 
 
 def _sweep_text(session: Session) -> str:
-    reason = f": {session.sweep_reason}" if session.sweep_reason else ""
-    return f"{session.sweep_state.value}{reason}"
+    return sweep_text(session).removeprefix("sweep ")
 
 
 def progress_line(session: Session) -> str:

@@ -22,6 +22,7 @@ def carrier_overviews(engine: sa.Engine, carriers: Sequence[str]) -> Sequence[Ca
                 newest=newest.get(carrier),
                 recent_page_seconds=_recent_page_seconds(connection, newest.get(carrier)),
                 last_completed=completed.get(carrier),
+                sweeps=sessions.read_sweep_history(connection, carrier),
                 quarantined=_quarantined(connection, carrier, completed.get(carrier)),
             )
             for carrier in carriers

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sim_sync.core.held_sweep import CERTIFIED, SweepHistory
 from sim_sync.core.session import FINAL_STATES, Session, SessionInternals, SessionRecord, State, SweepState
 from sim_sync.warehouse.engine import utc_now
 from sim_sync.warehouse.stored_cursor import cursor_from_stored, stored_cursor
@@ -62,6 +63,14 @@ def read_last_completed(connection: sa.Connection, carriers: Sequence[str]) -> l
     """Return each carrier's last completed session, in the order of `carriers`; those without one are left out."""
     completed = sync_sessions.c.state == State.COMPLETED.value
     return _first_of_each(connection, carriers, completed)
+
+
+def read_sweep_history(connection: sa.Connection, carrier: str) -> SweepHistory:
+    """Return the carrier's last two certified walks."""
+    walks = sync_sessions.c
+    certified = sa.and_(walks.state == State.COMPLETED.value, walks.sweep_state.in_([word.value for word in CERTIFIED]))
+    query = sa.select(sync_sessions).where(walks.carrier == carrier, certified).order_by(*_NEWEST_FIRST).limit(2)
+    return SweepHistory(*(session_from_row(row) for row in connection.execute(query).mappings()))
 
 
 #: Sessions of one carrier, the newest first. Never by their times: a clock that was wrong for a night would decide.

@@ -22,12 +22,13 @@ from sim_sync.core.claims import (
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.diff import PageDiff, diff_page
 from sim_sync.core.errors import InputError, WriteRefused
+from sim_sync.core.held_sweep import Marked, OperatorDecision, ShownSweep, SweepHistory
 from sim_sync.core.iccid_forms import may_come_again
 from sim_sync.core.opening import FailedOpening, Opened, OpenRequest, decide_opening
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Claim, Event, Release, Session, SessionInternals, SessionRecord, State
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.warehouse import pages, sessions, sweeping
+from sim_sync.warehouse import held_sweeps, pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
 from sim_sync.warehouse.isolating import write_isolated
 from sim_sync.warehouse.known_sims import stored_beside
@@ -196,6 +197,42 @@ class SqlSessionStore:
                 raise InputError(f"carrier {carrier} has no open session")
             after = session_events.moved_by_operator(record, event, error, now)
             return sessions.write_record(connection, after, record)
+
+    # --- a held sweep ------------------------------------------------------------------------------------------
+
+    def show_held_sweep(self, carrier: str, *, most: int) -> ShownSweep:
+        """Return what approving the carrier's held sweep would mark; only that can be approved from now on.
+
+        Args:
+            carrier: its name.
+            most: how long a list may be; what is counted is not capped.
+
+        Raises:
+            InputError: the carrier has no held sweep.
+        """
+        with transaction(self.engine, f"reading the held sweep of carrier {carrier}") as connection:
+            return held_sweeps.show(connection, held_sweeps.lock_held(connection, carrier).record, most=most)
+
+    def decide_held_sweep(self, carrier: str, decision: OperatorDecision) -> tuple[Session, Marked]:
+        """Write a person's decision down, and mark the SIMs if they approve; return the session and what was marked.
+
+        Raises:
+            InputError: the carrier has no held sweep, or what would be marked is not what was shown; nothing was
+                written.
+        """
+        with transaction(self.engine, f"deciding on the held sweep of carrier {carrier}") as connection:
+            self._at("decide_sweep:begun")
+            locked = held_sweeps.lock_held(connection, carrier)
+            now = locked.now if self._clock is None else self._clock()
+            decided = held_sweeps.decide(connection, locked.record, decision, now, at=self._at)
+            self._at("decide_sweep:written")
+        self._at("decide_sweep:committed")
+        return decided
+
+    def sweep_history(self, carrier: str) -> SweepHistory:
+        """Return the carrier's last two certified walks."""
+        with reading(self.engine, f"reading the sessions of carrier {carrier}") as connection:
+            return sessions.read_sweep_history(connection, carrier)
 
     # --- reading -----------------------------------------------------------------------------------------------
 

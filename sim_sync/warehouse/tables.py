@@ -136,6 +136,9 @@ sync_sessions = sa.Table(
     _text("sweep_state", nullable=False),
     _text("sweep_reason"),
     _count("session_number"),
+    _text("sweep_decided_by"),
+    _time("sweep_decided_at"),
+    _text("sweep_decision_reason"),
     sa.Index("uq_sync_sessions_carrier_session_number", "carrier", "session_number", unique=True),
 )
 #: At most one session per carrier is open: the database itself refuses a second one.
@@ -174,6 +177,7 @@ session_internals = sa.Table(
     sa.Column("longest_break_seconds", sa.Double(), nullable=False, server_default="0"),
     _count("earlier_pages"),
     _count("earlier_records"),
+    _text("shown_sweep_digest"),
 )
 
 carrier_internals = sa.Table(

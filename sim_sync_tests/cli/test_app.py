@@ -11,6 +11,7 @@ COMMANDS = (
     "pause",
     "resume",
     "restart",
+    "sweep",
     "discrepancies",
     "metrics",
     "simulate",

@@ -25,6 +25,7 @@ WAYS: Mapping[str, tuple[frozenset[str], str | None]] = {
     "takeover": (frozenset({"running", "interrupted", "parked", "failed"}), "running"),
     "resume": (frozenset({"paused", "failed", "parked"}), "interrupted"),
     "replaced": (frozenset({"running", "interrupted", "parked", "paused", "failed"}), "superseded"),
+    "decision": (frozenset({"completed"}), None),
 }
 
 #: After these, nobody is at work any more, or not on the walk that an end was promised for.
@@ -90,7 +91,13 @@ class SessionModel:
             "not_before": self._not_before(),
             "stalled_resumes": self._stalled(),
             **self._last_error(),
+            **self._sweep(),
         }
+
+    def may_be_decided(self) -> bool:
+        """Return whether a person may still decide on its sweep."""
+        ends, decisions = self._all("end"), self._all("decision")
+        return bool(ends) and ends[-1]["sweep"] == "held" and not decisions
 
     def expected_internals(self) -> dict[str, Any]:
         """Return what has to be remembered besides."""
@@ -191,6 +198,22 @@ class SessionModel:
         told = next((one for one in reversed(self.history) if one.get("error") is not None), None)
         error, at = (None, None) if told is None else (told["error"], told.at)
         return {"last_error": error, "last_error_at": at}
+
+    def _sweep(self) -> dict[str, Any]:
+        """Return what became of its sweep: what its end left, and what the one decision that counts made of it."""
+        ends, decisions = self._all("end"), self._all("decision")
+        word = "pending" if not ends else ends[-1]["sweep"]
+        by = at = why = None
+        if decisions:
+            (decision,) = decisions
+            word = {"approve": "approved", "reject": "rejected"}[decision["choice"]]
+            by, at, why = decision["by"], decision.at, decision["reason"]
+        return {
+            "sweep_state": word,
+            "sweep_decided_by": by,
+            "sweep_decided_at": at,
+            "sweep_decision_reason": why,
+        }
 
     def _falls(self) -> list[int]:
         """Return by how much the carrier's total fell at each page of the walk; what it last told, it told earlier."""

@@ -102,8 +102,15 @@ def test_what_was_given_up_says_why_with_the_carriers_name_left_to_the_place(sta
 
 
 def test_a_completed_session_says_when_and_what_became_of_the_sweep() -> None:
-    done = a_session("completed", finished_at=NOW, sweep_state=SweepState.HELD, sweep_reason="3 of 4 are missing")
-    assert session_note(done, NOW) == "finished 2026-03-02 02:00:00 UTC; sweep held: 3 of 4 are missing"
+    held = a_session("completed", finished_at=NOW, sweep_state=SweepState.HELD, sweep_reason="3 of 4 are missing")
+    assert session_note(held, NOW) == (
+        "finished 2026-03-02 02:00:00 UTC; sweep held: 3 of 4 are missing; "
+        "`sim-sync sweep show acme` lists the SIMs, then approve or reject it"
+    )
+    decided = replace(held, sweep_state=SweepState.APPROVED, sweep_decided_by="ann", sweep_decided_at=NOW)
+    assert session_note(decided, NOW) == (
+        "finished 2026-03-02 02:00:00 UTC; sweep approved, decided by ann at 2026-03-02 02:00:00 UTC"
+    )
 
 
 def test_every_state_has_a_note_and_one_of_another_version_has_one_too() -> None:

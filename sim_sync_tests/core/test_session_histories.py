@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from sim_sync.core import session_events
 from sim_sync.core.diff import PageDiff
-from sim_sync.core.errors import IllegalTransition, InternalError
+from sim_sync.core.errors import IllegalTransition, InputError, InternalError
+from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
 from sim_sync.core.opening import OpenRequest, Resume
 from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, Process, Release, SessionRecord, State, SweepState
@@ -212,7 +213,7 @@ class SessionHistory(RuleBasedStateMachine):
             throttled=effort.throttled_seconds,
         )
 
-    @rule(sims_seen=_NUMBERS, state=st.sampled_from([SweepState.DONE, SweepState.HELD]))
+    @rule(sims_seen=_NUMBERS, state=st.sampled_from([SweepState.DONE, SweepState.HELD, SweepState.SKIPPED]))
     def it_is_closed(self, sims_seen: int, state: SweepState) -> None:
         decision = SweepDecision(state, "a reason")
         if self.record.session.cursor is not None:
@@ -220,10 +221,30 @@ class SessionHistory(RuleBasedStateMachine):
                 session_events.completed(self.record, decision, sims_seen, self.now)
             return
         self.happens(
-            lambda: session_events.completed(self.record, decision, sims_seen, self.now), "end", sims_seen=sims_seen
+            lambda: session_events.completed(self.record, decision, sims_seen, self.now),
+            "end",
+            sims_seen=sims_seen,
+            sweep=state.value,
         )
         if self.model.state() == "completed":
             assert self.record.session.sweep_state is not SweepState.PENDING
+
+    @rule(
+        choice=st.sampled_from(SweepChoice), by=st.sampled_from(["ann", "bob"]), reason=st.sampled_from([None, "why"])
+    )
+    def a_person_decides_on_its_sweep(self, choice: SweepChoice, by: str, reason: str | None) -> None:
+        decision = OperatorDecision(choice, by, reason)
+        if not self.model.may_be_decided():
+            with pytest.raises(InputError, match="nothing to"):
+                session_events.sweep_decided(self.record, decision, self.now)
+            return
+        self.happens(
+            lambda: session_events.sweep_decided(self.record, decision, self.now),
+            "decision",
+            choice=choice.value,
+            by=by,
+            reason=reason,
+        )
 
     @rule(error=_ERRORS)
     def a_person_pauses_it(self, error: str | None) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from sim_sync.core.held_sweep import CERTIFIED, SweepHistory
 from sim_sync.core.session import Session, State, SweepState
 from sim_sync.core.unresolved import (
     CarrierOverview,
@@ -37,7 +38,8 @@ def a_session(state: State = State.COMPLETED, **fields: object) -> Session:
 
 def completed(**fields: object) -> CarrierOverview:
     session = a_session(State.COMPLETED, **fields)
-    return CarrierOverview(carrier=CARRIER, newest=session, last_completed=session)
+    sweeps = SweepHistory(session) if session.sweep_state in CERTIFIED else SweepHistory()
+    return CarrierOverview(carrier=CARRIER, newest=session, last_completed=session, sweeps=sweeps)
 
 
 def test_a_carrier_that_is_well_is_no_concern() -> None:
@@ -54,12 +56,24 @@ def test_a_carrier_that_was_never_synced_is_not_fresh() -> None:
         (SweepState.HELD, True),
         (SweepState.SKIPPED, True),
         (SweepState.DONE, False),
+        (SweepState.APPROVED, False),
         (SweepState.REJECTED, False),
     ],
 )
 def test_a_sweep_that_waits_for_somebody_is_a_concern(state: SweepState, *, is_concern: bool) -> None:
-    told = sweep_concern(completed(sweep_state=state, sweep_reason="50 of 100 are missing"))
-    assert told == (f"sweep {state.value}: 50 of 100 are missing" if is_concern else None)
+    told = sweep_concern(completed(sweep_state=state, sweep_reason="50 of 100 are missing")) or ""
+    assert told.startswith(f"sweep {state.value}: 50 of 100 are missing") == is_concern
+    assert bool(told) == is_concern
+
+
+def test_a_walk_that_is_not_certified_hides_no_held_sweep() -> None:
+    held = a_session(sweep_state=SweepState.HELD, sweep_reason="50 of 100 are missing")
+    skipped = a_session(session_id="acme-2", session_number=2, sweep_state=SweepState.SKIPPED, sweep_reason="no end")
+    overview = CarrierOverview(carrier=CARRIER, newest=skipped, last_completed=skipped, sweeps=SweepHistory(held))
+    assert sweep_concern(overview) == (
+        "sweep skipped: no end; of an earlier walk: sweep held: 50 of 100 are missing; "
+        "`sim-sync sweep show acme` lists the SIMs, then approve or reject it"
+    )
 
 
 @pytest.mark.parametrize("state", list(State))

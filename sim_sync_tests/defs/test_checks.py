@@ -3,6 +3,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
 from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.session import Event, Release
@@ -69,7 +70,10 @@ def a_held_night(stage: DagsterHarness) -> None:
 @pytest.mark.parametrize("what_then", ["opened", "failed", "paused", "parked", "superseded"])
 def test_a_held_sweep_stays_unresolved_whatever_later_sessions_come_to(stage: DagsterHarness, what_then: str) -> None:
     a_held_night(stage)
-    held = "sweep held: 50 of 100 known SIMs (50.0 %) were missing at once, more than 5 % and 20; nothing was marked"
+    held = (
+        "sweep held: 50 of 100 known SIMs (50.0 %) were missing at once, more than 5 % and 20; nothing was marked; "
+        "`sim-sync sweep show acme` lists the SIMs, then approve or reject it"
+    )
     assert told_of_acme(stage.run(carrier="other")) == {"walks_are_certified": held}
 
     session = stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
@@ -85,6 +89,14 @@ def test_a_held_sweep_stays_unresolved_whatever_later_sessions_come_to(stage: Da
             stage.opened_by("another one", trigger=Trigger.OPERATOR, restart=True)
 
     assert told_of_acme(stage.run(carrier="other"))["walks_are_certified"] == held
+
+
+@pytest.mark.parametrize("choice", SweepChoice)
+def test_a_held_sweep_is_resolved_by_whoever_decides_on_it(stage: DagsterHarness, choice: SweepChoice) -> None:
+    a_held_night(stage)
+    stage.warehouse.sessions.show_held_sweep("acme", most=1)
+    stage.warehouse.sessions.decide_held_sweep("acme", OperatorDecision(choice, "ann"))
+    assert passed(stage.run(carrier="other"))["walks_are_certified"]
 
 
 def test_a_complete_walk_resolves_what_the_last_one_held(stage: DagsterHarness) -> None:

@@ -36,8 +36,8 @@ TEXTS = tuple(texts_of_the_code())
 def test_every_state_and_every_end_of_a_sweep_is_explained() -> None:
     explained = {row[0] for row in table_rows(OPERATING)}
     assert {state.value for state in State} <= explained
-    # `pending` is that of an open session; `rejected` comes with the command that rejects.
-    assert {state.value for state in SweepState} - {SweepState.PENDING, SweepState.REJECTED} <= explained
+    # `pending` is that of an open session.
+    assert {state.value for state in SweepState} - {SweepState.PENDING} <= explained
 
 
 def test_every_state_is_explained_where_it_is_told_how_a_sync_survives() -> None:

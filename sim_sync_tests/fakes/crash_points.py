@@ -2,7 +2,7 @@
 
 import threading
 
-from sim_sync.core.crash_points import CRASH_POINTS
+from sim_sync.core.crash_points import CRASH_POINTS, DECISION_POINTS
 
 
 class SimulatedCrash(BaseException):
@@ -20,7 +20,7 @@ class ArmedPoints:
 
     def arm(self, point: str, *, skip: int = 0, error: BaseException | None = None) -> None:
         """Raise once at this point, after it was passed `skip` times more: a crash, unless an error is given."""
-        if point not in CRASH_POINTS:
+        if point not in (*CRASH_POINTS, *DECISION_POINTS):
             raise KeyError(f"there is no crash point {point}")
         with self._lock:
             self._armed[point] = (skip, error or SimulatedCrash(point))

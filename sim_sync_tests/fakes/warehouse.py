@@ -20,6 +20,15 @@ from sim_sync.core.claims import (
 )
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import InputError
+from sim_sync.core.held_sweep import (
+    Marked,
+    OperatorDecision,
+    ShownSweep,
+    SweepChoice,
+    SweepHistory,
+    held_session,
+    require_as_shown,
+)
 from sim_sync.core.opening import (
     FailedOpening,
     GiveUp,
@@ -180,6 +189,38 @@ class InMemoryWarehouse:
                 raise InputError(f"carrier {carrier} has no open session")
             return tables.put(session_events.moved_by_operator(record, event, error, self.clock.now()))
 
+    # --- a held sweep ------------------------------------------------------------------------------------------
+
+    def show_held_sweep(self, carrier: str, *, most: int) -> ShownSweep:
+        """Return what approving the carrier's held sweep would mark, and write down that it was shown."""
+        with self._transaction() as tables:
+            record = _held(tables, carrier)
+            shown = tables.held_sweep(record, most)
+            tables.put(session_events.sweep_shown(record, shown.digest))
+        return shown
+
+    def decide_held_sweep(self, carrier: str, decision: OperatorDecision) -> tuple[Session, Marked]:
+        """Write a person's decision down, and mark the SIMs that were shown if they approve."""
+        with self._transaction() as tables:
+            self._at("decide_sweep:begun")
+            record, now, marked = _held(tables, carrier), self.clock.now(), Marked()
+            after = session_events.sweep_decided(record, decision, now)
+            if decision.choice is SweepChoice.APPROVE:
+                shown = tables.held_sweep(record, 0)
+                require_as_shown(record, decision, shown.digest)
+                self._at("decide_sweep:compared")
+                tables.mark(tables.not_seen(record), now)
+                marked = Marked(shown.absent, shown.vanished)
+            session = tables.put(after)
+            self._at("decide_sweep:written")
+        self._at("decide_sweep:committed")
+        return session, marked
+
+    def sweep_history(self, carrier: str) -> SweepHistory:
+        """Return the carrier's last two certified walks."""
+        with self._lock:
+            return self._tables.sweep_history(carrier)
+
     # --- reading -----------------------------------------------------------------------------------------------
 
     def session(self, session_id: str) -> Session:
@@ -211,6 +252,10 @@ def _known(tables: Tables, claim: Claim) -> SessionRecord:
     if claim.session_id not in tables.records:
         raise unknown_session(claim)
     return tables.records[claim.session_id]
+
+
+def _held(tables: Tables, carrier: str) -> SessionRecord:
+    return tables.records[held_session(carrier, tables.sweep_history(carrier)).session_id]
 
 
 def _working(tables: Tables, claim: Claim, states: Collection[State] = WORKING_STATES) -> SessionRecord:

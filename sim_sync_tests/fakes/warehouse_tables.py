@@ -4,15 +4,17 @@ No rule of a session is decided in here; see `core.session_events`.
 """
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
 from sim_sync.core.diff import KnownSim, PageDiff, diff_page
+from sim_sync.core.held_sweep import CERTIFIED, GroupCount, ShownSweep, SweepHistory, UnseenSim, sweep_digest
 from sim_sync.core.iccid_forms import iccids_to_look_up, may_come_again, other_forms, settle_ids
 from sim_sync.core.pages import Cursor, Page, cursor_digest
-from sim_sync.core.session import Session, SessionRecord, SweepState
+from sim_sync.core.session import Session, SessionRecord, State, SweepState
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepDecision, SweepPolicy, decide_sweep, facts_of
 
@@ -159,10 +161,56 @@ class Tables:
         )
         decision = decide_sweep(facts, policy)
         if decision.state is SweepState.DONE:
-            for key, row in unseen.items():
-                is_first_miss = row.absent_since is None
-                self.sims[key] = replace(row, absent_since=now) if is_first_miss else replace(row, vanished_at=now)
+            self.mark(unseen, now)
         return decision, facts.sims_seen
+
+    def mark(self, unseen: Mapping[tuple[str, str], SimRow], now: datetime) -> None:
+        """Mark SIMs as absent, and those that were absent before as vanished."""
+        for key, row in unseen.items():
+            is_first_miss = row.absent_since is None
+            self.sims[key] = replace(row, absent_since=now) if is_first_miss else replace(row, vanished_at=now)
+
+    # --- a held sweep ------------------------------------------------------------------------------------------------
+
+    def sweep_history(self, carrier: str) -> SweepHistory:
+        """Return the carrier's last two certified walks."""
+        certified = [
+            record.session
+            for record in self.records_of(carrier)
+            if record.session.state is State.COMPLETED and record.session.sweep_state in CERTIFIED
+        ]
+        return SweepHistory(*reversed(certified[-2:]))
+
+    def not_seen(self, record: SessionRecord) -> dict[tuple[str, str], SimRow]:
+        """Return the SIMs that are there and that neither the session nor a later one has seen."""
+        carrier, number = record.session.carrier, record.session.session_number
+        return {
+            key: row
+            for key, row in sorted(self.sims.items())
+            if key[0] == carrier
+            and row.vanished_at is None
+            and self.records[row.last_seen_session].session.session_number < number
+        }
+
+    def held_sweep(self, record: SessionRecord, most: int) -> ShownSweep:
+        """Return what approving the session's sweep would mark, its lists capped."""
+        sims = [
+            UnseenSim._make(
+                (*(getattr(row.sim, name) for name in UnseenSim._fields[:-1]), row.absent_since is not None)
+            )
+            for row in self.not_seen(record).values()
+        ]
+        vanished = sum(sim.vanishes for sim in sims)
+        return ShownSweep(
+            session=record.session,
+            digest=sweep_digest(record.session.session_id, ((sim.sim_id, sim.vanishes) for sim in sims)),
+            absent=len(sims) - vanished,
+            vanished=vanished,
+            by_status=_groups((sim.status for sim in sims), most),
+            by_rate_plan=_groups((sim.rate_plan for sim in sims), most),
+            by_account=_groups((sim.account for sim in sims), most),
+            listed=sims[:most],
+        )
 
     # --- how they look -----------------------------------------------------------------------------------------------
 
@@ -184,6 +232,11 @@ class Tables:
                 return [_quarantine_columns(key, row) for key, row in self.quarantined.items()]
             case _:
                 raise KeyError(f"the in-memory warehouse has no table {table}")
+
+
+def _groups(values: Iterable[str | None], most: int) -> list[GroupCount]:
+    counts = sorted(Counter(values).items(), key=lambda one: (-one[1], one[0] is None, one[0] or ""))
+    return [GroupCount(*one) for one in counts[:most]]
 
 
 def _sim_columns(carrier: str, row: SimRow) -> dict[str, Any]:

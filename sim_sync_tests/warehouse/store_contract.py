@@ -5,6 +5,7 @@ A store is put under test by a fixture `under_test` that yields a `StoreUnderTes
 """
 
 from sim_sync_tests.warehouse.crash_rules import CrashRules
+from sim_sync_tests.warehouse.decision_rules import DecisionRules
 from sim_sync_tests.warehouse.end_rules import EndRules
 from sim_sync_tests.warehouse.iccid_rules import IccidRules
 from sim_sync_tests.warehouse.lease_rules import LeaseRules
@@ -16,5 +17,7 @@ from sim_sync_tests.warehouse.store_under_test import StoreUnderTest
 __all__ = ["SessionStoreContract", "StoreUnderTest"]
 
 
-class SessionStoreContract(OpeningRules, PageRules, IccidRules, ProgressRules, LeaseRules, EndRules, CrashRules):
+class SessionStoreContract(
+    OpeningRules, PageRules, IccidRules, ProgressRules, LeaseRules, EndRules, DecisionRules, CrashRules
+):
     """Every rule that a `SessionStore` keeps."""

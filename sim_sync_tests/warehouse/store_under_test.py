@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from sim_sync.core.held_sweep import Marked, OperatorDecision, ShownSweep, SweepHistory
 from sim_sync.core.opening import FailedOpening, Trigger
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.ports import SessionStore
@@ -38,6 +39,15 @@ class ReadableStore(SessionStore, Protocol):
 
     def fail_opening(self, failed: FailedOpening) -> Session | None:
         """Write down why no run can open the carrier's session."""
+
+    def show_held_sweep(self, carrier: str, *, most: int) -> ShownSweep:
+        """Return what approving the carrier's held sweep would mark."""
+
+    def decide_held_sweep(self, carrier: str, decision: OperatorDecision) -> tuple[Session, Marked]:
+        """Write a person's decision on the carrier's held sweep down, and carry it out."""
+
+    def sweep_history(self, carrier: str) -> SweepHistory:
+        """Return the carrier's last two certified walks."""
 
     def open_session_of(self, carrier: str) -> Session | None:
         """Return the carrier's session that is not final, if it has one."""

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.errors import Fenced
+from sim_sync.core.errors import Fenced, InputError
+from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
 from sim_sync.core.opening import Opened, OpenRequest, Trigger
 from sim_sync.core.session import Claim, Event, State
 from sim_sync.core.sweep import SweepPolicy
@@ -238,3 +239,47 @@ def test_processes_that_take_over_and_commit_at_once_leave_the_page_of_one_of_th
         assert session.pages_done == 1
         assert session.cursor == {"page": 1, "by": written[0][0]}
         assert session.fence >= written[0][1]
+
+
+def held_sweep(store: SqlSessionStore) -> None:
+    """Walk twice, the second time without seven SIMs of eight, and show what approving would mark."""
+    for sims in (range(8), range(1)):
+        session = store.open_session(a_request()).session
+        session = store.commit_page(session.claim, {"page": 0}, a_page([a_sim(number) for number in sims]))
+        store.close_session(session.claim, SweepPolicy(min_vanished_count=2), session.config_hash)
+    store.show_held_sweep(CARRIER, most=1)
+
+
+def test_of_two_people_who_decide_at_once_one_is_refused(engine: sa.Engine, other_engine: sa.Engine) -> None:
+    def decide(store: SqlSessionStore, decision: OperatorDecision) -> str:
+        try:
+            return store.decide_held_sweep(CARRIER, decision)[0].sweep_state
+        except InputError as refused:
+            return str(refused)
+
+    other = SqlSessionStore(other_engine)
+    meeting = TwoWritersHarness(
+        "decide_sweep:compared", lambda: decide(other, OperatorDecision(SweepChoice.REJECT, "bob"))
+    )
+    store = SqlSessionStore(engine, at=meeting)
+    held_sweep(store)
+    assert decide(store, OperatorDecision(SweepChoice.APPROVE, "ann")) == "approved"
+    assert "is approved, decided by ann" in meeting.answer()
+    assert sum(row["absent_since"] is not None for row in rows_of(engine, "carrier_sims")) == 7
+
+
+def test_a_sim_that_is_seen_between_comparing_and_marking_is_not_marked(postgres_engine: sa.Engine) -> None:
+    """Under SQLite a writer is alone; under PostgreSQL a walk commits its pages meanwhile, of a new session too."""
+    walking = SqlSessionStore(postgres_engine)
+
+    def see_one(point: str) -> None:
+        if point == "decide_sweep:compared":
+            session = walking.open_session(a_request("run-2")).session
+            walking.commit_page(session.claim, {"page": 0}, a_page([a_sim(3)], {"page": 1}))
+
+    store = SqlSessionStore(postgres_engine, at=see_one)
+    held_sweep(store)
+    with pytest.raises(InputError, match="were seen again at this very moment"):
+        store.decide_held_sweep(CARRIER, OperatorDecision(SweepChoice.APPROVE, "ann"))
+    assert {row["absent_since"] for row in rows_of(postgres_engine, "carrier_sims")} == {None}
+    assert store.sweep_history(CARRIER).held is not None

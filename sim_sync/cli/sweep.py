@@ -1,0 +1,149 @@
+"""`sim-sync sweep`: look at a held sweep and decide on it. What may be decided is in `core.held_sweep`."""
+
+import getpass
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.cli.output import print_json, print_lines, say
+from sim_sync.cli.tables import narrow_table, print_table
+from sim_sync.config import load_config
+from sim_sync.core.counting import counted
+from sim_sync.core.held_sweep import (
+    GroupCount,
+    OperatorDecision,
+    ShownSweep,
+    SweepChoice,
+    SweepHistory,
+    UnseenSim,
+    decided_as,
+    why_none_is_held,
+)
+from sim_sync.warehouse import Warehouse, open_warehouse
+
+#: So many SIMs, statuses, plans and accounts are listed; the rest is counted.
+_LISTED = 50
+
+
+def show_sweep(carrier: str, *, as_json: bool) -> ExitCode:
+    """Print what approving the carrier's held sweep would mark; only that can be approved from now on."""
+    warehouse = _opened(carrier)
+    history = warehouse.sessions.sweep_history(carrier)
+    if history.held is None:
+        _show_none(carrier, history, as_json=as_json)
+        return ExitCode.DONE
+    shown = warehouse.sessions.show_held_sweep(carrier, most=_LISTED)
+    if as_json:
+        print_json(_document(shown))
+    else:
+        _print(shown)
+    return ExitCode.DONE
+
+
+def decide_sweep(
+    choice: SweepChoice, carrier: str, *, by: str | None, reason: str | None, digest: str | None = None
+) -> ExitCode:
+    """Approve or reject the carrier's held sweep, in the name of `by` or of the user of this process."""
+    decision = OperatorDecision.of(choice, _user() if by is None else by, reason, digest)
+    session, marked = _opened(carrier).sessions.decide_held_sweep(carrier, decision)
+    if session.sweep_decided_at is not None:
+        say(f"{carrier}: {decided_as(choice, marked, session.sweep_decided_at)} (by {decision.by})")
+    return ExitCode.DONE
+
+
+def _opened(carrier: str) -> Warehouse:
+    config = load_config()
+    config.require_known(carrier)
+    return open_warehouse(config.warehouse_url)
+
+
+def _user() -> str:
+    """Return the name of whoever runs this process, or their number where it has no name, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"user {os.getuid()}"
+
+
+def _show_none(carrier: str, history: SweepHistory, *, as_json: bool) -> None:
+    if not as_json:
+        say(f"{carrier}: no sweep is held: {why_none_is_held(history)}")
+        return
+    last = history.last
+    state = None if last is None else last.sweep_state.value
+    session_id = None if last is None else last.session_id
+    print_json({"carrier": carrier, "session_id": session_id, "sweep_state": state, "sims": 0})
+
+
+# --- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def _document(shown: ShownSweep) -> dict[str, Any]:
+    session = shown.session
+    return {
+        "carrier": session.carrier,
+        "session_id": session.session_id,
+        "finished_at": None if session.finished_at is None else session.finished_at.isoformat(),
+        "sweep_state": session.sweep_state.value,
+        "sweep_reason": session.sweep_reason,
+        "digest": shown.digest,
+        "sims": shown.sims,
+        "absent": shown.absent,
+        "vanished": shown.vanished,
+        "by_status": _counts("status", shown.by_status),
+        "by_rate_plan": _counts("rate_plan", shown.by_rate_plan),
+        "by_account": _counts("account", shown.by_account),
+        "listed": [_sim(sim) for sim in shown.listed],
+        "not_listed": shown.sims - len(shown.listed),
+    }
+
+
+def _counts(name: str, groups: Sequence[GroupCount]) -> list[dict[str, Any]]:
+    return [{name: group.value, "sims": group.sims} for group in groups]
+
+
+def _sim(sim: UnseenSim) -> dict[str, Any]:
+    columns = sim._asdict()
+    columns["mark"] = "vanished" if columns.pop("vanishes") else "absent"
+    return columns
+
+
+def _print(shown: ShownSweep) -> None:
+    session = shown.session
+    name = session.carrier
+    say(f"{name}: the sweep of session {session.session_id} is held: {session.sweep_reason}")
+    say(
+        f"{name}: approving it marks {counted(shown.sims, 'SIM')}: {shown.absent:,} absent, and {shown.vanished:,} "
+        "vanished, which an earlier walk missed too"
+    )
+    print_lines(_group_lines(shown))
+    _print_sims(shown)
+    print_lines(
+        [
+            f"`sim-sync sweep approve {name}` marks exactly these (digest {shown.digest})",
+            f"`sim-sync sweep reject {name}` says that the walk was wrong, and marks nothing",
+        ]
+    )
+
+
+def _group_lines(shown: ShownSweep) -> Iterator[str]:
+    for title, groups in (
+        ("status", shown.by_status),
+        ("plan", shown.by_rate_plan),
+        ("account", shown.by_account),
+    ):
+        counts = [f"{'none' if group.value is None else group.value} {group.sims:,}" for group in groups]
+        rest = shown.sims - sum(group.sims for group in groups)
+        yield f"by {title}: {', '.join([*counts, *([f'others {rest:,}'] if rest else [])])}"
+
+
+def _print_sims(shown: ShownSweep) -> None:
+    table = narrow_table("SIM", "ICCID", "status", "plan", "account", "mark", foldable={"SIM", "plan", "account"})
+    for sim in shown.listed:
+        mark = "vanished" if sim.vanishes else "absent"
+        table.add_row(sim.sim_id, sim.iccid, sim.status, sim.rate_plan, sim.account, mark)
+    if shown.listed:
+        print_table(table)
+    if rest := shown.sims - len(shown.listed):
+        print_lines([f"and {rest:,} more"])
