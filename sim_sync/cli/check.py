@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from sim_sync.cli.dotenv_file import conflict_lines
+from sim_sync.cli.durations import duration_text
 from sim_sync.cli.exit_codes import ExitCode, worst_of
 from sim_sync.cli.findings import (
     CarrierFindings,
@@ -18,7 +19,6 @@ from sim_sync.cli.findings import (
     look_at_tables,
 )
 from sim_sync.cli.output import print_json, print_lines
-from sim_sync.cli.status import duration_text
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.cli.workdir import SIMULATED_CARRIER
 from sim_sync.config import load_config

@@ -15,7 +15,7 @@ from sim_sync.cli.metrics_server import MetricsServer, Reply, parse_address
 from sim_sync.cli.output import print_lines, say
 from sim_sync.config import load_config
 from sim_sync.core.errors import InputError, SimSyncError
-from sim_sync.warehouse import open_warehouse
+from sim_sync.warehouse import open_warehouse_to_read
 from sim_sync.warehouse.figures import carrier_figures
 
 _FAILED_TYPE = "text/plain; charset=utf-8"
@@ -37,7 +37,7 @@ def _exposed(accept: str | None = None) -> tuple[bytes, str]:
     """Return the exposition of now. The configuration is read each time, as every run does."""
     config = load_config()
     max_age_hours = {name: config.max_age_hours(name) for name in config.carrier_names}
-    with closing(open_warehouse(config.warehouse_url)) as warehouse:
+    with closing(open_warehouse_to_read(config.warehouse_url)) as warehouse:
         figures = carrier_figures(warehouse.engine, max_age_hours, warehouse.sessions.now())
     return exposition(figures, accept)
 

@@ -5,16 +5,16 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from sim_sync.cli.durations import duration_text
 from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.cli.output import print_json, print_lines
-from sim_sync.cli.status import duration_text
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import load_config
 from sim_sync.core import progress
 from sim_sync.core.history import PastWalk
 from sim_sync.core.notes import error_text, time_text
 from sim_sync.core.session import Session, State
-from sim_sync.warehouse import open_warehouse
+from sim_sync.warehouse import open_warehouse_to_read
 from sim_sync.warehouse.history import past_walks
 
 
@@ -23,7 +23,7 @@ def show_sessions(*, carrier: str | None, last: int, as_json: bool) -> ExitCode:
     config = load_config()
     if carrier is not None:
         config.require_known(carrier)
-    warehouse = open_warehouse(config.warehouse_url)
+    warehouse = open_warehouse_to_read(config.warehouse_url)
     walks = past_walks(warehouse.engine, config.carrier_names if carrier is None else [carrier], last)
     now = warehouse.sessions.now()
     if as_json:

@@ -7,9 +7,11 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
+from sim_sync.cli.durations import duration_text
 from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.cli.full_disks import full_disks, server_is_full
 from sim_sync.cli.output import clear_screen, print_json, print_lines
+from sim_sync.cli.pace import pace_lines, pace_object
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import Config, load_config
 from sim_sync.core import progress
@@ -64,7 +66,8 @@ def _show(warehouse: Warehouse, config: Config, names: Sequence[str], *, as_json
     _print_sessions(sessions, now, nobody_can_write=bool(full))
     print_lines(full)
     for overview in overviews:
-        print_lines(f"{overview.carrier}: {line}" for line in _lines_of(overview, config, now))
+        lines = [*pace_lines(overview, now), *_lines_of(overview, config, now)]
+        print_lines(f"{overview.carrier}: {line}" for line in lines)
 
 
 def _lines_of(overview: CarrierOverview, config: Config, now: datetime) -> Sequence[str]:
@@ -96,9 +99,9 @@ def _carrier_object(
 ) -> dict[str, Any]:
     """Return a carrier as `status --json` prints it.
 
-    The columns of its newest session, `percent` and in how many seconds it will end; and what that session does not
-    tell: when the carrier was last walked to its end, and what is unresolved there. A carrier that was never synced has
-    no values. `full` says which file systems are full.
+    The columns of its newest session, `percent`, its pace and in how many seconds it will end; and what that session
+    does not tell: when the carrier was last walked to its end, and what is unresolved there. A carrier that was never
+    synced has no values. `full` says which file systems are full.
     """
     session = overview.newest
     columns = dict.fromkeys(_COLUMNS) | {"carrier": overview.carrier} if session is None else asdict(session)
@@ -111,6 +114,7 @@ def _carrier_object(
         ends_in = progress.remaining(session, overview.recent_page_seconds, now)
     found["percent"] = None if session is None else _percent(session)
     found |= {f"eta_{name}": seconds for name, seconds in ends_in._asdict().items()}
+    found |= pace_object(overview, now)
     found["unresolved"] = [*full, *concerns(overview, config.max_age_hours(overview.carrier), now)]
     return found
 
@@ -166,11 +170,3 @@ def progress_text(session: Session, now: datetime, *, is_ours: bool = False) -> 
 def _ends_in(session: Session, now: datetime) -> str:
     seconds = progress.remaining(session, (), now).seconds
     return "" if seconds is None else duration_text(seconds)
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration as `m:ss` or `h:mm:ss`."""
-    seconds = max(round(seconds), 0)
-    hours, rest = divmod(seconds, 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from statistics import fmean, median, quantiles
 from typing import NamedTuple
 
-from sim_sync.core.session import Session
+from sim_sync.core.session import Session, State
 from sim_sync.core.storable import storable_count
 
 #: So many of a run's last pages decide about its pace, and before that many of them nothing is said.
@@ -55,6 +55,26 @@ def pages_for(records: int | None, *, pages_done: int, records_seen: int) -> int
     return storable_count(max(-(-records * pages_done // records_seen), pages_done))
 
 
+def is_estimate(session: Session, carrier_total: int | None) -> bool:
+    """Return whether the pages expected follow from an earlier walk or our own list, and not from the carrier.
+
+    Args:
+        session: the session behind its last page.
+        carrier_total: the number of records that the carrier has told in this walk, if it has.
+    """
+    if carrier_total is not None or session.pages_expected is None or session.state is State.COMPLETED:
+        return False
+    # A carrier may tell pages alone: then they are other ones than what we would have guessed.
+    guess = pages_for(session.records_expected, pages_done=session.pages_done, records_seen=session.records_seen)
+    return session.pages_expected == guess
+
+
+def pages_per_minute(session: Session, page_seconds: Sequence[float], now: datetime) -> float | None:
+    """Return the pace of the last pages, waits left out; None while nobody works, or where they are too few."""
+    pace = pace_of(page_seconds) if _is_at_work(session, now) else None
+    return None if pace is None or pace.seconds <= 0 else round(60 / pace.seconds, 1)
+
+
 def percent(pages_done: int, pages_expected: int | None, *, finished: bool = False) -> float | None:
     """Return how much of the walk is done. Below 100 until it is finished: an estimate is not an end."""
     if finished:
@@ -77,8 +97,7 @@ def remaining(session: Session, page_seconds: Sequence[float], now: datetime) ->
 
     Nothing is said while nobody works on it, also where its owner was lost without a word.
     """
-    is_at_work = session.lease_expires_at is not None and now < session.lease_expires_at
-    if session.eta_at is None or not is_at_work:
+    if session.eta_at is None or not _is_at_work(session, now):
         return Remaining()
     seconds = (session.eta_at - now).total_seconds()
     pace, pages = pace_of(page_seconds), (session.pages_expected or 0) - session.pages_done
@@ -86,6 +105,10 @@ def remaining(session: Session, page_seconds: Sequence[float], now: datetime) ->
         return Remaining(_count_down(seconds))
     low, high = (seconds + pages * (each - pace.seconds) for each in (pace.low_seconds, pace.high_seconds))
     return Remaining(_count_down(seconds), _count_down(low), _count_down(high))
+
+
+def _is_at_work(session: Session, now: datetime) -> bool:
+    return session.lease_expires_at is not None and now < session.lease_expires_at
 
 
 def _count_down(seconds: float) -> int:

@@ -29,6 +29,8 @@ class CarrierOverview:
     newest: Session | None = None
     #: The times of the newest session's last pages, in seconds.
     recent_page_seconds: Sequence[float] = ()
+    #: The pages that the newest session expects follow from an earlier walk or our own list.
+    expects_estimate: bool = False
     last_completed: Session | None = None
     #: The last certified walks: a held sweep waits for a person until a later one is certified.
     sweeps: SweepHistory = field(default_factory=SweepHistory)

@@ -1,9 +1,11 @@
 """What is known of every carrier's walks, in one consistent reading. What it means is decided in `core.unresolved`."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import sqlalchemy as sa
 
+from sim_sync.core.progress import is_estimate
 from sim_sync.core.session import Session
 from sim_sync.core.unresolved import CarrierOverview
 from sim_sync.warehouse import sessions
@@ -20,7 +22,7 @@ def carrier_overviews(engine: sa.Engine, carriers: Sequence[str]) -> Sequence[Ca
             CarrierOverview(
                 carrier=carrier,
                 newest=newest.get(carrier),
-                recent_page_seconds=_recent_page_seconds(connection, newest.get(carrier)),
+                **_progress_of(connection, newest.get(carrier)),
                 last_completed=completed.get(carrier),
                 sweeps=sessions.read_sweep_history(connection, carrier),
                 quarantined=_quarantined(connection, carrier, completed.get(carrier)),
@@ -29,9 +31,21 @@ def carrier_overviews(engine: sa.Engine, carriers: Sequence[str]) -> Sequence[Ca
         ]
 
 
-def _recent_page_seconds(connection: sa.Connection, newest: Session | None) -> Sequence[float]:
+class _Progress(TypedDict, total=False):
+    """What is known of a session's progress beside its row."""
+
+    recent_page_seconds: Sequence[float]
+    expects_estimate: bool
+
+
+def _progress_of(connection: sa.Connection, newest: Session | None) -> _Progress:
     internals = None if newest is None else sessions.read_internals(connection, newest.session_id)
-    return () if internals is None else internals.recent_page_seconds
+    if newest is None or internals is None:
+        return {}
+    return {
+        "recent_page_seconds": internals.recent_page_seconds,
+        "expects_estimate": is_estimate(newest, internals.carrier_total),
+    }
 
 
 def _quarantined(connection: sa.Connection, carrier: str, last_completed: Session | None) -> int:

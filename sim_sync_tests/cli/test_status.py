@@ -1,9 +1,11 @@
 import json
 import re
 import signal
+from datetime import timedelta
 
 import pytest
 
+from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
@@ -52,6 +54,9 @@ def test_json_is_one_document_of_the_columns_with_percent_and_eta(command_line: 
         "eta_seconds",
         "eta_low_seconds",
         "eta_high_seconds",
+        "duration_seconds",
+        "pages_per_minute",
+        "pages_expected_is_estimate",
         "complete_as_of",
         "unresolved",
     }
@@ -196,6 +201,34 @@ def test_in_a_terminal_of_80_columns_no_line_is_longer(command_line: CommandLine
     shown = shown_in_terminal(command_line, "status", columns=80)
     assert "running" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_waits_are_told_apart_from_the_pace(command_line: CommandLine) -> None:
+    session = command_line.open_session(pages=4)
+    assert session.cursor is not None
+    page = a_page([a_sim(9)], {"page": 5}, records_total=10, effort=Effort(retries=3, throttled_seconds=240))
+    command_line.warehouse.sessions.commit_page(session.claim, session.cursor, page)
+    with command_line.warehouse.engine.begin() as connection:
+        connection.execute(sync_sessions.update().values(started_at=session.started_at - timedelta(minutes=31)))
+    out = command_line.type_in("status").out
+    assert re.search(r"^acme: [\d.]+ pages a minute; throttled 4:00 of 31:0\d$", out, re.MULTILINE)
+    (told,) = command_line.type_in("status", "--carrier", "acme", "--json").document
+    assert told["pages_per_minute"] > 0
+    assert 1860 <= told["duration_seconds"] < 2000
+    assert told["pages_expected_is_estimate"] is False
+
+
+def test_a_total_that_the_carrier_does_not_tell_is_an_estimate_and_called_so(command_line: CommandLine) -> None:
+    walked(command_line, *(a_sim(number) for number in range(4)))
+    session = command_line.open_session(owner="run-2")
+    assert session.cursor is not None
+    page = a_page([a_sim(0)], {"page": 1})
+    session = command_line.warehouse.sessions.commit_page(session.claim, session.cursor, page)
+    assert session.pages_expected == 4
+    line = "acme: the pages expected are an estimate from the last walk or our own list"
+    assert line in command_line.type_in("status").out.splitlines()
+    (told,) = command_line.type_in("status", "--carrier", "acme", "--json").document
+    assert told["pages_expected_is_estimate"] is True
 
 
 def test_watching_ends_with_control_c_and_without_a_traceback(command_line: CommandLine) -> None:

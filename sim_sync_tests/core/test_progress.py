@@ -10,8 +10,10 @@ from sim_sync.core.progress import (
     PAGES_NEEDED,
     PAGES_REMEMBERED,
     eta,
+    is_estimate,
     pace_of,
     pages_for,
+    pages_per_minute,
     percent,
     remaining,
     remembered,
@@ -180,3 +182,29 @@ def test_nothing_is_said_to_remain_while_nobody_works(fields: dict[str, Any]) ->
 
 def test_without_the_pages_times_there_is_no_doubt_to_tell() -> None:
     assert remaining(a_walk(), [], NOW) == (20, None, None)
+
+
+def test_pages_a_minute_are_those_of_the_last_pages_while_somebody_works() -> None:
+    assert pages_per_minute(a_walk(), [0.5] * 6, NOW) == 120
+    assert pages_per_minute(a_walk(), [0.5] * 2, NOW) is None
+    assert pages_per_minute(a_walk(), [0.0] * 6, NOW) is None
+    assert pages_per_minute(a_walk(lease_expires_at=None), [0.5] * 6, NOW) is None
+    assert pages_per_minute(a_walk(), [0.5] * 6, NOW + timedelta(seconds=30)) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "carrier_total", "expected"),
+    [
+        ({"records_expected": 60, "records_seen": 20}, None, True),
+        ({"records_expected": 60, "records_seen": 20}, 60, False),
+        # The carrier tells how many pages there are, and no records.
+        ({"records_expected": None, "records_seen": 20}, None, False),
+        ({"records_expected": 90, "records_seen": 20}, None, False),
+        ({"pages_expected": None}, None, False),
+        ({"records_expected": 60, "records_seen": 20, "state": State.COMPLETED}, None, False),
+    ],
+)
+def test_pages_that_follow_from_another_total_than_the_carriers_are_an_estimate(
+    fields: dict[str, Any], carrier_total: int | None, *, expected: bool
+) -> None:
+    assert is_estimate(a_walk(**fields), carrier_total) is expected
