@@ -27,6 +27,7 @@ from sim_sync.cli.workdir import (
     require_simulated,
 )
 from sim_sync.config import load_config
+from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError, SimSyncError
 from sim_sync.core.session import Session, State
 from sim_sync.private_files import opened_privately, private_by_default
@@ -112,8 +113,8 @@ def _sync_until_killed(root: Path, simulator: RunningSimulator, warehouse: Wareh
     died_ns = time.monotonic_ns()
     session = warehouse.sessions.session(session.session_id)
     say(
-        f"   kill -9 after page {session.pages_done}: {session.records_seen:,} SIMs are in the warehouse, "
-        f"{session.retries} retries, {session.throttled_seconds:.1f} s waited"
+        f"   kill -9 after page {session.pages_done}: {counted(session.records_seen, 'SIM')} in the warehouse, "
+        f"{counted(session.retries, 'retry', 'retries')}, {session.throttled_seconds:.1f} s waited"
     )
     return Killed(session, died_ns)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from sim_sync.cli.workdir import SIMULATED_SIMS
+from sim_sync.core.counting import counted
 from sim_sync.core.session import Session, SweepState
 from sim_sync.simulator.faults import ErrorStatus, Trigger
 from sim_sync.simulator.request_log import LogEntry
@@ -50,8 +51,9 @@ class Outcome:
 
 def figure_checks(outcome: Outcome) -> Sequence[FigureCheck]:
     """Return every figure of a demonstration beside whether it is the known one."""
+    sims = f"{counted(outcome.sims, 'SIM')} in carrier_sims, {SIMULATED_SIMS:,} at the carrier"
     return [
-        (f"{outcome.sims:,} SIMs in carrier_sims, {SIMULATED_SIMS:,} at the carrier", outcome.sims == SIMULATED_SIMS),
+        (sims, outcome.sims == SIMULATED_SIMS),
         _pages(outcome),
         _retries(outcome),
         _resume_point(outcome),
@@ -65,13 +67,15 @@ def _pages(outcome: Outcome) -> FigureCheck:
     pages = outcome.completed.pages_done
     fetched = Counter(entry.page_token for entry in outcome.requests if entry.fault is None)
     again = fetched.total() - len(fetched)
-    line = f"{pages} pages walked, {again} of them fetched twice (one at most: the page in flight at the kill)"
+    line = (
+        f"{counted(pages, 'page')} walked, {again} of them fetched twice (one at most: the page in flight at the kill)"
+    )
     return line, len(fetched) == pages and again <= 1
 
 
 def _retries(outcome: Outcome) -> FigureCheck:
     completed = outcome.completed
-    line = f"{completed.retries} retries ridden out, {completed.throttled_seconds:.1f} s waited"
+    line = f"{counted(completed.retries, 'retry', 'retries')} ridden out, {completed.throttled_seconds:.1f} s waited"
     return line, completed.retries == len(INJECTED_FAULTS)
 
 

@@ -11,6 +11,7 @@ from sim_sync.cli.output import print_json, print_lines
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import load_config
 from sim_sync.core import progress
+from sim_sync.core.counting import counted
 from sim_sync.core.history import PastWalk
 from sim_sync.core.notes import error_text, time_text
 from sim_sync.core.session import Session, State
@@ -115,5 +116,5 @@ def _beside(walk: PastWalk, seconds: float, usual: float) -> str:
 
 def _usual(walk: PastWalk, usual: float) -> str:
     count = len(walk.earlier_seconds)
-    of = "one completed walk" if count == 1 else f"median of {count} completed walks"
+    of = "one completed walk" if count == 1 else f"median of {counted(count, 'completed walk')}"
     return f"the usual {duration_text(usual)} ({of} before it)"

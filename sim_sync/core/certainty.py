@@ -6,6 +6,7 @@ Also where a walk that has no end stops: a list that merely grows brings SIMs th
 from dataclasses import replace
 from datetime import datetime
 
+from sim_sync.core.counting import counted
 from sim_sync.core.diff import PageDiff
 from sim_sync.core.errors import EndlessList
 from sim_sync.core.pages import Page
@@ -68,10 +69,11 @@ def _idle_pages(record: SessionRecord, page: Page, diff: PageDiff) -> int:
     if page.is_reread:
         return known.idle_pages
     if known.idle_pages >= known.max_idle_pages and page.next_cursor is not None:
+        idle = counted(known.max_idle_pages, "page")
         raise EndlessList(
-            f"carrier {session.carrier}: page {session.pages_done + 1}: {known.max_idle_pages} pages in a row brought "
-            "no SIM that this walk had not seen, and the carrier still names a next page, so its list seems to have no "
-            f"end. {page.advice_on_repeats}; if that many such pages are usual, raise `max_idle_pages`"
+            f"carrier {session.carrier}: page {session.pages_done + 1}: {idle} in a row brought no SIM that this walk "
+            "had not seen, and the carrier still names a next page, so its list seems to have no end. "
+            f"{page.advice_on_repeats}; if that many such pages are usual, raise `max_idle_pages`"
         )
     return known.idle_pages + 1
 

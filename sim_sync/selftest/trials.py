@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sim_sync.core.counting import counted
 from sim_sync.core.crash_points import CRASH_POINTS
 from sim_sync.core.session import State
 from sim_sync.selftest.victims import CARRIER, LEASE_SECONDS, SyncProcess, SyncScenario, TrialFailed, write_scene
@@ -185,7 +186,7 @@ def kill_at_random_times(
                 if not _is_completed(stage) and stage.run() != 0:
                     result.problems.append(f"walk {result.trials}: the resumed sync did not complete")
                 _compare(stage, f"walk {result.trials}", result, expected, kills=result.kills - before)
-            tell(f"{result.kills} kills")
+            tell(counted(result.kills, "kill"))
     return result
 
 
@@ -216,7 +217,7 @@ def _wait_for_pages(stage: TrialEnvironment, process: SyncProcess, pages: int) -
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not process.has_ended and _pages_done(stage) < start + pages:
         if time.monotonic() > deadline:
-            raise TrialFailed(f"a sync did not commit {pages} pages in {_PATIENCE_SECONDS:.0f} s")
+            raise TrialFailed(f"a sync did not commit {counted(pages, 'page')} in {_PATIENCE_SECONDS:.0f} s")
         time.sleep(_STEP_SECONDS)
 
 
@@ -295,4 +296,4 @@ def _compare(
     again = stage.pages_fetched_again()
     result.pages_fetched_again += again
     if not 0 <= again <= kills:
-        result.problems.append(f"{trial}: {again} pages fetched again after {kills} kills")
+        result.problems.append(f"{trial}: {counted(again, 'page')} fetched again after {counted(kills, 'kill')}")

@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
 from sim_sync.simulator import messages
 from sim_sync.simulator.fleet import Fleet
@@ -101,7 +102,9 @@ def _watch_stdin(ends: "SimpleQueue[str]") -> None:
 def _introduce(server: SimulatorServer) -> None:
     for mount in server.mounts.values():
         url = server.base_urls[mount.name]
-        print(f"{mount.fleet.live_count:,} SIMs of {mount.spec.name} at {url}; Ctrl-C ends it", file=sys.stderr)
+        print(
+            f"{counted(mount.fleet.live_count, 'SIM')} of {mount.spec.name} at {url}; Ctrl-C ends it", file=sys.stderr
+        )
 
 
 def _options(arguments: argparse.Namespace) -> SimulatorOptions:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
 from sim_sync.simulator.fleet_spec import MAX_FLEET_SIZE, FleetSpec, SimulatedSim
@@ -210,7 +211,7 @@ class Fleet:
 
     def _check(self, edit: FleetEdit) -> None:
         if not 0 <= edit.add <= MAX_FLEET_SIZE - self._end:
-            raise InputError(f"edit of a fleet: cannot add {edit.add} SIMs to {self._end}")
+            raise InputError(f"edit of a fleet: cannot add {counted(edit.add, 'SIM')} to {self._end:,}")
         for change in edit.change:
             _check_fields(change.fields)
         for index in (*edit.remove, *(index for change in edit.change for index in change.indices)):

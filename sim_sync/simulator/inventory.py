@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
 from sim_sync.simulator.fleet import Fleet
@@ -78,7 +79,9 @@ def decide_differences(fleet: Fleet, counts: DifferenceCounts) -> Differences:
     """
     live = fleet.live_count
     if counts.unknown + counts.status > live:
-        raise InputError(f"differences: expected at most {live} SIMs to differ, found {counts.unknown + counts.status}")
+        raise InputError(
+            f"differences: expected at most {counted(live, 'SIM')} to differ, found {counts.unknown + counts.status}"
+        )
     spread = [fleet.live_at(offset) for offset in _spread(counts.unknown + counts.status, live)]
     differing = [fleet.sim(index) for index in spread]
     words = [word.value for word, _ in fleet.fleet_spec.profile.status_weights]

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sim_sync.core.counting import counted
 from sim_sync.core.discrepancies import Kind
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle
 from sim_sync.warehouse.matching import ours
@@ -53,11 +54,12 @@ def _by_word(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     for word in kept:
         yield f"{_WORD}{word}", f"{_sims_have(counts[word])} the unlisted word {word}"
     if rest := words[len(kept) :]:
-        yield _OTHER_WORDS, f"{_sims_have(sum(counts[word] for word in rest))} one of {len(rest):,} more unlisted words"
+        others = counted(len(rest), "more unlisted word", "more unlisted words")
+        yield _OTHER_WORDS, f"{_sims_have(sum(counts[word] for word in rest))} one of {others}"
 
 
 def _sims_have(count: int) -> str:
-    return "1 SIM has" if count == 1 else f"{count:,} SIMs have"
+    return counted(count, "SIM has", "SIMs have")
 
 
 def _finding(field: str, name: str, **told: str) -> dict[str, str | None]:
