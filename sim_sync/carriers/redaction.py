@@ -15,7 +15,14 @@ from sim_sync.core.storable import storable_json
 
 #: Fields that may hold a word of the carrier's, and how each of them is cleaned.
 _JSON = frozenset({"attributes"})
-_TEXTS = frozenset(Sim._fields) - {*_JSON, "status", "pending", "activated_at", "carrier_updated_at", "quality_flags"}
+TEXT_FIELDS = frozenset(Sim._fields) - {
+    *_JSON,
+    "status",
+    "pending",
+    "activated_at",
+    "carrier_updated_at",
+    "quality_flags",
+}
 
 
 def without_own_secrets(page: Page, redactor: Redactor) -> Page:
@@ -42,7 +49,7 @@ def _texts(sims: Sequence[Sim], rejected: Sequence[QuarantinedRecord]) -> Iterat
 
 def _sim(sim: Sim, redactor: Redactor) -> Sim:
     def clean(name: str, value: Any) -> Any:
-        if value is None or name not in _TEXTS | _JSON:
+        if value is None or name not in TEXT_FIELDS | _JSON:
             return value
         return _json(value, redactor) if name in _JSON else redactor.in_record(value)
 

@@ -18,6 +18,7 @@ from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.page_reader import PageReader
 from sim_sync.carriers.rate_limiter import RateLimiter
 from sim_sync.carriers.redaction import without_own_secrets
+from sim_sync.carriers.rereading import reread
 from sim_sync.carriers.retry import Retrier
 from sim_sync.carriers.sealing import CursorSeal
 from sim_sync.carriers.secrets import Redactor
@@ -25,6 +26,7 @@ from sim_sync.carriers.settings import CarrierSettings
 from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedResponse
 from sim_sync.core.pages import Cursor, Page, canonical_json
 from sim_sync.core.ports import Waiter
+from sim_sync.core.quarantine import Reread
 from sim_sync.core.secret_keys import is_secret_key
 
 Found = TypeVar("Found")
@@ -57,6 +59,7 @@ class RestCarrier:
         self._links = connector.links or settings.links
         words = connector.record_map.statuses.overridden_by(settings.statuses)
         record_map = replace(connector.record_map, statuses=words)
+        self._record_map = record_map
         self._reader = PageReader(connector, self._pagination, record_map)
         self._auth = connector.build_auth(settings)
         redactor = self._redactor = Redactor(
@@ -124,6 +127,10 @@ class RestCarrier:
         except SimSyncError as error:
             error.args = (self._redactor(str(error)), *error.args[1:])
             raise
+
+    def reread(self, payload: str) -> Reread:
+        """Return what a record from the quarantine is with today's mapping; nothing is fetched."""
+        return reread(payload, self._record_map, self._redactor)
 
     def _fetch_page(self, cursor: Cursor) -> Page:
         self._client.take_paused_seconds()

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from sim_sync import __version__
+from sim_sync.cli.options import By, Carrier, Json, OneCarrier, Reason, SomeCarriers
+from sim_sync.cli.quarantine_app import quarantine_app
 
 app = typer.Typer(
     name="sim-sync",
@@ -17,16 +19,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-_BY_NAME = "By its name in carriers.yaml."
-Carrier = Annotated[str, typer.Argument(metavar="CARRIER", help=_BY_NAME)]
-SomeCarriers = Annotated[list[str] | None, typer.Argument(metavar="CARRIER", help=_BY_NAME)]
-By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who decides; by default the user of the OS.")]
-Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the decision.")]
-OneCarrier = Annotated[str | None, typer.Option("--carrier", metavar="C", help="Only this carrier.")]
-
 sweep = typer.Typer(help="Look at a held sweep and decide on it.", no_args_is_help=True)
 app.add_typer(sweep, name="sweep")
+app.add_typer(quarantine_app, name="quarantine")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,9 +1,9 @@
 """One carrier's part of `carriers.yaml`: checked against its connector, and turned into what a sync needs of it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema
@@ -18,10 +18,14 @@ from sim_sync.config.problems import read_part
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.liveness import LONGEST_LEASE_SECONDS
 from sim_sync.core.ports import CarrierSource, Waiter
+from sim_sync.core.quarantine import Reread
 from sim_sync.core.sims import Lifecycle, StatusMeaning
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit
 from sim_sync.core.unresolved import DEFAULT_MAX_AGE_HOURS
+
+if TYPE_CHECKING:
+    from sim_sync.carriers.source import RestCarrier
 
 _SWEEP = SweepPolicy()
 _QUARANTINE = QuarantineLimit()
@@ -128,6 +132,13 @@ class CarrierConfig:
 
     def build(self, waiter: Waiter) -> CarrierSource:
         """Return the carrier, ready to be asked; its waits go through `waiter`."""
+        return self._built(waiter)
+
+    def rereader(self, waiter: Waiter) -> Callable[[str], Reread]:
+        """Return what reads a record of the quarantine with today's mapping; the carrier is not asked."""
+        return self._built(waiter).reread
+
+    def _built(self, waiter: Waiter) -> "RestCarrier":
         # Here, because who only reads the config asks no carrier: the HTTP client is half of what importing it cost.
         from sim_sync.carriers.source import RestCarrier
 

@@ -44,8 +44,8 @@ class QuarantineLimit:
             raise TooManyQuarantined(
                 f"carrier {session.carrier}: {session.records_quarantined:,} of "
                 f"{counted(session.records_seen, 'record')} could not be read, more than quarantine.max_percent "
-                f"({self.max_percent:g} %) allows; see their reasons in the table quarantined_records, then correct "
-                "the field mapping or raise the limit"
+                f"({self.max_percent:g} %) allows; `sim-sync quarantine list` has their reasons: correct the field "
+                "mapping and replay them (`sim-sync quarantine replay`), or raise the limit"
             )
 
 

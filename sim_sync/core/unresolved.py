@@ -83,7 +83,7 @@ def quarantine_concern(overview: CarrierOverview) -> str | None:
     count = overview.quarantined
     if not count:
         return None
-    return f"{counted(count, 'record')} could not be read; see quarantined_records"
+    return f"{counted(count, 'record')} could not be read; `sim-sync quarantine list` shows them"
 
 
 def concerns(overview: CarrierOverview, max_age_hours: float, now: datetime) -> Sequence[str]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sim_sync.core.diff import PageDiff
 from sim_sync.core.iccid_forms import may_come_again
 from sim_sync.core.pages import Page, QuarantinedRecord
+from sim_sync.core.quarantine import REFUSED_BY_DATABASE
 from sim_sync.core.session import Session, SessionRecord
 from sim_sync.core.sims import Sim
 from sim_sync.core.storable import storable_json
@@ -75,8 +76,7 @@ def _rejected(page: Page, refused: Sequence[tuple[Sim, str]]) -> list[Quarantine
     # A record may be several SIMs; then this is the place in the list of SIMs.
     places = {sim.sim_id: position for sim, position in zip(page.sims, free, strict=True)}
     return [
-        QuarantinedRecord(places[sim.sim_id], f"the database does not take this record ({kind})", _payload(sim))
-        for sim, kind in refused
+        QuarantinedRecord(places[sim.sim_id], f"{REFUSED_BY_DATABASE} ({kind})", _payload(sim)) for sim, kind in refused
     ]
 
 

@@ -10,6 +10,7 @@ from functools import cache
 import sqlalchemy as sa
 
 from sim_sync.core.diff import PageDiff, diff_page
+from sim_sync.core.iccid_forms import Settled
 from sim_sync.core.pages import QuarantinedRecord
 from sim_sync.core.session import Session
 from sim_sync.core.sims import FieldChange, Sim
@@ -55,6 +56,11 @@ def write_sims(
     if not sims:
         return PageDiff()
     settled = stored_beside(connection, session.carrier, sims, session.session_id, may_come_again=may_come_again)
+    return write_settled(connection, session, settled, now)
+
+
+def write_settled(connection: sa.Connection, session: Session, settled: Settled, now: datetime) -> PageDiff:
+    """Bring SIMs into `carrier_sims` that stand beside what is stored of them, and return what that changed."""
     diff = diff_page(settled.sims, settled.known, now, session.session_id)
     _UPSERT_SIMS.execute(
         connection,

@@ -146,7 +146,9 @@ def test_a_held_sweep_is_not_forgotten_when_the_next_session_opens_and_fails(com
 
 def test_records_in_quarantine_are_told(command_line: CommandLine) -> None:
     walked(command_line, a_sim(1), rejected=2)
-    assert "acme: 2 records could not be read; see quarantined_records" in command_line.type_in("status").out
+    assert (
+        "acme: 2 records could not be read; `sim-sync quarantine list` shows them" in command_line.type_in("status").out
+    )
 
 
 def test_a_carrier_without_a_completed_walk_for_too_long_is_told(command_line: CommandLine) -> None:

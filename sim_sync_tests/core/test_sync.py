@@ -303,7 +303,7 @@ def test_one_unreadable_record_never_stops_a_walk() -> None:
 
 def test_too_many_unreadable_records_stop_the_walk_after_the_page_is_kept() -> None:
     walking = walking_over([*a_fleet(8), Unreadable(), Unreadable()], [a_sim(9)])
-    with pytest.raises(TooManyQuarantined, match=r"2 of 10 records.*10 %.*quarantined_records"):
+    with pytest.raises(TooManyQuarantined, match=r"2 of 10 records.*10 %.*sim-sync quarantine list"):
         walking.walk(quarantine=STRICT)
     assert walking.stored.pages_done == 1
     assert len(walking.warehouse.rows("quarantined_records")) == 2

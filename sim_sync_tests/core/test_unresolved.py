@@ -101,8 +101,8 @@ def test_a_walk_that_is_dated_in_the_future_proves_no_freshness(ahead: timedelta
     ("count", "told"),
     [
         (0, None),
-        (1, "1 record could not be read; see quarantined_records"),
-        (1234, "1,234 records could not be read; see quarantined_records"),
+        (1, "1 record could not be read; `sim-sync quarantine list` shows them"),
+        (1234, "1,234 records could not be read; `sim-sync quarantine list` shows them"),
     ],
 )
 def test_records_in_quarantine_are_counted(count: int, told: str | None) -> None:

@@ -137,13 +137,13 @@ def test_records_in_quarantine_are_a_warning_until_a_complete_walk_could_read_th
     stage.run()
     assert (
         told_of_acme(stage.run(carrier="other"))["every_record_was_read"]
-        == "1 record could not be read; see quarantined_records"
+        == "1 record could not be read; `sim-sync quarantine list` shows them"
     )
     stage.clock.advance(60)
     stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
     assert (
         told_of_acme(stage.run(carrier="other"))["every_record_was_read"]
-        == "1 record could not be read; see quarantined_records"
+        == "1 record could not be read; `sim-sync quarantine list` shows them"
     )
     stage.warehouse.sessions.move_by_operator("acme", Event.OWNER_LOST)
     stage.carrier.pages = [[a_sim(1), a_sim(2)]]
