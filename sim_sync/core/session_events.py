@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sim_sync.core import certainty, progress
+from sim_sync.core.clocks import is_ahead
 from sim_sync.core.diff import PageDiff
 from sim_sync.core.errors import InternalError
 from sim_sync.core.held_sweep import OperatorDecision, next_sweep_state
@@ -78,6 +79,8 @@ def taken_over(record: SessionRecord, request: OpenRequest, takeover: Resume, no
         session = _stopped(session, Event.OWNER_LOST, now, error=takeover.lost_owner)
     session = replace(
         session,
+        # A start that lies in the future was written by a clock that was ahead: its age would not count for days.
+        started_at=now if is_ahead(session.started_at, now) else session.started_at,
         state=next_state(session.state, Event.TAKEN_OVER),
         fence=session.fence + 1,
         owner=request.owner,

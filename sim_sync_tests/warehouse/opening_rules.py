@@ -238,6 +238,20 @@ class OpeningRules:
             [old.session_id, new.session_id]
         )
 
+    def test_a_session_that_was_opened_while_the_clock_was_ahead_grows_old_like_any_other(
+        self, under_test: StoreUnderTest
+    ) -> None:
+        under_test.clock.advance(3 * 86_400)
+        session = opened(under_test, "run-1")
+        now = under_test.clock.advance(-3 * 86_400)
+        resumed = opened(under_test, "run-2", gone_owners=["run-1"])
+        assert (resumed.session_id, resumed.started_at) == (session.session_id, now)
+        under_test.clock.advance(25 * 3600)
+        new = opened(under_test, "run-3", gone_owners=["run-2"])
+        superseded = under_test.store.session(session.session_id)
+        assert new.session_id != session.session_id
+        assert superseded.last_error == "the session is older than 24 hours"
+
     @pytest.mark.parametrize(
         "release",
         [
