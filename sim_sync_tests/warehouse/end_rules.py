@@ -253,8 +253,8 @@ class EndRules:
         session = walked(under_test, session, [a_sim(1)], [a_sim(2)], [a_sim(2)])
         closed = under_test.store.close_session(session.claim, STRICT, "config-1")
         assert closed.sweep_reason == (
-            "not certified complete: the walk had to start again, and 1 SIMs that were known are not among those that "
-            "it saw before and after that"
+            "not certified complete: the walk had to start again, and 1 known SIM is not among those that it saw "
+            "before and after that"
         )
 
     @pytest.mark.parametrize(
