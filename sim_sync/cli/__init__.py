@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from sim_sync.cli.dotenv_file import add_dotenv
 from sim_sync.cli.output import accept_any_text, complain
 from sim_sync.core.errors import InputError, SimSyncError
+from sim_sync.logs import log_for_machines
 from sim_sync.room import is_about_room, no_room_text
 
 
@@ -46,6 +47,7 @@ def _run(arguments: Sequence[str] | None) -> None:
     from sim_sync.cli.app import app
 
     add_dotenv(os.environ)
+    log_for_machines("")
     try:
         app(None if arguments is None else list(arguments), prog_name="sim-sync")
     finally:

@@ -5,12 +5,16 @@ terminal by another way could write there what it likes.
 """
 
 import json
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from sim_sync.cli.spreadsheet import write_csv
 from sim_sync.core.printable import printable, printable_lines
+from sim_sync.logs import is_installed
+
+_log = logging.getLogger("sim_sync.cli")
 
 
 def say(line: str) -> None:
@@ -25,7 +29,13 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def complain(message: str, program: str = "sim-sync") -> None:
-    """Write a message to standard error, with the program's name before it; it may have several lines of ours."""
+    """Write a message to standard error, with the program's name before it; it may have several lines of ours.
+
+    Where logs are for machines, it is one line of them.
+    """
+    if is_installed():
+        _log.error("%s", printable_lines(message))
+        return
     sys.stdout.flush()  # where both go to one place, they keep their order
     _write(sys.stderr, f"{program}: {printable_lines(message)}")
 

@@ -16,6 +16,7 @@ from sim_sync.defs.partitions import carrier_partitions
 from sim_sync.defs.resources import SyncConfigResource, WarehouseResource, config_and_warehouse, kept_run_resource
 from sim_sync.defs.schedules import build_nightly_reconciliation
 from sim_sync.defs.sensors import build_resume_interrupted_syncs
+from sim_sync.logs import OURS, log_for_machines
 
 
 def build_defs(
@@ -43,6 +44,7 @@ def build_defs(
     Raises:
         ConfigError: something that concerns all carriers is wrong.
     """
+    log_for_machines(OURS)
     if not isinstance(config, Config):
         config = load_config(Path(config))
     names = Names.of(key_prefix, group_name, name_prefix)

@@ -10,6 +10,7 @@ from sim_sync.config.carrier import DEFAULT_LEASE_SECONDS
 from sim_sync.core.errors import SimSyncError
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Process
+from sim_sync.defs.json_logs import log_run_for_machines
 from sim_sync.defs.partitions import CARRIER_TAG, SESSION_TAG
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.kept_run import KeptRun
@@ -89,10 +90,11 @@ def _dry_run_in(config: object) -> bool:
 
 
 def tag_run(context: Context, sync_config: Config, warehouse: Warehouse, kept_run: KeptRun) -> None:
-    """Say for all hosts that the run lives, from now to its end, and tag it with its carrier.
+    """Say for all hosts that the run lives, from now to its end, tag it with its carrier, and log as is wished.
 
     A process that ends before its run does cannot say so: then the lease on the session decides, while there is one.
     """
+    log_run_for_machines(context)
     carrier = context.partition_key
     if process := process_of(context):
         lease_seconds = _lease_seconds(sync_config, carrier)

@@ -9,6 +9,7 @@ from sim_sync.config import CarrierConfig
 from sim_sync.core.opening import Opened, OpenRequest, Trigger
 from sim_sync.core.ports import SessionStore, WorkStore
 from sim_sync.core.session import Process, Session, State
+from sim_sync.logs import work_noted
 from sim_sync.worker.crash import armed_crash_point
 from sim_sync.worker.processes import this_process
 from sim_sync.worker.retrying import WarehouseRetry
@@ -72,14 +73,19 @@ def walk_carrier(
         max_stalled_resumes=carrier.retry.max_stalled_resumes,
         quarantine=carrier.quarantine,
     )
-    with stopped_by_signals(stop):
+    with stopped_by_signals(stop), work_noted(session) as note:
+
+        def checkpoint(committed: Session) -> None:
+            note(committed)
+            on_checkpoint(committed)
+
         return work_on(
             session,
             carrier.build(stop),
             store,
             limits=limits,
             stop=stop,
-            on_checkpoint=on_checkpoint,
+            on_checkpoint=checkpoint,
             was_terminated=was_terminated,
             at=armed_crash_point(),
         )

@@ -15,6 +15,7 @@ from sim_sync.config import load_config
 from sim_sync.config.carrier import CarrierSection
 from sim_sync.config.config import CONFIG_VARIABLE, DEFAULT_WAREHOUSE_URL, WAREHOUSE_VARIABLE
 from sim_sync.config.sections import CsvInventory, Reconcile, Schedule, SqlInventory
+from sim_sync.logs import FORMAT_VARIABLE
 from sim_sync_tests.docs.documents import PROJECT, code_blocks, table_rows
 
 DOCUMENT = PROJECT / "docs" / "configuration.md"
@@ -25,6 +26,7 @@ VARIABLES = {
     CONFIG_VARIABLE,
     WAREHOUSE_VARIABLE,
     STATE_DIR_VARIABLE,
+    FORMAT_VARIABLE,
     CERT_FILE_VARIABLE,
     CERT_DIR_VARIABLE,
     "DAGSTER_HOME",
