@@ -7,6 +7,7 @@ import typer
 
 from sim_sync import __version__
 from sim_sync.cli.options import By, Carrier, Json, OneCarrier, Reason, SomeCarriers
+from sim_sync.cli.plain_help import PlainCommand
 from sim_sync.cli.quarantine_app import quarantine_app
 
 app = typer.Typer(
@@ -80,7 +81,9 @@ def backfill(
     *,
     every: Annotated[bool, typer.Option("--all", help="Every carrier in the config.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Give up the open session, walk from page 1.")] = False,
-    max_pages: Annotated[int | None, typer.Option("--max-pages", min=1, help="Stop after N pages.")] = None,
+    max_pages: Annotated[
+        int | None, typer.Option("--max-pages", metavar="N", min=1, help="Stop after N pages.")
+    ] = None,
 ) -> None:
     """Reconcile carriers now, in this process; an open session continues where it stopped."""
     from sim_sync.cli.backfill import backfill_carriers
@@ -194,8 +197,8 @@ def selftest(
     url: Annotated[
         str | None, typer.Option("--url", metavar="URL", help="A PostgreSQL to try it on, in a scratch schema.")
     ] = None,
-    kills: Annotated[int, typer.Option("--kills", min=1, help="Random kills.")] = 200,
-    freezes: Annotated[int, typer.Option("--freezes", min=1, help="Workers frozen and woken.")] = 20,
+    kills: Annotated[int, typer.Option("--kills", metavar="N", min=1, help="Random kills.")] = 200,
+    freezes: Annotated[int, typer.Option("--freezes", metavar="N", min=1, help="Workers frozen and woken.")] = 20,
 ) -> None:
     """Kill and freeze real syncs of a simulated carrier in a scratch warehouse, and compare the outcomes."""
     from sim_sync.cli.selftest import run_selftest
@@ -220,8 +223,15 @@ def demo() -> None:
 
 
 @app.command(hidden=True)
-def dev(*, port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port of the UI.")] = 3000) -> None:
+def dev(
+    *, port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="The port of the UI.")] = 3000
+) -> None:
     """Serve the Dagster UI, the sensor and the schedule, with the simulated carriers: what `make dev` does."""
     from sim_sync.cli.dev import run_dev
 
     raise typer.Exit(run_dev(Path.cwd(), port=port))
+
+
+for _typer in (app, *(group.typer_instance for group in app.registered_groups)):
+    for _command in _typer.registered_commands if _typer is not None else ():
+        _command.cls = PlainCommand

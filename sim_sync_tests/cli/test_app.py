@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from sim_sync import __version__
@@ -41,11 +43,23 @@ def test_every_command_explains_itself(command_line: CommandLine, command: str, 
 
 
 @pytest.mark.parametrize(
-    ("command", "usage"), [("backfill", "[CARRIER]..."), ("check", "[CARRIER]..."), ("pause", "{CARRIER}")]
+    ("command", "usage"), [("backfill", "[CARRIER]..."), ("check", "[CARRIER]..."), ("pause", "CARRIER")]
 )
 def test_arguments_are_written_in_one_way(command_line: CommandLine, command: str, usage: str) -> None:
     first = command_line.type_in(command, "-h").out.strip().splitlines()[0]
     assert first == f"Usage: sim-sync {command} [OPTIONS] {usage}"
+
+
+def test_the_list_of_commands_cuts_no_sentence(command_line: CommandLine) -> None:
+    out = command_line.type_in("--help").out
+    assert "..." not in out.partition("Commands:")[2]
+    assert "Stop a carrier's sync until somebody resumes it.\n" in out
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "sweep approve"])
+def test_no_help_shows_a_type_of_python(command_line: CommandLine, command: str) -> None:
+    out = command_line.type_in(*command.split(), "--help").out
+    assert not re.search(r"<(str|int|list)", out)
 
 
 @pytest.mark.parametrize(
