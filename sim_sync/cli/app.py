@@ -192,6 +192,25 @@ def metrics(
 
 
 @app.command()
+def changes(
+    *,
+    carrier: OneCarrier = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="T", help="A date, a time (UTC), or how long ago: 24h, 7d.")
+    ] = None,
+    field: Annotated[
+        str | None, typer.Option("--field", metavar="F", help="Only this field, as status, presence or sweep_state.")
+    ] = None,
+    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
+    as_json: Json = False,
+) -> None:
+    """List what the carriers changed, SIMs that came and went, and decisions on sweeps; the newest first."""
+    from sim_sync.cli.changes import show_changes
+
+    raise typer.Exit(show_changes(carrier=carrier, since=since, field=field, output="json" if as_json else output))
+
+
+@app.command()
 def selftest(
     *,
     url: Annotated[

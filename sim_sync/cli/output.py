@@ -7,6 +7,7 @@ terminal by another way could write there what it likes.
 import json
 import logging
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
@@ -42,7 +43,19 @@ def complain(message: str, program: str = "sim-sync") -> None:
 
 def print_json(document: Any) -> None:
     """Write one JSON document to standard output; control characters are escaped in it, DEL too."""
-    _write(sys.stdout, json.dumps(document, indent=2).replace("\x7f", r"\u007f"))
+    _write(sys.stdout, _json_text(document))
+
+
+def print_json_rows(rows: Iterable[Any]) -> None:
+    """Write a list as one JSON document, a row at a time: it may be longer than the memory."""
+    sys.stdout.write("[")
+    for place, row in enumerate(rows):
+        sys.stdout.write(("," if place else "") + "\n" + textwrap.indent(_json_text(row), "  "))
+    _write(sys.stdout, "\n]")
+
+
+def _json_text(document: Any) -> str:
+    return json.dumps(document, indent=2).replace("\x7f", r"\u007f")
 
 
 def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

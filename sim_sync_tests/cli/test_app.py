@@ -15,6 +15,7 @@ COMMANDS = (
     "restart",
     "sweep",
     "discrepancies",
+    "changes",
     "metrics",
     "simulate",
     "selftest",

@@ -1,0 +1,98 @@
+import csv
+import io
+
+import pytest
+
+from sim_sync.core.session import Session
+from sim_sync.core.sims import Sim
+from sim_sync.core.sweep import SweepPolicy
+from sim_sync_tests.cli.command_line import CommandLine, assert_one_message
+from sim_sync_tests.fakes.fleet import a_page, a_sim
+
+
+def walked(command_line: CommandLine, *sims: Sim) -> Session:
+    """Walk over these SIMs and close the session."""
+    session = command_line.open_session()
+    store = command_line.warehouse.sessions
+    assert session.cursor is not None
+    session = store.commit_page(session.claim, session.cursor, a_page(sims))
+    return store.close_session(session.claim, SweepPolicy(), session.config_hash)
+
+
+@pytest.fixture
+def changed(command_line: CommandLine) -> CommandLine:
+    """Of acme's two SIMs one is suspended in the second night, under a label that is a formula."""
+    walked(command_line, a_sim(1), a_sim(2))
+    walked(command_line, a_sim(1), a_sim(2, status="suspended", label="=1+1\x1b[2J"))
+    return command_line
+
+
+def test_the_newest_changes_come_first_in_a_table(changed: CommandLine) -> None:
+    said = changed.type_in("changes")
+    lines = said.out.splitlines()
+    assert (said.code, said.err) == (0, "")
+    assert lines[0].split() == ["UTC", "carrier", "SIM", "what", "was", "is"]
+    assert [line.split()[3:] for line in lines[1:3]] == [
+        ["8988303000000000002", "label", r"=1+1\x1b[2J"],
+        ["8988303000000000002", "status", "active", "suspended"],
+    ]
+    assert lines[-1] == "4 changes"
+    assert "\x1b" not in said.out
+
+
+def test_json_is_one_document_and_an_empty_one_too(changed: CommandLine) -> None:
+    rows = changed.type_in("changes", "--json").document
+    assert [(row["field"], row["new_value"]) for row in rows] == [
+        ("label", "=1+1\x1b[2J"),
+        ("status", "suspended"),
+        ("presence", "present"),
+        ("presence", "present"),
+    ]
+    assert changed.type_in("changes", "--format", "json").document == rows
+    assert changed.type_in("changes", "--carrier", "zeta", "--json").document == []
+
+
+def test_csv_is_safe_to_open_in_a_spreadsheet_program(changed: CommandLine) -> None:
+    rows = list(csv.DictReader(io.StringIO(changed.type_in("changes", "--format", "csv").out)))
+    assert rows[0]["new_value"] == r"'=1+1\x1b[2J"
+    assert rows[0]["iccid"] == "'8988303000000000002"
+    assert len(rows) == 4
+
+
+def test_a_field_and_a_time_narrow_the_list(changed: CommandLine) -> None:
+    assert [row["field"] for row in changed.type_in("changes", "--field", "status", "--json").document] == ["status"]
+    assert len(changed.type_in("changes", "--since", "1h", "--json").document) == 4
+    assert changed.type_in("changes", "--since", "2999-01-01", "--json").document == []
+    assert changed.type_in("changes", "--since", "2999-01-01").out == "0 changes\n"
+
+
+def test_who_decided_on_a_sweep_is_told(command_line: CommandLine) -> None:
+    walked(command_line, *(a_sim(number) for number in range(100)))
+    walked(command_line, a_sim(0))
+    command_line.type_in("sweep", "reject", "acme", "--by", "ann", "--reason", "cut off")
+    (row,) = command_line.type_in("changes", "--field", "sweep_state", "--json").document
+    told = ("sim_id", "old_value", "new_value", "sweep_decided_by", "sweep_decision_reason")
+    assert [row[name] for name in told] == [None, "held", "rejected", "ann", "cut off"]
+    assert "rejected by ann: cut off" in command_line.type_in("changes").out
+
+
+def test_a_long_list_is_cut_in_the_table_alone(command_line: CommandLine) -> None:
+    walked(command_line, *(a_sim(number) for number in range(300)))
+    lines = command_line.type_in("changes").out.splitlines()
+    assert len(lines) == 202
+    assert lines[-1] == "300 changes; the table shows the newest 200, --format csv shows all"
+    assert len(command_line.type_in("changes", "--json").document) == 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--field", "colour"), ("'colour'", "status", "presence", "sweep_state")),
+        (("--since", "yesterday"), ("'yesterday'", "24h")),
+        (("--carrier", "acne"), ("'acne'", "acme, zeta")),
+    ],
+)
+def test_what_cannot_be_listed_is_refused_with_what_can(
+    command_line: CommandLine, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    assert_one_message(command_line.type_in("changes", *arguments), 2, *words)
