@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
+from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.session import Session, SessionRecord, SweepState
@@ -229,6 +230,6 @@ def decided_as(choice: SweepChoice, marked: Marked, at: datetime) -> str:
     if choice is SweepChoice.REJECT:
         return f"rejected at {at:%Y-%m-%d %H:%M:%S} UTC: the walk counts as wrong, and nothing was marked"
     return (
-        f"approved at {at:%Y-%m-%d %H:%M:%S} UTC: {marked.absent:,} SIMs were marked absent, "
+        f"approved at {at:%Y-%m-%d %H:%M:%S} UTC: {counted(marked.absent, 'SIM was', 'SIMs were')} marked absent, "
         f"{marked.vanished:,} vanished"
     )

@@ -44,6 +44,7 @@ _NEVER_ONE = {
     "kind",
     "len(INJECTED_FAULTS)",
     "len(told)",
+    "speed",  # a pace, mostly a fraction
 }
 
 
