@@ -11,7 +11,7 @@ from sim_sync.config import load_config
 from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
 from sim_sync.core.since import parse_since
-from sim_sync.warehouse import open_warehouse
+from sim_sync.warehouse import open_warehouse_to_read
 from sim_sync.warehouse.changes import FIELDS, Change, changes
 
 #: A terminal shows this many rows; the other formats show all.
@@ -27,7 +27,7 @@ def show_changes(
         config.require_known(carrier)
     if field is not None and field not in FIELDS:
         raise InputError(f"no field {field!r} whose changes are kept; there are: {', '.join(FIELDS)}")
-    warehouse = open_warehouse(config.warehouse_url)
+    warehouse = open_warehouse_to_read(config.warehouse_url)
     rows = changes(
         warehouse.engine,
         config.carrier_names if carrier is None else [carrier],

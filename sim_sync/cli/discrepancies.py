@@ -11,7 +11,7 @@ from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import Config, load_config
 from sim_sync.core.discrepancies import Kind
 from sim_sync.core.errors import InputError
-from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse import Warehouse, open_warehouse_to_read
 from sim_sync.warehouse.knowledge import Compared, compared_of
 from sim_sync.warehouse.queries import DiscrepancyRow, discrepancies
 
@@ -32,7 +32,7 @@ def show_discrepancies(
     if kind is not None and kind not in KINDS:
         raise InputError(f"no kind {kind!r} of discrepancies; there are: {', '.join(KINDS)}")
     carriers = config.carrier_names if carrier is None else [carrier]
-    warehouse = open_warehouse(config.warehouse_url)
+    warehouse = open_warehouse_to_read(config.warehouse_url)
     rows = discrepancies(
         warehouse.engine, carriers, kinds=None if kind is None else [kind], include_resolved=include_resolved
     )

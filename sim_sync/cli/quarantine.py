@@ -12,7 +12,7 @@ from sim_sync.config import Config, load_config
 from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
 from sim_sync.core.quarantine import REPLAYED
-from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse import Warehouse, open_warehouse_to_read
 from sim_sync.warehouse.quarantine import QuarantineRow, drop, quarantined, quarantined_by_id
 from sim_sync.warehouse.replaying import Replayed, replay
 from sim_sync.worker.stopping import StopSignal
@@ -83,7 +83,7 @@ def _opened(carrier: str | None) -> tuple[Config, Warehouse]:
     config = load_config()
     if carrier is not None:
         config.require_known(carrier)
-    return config, open_warehouse(config.warehouse_url)
+    return config, open_warehouse_to_read(config.warehouse_url)
 
 
 def _waiting(warehouse: Warehouse, ids: Sequence[int], carrier: str | None) -> Mapping[str, Sequence[int]]:

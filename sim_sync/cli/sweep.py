@@ -20,7 +20,7 @@ from sim_sync.core.held_sweep import (
     decided_as,
     why_none_is_held,
 )
-from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse import Warehouse, open_warehouse_to_read
 
 #: So many SIMs, statuses, plans and accounts are listed; the rest is counted.
 _LISTED = 50
@@ -55,7 +55,7 @@ def decide_sweep(
 def _opened(carrier: str) -> Warehouse:
     config = load_config()
     config.require_known(carrier)
-    return open_warehouse(config.warehouse_url)
+    return open_warehouse_to_read(config.warehouse_url)
 
 
 def _user() -> str:

@@ -77,6 +77,18 @@ def test_status_can_be_read_on_a_full_disk_and_says_that_it_is_full_and_nothing_
     assert (acme["pages_done"], acme["unresolved"][0]) == (7, told)
 
 
+@pytest.mark.parametrize("command", [("sessions",), ("discrepancies",), ("changes",), ("quarantine", "list")])
+def test_what_only_reads_can_be_read_on_a_full_disk(
+    crowded: CommandLine, small_disk: SmallDisk, command: tuple[str, ...]
+) -> None:
+    warehouse = crowded.warehouse
+    warehouse.sessions.open_session(a_request(carrier="acme"))
+    warehouse.close()
+    small_disk.fill()
+    said = crowded.type_in(*command)
+    assert (said.code, WHAT_TO_DO in said.err) == (0, False), said
+
+
 def test_a_full_disk_without_a_warehouse_yet(command_line: CommandLine, disk: SmallDisk) -> None:
     disk.fill()
     for command in (("status",), ("backfill", "acme"), ("discrepancies",)):
