@@ -77,10 +77,15 @@ class JsonHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record; where nobody can be written to, it is lost, and the work continues."""
         try:
-            sys.stderr.write(json_line(record, {**_at_work, **self._known}) + "\n")
+            known = {"message": self.message_of(record), **_at_work, **self._known}
+            sys.stderr.write(json_line(record, known) + "\n")
             sys.stderr.flush()
         except (OSError, ValueError):
             self.handleError(record)
+
+    def message_of(self, record: logging.LogRecord) -> str:
+        """Return the message of a record."""
+        return record.getMessage()
 
 
 def json_line(record: logging.LogRecord, known: Mapping[str, object]) -> str:

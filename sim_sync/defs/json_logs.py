@@ -8,6 +8,8 @@ from sim_sync.logs import JsonHandler, is_json
 
 #: Records with this attribute are Dagster's own events.
 _EVENT = "dagster_event"
+#: Dagster writes job, run and step before each message, and keeps here what it was.
+_METADATA, _MESSAGE = "dagster_meta", "orig_message"
 
 
 class RunHandler(JsonHandler):
@@ -16,6 +18,11 @@ class RunHandler(JsonHandler):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is a message of ours."""
         return getattr(record, _EVENT, None) is None
+
+    def message_of(self, record: logging.LogRecord) -> str:
+        """Return the message as the op wrote it."""
+        metadata = getattr(record, _METADATA, None) or {}
+        return str(metadata.get(_MESSAGE) or record.getMessage())
 
 
 def log_run_for_machines(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> None:

@@ -45,5 +45,7 @@ def test_a_run_logs_objects_with_carrier_session_and_page_and_no_secret(
     (session,) = command_line.warehouse.sessions.latest_sessions(["acme"])
     retried = next(line for line in found if line["logger"] == "sim_sync.carriers")
     assert (retried["carrier"], retried["session"], retried["page"]) == ("acme", session.session_id, 2)
-    assert any(line["logger"] == "sim_sync.run" and line["run"] == session.owner for line in found)
+    of_run = [line for line in found if line["logger"] == "sim_sync.run"]
+    assert {line["run"] for line in of_run} == {session.owner}
+    assert of_run[0]["message"] == f"acme: new session {session.session_id}"
     assert not [secret for secret in account["auth"].values() if secret in said.err]
