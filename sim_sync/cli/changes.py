@@ -13,6 +13,7 @@ from sim_sync.core.errors import InputError
 from sim_sync.core.since import parse_since
 from sim_sync.warehouse import open_warehouse_to_read
 from sim_sync.warehouse.changes import FIELDS, Change, changes
+from sim_sync.warehouse.drift import explain_drift
 
 #: A terminal shows this many rows; the other formats show all.
 _SHOWN_IN_TABLE = 200
@@ -28,15 +29,15 @@ def show_changes(
     if field is not None and field not in FIELDS:
         raise InputError(f"no field {field!r} whose changes are kept; there are: {', '.join(FIELDS)}")
     warehouse = open_warehouse_to_read(config.warehouse_url)
-    rows = changes(
-        warehouse.engine,
-        config.carrier_names if carrier is None else [carrier],
-        since=None if since is None else parse_since(since, warehouse.sessions.now()),
-        field=field,
-    )
+    carriers = config.carrier_names if carrier is None else [carrier]
+    begin = None if since is None else parse_since(since, warehouse.sessions.now())
+    rows = changes(warehouse.engine, carriers, since=begin, field=field)
     match output:
         case "table":
             _print_table(rows)
+            for name in carriers:
+                told = explain_drift(warehouse.engine, name, since=begin, field=field)
+                print_lines(f"{name}: {sentence}" for sentence in told)
         case "csv":
             print_csv(Change._fields, rows)
         case "json":

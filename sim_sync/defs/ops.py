@@ -13,6 +13,7 @@ from sim_sync.config import Config
 from sim_sync.core.notes import error_text, session_note, without_name
 from sim_sync.core.session import Event, Release, Session, State, SweepState
 from sim_sync.core.sync import StopReason
+from sim_sync.defs.changes import changes_metadata
 from sim_sync.defs.claiming import Wish, claimed_session, is_over_already, open_for_run
 from sim_sync.defs.dry_run import walk_dry
 from sim_sync.defs.errors import RunInterrupted, as_dagster_failure, failure
@@ -180,7 +181,8 @@ def _close_session(
             return
         if session.sweep_state in {SweepState.HELD, SweepState.SKIPPED}:
             context.log.warning(f"{session.carrier}: the sweep is {session.sweep_state.value}: {session.sweep_reason}")
-    yield dg.Output(None, metadata=session_metadata(session))
+        metadata = session_metadata(session) | changes_metadata(session, warehouse)
+    yield dg.Output(None, metadata=metadata)
 
 
 _RESOURCES = ("sync_config", "warehouse", "kept_run")

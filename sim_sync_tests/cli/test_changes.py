@@ -96,3 +96,12 @@ def test_what_cannot_be_listed_is_refused_with_what_can(
     command_line: CommandLine, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     assert_one_message(command_line.type_in("changes", *arguments), 2, *words)
+
+
+def test_where_the_changes_concentrate_is_said_below_the_table(command_line: CommandLine) -> None:
+    fleet = [a_sim(number, rate_plan="X" if number < 30 else "Y") for number in range(600)]
+    walked(command_line, *fleet)
+    walked(command_line, *(sim._replace(status="suspended") if sim.rate_plan == "X" else sim for sim in fleet))
+    sentence = "acme: 100 % of the status changes are on plan X, which has 5 % of the SIMs"
+    assert command_line.type_in("changes", "--since", "1h").out.splitlines()[-1] == sentence
+    assert sentence not in command_line.type_in("changes", "--field", "presence").out
