@@ -47,10 +47,15 @@ class Concentration(NamedTuple):
         return (self.changes - expected) / spread if spread else 0.0
 
 
+def can_concentrate(all_changes: int, all_sims: int) -> bool:
+    """Return whether any group could explain so many changes: where most SIMs changed, no group has far more."""
+    return all_changes >= MIN_CHANGES and all_changes * _MIN_LIFT <= all_sims
+
+
 def is_telling(found: Concentration) -> bool:
     """Return whether a group explains most of a field's changes, far beyond its share of the SIMs."""
     return (
-        found.all_changes >= MIN_CHANGES
+        can_concentrate(found.all_changes, found.all_sims)
         and found.share_of_changes >= MIN_SHARE
         and found.share_of_changes >= _MIN_LIFT * found.share_of_sims
         and found.deviations >= _MIN_DEVIATIONS

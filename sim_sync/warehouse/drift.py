@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from sim_sync.core.drift import MIN_CHANGES, MIN_SHARE, Concentration, explained
+from sim_sync.core.drift import MIN_CHANGES, MIN_SHARE, Concentration, can_concentrate, explained
 from sim_sync.warehouse.engine import reading
 from sim_sync.warehouse.tables import carrier_sims, sim_changes
 
@@ -45,8 +45,9 @@ def explain_drift(
     which += [] if field is None else [_changes.field == field]
     which += [] if since is None else [_changes.changed_at >= since]
     with reading(engine, f"counting the changes of carrier {carrier}") as connection:
-        totals = _by_field(connection, which)
-        return explained(_concentrations(connection, carrier, which, totals)) if totals else ()
+        sims = sa.func.count() if session_id is not None else sa.func.count(_changes.sim_id.distinct())
+        counted = _Counted(connection, carrier, which, sims)
+        return explained(_concentrations(counted))
 
 
 def changes_by_field(engine: sa.Engine, carrier: str, session_id: str) -> Mapping[str, int]:
@@ -57,45 +58,53 @@ def changes_by_field(engine: sa.Engine, carrier: str, session_id: str) -> Mappin
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _by_field(connection: sa.Connection, which: Sequence[sa.ColumnElement[bool]]) -> Mapping[str, int]:
-    """Count the SIMs of which each field changed, of those that changed on enough of them."""
-    sims = sa.func.count(_changes.sim_id.distinct())
-    query = sa.select(_changes.field, sims).where(*which).group_by(_changes.field).having(sims >= MIN_CHANGES)
-    found = {row[0]: row[1] for row in connection.execute(query)}
-    return {field: count for field, count in found.items() if field not in _SAME.values() or _SAME.keys() - found}
+class _Counted(NamedTuple):
+    """Which changes are counted, and how: of one session each SIM has one of a field, of several it may have more."""
+
+    connection: sa.Connection
+    carrier: str
+    which: Sequence[sa.ColumnElement[bool]]
+    sims: sa.ColumnElement[int]
 
 
-def _concentrations(
-    connection: sa.Connection, carrier: str, which: Sequence[sa.ColumnElement[bool]], totals: Mapping[str, int]
-) -> Iterator[Concentration]:
+def _concentrations(counted: _Counted) -> Iterator[Concentration]:
+    connection, carrier = counted.connection, counted.carrier
+    found = _by_field(counted)
+    if not found:
+        return
     all_sims = connection.execute(sa.select(sa.func.count()).where(*_of(carrier))).scalar_one()
+    totals = {field: total for field, total in found.items() if can_concentrate(total, all_sims)}
     for group, column, value in _GROUPS:
         fields = {field: total for field, total in totals.items() if column not in {field, _SAME.get(field)}}
-        found = _largest(connection, which, value, fields)
-        sizes = _sizes(connection, carrier, value, sorted({name for one in found.values() for name in one}))
-        for field, counts in found.items():
+        largest = _largest(counted, value, fields) if fields else {}
+        sizes = _sizes(connection, carrier, value, sorted({name for one in largest.values() for name in one}))
+        for field, counts in largest.items():
             for name, count in counts.items():
                 yield Concentration(field, group, name, count, fields[field], sizes.get(name, all_sims), all_sims)
 
 
+def _by_field(counted: _Counted) -> Mapping[str, int]:
+    """Count the SIMs of which each field changed, of those that changed on enough of them."""
+    query = sa.select(_changes.field, counted.sims).where(*counted.which).group_by(_changes.field)
+    rows = counted.connection.execute(query.having(counted.sims >= MIN_CHANGES))
+    found = {row[0]: row[1] for row in rows}
+    return {field: count for field, count in found.items() if field not in _SAME.values() or _SAME.keys() - found}
+
+
 def _largest(
-    connection: sa.Connection,
-    which: Sequence[sa.ColumnElement[bool]],
-    value: sa.ColumnElement[Any],
-    fields: Mapping[str, int],
+    counted: _Counted, value: sa.ColumnElement[Any], fields: Mapping[str, int]
 ) -> Mapping[str, Mapping[str, int]]:
     """Return the groups that have a large share of a field's changes, by field."""
-    sims = sa.func.count(_changes.sim_id.distinct())
     same = sa.and_(_sims.carrier == _changes.carrier, _sims.sim_id == _changes.sim_id)
     query = (
-        sa.select(_changes.field, value, sims)
+        sa.select(_changes.field, value, counted.sims)
         .select_from(sim_changes.join(carrier_sims, same))
-        .where(*which, _changes.field.in_(fields), value.is_not(None))
+        .where(*counted.which, _changes.field.in_(fields), value.is_not(None))
         .group_by(_changes.field, value)
-        .having(sims >= MIN_CHANGES * MIN_SHARE)
+        .having(counted.sims >= MIN_CHANGES * MIN_SHARE)
     )
     found: dict[str, dict[str, int]] = defaultdict(dict)
-    for field, name, count in connection.execute(query):
+    for field, name, count in counted.connection.execute(query):
         if count >= MIN_SHARE * fields[field]:
             found[field][name] = count
     return found

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.core.drift import Concentration, explained, is_telling
+from sim_sync.core.drift import MIN_SHARE, Concentration, can_concentrate, explained, is_telling
 
 
 def on_plan(changes: int, all_changes: int, sims: int, all_sims: int, value: str = "X") -> Concentration:
@@ -44,7 +44,7 @@ def test_each_field_is_explained_by_the_group_that_explains_it_best() -> None:
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (on_plan(9999, 10000, 40, 1000), "over 99 % of"),
+        (on_plan(9999, 10000, 20000, 400000), "over 99 % of"),
         (on_plan(100, 100, 1, 1000), "has under 1 % of"),
     ],
 )
@@ -59,6 +59,17 @@ def test_changes_that_fall_on_sims_by_chance_are_never_explained(seed: int, grou
     plans = [chance.randrange(groups) for _ in range(3000)]
     drawn = [plans[sim] for sim in chance.sample(range(3000), changes)]
     assert not any(is_telling(on_plan(drawn.count(plan), changes, plans.count(plan), 3000)) for plan in set(drawn))
+
+
+@given(st.integers(20, 1000), st.integers(1, 1000), st.data())
+def test_where_most_sims_changed_no_group_explains_it(changes: int, sims: int, data: st.DataObject) -> None:
+    """No more SIMs of a group can have changed than it has."""
+    group = data.draw(st.integers(0, sims))
+    of_group = data.draw(st.integers(0, min(group, changes)))
+    found = on_plan(of_group, changes, group, sims)
+    assert can_concentrate(changes, sims) or not is_telling(found)
+    if not can_concentrate(changes, sims):
+        assert found.share_of_changes < max(MIN_SHARE, 3 * found.share_of_sims + 1e-9)
 
 
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 500), st.integers(0, 500))

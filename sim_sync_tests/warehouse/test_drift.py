@@ -67,6 +67,15 @@ def test_what_another_session_found_or_another_carrier_has_is_left_out(engine: s
     assert list(explain_drift(engine, "zeta")) == []
 
 
+def test_a_sim_that_changed_in_several_nights_counts_once(engine: sa.Engine) -> None:
+    under_test = SqlUnderTest(engine)
+    suspended(under_test, lambda _, number: number < 6)
+    for night_number in range(8):
+        some = [sim._replace(label=f"night {night_number}") for sim in fleet()[:6]]
+        night(under_test, [*some, *fleet()[6:]])
+    assert list(explain_drift(engine, CARRIER)) == []
+
+
 def test_a_field_does_not_explain_itself(engine: sa.Engine) -> None:
     """All SIMs that have moved to one plan are on that plan."""
     under_test = SqlUnderTest(engine)
