@@ -12,7 +12,7 @@ from math import inf
 from sim_sync.core import progress
 from sim_sync.core.figures import CarrierFigures
 from sim_sync.core.history import seconds_between
-from sim_sync.core.session import Session, SweepState
+from sim_sync.core.session import Session
 from sim_sync.core.unresolved import freshness_concern
 
 
@@ -55,8 +55,7 @@ def _duration_seconds(figures: CarrierFigures) -> float | None:
 
 
 def _is_held(figures: CarrierFigures) -> float:
-    last = figures.overview.last_completed
-    return float(last is not None and last.sweep_state is SweepState.HELD)
+    return float(figures.overview.sweeps.held is not None)
 
 
 #: What never falls; `_total` is added to their names.

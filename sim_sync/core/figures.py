@@ -42,13 +42,17 @@ class CarrierFigures:
     now: datetime
     max_age_hours: float = DEFAULT_MAX_AGE_HOURS
     totals: Totals = field(default_factory=Totals)
-    last_certified: Session | None = None
     discrepancies: Mapping[Problem, int] | None = None
 
     @property
     def carrier(self) -> str:
         """The carrier's name."""
         return self.overview.carrier
+
+    @property
+    def last_certified(self) -> Session | None:
+        """The last walk that was certified complete."""
+        return self.overview.sweeps.last
 
     @property
     def last_certified_at(self) -> datetime | None:

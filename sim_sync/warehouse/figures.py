@@ -11,7 +11,6 @@ from sim_sync.core.session import State
 from sim_sync.warehouse.engine import reading
 from sim_sync.warehouse.knowledge import compared_of
 from sim_sync.warehouse.overviews import carrier_overviews
-from sim_sync.warehouse.sessions import read_last_certified
 from sim_sync.warehouse.tables import session_internals, sim_discrepancies, sync_sessions
 
 
@@ -22,7 +21,6 @@ def carrier_figures(engine: sa.Engine, max_age_hours: Mapping[str, float], now: 
     compared = compared_of(engine, carriers)
     with reading(engine, "counting what the walks did") as connection:
         totals = _totals(connection, carriers)
-        certified = {session.carrier: session for session in read_last_certified(connection, carriers)}
         problems = _open_problems(connection, carriers)
     return [
         CarrierFigures(
@@ -30,7 +28,6 @@ def carrier_figures(engine: sa.Engine, max_age_hours: Mapping[str, float], now: 
             now=now,
             max_age_hours=max_age_hours[overview.carrier],
             totals=totals.get(overview.carrier, Totals()),
-            last_certified=certified.get(overview.carrier),
             discrepancies=None if compared[overview.carrier].as_of is None else problems[overview.carrier],
         )
         for overview in overviews

@@ -86,7 +86,7 @@ def compared_of(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, Comp
     """Return what was compared of each of the carriers."""
     with reading(engine, "reading what was compared") as connection:
         walks = {walk.carrier: walk.session_number for walk in read_last_completed(connection, carriers)}
-        noted = {carrier: _read(connection, carrier) for carrier in carriers}
+        noted = _read_all(connection, carriers)
     return {
         carrier: Compared(
             as_of=one.compared_at,
@@ -98,10 +98,13 @@ def compared_of(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, Comp
 
 
 def _read(connection: sa.Connection, carrier: str) -> CarrierInternals:
-    row = connection.execute(sa.select(carrier_internals).where(_noted.carrier == carrier)).mappings().one_or_none()
-    if row is None:
-        return CarrierInternals()
-    return CarrierInternals(**{name: value for name, value in row.items() if name != "carrier"})
+    return _read_all(connection, [carrier])[carrier]
+
+
+def _read_all(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, CarrierInternals]:
+    rows = connection.execute(sa.select(carrier_internals).where(_noted.carrier.in_(carriers))).mappings()
+    found = {row["carrier"]: {name: value for name, value in row.items() if name != "carrier"} for row in rows}
+    return {carrier: CarrierInternals(**found.get(carrier, {})) for carrier in carriers}
 
 
 def _write(connection: sa.Connection, carrier: str, **values: Any) -> None:

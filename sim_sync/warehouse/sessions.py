@@ -1,6 +1,6 @@
 """Rows of `sync_sessions` and `session_internals`: reading, locking and writing them. What they become is in core."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -67,33 +67,40 @@ def read_last_completed(connection: sa.Connection, carriers: Sequence[str]) -> l
 
 def read_sweep_history(connection: sa.Connection, carrier: str) -> SweepHistory:
     """Return the carrier's last two certified walks."""
+    return read_sweep_histories(connection, [carrier])[carrier]
+
+
+def read_sweep_histories(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, SweepHistory]:
+    """Return each carrier's last two certified walks."""
     walks = sync_sessions.c
     certified = sa.and_(walks.state == State.COMPLETED.value, walks.sweep_state.in_([word.value for word in CERTIFIED]))
-    query = sa.select(sync_sessions).where(walks.carrier == carrier, certified).order_by(*_NEWEST_FIRST).limit(2)
-    return SweepHistory(*(session_from_row(row) for row in connection.execute(query).mappings()))
+    found: dict[str, list[Session]] = {carrier: [] for carrier in carriers}
+    for session in _newest_of_each(connection, carriers, certified, most=2):
+        found[session.carrier].append(session)
+    return {carrier: SweepHistory(*sessions) for carrier, sessions in found.items()}
 
 
 #: Sessions of one carrier, the newest first. Never by their times: a clock that was wrong for a night would decide.
 _NEWEST_FIRST = (sync_sessions.c.session_number.desc(),)
 
 
-def read_last_certified(connection: sa.Connection, carriers: Sequence[str]) -> list[Session]:
-    """Return each carrier's last walk that was certified complete: every other one's sweep was skipped."""
-    columns = sync_sessions.c
-    certified = sa.and_(columns.state == State.COMPLETED.value, columns.sweep_state != SweepState.SKIPPED.value)
-    return _first_of_each(connection, carriers, certified)
-
-
 def _first_of_each(
     connection: sa.Connection, carriers: Sequence[str], condition: sa.ColumnElement[bool]
 ) -> list[Session]:
+    found = {session.carrier: session for session in _newest_of_each(connection, carriers, condition, most=1)}
+    return [found[carrier] for carrier in carriers if carrier in found]
+
+
+def _newest_of_each(
+    connection: sa.Connection, carriers: Sequence[str], condition: sa.ColumnElement[bool], *, most: int
+) -> Iterator[Session]:
+    """Yield up to so many sessions of each carrier, the newest of each first, in one query however many there are."""
     place = sa.func.row_number().over(partition_by=sync_sessions.c.carrier, order_by=_NEWEST_FIRST).label("place")
     placed = sa.select(sync_sessions.c.session_id, place).where(sync_sessions.c.carrier.in_(carriers), condition)
     chosen = placed.subquery()
-    first = sa.select(chosen.c.session_id).where(chosen.c.place == 1)
-    rows = connection.execute(sa.select(sync_sessions).where(sync_sessions.c.session_id.in_(first))).mappings()
-    found = {row["carrier"]: session_from_row(row) for row in rows}
-    return [found[carrier] for carrier in carriers if carrier in found]
+    newest = sa.select(chosen.c.session_id).where(chosen.c.place <= most)
+    query = sa.select(sync_sessions).where(sync_sessions.c.session_id.in_(newest)).order_by(*_NEWEST_FIRST)
+    return map(session_from_row, connection.execute(query).mappings())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +181,13 @@ def read_internals(connection: sa.Connection, session_id: str) -> SessionInterna
     query = sa.select(session_internals).where(session_internals.c.session_id == session_id)
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else _internals_from_row(row)
+
+
+def read_all_internals(connection: sa.Connection, session_ids: Sequence[str]) -> Mapping[str, SessionInternals]:
+    """Return what is remembered about sessions, by their ids."""
+    query = sa.select(session_internals).where(session_internals.c.session_id.in_(session_ids))
+    rows = connection.execute(query).mappings()
+    return {row["session_id"]: _internals_from_row(row) for row in rows}
 
 
 def _internals_from_row(row: Mapping[Any, Any]) -> SessionInternals:

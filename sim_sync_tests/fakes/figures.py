@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sim_sync.core.figures import CarrierFigures, Problem, Totals
+from sim_sync.core.held_sweep import CERTIFIED, SweepHistory
 from sim_sync.core.session import Session, State, SweepState
 from sim_sync.core.unresolved import CarrierOverview
 from sim_sync_tests.fakes.clock import START
@@ -38,8 +39,9 @@ def a_session(state: State = State.COMPLETED, **fields: object) -> Session:
 def figures(session: Session | None = None, **fields: object) -> CarrierFigures:
     """Return the figures of a carrier an hour after its last walk."""
     last = session if session is not None and session.state is State.COMPLETED else None
-    overview = CarrierOverview(carrier="acme", newest=session, last_completed=last, quarantined=3)
-    values: dict[str, object] = {"overview": overview, "now": START + HOUR, "last_certified": last}
+    sweeps = SweepHistory(last) if last is not None and last.sweep_state in CERTIFIED else SweepHistory()
+    overview = CarrierOverview(carrier="acme", newest=session, last_completed=last, sweeps=sweeps, quarantined=3)
+    values: dict[str, object] = {"overview": overview, "now": START + HOUR}
     return CarrierFigures(**(values | fields))  # type: ignore[arg-type]
 
 
@@ -51,6 +53,7 @@ def everything() -> CarrierFigures:
             State.RUNNING, lease_expires_at=START + 2 * HOUR, eta_at=START + 2 * HOUR, last_error_at=START
         ),
         last_completed=a_session(),
+        sweeps=SweepHistory(a_session()),
         quarantined=3,
     )
     return replace(
