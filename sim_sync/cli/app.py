@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from sim_sync import __version__
+from sim_sync.cli.discrepancies_app import discrepancies_app
 from sim_sync.cli.options import By, Carrier, Json, OneCarrier, Reason, SomeCarriers
 from sim_sync.cli.plain_help import PlainCommand
 from sim_sync.cli.quarantine_app import quarantine_app
@@ -23,6 +24,7 @@ app = typer.Typer(
 sweep = typer.Typer(help="Look at a held sweep and decide on it.", no_args_is_help=True)
 app.add_typer(sweep, name="sweep")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(discrepancies_app, name="discrepancies")
 
 
 @app.callback(invoke_without_command=True)
@@ -152,23 +154,6 @@ def sweep_reject(carrier: Carrier, *, by: By = None, reason: Reason = None) -> N
     from sim_sync.core.held_sweep import SweepChoice
 
     raise typer.Exit(decide_sweep(SweepChoice.REJECT, carrier, by=by, reason=reason))
-
-
-@app.command()
-def discrepancies(
-    *,
-    carrier: OneCarrier = None,
-    kind: Annotated[str | None, typer.Option("--kind", metavar="K", help="Only this kind.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
-    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
-    as_json: Json = False,
-) -> None:
-    """List what differs between our inventory and the carriers."""
-    from sim_sync.cli.discrepancies import show_discrepancies
-
-    raise typer.Exit(
-        show_discrepancies(carrier=carrier, kind=kind, include_resolved=every, output="json" if as_json else output)
-    )
 
 
 @app.command()

@@ -34,7 +34,8 @@ from sim_sync.private_files import opened_privately, private_by_default
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.options import MountOptions
 from sim_sync.warehouse import Warehouse, open_warehouse
-from sim_sync.warehouse.queries import discrepancies, present_sims
+from sim_sync.warehouse.discrepancies import Wanted, discrepancies
+from sim_sync.warehouse.queries import present_sims
 
 _PAGE_LATENCY_MS = 40.0
 _KILL_AFTER_PAGES = 40
@@ -153,7 +154,7 @@ def _run_is_over(session: Session) -> bool:
 def _look_at_outcome(simulator: RunningSimulator, warehouse: Warehouse, killed: Killed, completed: Session) -> Outcome:
     from sim_sync.defs.history import runs_of_session
 
-    rows = discrepancies(warehouse.engine, [SIMULATED_CARRIER], kinds=None, include_resolved=False)
+    rows = discrepancies(warehouse.engine, Wanted(carriers=[SIMULATED_CARRIER]))
     return Outcome(
         killed=killed,
         completed=completed,

@@ -1,19 +1,27 @@
 """`sim-sync discrepancies`: what differs between our inventory and the carriers, for eyes, spreadsheets and scripts."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from sim_sync.cli.exit_codes import ExitCode
-from sim_sync.cli.output import complain, print_csv, print_json, print_lines
+from sim_sync.cli.exports import ListFormat, export, require_exportable
+from sim_sync.cli.os_user import os_user
+from sim_sync.cli.output import complain, print_lines, say
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import Config, load_config
+from sim_sync.core.counting import counted
 from sim_sync.core.discrepancies import Kind
 from sim_sync.core.errors import InputError
-from sim_sync.warehouse import Warehouse, open_warehouse_to_read
+from sim_sync.warehouse import Warehouse, open_warehouse, open_warehouse_to_read
+from sim_sync.warehouse.discrepancies import DiscrepancyRow, Wanted, count_discrepancies, count_muted, discrepancies
 from sim_sync.warehouse.knowledge import Compared, compared_of
-from sim_sync.warehouse.queries import DiscrepancyRow, discrepancies
+from sim_sync.warehouse.muting import acknowledge
+from sim_sync.warehouse.severity import SEVERITIES
 
 #: Kinds that have a name already, and that no comparison of this version looks for.
 NOT_LOOKED_FOR = ("wrong_carrier", "duplicate_iccid")
@@ -22,28 +30,83 @@ KINDS = (*(kind.value for kind in Kind), *NOT_LOOKED_FOR)
 _SHOWN_IN_TABLE = 200
 
 
-def show_discrepancies(
-    *, carrier: str | None, kind: str | None, include_resolved: bool, output: Literal["table", "csv", "json"]
-) -> ExitCode:
-    """Print the discrepancies of all carriers, or of one, in one of three formats."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
+    """What somebody wants to see, and how."""
+
+    carrier: str | None = None
+    kind: str | None = None
+    severity: str | None = None
+    only_new: bool = False
+    include_hidden: bool = False
+    form: ListFormat = "table"
+    output: Path | None = None
+
+
+def show_discrepancies(options: ListOptions) -> ExitCode:
+    """Print the discrepancies of all carriers, or of one, in one of the formats."""
     config = load_config()
-    if carrier is not None:
-        config.require_known(carrier)
-    if kind is not None and kind not in KINDS:
-        raise InputError(f"no kind {kind!r} of discrepancies; there are: {', '.join(KINDS)}")
-    carriers = config.carrier_names if carrier is None else [carrier]
+    wanted = _wanted(config, options)
+    require_exportable(options.form, options.output)
     warehouse = open_warehouse_to_read(config.warehouse_url)
-    rows = discrepancies(
-        warehouse.engine, carriers, kinds=None if kind is None else [kind], include_resolved=include_resolved
-    )
-    remarks = _remarks(config, warehouse, carriers, kind)
-    if output == "table":
-        _print_table(rows, remarks)
+    remarks = _remarks(config, warehouse, wanted.carriers, options.kind)
+    if options.form == "table":
+        _print_table(warehouse, wanted, remarks)
         return ExitCode.DONE
-    (_print_csv if output == "csv" else _print_json)(rows)
+    export(options.form, DiscrepancyRow._fields, discrepancies(warehouse.engine, wanted), options.output)
     for remark in remarks.lines:
         complain(remark)
     return ExitCode.DONE
+
+
+def refuse_list_options(given: Mapping[str, Any], subcommand: str) -> None:
+    """Raise `InputError` where an option of the list stands before a subcommand, which would not look at it."""
+    if any(value not in {None, False, "table"} for value in given.values()):
+        raise InputError(f"options of the list stand before {subcommand}: give `{subcommand}` its own, after it")
+
+
+def acknowledge_discrepancies(
+    iccids: Sequence[str], *, carrier: str | None, until: str | None, reason: str | None, by: str | None
+) -> ExitCode:
+    """Acknowledge what differs at these SIMs, in the name of `by` or of the user of this process."""
+    config = load_config()
+    date = None if until is None else _time_of(until)
+    warehouse = open_warehouse(config.warehouse_url)
+    carriers = _carriers(config, carrier)
+    count = acknowledge(warehouse.engine, carriers, iccids, by=by or os_user(), until=date, reason=reason)
+    comes_back = "they change" if date is None else f"{date:%Y-%m-%d}, or until they change"
+    say(f"{counted(count, 'discrepancy', 'discrepancies')} acknowledged until {comes_back}")
+    return ExitCode.DONE
+
+
+def _time_of(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InputError(f"expected a date such as 2030-12-31 after --until, found {text!r}") from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _wanted(config: Config, options: ListOptions) -> Wanted:
+    kind, severity = options.kind, options.severity
+    if kind is not None and kind not in KINDS:
+        raise InputError(f"no kind {kind!r} of discrepancies; there are: {', '.join(KINDS)}")
+    if severity is not None and severity not in SEVERITIES:
+        raise InputError(f"no severity {severity!r}; there are: {', '.join(SEVERITIES)}")
+    return Wanted(
+        carriers=_carriers(config, options.carrier),
+        kinds=None if kind is None else [kind],
+        severities=None if severity is None else [severity],
+        only_new=options.only_new,
+        include_hidden=options.include_hidden,
+    )
+
+
+def _carriers(config: Config, carrier: str | None) -> Sequence[str]:
+    if carrier is None:
+        return config.carrier_names
+    config.require_known(carrier)
+    return [carrier]
 
 
 class Remarks(NamedTuple):
@@ -74,38 +137,52 @@ def _remarks_on(carrier: str, compared: Compared) -> Iterator[str]:
         yield f"as of {compared.as_of:%Y-%m-%d %H:%M} UTC; not compared yet: {' and '.join(waiting)}"
 
 
-def _print_json(rows: Iterator[DiscrepancyRow]) -> None:
-    print_json([{name: _plain(value) for name, value in row._asdict().items()} for row in rows])
-
-
-def _print_csv(rows: Iterator[DiscrepancyRow]) -> None:
-    print_csv(DiscrepancyRow._fields, rows)
-
-
-def _print_table(rows: Iterator[DiscrepancyRow], remarks: Remarks) -> None:
+def _print_table(warehouse: Warehouse, wanted: Wanted, remarks: Remarks) -> None:
+    print_lines(_summary(warehouse, wanted))
+    columns = ("ICCID", "what", "ours", "theirs", "severity", "since")
+    extra = ("acknowledged",) if wanted.include_hidden else ()
     count = 0
-    for carrier, of_carrier in groupby(rows, key=lambda row: row.carrier):
-        table = narrow_table(
-            "ICCID", "what", "ours", "theirs", "severity", "since", foldable={"ours", "theirs", "since"}
-        )
+    for carrier, of_carrier in groupby(discrepancies(warehouse.engine, wanted), key=lambda row: row.carrier):
+        table = narrow_table(*columns, *extra, foldable={"ours", "theirs", "since", *extra})
         for row in of_carrier:
             count += 1
             if count <= _SHOWN_IN_TABLE:
-                what = f"{row.kind}: {row.field}" if row.field else row.kind
-                table.add_row(row.iccid, what, row.ours, row.theirs, row.severity, _since(row))
+                table.add_row(*_cells(row), *((_acknowledged(row),) if extra else ()))
         if table.row_count:
             print_lines([f"{carrier}:"])
             print_table(table)
     rest = f"; the table shows {_SHOWN_IN_TABLE}, --format csv shows all" if count > _SHOWN_IN_TABLE else ""
-    noun = "discrepancy" if count == 1 else "discrepancies"
-    print_lines([f"{count:,} {noun}{rest}"] if count or remarks.none_means_none else [])
+    noun = counted(count, "discrepancy", "discrepancies")
+    print_lines([f"{noun}{rest}"] if count or remarks.none_means_none else [])
+    if not wanted.include_hidden and (muted := count_muted(warehouse.engine, wanted)):
+        print_lines([f"{muted:,} acknowledged and not shown; --all shows all"])
     print_lines(remarks.lines)
+
+
+def _summary(warehouse: Warehouse, wanted: Wanted) -> Iterator[str]:
+    """Yield how many there are of each severity and kind, where there are any."""
+    counts = count_discrepancies(warehouse.engine, wanted)
+    by_severity, by_kind = Counter[str](), Counter[str]()
+    for one in counts:
+        by_severity[one.severity] += one.found
+        by_kind[one.kind] += one.found
+    if counts:
+        shown = [f"{by_severity[name]:,} {name}" for name in SEVERITIES if by_severity[name]]
+        yield f"{', '.join(shown)}: {', '.join(f'{by_kind[name]:,} {name}' for name in KINDS if by_kind[name])}"
+
+
+def _cells(row: DiscrepancyRow) -> Sequence[str | None]:
+    what = f"{row.kind}: {row.field}" if row.field else row.kind
+    return (row.iccid, what, row.ours, row.theirs, row.severity, _since(row))
+
+
+def _acknowledged(row: DiscrepancyRow) -> str:
+    if row.muted_at is None:
+        return ""
+    until = "" if row.muted_until is None else f" until {row.muted_until:%Y-%m-%d}"
+    return f"by {row.muted_by}{until}" + (f": {row.muted_reason}" if row.muted_reason else "")
 
 
 def _since(row: DiscrepancyRow) -> str:
     since = f"{row.first_seen_at:%Y-%m-%d}"
     return since if row.resolved_at is None else f"{since} until {row.resolved_at:%Y-%m-%d}"
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value

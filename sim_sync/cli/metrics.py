@@ -1,10 +1,9 @@
 """`sim-sync metrics`: what Prometheus is told, to standard output, into a file, or on an endpoint."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,6 +12,7 @@ from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.cli.exposition import exposition, exposition_of_failure
 from sim_sync.cli.metrics_server import MetricsServer, Reply, parse_address
 from sim_sync.cli.output import print_lines, say
+from sim_sync.cli.replacing import replacing
 from sim_sync.config import load_config
 from sim_sync.core.errors import InputError, SimSyncError
 from sim_sync.warehouse import open_warehouse_to_read
@@ -64,18 +64,8 @@ def replace_file(path: Path, body: bytes) -> None:
     Raises:
         InputError: it cannot be written there.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
-    if target.exists() and not target.is_file():
-        raise InputError(f"--output: expected the name of a file, found {path}, which is none")
-    # Its name ends in no `.prom`: node_exporter reads whatever does.
-    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(body)
-        beside.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise InputError(f"--output: {path} cannot be written: {error.strerror or type(error).__name__}") from None
+    with replacing(path) as part:
+        part.write_bytes(body)
 
 
 def _serve(listen: str) -> ExitCode:

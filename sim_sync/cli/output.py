@@ -58,6 +58,22 @@ def _json_text(document: Any) -> str:
     return json.dumps(document, indent=2).replace("\x7f", r"\u007f")
 
 
+def print_json_list(items: Iterable[Any]) -> None:
+    """Write a JSON list to standard output, item by item: `print_json` of it, without all of it in memory."""
+    write_json_list(sys.stdout, items)
+
+
+def write_json_list(stream: TextIO, items: Iterable[Any]) -> None:
+    """Write a JSON list to a stream, item by item."""
+    separator = "["
+    for item in items:
+        text = json.dumps(item, indent=2).replace("\x7f", r"\u007f").replace("\n", "\n  ")
+        stream.write(f"{separator}\n  {text}")
+        separator = ","
+    stream.write("[]\n" if separator == "[" else "\n]\n")
+    stream.flush()
+
+
 def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table to standard output as CSV that a spreadsheet program can open."""
     write_csv(sys.stdout, header, rows)

@@ -27,7 +27,7 @@ def list_records(
 
 @quarantine_app.command()
 def show(record: Annotated[int, _Id], *, as_json: Json = False) -> None:
-    """Show one record: where it was met, why it could not be read, and what the carrier sent."""
+    """Show one record, with what the carrier sent."""
     from sim_sync.cli.quarantine import show_record
 
     raise typer.Exit(show_record(record, as_json=as_json))
@@ -35,9 +35,10 @@ def show(record: Annotated[int, _Id], *, as_json: Json = False) -> None:
 
 @quarantine_app.command()
 def replay(records: Annotated[list[int] | None, _Id] = None, *, carrier: OneCarrier = None) -> None:
-    """Read records again with today's mapping, and put their SIMs in as their walk would have; without IDs, all.
+    """Read records again with today's mapping; without IDs, all.
 
-    What is newer stays. What still cannot be read stays in quarantine, and the exit code is 1 then.
+    Their SIMs are put in as their walk would have. What is newer stays.
+    What still cannot be read stays in quarantine, and the exit code is 1 then.
     """
     from sim_sync.cli.quarantine import replay_records
 
@@ -50,7 +51,10 @@ def drop(
     *,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it stays beside the record.")],
 ) -> None:
-    """Give records up: they stay in the table, with the reason, and nothing speaks of them any more."""
+    """Give records up for a reason.
+
+    They stay in the table with it, and nothing speaks of them any more.
+    """
     from sim_sync.cli.quarantine import drop_records
 
     raise typer.Exit(drop_records(records, reason))

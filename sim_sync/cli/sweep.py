@@ -1,11 +1,10 @@
 """`sim-sync sweep`: look at a held sweep and decide on it. What may be decided is in `core.held_sweep`."""
 
-import getpass
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sim_sync.cli.exit_codes import ExitCode
+from sim_sync.cli.os_user import os_user
 from sim_sync.cli.output import print_json, print_lines, say
 from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import load_config
@@ -45,7 +44,7 @@ def decide_sweep(
     choice: SweepChoice, carrier: str, *, by: str | None, reason: str | None, digest: str | None = None
 ) -> ExitCode:
     """Approve or reject the carrier's held sweep, in the name of `by` or of the user of this process."""
-    decision = OperatorDecision.of(choice, _user() if by is None else by, reason, digest)
+    decision = OperatorDecision.of(choice, os_user() if by is None else by, reason, digest)
     session, marked = _opened(carrier).sessions.decide_held_sweep(carrier, decision)
     if session.sweep_decided_at is not None:
         say(f"{carrier}: {decided_as(choice, marked, session.sweep_decided_at)} (by {decision.by})")
@@ -56,14 +55,6 @@ def _opened(carrier: str) -> Warehouse:
     config = load_config()
     config.require_known(carrier)
     return open_warehouse_to_read(config.warehouse_url)
-
-
-def _user() -> str:
-    """Return the name of whoever runs this process, or their number where it has no name, as in some containers."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"user {os.getuid()}"
 
 
 def _show_none(carrier: str, history: SweepHistory, *, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from sim_sync.warehouse.differences import find_differences, found
 from sim_sync.warehouse.engine import transaction
 from sim_sync.warehouse.iccid_findings import follow_iccid_forms
 from sim_sync.warehouse.knowledge import Comparison, next_comparison
+from sim_sync.warehouse.muting import UNMUTED, unmuted_if
 from sim_sync.warehouse.sessions import read_last_completed
 from sim_sync.warehouse.tables import sim_discrepancies
 from sim_sync.warehouse.temporary import lock_comparison
@@ -93,19 +94,21 @@ def _keep_history(connection: sa.Connection, carrier: str, kind: Kind, compariso
     update = sim_discrepancies.update()
     told = {name: found.c[name] for name in ("ours", "theirs", "severity")}
     differs = sa.or_(*(_kept[name].is_distinct_from(column) for name, column in told.items()))
+    is_news = sa.or_(*(_kept[name].is_distinct_from(told[name]) for name in ("ours", "theirs")))
+    now_told = {**told, **unmuted_if(is_news)}
     seen_now = {"last_seen_at": as_of, "last_comparison_number": number}
     since_now = {"first_seen_at": as_of, "first_comparison_number": number, **seen_now, "times_seen": 1}
 
     gone = sa.and_(mine, is_open, ~sa.exists().where(key))
     resolved = connection.execute(update.where(gone).values(resolved_at=as_of)).rowcount
     # The same comparison again: only what has become different is written.
-    corrected = update.where(mine, key, is_open, _kept.last_comparison_number >= number, differs).values(**told)
+    corrected = update.where(mine, key, is_open, _kept.last_comparison_number >= number, differs).values(**now_told)
     connection.execute(corrected)
     again = update.where(mine, key, is_open, _kept.last_comparison_number < number).values(
-        **told, **seen_now, times_seen=_kept.times_seen + 1
+        **now_told, **seen_now, times_seen=_kept.times_seen + 1
     )
     seen_again = connection.execute(again).rowcount
-    back = update.where(mine, key, ~is_open).values(**told, **since_now, resolved_at=None)
+    back = update.where(mine, key, ~is_open).values(**told, **since_now, **UNMUTED, resolved_at=None)
     reopened = connection.execute(back).rowcount
     opened = reopened + _insert_new(connection, carrier, kind, since_now)
     count = sa.select(sa.func.count()).select_from(sim_discrepancies).where(mine, is_open)

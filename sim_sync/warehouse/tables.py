@@ -283,5 +283,9 @@ sim_discrepancies = sa.Table(
     _time("resolved_at"),
     _count("first_comparison_number"),
     _count("last_comparison_number"),
+    _time("muted_until"),
+    _text("muted_by"),
+    _text("muted_reason"),
+    _time("muted_at"),
     sa.Index("ix_sim_discrepancies_carrier_resolved_at", "carrier", "resolved_at"),
 )

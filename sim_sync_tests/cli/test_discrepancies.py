@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from sim_sync.cli.os_user import os_user
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync.warehouse.discrepancies import DiscrepancyRow
 from sim_sync.warehouse.inventory import load_inventory
-from sim_sync.warehouse.queries import DiscrepancyRow
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync_tests.cli.command_line import CommandLine, an_account, assert_one_message
 from sim_sync_tests.cli.terminal import shown_in_terminal
@@ -207,3 +208,68 @@ def test_output_that_nobody_ever_reads_is_no_traceback(differing: CommandLine) -
     for _ in range(3):
         said = differing.python("-c", f"import subprocess; subprocess.run({command!r}, shell=True)")
         assert said.err == ""
+
+
+def test_the_table_begins_with_how_many_there_are_of_each(differing: CommandLine) -> None:
+    first = differing.type_in("discrepancies", "--carrier", "acme").out.splitlines()[0]
+    assert first == "2 high, 1 medium: 1 missing_at_carrier, 1 unknown_to_us, 1 mismatch"
+
+
+def test_one_severity_alone_can_be_asked_for(differing: CommandLine) -> None:
+    assert len(differing.type_in("discrepancies", "--severity", "high", "--json").document) == 2
+    assert differing.type_in("discrepancies", "--severity", "low", "--json").document == []
+    assert_one_message(differing.type_in("discrepancies", "--severity", "bad"), 2, "'bad'", "high", "medium", "low")
+
+
+def test_new_ones_are_what_the_newest_comparison_has_opened(differing: CommandLine) -> None:
+    assert len(differing.type_in("discrepancies", "--new", "--json").document) == 3
+    load_inventory(differing.warehouse.engine, "acme", [ours(0), ours(1), ours(2, "suspended"), ours(9), ours(8)])
+    reconcile(differing.warehouse.engine, "acme", ("status",))
+    assert [row["iccid"] for row in differing.type_in("discrepancies", "--new", "--json").document] == [a_sim(8).iccid]
+    assert differing.type_in("discrepancies", "--new").out.splitlines()[-2] == "1 discrepancy"
+
+
+def test_a_file_has_what_standard_output_would_have(differing: CommandLine) -> None:
+    for form in ("csv", "json"):
+        said = differing.type_in("discrepancies", "--carrier", "acme", "--format", form, "--output", f"list.{form}")
+        assert (said.code, said.out, said.err) == (0, "", "")
+        printed = differing.type_in("discrepancies", "--carrier", "acme", "--format", form).out
+        assert (differing.folder / f"list.{form}").read_bytes().decode() == printed
+
+
+def test_an_acknowledged_sim_leaves_the_list_and_is_counted(differing: CommandLine) -> None:
+    iccid = a_sim(9).iccid or ""
+    said = differing.type_in(
+        "discrepancies", "ack", iccid, "--until", "2100-01-31", "--reason", "a \x1b[2J test", "--by", "eve"
+    )
+    assert (said.code, said.err) == (0, "")
+    assert said.out == "1 discrepancy acknowledged until 2100-01-31, or until they change\n"
+    lines = differing.type_in("discrepancies", "--carrier", "acme").out.splitlines()
+    assert not [line for line in lines if iccid in line]
+    assert lines[-2:] == ["2 discrepancies", "1 acknowledged and not shown; --all shows all"]
+    (line,) = [line for line in differing.type_in("discrepancies", "--all").out.splitlines() if iccid in line]
+    assert line.endswith(r"by eve until 2100-01-31: a \x1b[2J test")
+    rows = {row["iccid"]: row for row in differing.type_in("discrepancies", "--all", "--json").document}
+    assert (rows[iccid]["muted_until"], rows[iccid]["muted_by"]) == ("2100-01-31T00:00:00+00:00", "eve")
+
+
+def test_who_acknowledges_is_the_user_unless_it_is_said(differing: CommandLine) -> None:
+    said = differing.type_in("discrepancies", "ack", a_sim(9).iccid or "")
+    assert said.out == "1 discrepancy acknowledged until they change\n"
+    rows = {row["iccid"]: row for row in differing.type_in("discrepancies", "--all", "--json").document}
+    assert rows[a_sim(9).iccid]["muted_by"] == os_user()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ack", "89883030000000000000"], "no open discrepancy of 89883030000000000000"),
+        (["ack", "89883030000000000009", "--until", "tomorrow"], "'tomorrow'"),
+        (["ack", "89883030000000000009", "--until", "2020-01-01"], "which is over"),
+        (["ack", "89883030000000000009", "--carrier", "acne"], "'acne'"),
+        (["--all", "ack", "89883030000000000009"], "after it"),
+    ],
+)
+def test_an_acknowledgement_that_cannot_be_is_refused(differing: CommandLine, arguments: list[str], words: str) -> None:
+    assert_one_message(differing.type_in("discrepancies", *arguments), 2, words)
+    assert len(differing.type_in("discrepancies", "--json").document) == 3

@@ -8,6 +8,7 @@ import typer
 from sim_sync.cli.app import app
 from sim_sync_tests.docs.documents import PROJECT
 
+_PROGRAM = "sim-sync"
 PAGE = PROJECT / "docs" / "commands.md"
 _HEAD = """# Commands
 
@@ -19,13 +20,15 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not finished yet.
 
 def commands_page() -> str:
     """Return the page as it should be."""
-    return "\n".join([_HEAD, *_sections(typer.main.get_command(app), "sim-sync")]).rstrip("\n") + "\n"
+    return "\n".join([_HEAD, *_sections(typer.main.get_command(app), _PROGRAM)]).rstrip("\n") + "\n"
 
 
 def _sections(command: Any, called: str) -> Iterator[str]:
     if not hasattr(command, "commands"):
         yield from _section(command, called)
         return
+    if command.invoke_without_command and called != _PROGRAM:  # it does something without a subcommand too
+        yield from _section(command, called)
     for name, member in command.commands.items():
         if not member.hidden:
             yield from _sections(member, f"{called} {name}")
