@@ -29,4 +29,4 @@ def log_run_for_machines(context: dg.OpExecutionContext | dg.AssetExecutionConte
     """Let what this op logs be JSON lines too, where that is wished; done twice, it is done once."""
     log: logging.Logger = context.log
     if is_json() and not any(isinstance(handler, RunHandler) for handler in log.handlers):
-        log.addHandler(RunHandler(logger="sim_sync.run", carrier=context.partition_key, run=context.run_id))
+        log.addHandler(RunHandler(logger="sim_sync.run", carrier=context.partition_key, run=context.run.run_id))
