@@ -12,7 +12,7 @@ SimSyncError
 ├── CarrierError              stop this carrier; somebody has to look
 │   ├── AuthenticationFailed  the carrier refused our credentials
 │   ├── InsecureConnection    the server does not prove who it is, or TLS cannot be agreed on
-│   ├── UnexpectedResponse      an answer its documentation does not know
+│   ├── UnexpectedResponse    an answer its documentation does not know
 │   ├── ForeignOrigin         a server-supplied URL leads to another host
 │   ├── CursorRejected        the carrier no longer takes this cursor
 │   ├── CursorRepeated        the carrier loops

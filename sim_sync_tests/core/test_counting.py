@@ -36,6 +36,7 @@ _PLURAL = re.compile(
 )
 #: What stands before such a word and is no number, or never 1.
 _NEVER_ONE = {
+    "_percent(found.share_of_sims)",
     "MAX_FLEET_SIZE",
     "SIMULATED_SIMS",
     "1 + len(places)",

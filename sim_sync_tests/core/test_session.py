@@ -83,7 +83,7 @@ def test_a_state_and_its_words_are_those_of_the_public_contract() -> None:
         "completed",
         "superseded",
     }
-    assert {state.value for state in SweepState} == {"pending", "done", "held", "rejected", "skipped"}
+    assert {state.value for state in SweepState} == {"pending", "done", "held", "approved", "rejected", "skipped"}
 
 
 def test_final_states_have_no_way_out() -> None:
