@@ -22,7 +22,8 @@ def real_tree() -> dict[str, str | None]:
     def below(parent: type[SimSyncError]) -> dict[str, str | None]:
         tree: dict[str, str | None] = {}
         for child in parent.__subclasses__():
-            if child.__module__ == errors.__name__:
+            # One with two parents is drawn below the first.
+            if child.__module__ == errors.__name__ and child.__bases__[0] is parent:
                 tree |= {child.__name__: parent.__name__} | below(child)
         return tree
 
