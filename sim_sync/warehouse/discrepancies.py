@@ -131,8 +131,9 @@ def _column(name: str) -> sa.ColumnElement[Any]:
 def _with_names() -> sa.FromClause:
     """Return discrepancies beside our SIM and the carrier's, where there is one; each is looked up by its key."""
     same = carrier_sims.alias("same")
+    # Of the bare column, both databases would look for the least along the primary key, past all of the other SIMs.
     of_iccid = (
-        sa.select(sa.func.min(same.c.sim_id))
+        sa.select(sa.func.min(same.c.sim_id.concat("")))
         .where(same.c.iccid == _found.iccid, same.c.carrier == _found.carrier)
         .scalar_subquery()
     )

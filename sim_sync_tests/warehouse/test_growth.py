@@ -14,6 +14,7 @@ from sim_sync.core.discrepancies import COMPARABLE_FIELDS
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync.warehouse.discrepancies import Wanted, discrepancies
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.migrate import migrate
@@ -74,6 +75,23 @@ def test_the_work_of_a_night_grows_with_the_fleet(bare_engine: sa.Engine, share:
     large = _work_of_nights(bare_engine, SHARES[share], TIMES * SMALL, statistics)
     growth = [round(more / less, 1) for less, more in zip(small, large, strict=True)]
     assert max(growth) <= MOST, f"the first night, the next one, the one that resolves: {growth}"
+
+
+def test_the_work_of_listing_what_differs_grows_with_the_list(sqlite_engine: sa.Engine) -> None:
+    small, large = (_work_of_listing(sqlite_engine, size) for size in (SMALL, TIMES * SMALL))
+    assert large / small <= MOST
+
+
+def _work_of_listing(engine: sa.Engine, size: int) -> int:
+    empty_tables(engine)
+    under_test = SqlUnderTest(engine)
+    night(under_test, [_sim(number) for number in range(size)])
+    load_inventory(engine, CARRIER, [_listed(size + number) for number in range(size)], now=under_test.clock.now())
+    reconcile(engine, CARRIER, COMPARABLE_FIELDS)
+    with counted_work(engine) as work:
+        listed = list(discrepancies(engine, Wanted(carriers=[CARRIER])))
+    assert len(listed) == 2 * size
+    return work.done
 
 
 def _work_of_nights(engine: sa.Engine, share: Share, size: int, statistics: str) -> list[int]:
