@@ -8,8 +8,10 @@ import errno
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from sim_sync.causes import with_causes
 
 #: Less than this is no room: a page of SIMs with its log and Dagster's events takes about as much.
 _NEEDED_BYTES = 256 * 1024
@@ -36,7 +38,7 @@ def is_full(folder: Path) -> bool:
 
 def is_about_room(error: BaseException) -> bool:
     """Return whether an error, or one behind it, says that there is no room left."""
-    return any(_says_no_room(one) for one in _chain(error))
+    return any(_says_no_room(one) for one in with_causes(error))
 
 
 def no_room_text(folders: Sequence[Path | str]) -> str:
@@ -61,11 +63,3 @@ def _says_no_room(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
     return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__

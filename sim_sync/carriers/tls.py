@@ -4,9 +4,10 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 
+from sim_sync.causes import with_causes
 from sim_sync.core.errors import ConfigError, Problem
 
 #: The variables that OpenSSL itself reads: a file or a folder of certificates in place of the host's own.
@@ -47,7 +48,7 @@ def _trusting(file: str | None, folder: str | None) -> ssl.SSLContext:
 
 def lasting_tls_failure(error: BaseException) -> str | None:
     """Return why a connection cannot be secured, and what to do; None where that is not the trouble, or may pass."""
-    found = next((one for one in _chain(error) if isinstance(one, ssl.SSLError)), None)
+    found = next((one for one in with_causes(error) if isinstance(one, ssl.SSLError)), None)
     if isinstance(found, ssl.SSLCertVerificationError):
         return f"the certificate is not trusted ({found.verify_message}): {_advice(found.verify_code)}"
     reason = "" if found is None else found.reason or ""
@@ -62,7 +63,7 @@ def lasting_tls_failure(error: BaseException) -> str | None:
 
 def unknown_name(error: BaseException) -> str | None:
     """Return what it means that a host's name leads nowhere; None where that is not the trouble. It may pass."""
-    found = next((one for one in _chain(error) if isinstance(one, socket.gaierror)), None)
+    found = next((one for one in with_causes(error) if isinstance(one, socket.gaierror)), None)
     if found is None:
         return None
     if found.errno == socket.EAI_AGAIN:
@@ -79,11 +80,3 @@ def _advice(verify_code: int) -> str:
         f"if it comes from an issuer of the carrier's or of your own network, name a PEM file with that issuer in "
         f"{CERT_FILE_VARIABLE}, in the environment of Dagster, too"
     )
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__

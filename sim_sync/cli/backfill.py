@@ -4,7 +4,6 @@ The runs are in the Dagster instance like any other, so the UI shows them, and i
 what it left.
 """
 
-import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
 from sim_sync.core.notes import is_silent
 from sim_sync.core.session import Session, State
+from sim_sync.signals import handled_by
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.space import require_room
 from sim_sync.worker.processes import this_process
@@ -146,12 +146,8 @@ def _signals_passed_on(running: dict[str, "subprocess.Popen[bytes]"]) -> Iterato
             if process.poll() is None:
                 process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with handled_by(pass_on):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _line(warehouse: Warehouse, url: str, carrier: str) -> str | None:

@@ -18,6 +18,7 @@ from sim_sync.cli.workdir import SIMULATED_CARRIER, SIMULATED_SIMS, locked, requ
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError, SimSyncError
 from sim_sync.private_files import private_by_default
+from sim_sync.signals import handled_by
 from sim_sync.simulator.control import running_simulator
 from sim_sync.simulator.options import LOOPBACK, MountOptions
 
@@ -50,12 +51,8 @@ def _until_told_to_end(dagster: "subprocess.Popen[bytes]") -> ExitCode:
         if number == signal.SIGTERM and dagster.poll() is None:
             dagster.terminate()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with handled_by(end):
         code = dagster.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     return ExitCode.DONE if code == 0 or asked else ExitCode.FAILED
 
 

@@ -1,9 +1,7 @@
 """`sim-sync metrics`: what Prometheus is told, to standard output, into a file, or on an endpoint."""
 
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,6 +13,7 @@ from sim_sync.cli.output import print_lines, say
 from sim_sync.cli.replacing import replacing
 from sim_sync.config import load_config
 from sim_sync.core.errors import InputError, SimSyncError
+from sim_sync.signals import put_into
 from sim_sync.warehouse import open_warehouse_to_read
 from sim_sync.warehouse.figures import carrier_figures
 
@@ -70,7 +69,7 @@ def replace_file(path: Path, body: bytes) -> None:
 
 def _serve(listen: str) -> ExitCode:
     ends: SimpleQueue[str] = SimpleQueue()
-    with _signals_to(ends), MetricsServer(parse_address(listen), _scrape) as server:
+    with put_into(ends), MetricsServer(parse_address(listen), _scrape) as server:
         serving = threading.Thread(target=server.serve_forever, args=(0.05,), name="metrics", daemon=True)
         serving.start()
         say(f"metrics at {server.url}; Ctrl-C ends it")
@@ -88,17 +87,3 @@ def _scrape(accept: str | None) -> Reply:
         sentence = " ".join(str(error).split())
         return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _FAILED_TYPE, f"# {sentence}\n".encode() + exposition_of_failure())
     return Reply(HTTPStatus.OK, content_type, body)
-
-
-@contextmanager
-def _signals_to(ends: "SimpleQueue[str]") -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into entries of the queue, whose `put` is safe in a signal handler."""
-    earlier = {
-        number: signal.signal(number, lambda number, _: ends.put(signal.Signals(number).name))
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)

@@ -26,6 +26,7 @@ import yaml
 from sim_sync.config import load_config
 from sim_sync.core.errors import SimSyncError
 from sim_sync.core.session import State
+from sim_sync.signals import handled_by
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.worker.carrier_work import sync_once
 from sim_sync.worker.crash import VARIABLE as CRASH_VARIABLE
@@ -145,11 +146,8 @@ def ended_like_ctrl_c() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with handled_by(interrupt, [signal.SIGTERM]):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 # --- a victim's work ------------------------------------------------------------------------------------------------

@@ -7,11 +7,10 @@ import argparse
 import errno
 import json
 import os
-import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,6 +20,7 @@ from pydantic import ValidationError
 
 from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
+from sim_sync.signals import put_into
 from sim_sync.simulator import messages
 from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.fleet_spec import FleetSpec
@@ -54,7 +54,7 @@ def serve(options: SimulatorOptions) -> int:
         InputError: the options cannot be served, or the port is taken.
     """
     ends: SimpleQueue[str] = SimpleQueue()
-    with _server(options) as server, _signals_to(ends):
+    with _server(options) as server, put_into(ends):
         if options.exit_with_parent:
             threading.Thread(target=_watch_stdin, args=(ends,), daemon=True).start()
         print(messages.READY.dump_json(messages.Ready(server.url, os.getpid(), server.base_urls)).decode(), flush=True)
@@ -75,20 +75,6 @@ def _server(options: SimulatorOptions) -> SimulatorServer:
         raise InputError(
             f"cannot listen on {LOOPBACK}:{options.port}: the port is in use; end what listens there, or take --port 0"
         ) from None
-
-
-@contextmanager
-def _signals_to(ends: "SimpleQueue[str]") -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into entries of the queue, whose `put` is safe in a signal handler."""
-    earlier = {
-        number: signal.signal(number, lambda number, _: ends.put(signal.Signals(number).name))
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def _watch_stdin(ends: "SimpleQueue[str]") -> None:

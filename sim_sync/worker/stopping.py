@@ -1,7 +1,6 @@
 """How a running sync is asked to stop, and how every wait of it hears that at once."""
 
 import queue
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,8 +8,7 @@ from types import FrameType
 
 from sim_sync.core.errors import StopRequested
 from sim_sync.core.sync import StopReason
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from sim_sync.signals import handled_by
 
 
 class StopSignal:
@@ -68,9 +66,5 @@ def stopped_by_signals(stop: StopSignal) -> Iterator[None]:
         stop.signal_number = number
         stop.request(StopReason.SHUTDOWN)
 
-    before = {number: signal.signal(number, ask) for number in _STOP_SIGNALS}
-    try:
+    with handled_by(ask):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
