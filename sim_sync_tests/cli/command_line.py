@@ -15,9 +15,11 @@ import yaml
 from sim_sync.cli import main
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Session
+from sim_sync.core.sims import Sim
+from sim_sync.core.sweep import SweepPolicy
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.warehouse import Warehouse, open_warehouse
-from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
+from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_request, a_sim
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 120
@@ -120,6 +122,14 @@ class CommandLine:
             page = a_page([a_sim(2 * number), a_sim(2 * number + 1)], {"page": number + 1}, records_total=10)
             session = store.commit_page(session.claim, session.cursor, page)
         return session
+
+    def walk(self, *sims: Sim, carrier: str = "acme", rejected: int = 0, policy: SweepPolicy | None = None) -> Session:
+        """Walk over these SIMs and that many unreadable records in a new session, and close it."""
+        session, store = self.open_session(carrier), self.warehouse.sessions
+        assert session.cursor is not None
+        page = a_page(sims, rejected=[a_rejected(place) for place in range(rejected)])
+        session = store.commit_page(session.claim, session.cursor, page)
+        return store.close_session(session.claim, policy or SweepPolicy(), session.config_hash)
 
 
 def an_account(base_url: str, **settings: Any) -> dict[str, Any]:

@@ -3,27 +3,15 @@ import io
 
 import pytest
 
-from sim_sync.core.session import Session
-from sim_sync.core.sims import Sim
-from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.cli.command_line import CommandLine, assert_one_message
-from sim_sync_tests.fakes.fleet import a_page, a_sim
-
-
-def walked(command_line: CommandLine, *sims: Sim) -> Session:
-    """Walk over these SIMs and close the session."""
-    session = command_line.open_session()
-    store = command_line.warehouse.sessions
-    assert session.cursor is not None
-    session = store.commit_page(session.claim, session.cursor, a_page(sims))
-    return store.close_session(session.claim, SweepPolicy(), session.config_hash)
+from sim_sync_tests.fakes.fleet import a_sim
 
 
 @pytest.fixture
 def changed(command_line: CommandLine) -> CommandLine:
     """Of acme's two SIMs one is suspended in the second night, under a label that is a formula."""
-    walked(command_line, a_sim(1), a_sim(2))
-    walked(command_line, a_sim(1), a_sim(2, status="suspended", label="=1+1\x1b[2J"))
+    command_line.walk(a_sim(1), a_sim(2))
+    command_line.walk(a_sim(1), a_sim(2, status="suspended", label="=1+1\x1b[2J"))
     return command_line
 
 
@@ -67,8 +55,8 @@ def test_a_field_and_a_time_narrow_the_list(changed: CommandLine) -> None:
 
 
 def test_who_decided_on_a_sweep_is_told(command_line: CommandLine) -> None:
-    walked(command_line, *(a_sim(number) for number in range(100)))
-    walked(command_line, a_sim(0))
+    command_line.walk(*(a_sim(number) for number in range(100)))
+    command_line.walk(a_sim(0))
     command_line.type_in("sweep", "reject", "acme", "--by", "ann", "--reason", "cut off")
     (row,) = command_line.type_in("changes", "--field", "sweep_state", "--json").document
     told = ("sim_id", "old_value", "new_value", "sweep_decided_by", "sweep_decision_reason")
@@ -77,7 +65,7 @@ def test_who_decided_on_a_sweep_is_told(command_line: CommandLine) -> None:
 
 
 def test_a_long_list_is_cut_in_the_table_alone(command_line: CommandLine) -> None:
-    walked(command_line, *(a_sim(number) for number in range(300)))
+    command_line.walk(*(a_sim(number) for number in range(300)))
     lines = command_line.type_in("changes").out.splitlines()
     assert len(lines) == 202
     assert lines[-1] == "300 changes; the table shows the newest 200, --format csv shows all"
@@ -100,8 +88,8 @@ def test_what_cannot_be_listed_is_refused_with_what_can(
 
 def test_where_the_changes_concentrate_is_said_below_the_table(command_line: CommandLine) -> None:
     fleet = [a_sim(number, rate_plan="X" if number < 30 else "Y") for number in range(600)]
-    walked(command_line, *fleet)
-    walked(command_line, *(sim._replace(status="suspended") if sim.rate_plan == "X" else sim for sim in fleet))
+    command_line.walk(*fleet)
+    command_line.walk(*(sim._replace(status="suspended") if sim.rate_plan == "X" else sim for sim in fleet))
     sentence = "acme: 100 % of the status changes are on plan X, which has 5 % of the SIMs"
     assert command_line.type_in("changes", "--since", "1h").out.splitlines()[-1] == sentence
     assert sentence not in command_line.type_in("changes", "--field", "presence").out

@@ -30,18 +30,12 @@ def with_inventory() -> dict[str, Any]:
     return {"inventory": ours, "carriers": {"acme": account, "zeta": account}}
 
 
-def walked(command_line: CommandLine, carrier: str) -> None:
-    """Walk over SIMs 0 to 3."""
-    session = command_line.open_session(carrier)
-    store = command_line.warehouse.sessions
-    assert session.cursor is not None
-    session = store.commit_page(session.claim, session.cursor, a_page([a_sim(number) for number in range(4)]))
-    store.close_session(session.claim, SweepPolicy(), session.config_hash)
+FLEET = [a_sim(number) for number in range(4)]
 
 
 def compared(command_line: CommandLine, *rows: InventorySim, carrier: str = "acme") -> None:
     """Compare a walk over SIMs 0 to 3 with these rows of ours."""
-    walked(command_line, carrier)
+    command_line.walk(*FLEET, carrier=carrier)
     load_inventory(command_line.warehouse.engine, carrier, [row._replace(carrier=carrier) for row in rows])
     reconcile(command_line.warehouse.engine, carrier, ("status",))
 
@@ -171,7 +165,7 @@ def test_what_is_known_since_the_last_comparison_is_said_to_wait_for_the_next(di
     load_inventory(differing.warehouse.engine, "acme", [ours(0)])
     last = differing.type_in("discrepancies", "--carrier", "acme").out.splitlines()[-1]
     assert last.endswith("UTC; not compared yet: what our list says since")
-    walked(differing, "acme")
+    differing.walk(*FLEET)
     last = differing.type_in("discrepancies", "--carrier", "acme").out.splitlines()[-1]
     assert last.endswith("UTC; not compared yet: its last complete walk and what our list says since")
 

@@ -6,13 +6,15 @@ from datetime import timedelta
 import pytest
 
 from sim_sync.core.pages import Effort
-from sim_sync.core.session import Event, Release, Session
-from sim_sync.core.sims import Sim
+from sim_sync.core.session import Event, Release
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.tables import sync_sessions
 from sim_sync_tests.cli.command_line import CommandLine, an_account, assert_one_message
 from sim_sync_tests.cli.terminal import shown_in_terminal
-from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_sim
+from sim_sync_tests.fakes.fleet import a_page, a_sim
+
+#: One SIM of four is too many to be missing at once.
+STRICT = SweepPolicy(max_vanished_percent=5, min_vanished_count=0)
 
 
 def test_a_carrier_that_was_never_synced_is_told_with_the_command_that_starts_it(command_line: CommandLine) -> None:
@@ -111,21 +113,9 @@ def test_a_completed_session_tells_its_end_and_its_sweep(command_line: CommandLi
     assert "sweep done" in out
 
 
-def walked(command_line: CommandLine, *sims: Sim, rejected: int = 0) -> Session:
-    """Walk over these SIMs and close the session."""
-    session = command_line.open_session()
-    store = command_line.warehouse.sessions
-    assert session.cursor is not None
-    page = a_page(sims, rejected=[a_rejected(place) for place in range(rejected)])
-    session = store.commit_page(session.claim, session.cursor, page)
-    return store.close_session(
-        session.claim, SweepPolicy(max_vanished_percent=5, min_vanished_count=0), session.config_hash
-    )
-
-
 def test_a_held_sweep_is_not_forgotten_when_the_next_session_opens_and_fails(command_line: CommandLine) -> None:
-    walked(command_line, *(a_sim(number) for number in range(4)))
-    held = walked(command_line, a_sim(0))
+    command_line.walk(*(a_sim(number) for number in range(4)), policy=STRICT)
+    held = command_line.walk(a_sim(0), policy=STRICT)
     line = f"acme: complete as of {held.finished_at:%Y-%m-%d %H:%M:%S} UTC; sweep held: 3 of 4 known SIMs"
     assert "complete as of" not in command_line.type_in("status").out  # the completed session tells it itself
 
@@ -145,7 +135,7 @@ def test_a_held_sweep_is_not_forgotten_when_the_next_session_opens_and_fails(com
 
 
 def test_records_in_quarantine_are_told(command_line: CommandLine) -> None:
-    walked(command_line, a_sim(1), rejected=2)
+    command_line.walk(a_sim(1), rejected=2, policy=STRICT)
     assert (
         "acme: 2 records could not be read; `sim-sync quarantine list` shows them" in command_line.type_in("status").out
     )
@@ -153,7 +143,7 @@ def test_records_in_quarantine_are_told(command_line: CommandLine) -> None:
 
 def test_a_carrier_without_a_completed_walk_for_too_long_is_told(command_line: CommandLine) -> None:
     command_line.write_carriers(acme=an_account("http://127.0.0.1:9", max_age_hours=0.000001))
-    walked(command_line, a_sim(1))
+    command_line.walk(a_sim(1), policy=STRICT)
     assert "0 h ago; max_age_hours is 1e-06" in command_line.type_in("status").out
     (told,) = command_line.type_in("status", "--carrier", "acme", "--json").document
     assert len(told["unresolved"]) == 1
@@ -221,7 +211,7 @@ def test_waits_are_told_apart_from_the_pace(command_line: CommandLine) -> None:
 
 
 def test_a_total_that_the_carrier_does_not_tell_is_an_estimate_and_called_so(command_line: CommandLine) -> None:
-    walked(command_line, *(a_sim(number) for number in range(4)))
+    command_line.walk(*(a_sim(number) for number in range(4)), policy=STRICT)
     session = command_line.open_session(owner="run-2")
     assert session.cursor is not None
     page = a_page([a_sim(0)], {"page": 1})

@@ -4,9 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
-from sim_sync.core.session import Session, SweepState
-from sim_sync.core.sims import Sim
-from sim_sync.core.sweep import SweepPolicy
+from sim_sync.core.session import SweepState
 from sim_sync_tests.cli.command_line import CommandLine, assert_one_message
 from sim_sync_tests.fakes.fleet import a_page, a_sim
 from sim_sync_tests.warehouse.databases import rows_of
@@ -14,20 +12,11 @@ from sim_sync_tests.warehouse.databases import rows_of
 FLEET = [a_sim(number, rate_plan="gold" if number % 2 else None, account="a-1") for number in range(200)]
 
 
-def walked(command_line: CommandLine, *sims: Sim) -> Session:
-    """Walk over these SIMs and close the session."""
-    session = command_line.open_session()
-    store = command_line.warehouse.sessions
-    assert session.cursor is not None
-    session = store.commit_page(session.claim, session.cursor, a_page(sims))
-    return store.close_session(session.claim, SweepPolicy(), session.config_hash)
-
-
 @pytest.fixture
 def held(command_line: CommandLine) -> CommandLine:
     """Half of acme's 200 SIMs were not seen in its last walk; zeta was never synced."""
-    walked(command_line, *FLEET)
-    assert walked(command_line, *FLEET[:100]).sweep_state is SweepState.HELD
+    command_line.walk(*FLEET)
+    assert command_line.walk(*FLEET[:100]).sweep_state is SweepState.HELD
     return command_line
 
 
@@ -132,7 +121,7 @@ def test_a_later_certified_walk_makes_it_moot_and_that_is_said(held: CommandLine
     held.type_in("sweep", "show", "acme")
     moot = held.warehouse.sessions.sweep_history("acme").held
     assert moot is not None
-    walked(held, *FLEET)
+    held.walk(*FLEET)
     line = f"has made the held sweep of session {moot.session_id} moot"
     assert line in held.type_in("sweep", "show", "acme").out
     assert line in held.type_in("status").out
@@ -143,7 +132,7 @@ def test_a_later_certified_walk_makes_it_moot_and_that_is_said(held: CommandLine
 def test_where_nothing_is_held_show_says_so(command_line: CommandLine) -> None:
     said = command_line.type_in("sweep", "show", "acme")
     assert (said.code, said.out) == (0, "acme: no sweep is held: no walk was certified complete yet\n")
-    walked(command_line, *FLEET)
+    command_line.walk(*FLEET)
     shown = command_line.type_in("sweep", "show", "acme", "--json").document
     assert (shown["sweep_state"], shown["sims"]) == ("done", 0)
 
@@ -161,8 +150,8 @@ def test_nobody_decides_without_a_name(held: CommandLine, action: str) -> None:
 
 def test_texts_of_a_carrier_reach_no_terminal_as_they_are(command_line: CommandLine) -> None:
     odd = [sim._replace(rate_plan="\x1b[2J", label="=1+1") for sim in FLEET]
-    walked(command_line, *odd)
-    walked(command_line, *odd[:100])
+    command_line.walk(*odd)
+    command_line.walk(*odd[:100])
     out = command_line.type_in("sweep", "show", "acme").out
     assert "\x1b" not in out
     assert r"by plan: \x1b[2J 100" in out
