@@ -5,6 +5,7 @@ Some are our own notes, as that page says: `session_internals`, `carrier_interna
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,6 +31,32 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Money(sa.types.TypeDecorator[Decimal]):
+    """An exact amount of up to four decimals: `numeric(16, 4)` in PostgreSQL.
+
+    SQLite has no decimals: there it is the floating-point number nearest to the amount, from which the amount is read
+    back exactly. Amounts are added up as whole ten-thousandths, never as such numbers.
+    """
+
+    impl = sa.Numeric(16, 4)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Return how a database is given and gives the amount."""
+        amount: sa.types.TypeEngine[Any] = sa.Numeric(16, 4)
+        if dialect.name == "sqlite":
+            amount = sa.Numeric(16, 4, asdecimal=False)
+        return dialect.type_descriptor(amount)
+
+    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> Any:
+        """Give the database the amount."""
+        return float(value) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Decimal | None:
+        """Return what the database has as an amount of four decimals."""
+        return None if value is None else Decimal(str(value)).quantize(Decimal("0.0001"))
 
 
 #: JSON whose text is kept as it was written, so that canonical texts can be compared.
@@ -232,6 +259,7 @@ inventory_sims = sa.Table(
     sa.Column("attributes", JsonText, nullable=False),
     _time("loaded_at", nullable=False),
     _time("removed_at"),
+    _text("eid"),
 )
 
 inventory_findings = sa.Table(
@@ -287,5 +315,28 @@ sim_discrepancies = sa.Table(
     _text("muted_by"),
     _text("muted_reason"),
     _time("muted_at"),
+    _text("resolved_by"),
+    _text("advice"),
+    sa.Column("monthly_cost", Money()),
     sa.Index("ix_sim_discrepancies_carrier_resolved_at", "carrier", "resolved_at"),
+)
+
+reconciliations = sa.Table(
+    "reconciliations",
+    metadata,
+    _text("carrier", primary_key=True),
+    _time("reconciled_at", primary_key=True),
+    _text("session_id", nullable=False),
+    _count("comparison_number"),
+    *(_count(name) for name in ("open", "new", "resolved", "muted")),
+    *(
+        _count(kind)
+        for kind in (
+            *("missing_at_carrier", "unknown_to_us", "wrong_carrier", "mismatch", "duplicate_iccid", "quality"),
+            *("high", "medium", "low"),
+        )
+    ),
+    sa.Column("monthly_cost", Money()),
+    _text("currency"),
+    sa.Column("counts", JsonText, nullable=False),
 )
