@@ -10,10 +10,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+#: Names the folder of sim_sync's own files; `.sim_sync` in the current folder without it.
+STATE_DIR_VARIABLE = "SIM_SYNC_STATE_DIR"
 #: The modes of what is made here.
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 _OTHERS = 0o077
+
+
+def own_folder() -> Path:
+    """Return the folder of sim_sync's own files; it may not be there yet."""
+    return Path(os.environ.get(STATE_DIR_VARIABLE) or ".sim_sync")
 
 
 def make_private_folder(folder: Path) -> None:

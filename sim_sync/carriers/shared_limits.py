@@ -5,7 +5,6 @@ A process that dies leaves no lock behind: the operating system takes back those
 
 import hashlib
 import json
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -17,11 +16,15 @@ from filelock import FileLock, Timeout
 
 from sim_sync.carriers.rate_limit import RateLimitState
 from sim_sync.core.errors import ConfigError, NoRoomLeft, Problem, TransientError
-from sim_sync.private_files import FILE_MODE, make_private_file, make_private_folder
+from sim_sync.private_files import (
+    FILE_MODE,
+    STATE_DIR_VARIABLE,
+    make_private_file,
+    make_private_folder,
+    own_folder,
+)
 from sim_sync.room import is_about_room, is_full, no_room_text
 
-#: Names the folder of sim_sync's own files; `.sim_sync` in the current folder without it.
-STATE_DIR_VARIABLE = "SIM_SYNC_STATE_DIR"
 #: A change of the state takes well under a millisecond; so long a wait for the file means that the disk hangs.
 _BUSY_SECONDS = 5.0
 
@@ -146,7 +149,7 @@ class SharedRateLimits:
 
 def limits_folder() -> Path:
     """Return the folder of the limits that processes share."""
-    return Path(os.environ.get(STATE_DIR_VARIABLE) or ".sim_sync") / "limits"
+    return own_folder() / "limits"
 
 
 def _read(connection: sqlite3.Connection) -> RateLimitState:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sim_sync.carriers.shared_limits import limits_folder
 from sim_sync.cli.dagster_home import dagster_home
 from sim_sync.core.errors import NoRoomLeft, SimSyncError
+from sim_sync.private_files import own_folder
 from sim_sync.room import file_system_of, is_full, no_room_text
 from sim_sync.warehouse.space import require_room
 from sim_sync.warehouse.sqlite_files import sqlite_file
@@ -32,7 +32,7 @@ def full_beside(url: str) -> Sequence[str]:
 
 def own_folders() -> Sequence[Path]:
     """Return the folders of Dagster's files and of our own, some of which may not be there yet."""
-    return [dagster_home(), limits_folder().absolute().parent]
+    return [dagster_home(), own_folder().absolute()]
 
 
 def server_is_full(warehouse: Warehouse) -> Sequence[str]:

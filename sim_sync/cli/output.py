@@ -23,6 +23,11 @@ def say(line: str) -> None:
     _write(sys.stdout, printable(line))
 
 
+def write_line(line: str) -> None:
+    """Write one line to standard output, now, with the colours that are ours in it; its texts are printable already."""
+    _write(sys.stdout, line)
+
+
 def print_lines(lines: Iterable[str]) -> None:
     """Write lines to standard output: nothing in them is taken for markup, and the terminal folds them."""
     for line in lines:

@@ -1,5 +1,6 @@
 """The configuration as a whole. A carrier with problems of its own does not keep the others from being synced."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,12 +68,17 @@ class Config:
     def max_age_hours(self, name: str) -> float:
         """Return after how long without a completed walk a carrier is not fresh.
 
-        A carrier whose part has problems is not walked at all: it is measured by the default.
+        Read by itself, because `status` asks it of every carrier and needs nothing else of its part; where it is no
+        age, the carrier is not walked at all, and is measured by the default.
         """
+        part = self._carriers[name]
+        given = part.get("max_age_hours") if isinstance(part, Mapping) else None
+        value = resolve(given, ("carriers", name, "max_age_hours"), self._environ, str(self.path)).value
         try:
-            return self.carrier(name).max_age_hours
-        except ConfigError:
+            hours = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
             return DEFAULT_MAX_AGE_HOURS
+        return hours if hours > 0 else DEFAULT_MAX_AGE_HOURS
 
     def require_known(self, name: str) -> None:
         """Raise `InputError` unless there is a carrier of that name."""

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.warehouse.engine import reading, transaction
 from sim_sync.warehouse.tables import metadata
 from sim_sync.warehouse.urls import shown_url
 
+if TYPE_CHECKING:  # only who migrates pays for importing it: a third of what opening a warehouse costs
+    from alembic.config import Config
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
 #: Where the version of a warehouse's schema is written down.
 VERSION_TABLE = "sim_sync_schema_version"
 #: Any number that no other program locks in the same database.
@@ -44,9 +45,15 @@ def migrate(engine: sa.Engine) -> None:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
         # Another process may have been here while this one waited for the lock; then there is nothing left to do.
         schema_state(connection, engine)
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        _upgrade(connection)
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    from alembic import command
+
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def schema_state(connection: sa.Connection, engine: sa.Engine) -> SchemaState:
@@ -55,8 +62,7 @@ def schema_state(connection: sa.Connection, engine: sa.Engine) -> SchemaState:
     Raises:
         ConfigError: the warehouse was written by a newer version of sim_sync, or nobody can know by which one.
     """
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    versions = context.get_current_heads()
+    versions = _stored_versions(connection)
     if not versions:
         _refuse_tables_without_version(connection, engine)
         return SchemaState.MISSING
@@ -64,14 +70,25 @@ def schema_state(connection: sa.Connection, engine: sa.Engine) -> SchemaState:
         expected = f"one version in the table {VERSION_TABLE}: leave the row of the tables that are there"
         raise _problem(engine, expected, f"{len(versions)}: {', '.join(sorted(versions))}")
     version = versions[0]
-    scripts = ScriptDirectory.from_config(alembic_config())
-    newest = scripts.get_current_head()
+    known = known_versions()
+    newest = known[-1]
     if version == newest:
         return SchemaState.CURRENT
-    if version in {script.revision for script in scripts.walk_revisions()}:
+    if version in known:
         return SchemaState.OLDER
     expected = f"a schema of version {newest} or older; upgrade sim_sync on this machine"
     raise _problem(engine, expected, f"version {version}")
+
+
+def _stored_versions(connection: sa.Connection) -> Sequence[str]:
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return []
+    return list(connection.execute(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))).scalars())
+
+
+def known_versions() -> Sequence[str]:
+    """Return the versions of the schema, the oldest first: each migration's file begins with its own."""
+    return sorted(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def missing_tables(connection: sa.Connection) -> Sequence[str]:
@@ -102,8 +119,10 @@ def _problem(engine: sa.Engine, expected: str, found: str) -> ConfigError:
     return ConfigError([Problem("warehouse", shown_url(engine.url), expected, found)])
 
 
-def alembic_config() -> Config:
+def alembic_config() -> "Config":
     """Return where the migrations are; the caller gives it a connection."""
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     return config

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from sim_sync.core.liveness import RunLease
 from sim_sync.core.session import Process
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
 from sim_sync.warehouse.tables import run_leases
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 #: Of a run that has not told its process yet, nobody can say that this is gone.
 _UNKNOWN = Process("", 0, "")
@@ -71,5 +75,9 @@ class SqlRunLeases:
         return read_clock(connection) if self._clock is None else self._clock()
 
 
-def _insert(connection: sa.Connection) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(run_leases) if connection.dialect.name == "sqlite" else postgresql.insert(run_leases)
+def _insert(connection: sa.Connection) -> "sqlite.Insert | postgresql.Insert":
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(run_leases)
+    from sqlalchemy.dialects import postgresql  # here, because who reads a SQLite file has no use for it
+
+    return postgresql.insert(run_leases)

@@ -231,3 +231,19 @@ def test_watching_ends_with_control_c_and_without_a_traceback(command_line: Comm
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize("package", ["dagster", "pandas", "alembic", "rich", "httpx2"])
+def test_a_warehouse_that_is_up_to_date_is_shown_without_what_takes_long_to_import(
+    command_line: CommandLine, package: str
+) -> None:
+    command_line.open_session(pages=1)
+    program = f"""
+import atexit, os, sys
+atexit.register(lambda: {package!r} in sys.modules and os._exit(70))
+from sim_sync.cli import main
+main(["status"])
+"""
+    said = command_line.python("-c", program)
+    assert (said.code, said.err) == (0, "")
+    assert "running" in said.out

@@ -9,13 +9,13 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from sim_sync.carriers.registry import connectors
-from sim_sync.carriers.shared_limits import STATE_DIR_VARIABLE
 from sim_sync.carriers.tls import CERT_DIR_VARIABLE, CERT_FILE_VARIABLE
 from sim_sync.config import load_config
 from sim_sync.config.carrier import CarrierSection
 from sim_sync.config.config import CONFIG_VARIABLE, DEFAULT_WAREHOUSE_URL, WAREHOUSE_VARIABLE
 from sim_sync.config.sections import CsvInventory, Reconcile, Schedule, SqlInventory
 from sim_sync.logs import FORMAT_VARIABLE
+from sim_sync.private_files import STATE_DIR_VARIABLE
 from sim_sync_tests.docs.documents import PROJECT, code_blocks, table_rows
 
 DOCUMENT = PROJECT / "docs" / "configuration.md"

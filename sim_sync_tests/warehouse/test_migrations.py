@@ -13,11 +13,19 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from sim_sync.core.errors import ConfigError
 from sim_sync.warehouse.engine import open_engine, reading, transaction
 from sim_sync.warehouse.knowledge import Compared, compared_of
-from sim_sync.warehouse.migrate import VERSION_TABLE, SchemaState, alembic_config, migrate, schema_state
+from sim_sync.warehouse.migrate import (
+    VERSION_TABLE,
+    SchemaState,
+    alembic_config,
+    known_versions,
+    migrate,
+    schema_state,
+)
 from sim_sync.warehouse.sessions import read_last_completed, read_latest_sessions
 from sim_sync.warehouse.tables import carrier_sims, inventory_sims, metadata, sim_discrepancies, sync_sessions
 from sim_sync.warehouse.warehouse import open_warehouse
@@ -137,6 +145,11 @@ def test_a_migration_whose_record_fails_leaves_nothing(bare_engine: sa.Engine) -
     with pytest.raises(SimulatedCrash):
         migrate(bare_engine)
     assert sa.inspect(bare_engine).get_table_names() == []
+
+
+def test_the_versions_that_the_files_are_named_by_are_the_revisions_that_alembic_finds_in_them() -> None:
+    revisions = [script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()]
+    assert list(known_versions()) == revisions[::-1]
 
 
 def _at_version(engine: sa.Engine, revision: str) -> None:
