@@ -12,19 +12,13 @@ from pydantic import TypeAdapter
 from sim_sync.config.carrier import CARRIER_NAME, CarrierConfig, parse_carrier
 from sim_sync.config.document import read_document
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve, variable_of
+from sim_sync.config.our_list import list_of
 from sim_sync.config.problems import read_part
 from sim_sync.config.quiet_list import QuietList
-from sim_sync.config.sections import (
-    CsvInventory,
-    InventorySection,
-    Reconcile,
-    Schedule,
-    SqlInventory,
-    WarehouseSection,
-)
+from sim_sync.config.sections import Inventory, InventorySection, Reconcile, Schedule, WarehouseSection
 from sim_sync.core.errors import ConfigError, InputError, Problem
 from sim_sync.core.unresolved import DEFAULT_MAX_AGE_HOURS
-from sim_sync.inventory import CsvInventorySettings, CsvList, OurList, Terms
+from sim_sync.inventory import OurList
 
 CONFIG_VARIABLE = "SIM_SYNC_CONFIG"
 WAREHOUSE_VARIABLE = "SIM_SYNC_WAREHOUSE_URL"
@@ -42,7 +36,7 @@ class Config:
     path: Path
     warehouse_url: str = field(repr=False)
     schedule: Schedule
-    inventory: CsvInventory | SqlInventory | None = field(repr=False)
+    inventory: Inventory | None = field(repr=False)
     reconcile: Reconcile
     _carriers: Mapping[str, Any] = field(repr=False)
     _environ: Mapping[str, str] = field(repr=False)
@@ -102,26 +96,9 @@ class Config:
         return None if found is None else QuietList(found, self._inventory_part, _INVENTORY)
 
     def _our_list(self) -> OurList | None:
-        match self.inventory:
-            case None:
-                return None
-            case CsvInventory() as csv:
-                variable = self._inventory_variables.get("path")
-                settings = CsvInventorySettings(
-                    path=self.path.parent / csv.path,
-                    columns=csv.columns,
-                    statuses=csv.statuses,
-                    delimiter=csv.delimiter,
-                    encoding=csv.encoding,
-                    shown_path=None if variable is None else f"of {{env: {variable}}}",
-                )
-                return CsvList(settings, self.carrier_names)
-            case SqlInventory() as sql:
-                # Here, because SQLAlchemy is needed by those only whose list is in a database.
-                from sim_sync.inventory.sql_source import SqlList
-
-                terms = Terms(sql.columns, self.carrier_names, sql.statuses)
-                return SqlList(sql.url.get_secret_value(), sql.query, terms, self._inventory_variables.get("url"))
+        if self.inventory is None:
+            return None
+        return list_of(self.inventory, self.path.parent, self.carrier_names, self._inventory_variables)
 
 
 def load_config(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Config:

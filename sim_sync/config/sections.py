@@ -66,6 +66,24 @@ class CsvInventory(_Inventory):
     encoding: str = "utf-8-sig"
 
 
+class XlsxInventory(_Inventory):
+    """Our list on a sheet of an Excel workbook; `path` is relative to the config file."""
+
+    type: Literal["xlsx"]
+    path: Path
+    #: Its name, or its number from 1. None is the first.
+    sheet: Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)] | None = None
+    #: The row of the sheet with the names of the columns. None is the first that is not empty.
+    header_row: Annotated[int, Field(ge=1)] | None = None
+
+
+class ParquetInventory(_Inventory):
+    """Our list in a Parquet file; `path` is relative to the config file."""
+
+    type: Literal["parquet"]
+    path: Path
+
+
 class SqlInventory(_Inventory):
     """Our list as the answer of a query."""
 
@@ -74,7 +92,10 @@ class SqlInventory(_Inventory):
     query: Annotated[str, Field(min_length=1)]
 
 
-InventorySection: TypeAlias = Annotated[CsvInventory | SqlInventory, Field(discriminator="type")]
+#: The forms in which a list may come.
+INVENTORY_MODELS = (CsvInventory, XlsxInventory, ParquetInventory, SqlInventory)
+Inventory: TypeAlias = CsvInventory | XlsxInventory | ParquetInventory | SqlInventory
+InventorySection: TypeAlias = Annotated[Inventory, Field(discriminator="type")]
 
 
 class Reconcile(Settings):

@@ -4,10 +4,8 @@ What the cells mean is decided by `Reading`; this module only knows how to send 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date, datetime, time
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -17,9 +15,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sim_sync.core.errors import InventoryError, InventoryUnavailable
 from sim_sync.core.inventory import shortened
-from sim_sync.core.pages import canonical_json
-from sim_sync.core.secret_keys import without_secrets
 from sim_sync.inventory.reading import Reading, Terms
+from sim_sync.inventory.typed_cells import cell_text
 from sim_sync.warehouse.failures import passes_by_itself
 from sim_sync.warehouse.postgresql import CONNECT_TIMEOUT_SECONDS
 from sim_sync.warehouse.urls import parse_url, shown_url
@@ -101,7 +98,7 @@ def open_sql(url: str, query: str, *, variable: str | None = None) -> Iterator[S
 def _rows(result: sa.CursorResult[Any], given: "_Given") -> Iterator[tuple[int, Sequence[str], None]]:
     with _translate_inventory_errors(given):
         for number, row in enumerate(result, start=1):
-            yield number, [_text(value) for value in row], None
+            yield number, [cell_text(value) for value in row], None
 
 
 class _Given(NamedTuple):
@@ -172,6 +169,10 @@ def _take_every_value(connection: Any, _record: object) -> None:
 
     adapters = connection.adapters
 
+    class AsWritten(Loader):
+        def load(self, data: Any) -> str:
+            return bytes(data).decode()
+
     def lenient(strict: Any) -> type[Loader]:
         class Lenient(Loader):
             def __init__(self, oid: int, context: Any = None) -> None:
@@ -186,6 +187,8 @@ def _take_every_value(connection: Any, _record: object) -> None:
 
         return Lenient
 
+    # Of a `real`, only what the database itself writes tells how many digits there are.
+    adapters.register_loader(adapters.types["float4"].oid, AsWritten)
     for name in _TYPES_WITHOUT_A_FORM:
         oid = adapters.types[name].oid
         adapters.register_loader(oid, lenient(adapters.get_loader(oid, Format.TEXT)))
@@ -221,28 +224,3 @@ def _one_line(problem: BaseException, given: _Given) -> str:
     if str(getattr(told, "sqlstate", "")).startswith(_DATA_EXCEPTION):
         text = _IN_QUOTES.sub('"..."', text)
     return shortened(given.hidden_in(" ".join(text.split())), 300)
-
-
-def _text(value: Any) -> str:
-    """Return a value as the text of a cell; a number that has lost digits looks like it, and is refused later."""
-    if value is None:
-        return ""
-    return next((write(value) for kinds, write in _WRITTEN if isinstance(value, kinds)), str(value))
-
-
-def _text_of_bytes(value: bytes | bytearray | memoryview) -> str:
-    try:
-        return bytes(value).decode()
-    except UnicodeDecodeError:
-        return bytes(value).hex()
-
-
-#: How values of a kind are written where `str` is not the way.
-_WRITTEN: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
-    ((bool,), lambda value: "true" if value else "false"),
-    ((Decimal,), lambda value: format(value, "f")),
-    ((float,), repr),
-    ((datetime, date, time), lambda value: str(value.isoformat())),
-    ((bytes, bytearray, memoryview), _text_of_bytes),
-    ((list, tuple, dict), lambda value: canonical_json(without_secrets(value))),
-)

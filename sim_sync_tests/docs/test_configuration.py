@@ -13,7 +13,7 @@ from sim_sync.carriers.tls import CERT_DIR_VARIABLE, CERT_FILE_VARIABLE
 from sim_sync.config import load_config
 from sim_sync.config.carrier import CarrierSection
 from sim_sync.config.config import CONFIG_VARIABLE, DEFAULT_WAREHOUSE_URL, WAREHOUSE_VARIABLE
-from sim_sync.config.sections import CsvInventory, Reconcile, Schedule, SqlInventory
+from sim_sync.config.sections import INVENTORY_MODELS, Reconcile, Schedule
 from sim_sync.logs import FORMAT_VARIABLE
 from sim_sync.private_files import STATE_DIR_VARIABLE
 from sim_sync_tests.docs.documents import PROJECT, code_blocks, table_rows
@@ -47,8 +47,7 @@ def all_keys() -> dict[str, Any]:
     return dict(
         [
             *keys_of(Schedule, "schedule."),
-            *keys_of(CsvInventory, "inventory."),
-            *keys_of(SqlInventory, "inventory."),
+            *(key for model in INVENTORY_MODELS for key in keys_of(model, "inventory.")),
             *keys_of(Reconcile, "reconcile."),
             *keys_of(CarrierSection),
         ]
