@@ -7,13 +7,11 @@ from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
 from sim_sync.carriers.auth import Authorizer
-from sim_sync.carriers.dialect import Dialect
+from sim_sync.carriers.dialect import Dialect, error_for, refuses_a_login, retry_after_for
 from sim_sync.carriers.http import HttpClient
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.rate_limiter import RateLimiter
-from sim_sync.carriers.responses import error_for, retry_after_for
 from sim_sync.carriers.secrets import Redactor
-from sim_sync.carriers.signs import refuses_a_login
 from sim_sync.core.errors import AuthenticationFailed, SimSyncError
 
 #: Statuses with which a login is refused: OAuth2 says 400 where others say 401 (RFC 6749, 5.2).

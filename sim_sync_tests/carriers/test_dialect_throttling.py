@@ -13,11 +13,12 @@ from sim_sync.carriers.dialect import (
     ErrorInBody,
     Throttling,
     body_says,
+    error_for,
+    retry_after_for,
     seconds_to_next_month,
     wait_header,
 )
 from sim_sync.carriers.messages import Response
-from sim_sync.carriers.responses import error_for, retry_after_for
 from sim_sync.core.errors import (
     AuthenticationFailed,
     CarrierUnavailable,

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.messages import Response
-from sim_sync.carriers.signs import (
+from sim_sync.carriers.dialect import (
     asks_to_slow_down,
     denies_access,
     documents_an_error,
@@ -16,6 +15,7 @@ from sim_sync.carriers.signs import (
     refuses_a_login,
     says_that_login_expired,
 )
+from sim_sync.carriers.messages import Response
 
 
 def response(status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> Response:

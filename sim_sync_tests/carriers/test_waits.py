@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_sync.carriers.messages import Response
-from sim_sync.carriers.wait_forms import seconds_until
-from sim_sync.carriers.waits import is_limit_used_up, requested_wait, throttled_wait
+from sim_sync.carriers.waits import is_limit_used_up, requested_wait, seconds_until, throttled_wait
 
 NOW = datetime(2026, 3, 2, 2, 0, 0, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())

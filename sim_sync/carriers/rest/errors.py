@@ -6,20 +6,23 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from sim_sync.carriers.dialect import Dialect, ErrorInBody, Sign, Throttling, WaitRule
-from sim_sync.carriers.messages import Response
-from sim_sync.carriers.pagination import InHeader, ResponseField
-from sim_sync.carriers.rest.places import DeclaredField, HeaderName, Path, place_of
-from sim_sync.carriers.settings import Settings
-from sim_sync.carriers.signs import (
+from sim_sync.carriers.dialect import (
+    Dialect,
+    ErrorInBody,
+    Sign,
+    Throttling,
+    WaitRule,
     asks_to_slow_down,
     denies_access,
     documents_an_error,
     may_be_an_expired_login,
     says_that_login_expired,
 )
-from sim_sync.carriers.wait_forms import seconds_until
-from sim_sync.carriers.waits import carriers_now, throttled_wait
+from sim_sync.carriers.messages import Response
+from sim_sync.carriers.pagination import InHeader, ResponseField
+from sim_sync.carriers.rest.places import DeclaredField, HeaderName, Path, place_of
+from sim_sync.carriers.settings import Settings
+from sim_sync.carriers.waits import carriers_now, seconds_until, throttled_wait
 
 Status = Annotated[int, Field(ge=100, le=599)]
 
