@@ -10,7 +10,7 @@ from sim_sync.carriers.auth import Authorizer
 from sim_sync.carriers.dialect import Dialect, error_for, refuses_a_login, retry_after_for
 from sim_sync.carriers.http import HttpClient
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.carriers.rate_limiter import RateLimiter
+from sim_sync.carriers.rate_limit import RateLimiter
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.core.errors import AuthenticationFailed, SimSyncError
 

@@ -1,17 +1,67 @@
-"""When the next request may be sent: a pure rule over a small state, the same for one process and for many.
+"""When the next request may be sent, and waiting for that moment.
 
-The times are seconds of one monotonic clock; the algorithm for the spacing is pyrate-limiter's GCRA.
+The rule is pure: from a small state and the time to the next state, the same for one process and for many. The times
+are seconds of one monotonic clock; the algorithm for the spacing is pyrate-limiter's GCRA. A carrier that says "slower"
+halves the rate, and good answers bring it slowly back. `RateLimiter` keeps the limits: requests per second, bursts,
+requests in flight, and what the carrier itself asks for. Its waits hear a stop, like every other wait.
 """
 
 import math
-from collections.abc import Mapping
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import pairwise
+from typing import Any, Protocol, TypeVar
 
 from pyrate_limiter import GCRA, Rate
 
-from sim_sync.carriers.adaptive_rate import AdaptiveRate
 from sim_sync.carriers.settings import RateLimit
+from sim_sync.core.errors import ParkRequired, WaitCause
+from sim_sync.core.ports import Waiter
+
+# --- the rule --------------------------------------------------------------------------------------------------------
+
+_SLOWED_SHARE = 0.5
+#: Twenty-five good answers make up for one halving.
+_RECOVERED_SHARE = 0.02
+#: So often halved, and no further: below it the waits that the carrier names do the rest.
+_LEAST_SHARE = 1 / 64
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveRate:
+    """Requests per second after a carrier said "slower", and what they recover to; None is the full pace."""
+
+    requests_per_second: float | None = None
+    recovers_to: float | None = None
+
+    def slowed(self, full: float | None, observed: float | None) -> "AdaptiveRate":
+        """Return half of the pace.
+
+        `full` is the limit of the settings. `observed` is how fast the carrier really was asked: where nothing was
+        limited, or the limit was not reached, only half of that is slower.
+        """
+        known = [rate for rate in (self.requests_per_second, full, observed) if rate is not None]
+        recovers_to = self.recovers_to or full or observed
+        if not known or recovers_to is None:
+            return self
+        return AdaptiveRate(max(min(known) * _SLOWED_SHARE, recovers_to * _LEAST_SHARE), recovers_to)
+
+    def recovered(self) -> "AdaptiveRate":
+        """Return the pace after one more good answer: a fixed share of the full pace is added."""
+        if self.requests_per_second is None or self.recovers_to is None:
+            return self
+        faster = self.requests_per_second + self.recovers_to * _RECOVERED_SHARE
+        return AdaptiveRate() if faster >= self.recovers_to else AdaptiveRate(faster, self.recovers_to)
+
+    def limit(self, full: float | None) -> float | None:
+        """Return the requests per second that hold now; None is no limit."""
+        return full if self.requests_per_second is None else self.requests_per_second
+
 
 #: In the window of a limit, this much longer, no more is sent than the limit allows in the window itself: room for what
 #: the network does to the distance between requests. A long run gets 98 % of the limit.
@@ -160,3 +210,171 @@ def _or_null(time: float) -> float | None:
 
 def _or_never(time: float | None) -> float:
     return -math.inf if time is None else time
+
+
+# --- waiting for one's turn ------------------------------------------------------------------------------------------
+
+#: How often a place among the requests in flight is looked for. Only as many threads as are started wait for one.
+_LOOK_AGAIN_SECONDS = 0.02
+#: The pace is observed over that many requests; the median gap, because a hold is no gap.
+_OBSERVED_REQUESTS = 9
+
+
+Outcome = TypeVar("Outcome")
+#: A pure rule: from the state to the next state and what is to be told about it.
+Change = Callable[[RateLimitState], tuple[RateLimitState, Outcome]]
+
+
+class RateLimitStore(Protocol):
+    """Keeps the state of one limit. Changes happen one after the other."""
+
+    def change(self, rule: Change[Outcome]) -> Outcome:
+        """Replace the state by what the rule makes of it."""
+
+    def take_slot(self, slots: int) -> Callable[[], None] | None:
+        """Take one of that many slots for a request on its way; return how to give it back, None if all are taken."""
+
+
+class InMemoryRateLimits:
+    """The state of a limit that is this process's own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._traffic = RateLimitState()
+        self._in_flight = 0
+
+    def change(self, rule: Change[Outcome]) -> Outcome:
+        """See `RateLimitStore`."""
+        with self._lock:
+            self._traffic, outcome = rule(self._traffic)
+            return outcome
+
+    def take_slot(self, slots: int) -> Callable[[], None] | None:
+        """See `RateLimitStore`."""
+        with self._lock:
+            if self._in_flight >= slots:
+                return None
+            self._in_flight += 1
+            return self._give_back
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._in_flight -= 1
+
+
+@dataclass(slots=True)
+class Permit:
+    """One request on its way: when it was let through, and how long the carrier's own word kept it waiting."""
+
+    admitted_at: float
+    paused_seconds: float = field(default=0.0)
+
+
+class RateLimiter:
+    """Lets requests through as the limits allow. Many threads may wait at one, and many processes at a shared one.
+
+    A hold longer than `park_after_seconds` raises `ParkRequired`: the worker has better things to do.
+    """
+
+    def __init__(
+        self,
+        limit: RateLimit,
+        waiter: Waiter,
+        *,
+        carrier: str,
+        park_after_seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        store: RateLimitStore | None = None,
+    ) -> None:
+        self._limit = limit
+        self._waiter = waiter
+        self._carrier = carrier
+        self._park_after_seconds = park_after_seconds
+        self._monotonic = monotonic
+        self._store = store or _store_for(limit)
+        self._recent: deque[float] = deque(maxlen=_OBSERVED_REQUESTS)
+        self._recent_lock = threading.Lock()
+        self._is_slowed = False
+
+    @contextmanager
+    def acquire(self) -> Iterator[Permit]:
+        """Wait for a place and for one's turn, and keep the place while the request is on its way.
+
+        Raises:
+            ParkRequired: the carrier asked for a longer wait than a worker should sleep.
+            StopRequested: a wait was cut short.
+        """
+        give_back = self._wait_for_slot()
+        try:
+            yield self._wait_for_permit()
+        finally:
+            give_back()
+
+    def slow_down(self, permit: Permit) -> None:
+        """Halve the pace: the carrier said so in the answer to this request."""
+        observed = self._observed()
+        self._change(
+            lambda state, now: slowed(state, self._limit, now, admitted_at=permit.admitted_at, observed=observed)
+        )
+        self._is_slowed = True
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody through for that many seconds."""
+        self._change(lambda state, now: paused(state, now, seconds=seconds))
+
+    def speed_up(self, permit: Permit) -> None:
+        """Take a good answer as leave to go a little faster, where the pace was halved."""
+        if self._is_slowed:
+            self._change(lambda state, now: recovered(state, now, admitted_at=permit.admitted_at))
+
+    def _wait_for_slot(self) -> Callable[[], None]:
+        while (give_back := self._store.take_slot(self._limit.max_in_flight)) is None:
+            self._waiter.wait(_LOOK_AGAIN_SECONDS)
+        return give_back
+
+    def _wait_for_permit(self) -> Permit:
+        paused_seconds = 0.0
+        while True:
+            now, permission = self._ask()
+            if permission.wait_seconds <= 0:
+                with self._recent_lock:
+                    self._recent.append(now)
+                return Permit(now, paused_seconds)
+            if permission.is_pause:
+                paused_seconds += permission.wait_seconds
+                self._free_the_worker_for(permission)
+            self._waiter.wait(permission.wait_seconds)
+
+    def _ask(self) -> tuple[float, Permission]:
+        def request(state: RateLimitState) -> tuple[RateLimitState, tuple[float, Permission]]:
+            now = self._monotonic()
+            state, permission = next_permission(state, self._limit, now)
+            self._is_slowed = state.adaptive_rate.requests_per_second is not None
+            return state, (now, permission)
+
+        return self._store.change(request)
+
+    def _change(self, rule: Callable[[RateLimitState, float], RateLimitState]) -> None:
+        self._store.change(lambda state: (rule(state, self._monotonic()), None))
+
+    def _free_the_worker_for(self, permission: Permission) -> None:
+        if permission.wait_seconds > self._park_after_seconds:
+            raise ParkRequired(
+                f"carrier {self._carrier} asked to be left alone for another {permission.wait_seconds:.0f} s",
+                wait_seconds=permission.wait_seconds,
+                cause=WaitCause.THROTTLED,
+            )
+
+    def _observed(self) -> float | None:
+        with self._recent_lock:
+            gaps = [later - earlier for earlier, later in pairwise(self._recent)]
+        gap = statistics.median(gaps) if gaps else 0.0
+        return 1 / gap if gap > 0 else None
+
+
+def _store_for(limit: RateLimit) -> RateLimitStore:
+    if limit.shared_key is None:
+        return InMemoryRateLimits()
+    from sim_sync.carriers.shared_limits import SharedRateLimits, limits_folder  # of the few accounts that share one
+
+    return SharedRateLimits(limits_folder(), limit.shared_key)

@@ -1,4 +1,4 @@
-"""Where the state of a rate limit is kept: in memory, or in a file that several processes of one host share.
+"""The state of a rate limit in a file that several processes of one host share.
 
 A process that dies leaves no lock behind: the operating system takes back those of SQLite and of `filelock`.
 """
@@ -6,15 +6,13 @@ A process that dies leaves no lock behind: the operating system takes back those
 import hashlib
 import json
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from filelock import FileLock, Timeout
 
-from sim_sync.carriers.rate_limit import RateLimitState
+from sim_sync.carriers.rate_limit import Change, Outcome, RateLimitState
 from sim_sync.core.errors import ConfigError, NoRoomLeft, Problem, TransientError
 from sim_sync.private_files import (
     FILE_MODE,
@@ -27,47 +25,6 @@ from sim_sync.room import is_about_room, is_full, no_room_text
 
 #: A change of the state takes well under a millisecond; so long a wait for the file means that the disk hangs.
 _BUSY_SECONDS = 5.0
-
-Outcome = TypeVar("Outcome")
-#: A pure rule: from the state to the next state and what is to be told about it.
-Change = Callable[[RateLimitState], tuple[RateLimitState, Outcome]]
-
-
-class RateLimitStore(Protocol):
-    """Keeps the state of one limit. Changes happen one after the other."""
-
-    def change(self, rule: Change[Outcome]) -> Outcome:
-        """Replace the state by what the rule makes of it."""
-
-    def take_slot(self, slots: int) -> Callable[[], None] | None:
-        """Take one of that many slots for a request on its way; return how to give it back, None if all are taken."""
-
-
-class InMemoryRateLimits:
-    """The state of a limit that is this process's own."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._traffic = RateLimitState()
-        self._in_flight = 0
-
-    def change(self, rule: Change[Outcome]) -> Outcome:
-        """See `RateLimitStore`."""
-        with self._lock:
-            self._traffic, outcome = rule(self._traffic)
-            return outcome
-
-    def take_slot(self, slots: int) -> Callable[[], None] | None:
-        """See `RateLimitStore`."""
-        with self._lock:
-            if self._in_flight >= slots:
-                return None
-            self._in_flight += 1
-            return self._give_back
-
-    def _give_back(self) -> None:
-        with self._lock:
-            self._in_flight -= 1
 
 
 class SharedRateLimits:

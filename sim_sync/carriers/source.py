@@ -16,7 +16,7 @@ from sim_sync.carriers.end_check import SeemingEnd
 from sim_sync.carriers.http import HttpClient, whole_response_limits
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.page_reader import PageReader
-from sim_sync.carriers.rate_limiter import RateLimiter
+from sim_sync.carriers.rate_limit import RateLimiter
 from sim_sync.carriers.redaction import without_own_secrets
 from sim_sync.carriers.rereading import reread
 from sim_sync.carriers.retry import Retrier

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.adaptive_rate import AdaptiveRate
+from sim_sync.carriers.rate_limit import AdaptiveRate
 
 rates = st.floats(min_value=0.01, max_value=10_000)
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.adaptive_rate import AdaptiveRate
-from sim_sync.carriers.rate_limit import RateLimitState, next_permission, paused, recovered, slowed
+from sim_sync.carriers.rate_limit import AdaptiveRate, RateLimitState, next_permission, paused, recovered, slowed
 from sim_sync.carriers.settings import RateLimit
 
 limits = st.builds(

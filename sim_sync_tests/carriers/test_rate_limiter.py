@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sim_sync.carriers.rate_limiter import RateLimiter
+from sim_sync.carriers.rate_limit import InMemoryRateLimits, RateLimiter
 from sim_sync.carriers.settings import RateLimit
-from sim_sync.carriers.shared_limits import InMemoryRateLimits
 from sim_sync.core.errors import ParkRequired, StopRequested
 from sim_sync_tests.fakes.moving_time import MovingTime
 

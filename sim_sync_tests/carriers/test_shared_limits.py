@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.carriers.rate_limit import Permission, next_permission, paused
-from sim_sync.carriers.rate_limiter import RateLimiter
+from sim_sync.carriers.rate_limit import Permission, RateLimiter, next_permission, paused
 from sim_sync.carriers.settings import RateLimit
 from sim_sync.carriers.shared_limits import SharedRateLimits
 from sim_sync.core.errors import ConfigError, NoRoomLeft, StopRequested, TransientError
@@ -25,7 +24,7 @@ KEY = "the-account-of-everybody"
 _REQUESTS = """
 import sys, time
 from sim_sync.carriers.settings import RateLimit
-from sim_sync.carriers.rate_limiter import RateLimiter
+from sim_sync.carriers.rate_limit import RateLimiter
 
 class Waiter:
     def wait(self, seconds):
