@@ -11,8 +11,7 @@ from typing import Any
 
 from sim_sync.carriers.json_bodies import read_json
 from sim_sync.carriers.records import RecordMap
-from sim_sync.carriers.redaction import TEXT_FIELDS, without_own_secrets
-from sim_sync.carriers.secrets import HIDDEN, Redactor
+from sim_sync.carriers.secrets import HIDDEN, TEXT_FIELDS, Redactor, without_own_secrets
 from sim_sync.core.pages import Page
 from sim_sync.core.quarantine import Reread
 from sim_sync.core.secret_keys import is_secret_key

@@ -17,11 +17,9 @@ from sim_sync.carriers.http import HttpClient, whole_response_limits
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.page_reader import PageReader
 from sim_sync.carriers.rate_limit import RateLimiter
-from sim_sync.carriers.redaction import without_own_secrets
 from sim_sync.carriers.rereading import reread
 from sim_sync.carriers.retry import Retrier
-from sim_sync.carriers.sealing import CursorSeal
-from sim_sync.carriers.secrets import Redactor
+from sim_sync.carriers.secrets import CursorSeal, Redactor, without_own_secrets
 from sim_sync.carriers.settings import CarrierSettings
 from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedResponse
 from sim_sync.core.pages import Cursor, Page, canonical_json

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.sealing import CursorSeal
-from sim_sync.carriers.secrets import Redactor
+from sim_sync.carriers.secrets import CursorSeal, Redactor
 from sim_sync.config.carrier import CarrierConfig
 from sim_sync.core.errors import CursorRejected, UnexpectedResponse
 from sim_sync.core.pages import Cursor
