@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sim_sync.carriers.documents import members, texts
+from sim_sync.carriers.json_bodies import lookup_of, members, texts
 from sim_sync.carriers.messages import Response
-from sim_sync.carriers.paths import lookup_of
 from sim_sync.carriers.waits import (
     asks_for_a_wait,
     carriers_now,

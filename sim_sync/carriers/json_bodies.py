@@ -1,19 +1,32 @@
-"""Reads the JSON of an answer so that one odd value costs that value, and not the page it stands in.
+"""Reads the JSON of an answer, and looks things up in it.
 
-What JSON or Python could only change silently is kept as the text that it was: numbers beyond 64 bits, beyond a float,
-or with more digits than one has. NaN and infinite numbers, which JSON does not have, stay what they are: the field that
-should have one is flagged, and everywhere else they are nothing (`paths`). Bytes that are no characters become lone
-surrogates, which `core.storable` shows.
+One odd value costs that value, and not the page it stands in. What JSON or Python could only change silently is kept as
+the text that it was: numbers beyond 64 bits, beyond a float, or with more digits than one has. NaN and infinite
+numbers, which JSON does not have, stay what they are: the field that should have one is flagged, and everywhere else
+they are nothing (`lookup_of`). Bytes that are no characters become lone surrogates, which `core.storable` shows.
+
+Where something stands is a JMESPath expression, compiled once; plain keys go without JMESPath. A document that nobody
+has described is looked through level by level, and not without end.
 """
 
 import codecs
 import json
 import math
 import re
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from itertools import islice
+from typing import Any, TypeAlias
 
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.visitor import TreeInterpreter
+
+from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.storable import MAX_LEVELS, TOO_DEEP
+
+# --- reading ---------------------------------------------------------------------------------------------------------
 
 #: A float holds every whole number up to here.
 _EXACT_BELOW = 2.0**53
@@ -177,3 +190,166 @@ def _without_deep_levels(text: str) -> str:
                 kept.append(_LEFT_OUT)
                 copied_to = token.end()
     return "".join([*kept, text[copied_to:]]) if level == 0 else text[:0]
+
+
+# --- by a path -------------------------------------------------------------------------------------------------------
+
+#: Looks something up in a JSON value; None where it is not there.
+Lookup: TypeAlias = Callable[[Any], Any]
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+#: What the library lets through of Python: a text beside a number, `contains` of a number in a text, `ceil` of 1e999.
+_PYTHONS_OWN = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+
+
+class BadPath(ValueError):
+    """The text is no JMESPath expression."""
+
+
+class PathFailed(UnexpectedResponse):
+    """The expression cannot be applied to what the carrier sent."""
+
+
+@lru_cache(maxsize=1024)
+def lookup_of(path: str) -> Lookup:
+    """Return the function that looks a path up: `id`, `status.value` or any JMESPath expression.
+
+    The function raises `PathFailed` where the expression meets values that it is not made for. NaN and infinite numbers
+    are nothing: so do programs write what they do not have.
+
+    Raises:
+        BadPath: it is none.
+    """
+    look_up = value_lookup_of(path)
+    return lambda value: _or_nothing(look_up(value))
+
+
+@lru_cache(maxsize=1024)
+def value_lookup_of(path: str) -> Lookup:
+    """Return the function that looks a path up in a record, as `lookup_of` does, but with NaN and infinite numbers.
+
+    Raises:
+        BadPath: it is none.
+    """
+    if is_plain(path):
+        head, *rest = path.split(".")
+        return _in_depth(head, rest) if rest else _at_the_top(head)
+    try:
+        compiled = jmespath.compile(path)
+    except JMESPathError as error:
+        raise BadPath(f"{path!r} is no JMESPath expression: {' '.join(str(error).split())}") from None
+    return lambda value: _searched(compiled.parsed, TreeInterpreter, path, value)
+
+
+def list_lookup_of(path: str) -> Lookup:
+    """Return the function that looks a list up, as `lookup_of` does.
+
+    An element whose filter cannot be applied is kept: left out, it would look as if the carrier no longer had it.
+
+    Raises:
+        BadPath: it is not a path.
+    """
+    lookup = lookup_of(path)
+    if is_plain(path):
+        return lookup
+    parsed = jmespath.compile(path).parsed
+    return lambda value: _searched(parsed, _KeepingInterpreter, path, value)
+
+
+def is_no_number(value: Any) -> bool:
+    """Return whether a value is NaN or an infinite number, which JSON does not have and some programs send."""
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def top_level_key(path: str) -> str | None:
+    """Return the key of a path that is nothing but a top-level key, otherwise None."""
+    return path if "." not in path and is_plain(path) else None
+
+
+def is_plain(path: str) -> bool:
+    """Return whether a path is nothing but keys with dots between them."""
+    return _PLAIN.fullmatch(path) is not None
+
+
+def _or_nothing(value: Any) -> Any:
+    return None if is_no_number(value) else value
+
+
+def _at_the_top(key: str) -> Lookup:
+    return lambda value: value.get(key) if isinstance(value, Mapping) else None
+
+
+def _in_depth(head: str, rest: list[str]) -> Lookup:
+    def look_up(value: Any) -> Any:
+        found = value.get(head) if isinstance(value, Mapping) else None
+        for key in rest:
+            if not isinstance(found, Mapping):
+                return None
+            found = found.get(key)
+        return found
+
+    return look_up
+
+
+def _searched(parsed: Any, interpreter: type[TreeInterpreter], path: str, value: Any) -> Any:
+    try:
+        return interpreter().visit(parsed, value)
+    except JMESPathError:  # a function that does not take what the carrier sent: it is not there
+        return None
+    except _PYTHONS_OWN as error:
+        kind = type(error).__name__
+    raise PathFailed(f"the path {path!r} cannot be applied to what the carrier sent ({kind})")
+
+
+class _KeepingInterpreter(TreeInterpreter):
+    """Keeps those elements of a list whose filter fails."""
+
+    def visit_filter_projection(self, node: Any, value: Any) -> Any:
+        """Return what the projection makes of the elements that the filter lets through."""
+        listed, projected, condition = node["children"]
+        base = self.visit(listed, value)
+        if not isinstance(base, list):
+            return None
+        found = (self.visit(projected, element) for element in base if self._lets_through(condition, element))
+        return [one for one in found if one is not None]
+
+    def _lets_through(self, condition: Any, element: Any) -> bool:
+        try:
+            found = self.visit(condition, element)
+        except (JMESPathError, *_PYTHONS_OWN):
+            return True
+        # JMESPath's truth: nothing and what is empty is false, and every number is true.
+        return bool(found) or (isinstance(found, (int, float)) and found is not False)
+
+
+# --- a document that nobody has described ----------------------------------------------------------------------------
+
+#: An error document is small; of a larger one no more than this is looked at.
+_MOST_MEMBERS = 1000
+_DEEPEST = 6
+_LONGEST_TEXT = 2000
+
+
+def members(body: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the members of a document and of what is in it; an element of a list has the name of the list."""
+    level, left = [("", body)], _MOST_MEMBERS
+    for _ in range(_DEEPEST):
+        found = list(islice((member for name, value in level for member in _children(name, value)), left))
+        yield from found
+        level, left = found, left - len(found)
+
+
+def texts(body: Any) -> Iterator[str]:
+    """Yield the start of every text in a document, of one that is a text its own; links are left out."""
+    for value in [body, *(value for _, value in members(body))]:
+        if isinstance(value, str) and not value.startswith(("http://", "https://")):
+            yield value[:_LONGEST_TEXT]
+
+
+def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        yield from ((str(key), member) for key, member in value.items())
+    elif isinstance(value, list):
+        yield from ((name, member) for member in value)

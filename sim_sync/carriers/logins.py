@@ -9,8 +9,8 @@ from enum import Enum
 from typing import Any
 
 from sim_sync.carriers.auth import LoginTransport, basic_header
+from sim_sync.carriers.json_bodies import lookup_of
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.carriers.paths import lookup_of
 from sim_sync.carriers.tokens import Grant, Login
 from sim_sync.core.errors import InternalError, UnexpectedResponse
 

@@ -5,9 +5,9 @@ them in any field of a record; members whose keys name a secret are gone before 
 
 It may also put a token into the link of its next page, and that page may need it. A cursor is stored and shown, so the
 token stands in it enciphered, under a key that is derived from the account's own secrets and stored nowhere. The cipher
-is deterministic, so that equal cursors stay equal: a synthetic initialisation vector (the construction of RFC 5297) over
-HMAC-SHA256, which authenticates the text and is the keystream's nonce. The key comes from scrypt, because a password may
-be guessed.
+is deterministic, so that equal cursors stay equal: a synthetic initialisation vector (the construction of RFC 5297)
+over HMAC-SHA256, which authenticates the text and is the keystream's nonce. The key comes from scrypt, because a
+password may be guessed.
 """
 
 import base64

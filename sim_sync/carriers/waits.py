@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from sim_sync.carriers.documents import members
+from sim_sync.carriers.json_bodies import members
 from sim_sync.carriers.messages import Response
 
 

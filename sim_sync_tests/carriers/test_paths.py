@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.paths import BadPath, is_no_number, is_plain, lookup_of, top_level_key, value_lookup_of
+from sim_sync.carriers.json_bodies import BadPath, is_no_number, is_plain, lookup_of, top_level_key, value_lookup_of
 
 keys = st.sampled_from(["a", "b", "c_1"])
 values = st.recursive(

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sim_sync.carriers.json_bodies import is_plain, lookup_of
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination.rule import Pagination, PathOf
-from sim_sync.carriers.paths import is_plain, lookup_of
 from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.pages import Cursor
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from sim_sync.carriers.json_bodies import NumberText
+from sim_sync.carriers.json_bodies import Lookup, NumberText, lookup_of
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.carriers.paths import Lookup, lookup_of
 from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.storable import MAX_COUNT
 

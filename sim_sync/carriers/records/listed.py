@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sim_sync.carriers.json_bodies import is_plain, list_lookup_of, lookup_of
 from sim_sync.carriers.messages import Response
-from sim_sync.carriers.paths import is_plain, list_lookup_of, lookup_of
 from sim_sync.core.errors import UnexpectedResponse
 
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sim_sync.carriers.json_bodies import Ambiguous, NumberText
-from sim_sync.carriers.paths import is_no_number
+from sim_sync.carriers.json_bodies import Ambiguous, NumberText, is_no_number
 from sim_sync.carriers.records.status import StatusReader
 from sim_sync.carriers.records.stored import attributes_text, json_text
 from sim_sync.core.identifiers import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sim_sync.carriers.paths import Lookup, PathFailed, top_level_key, value_lookup_of
+from sim_sync.carriers.json_bodies import Lookup, PathFailed, top_level_key, value_lookup_of
 from sim_sync.carriers.records.reading import Reading
 from sim_sync.carriers.records.status import StatusReader
 from sim_sync.carriers.records.stored import payload_text
