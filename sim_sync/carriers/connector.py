@@ -6,9 +6,11 @@ from typing import Any, TypeAlias
 
 from sim_sync.carriers.auth import Authorizer
 from sim_sync.carriers.dialect import Dialect
+from sim_sync.carriers.json_bodies import NumberText
 from sim_sync.carriers.messages import Response
 from sim_sync.carriers.origins import LinkRule
-from sim_sync.carriers.pagination import EndSigns, Pagination
+from sim_sync.carriers.pagination import EndSigns, Pagination, ResponseField
+from sim_sync.carriers.pagination.places import whole_number
 from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit
 
@@ -67,3 +69,21 @@ class Connector:
     def for_account(self, settings: CarrierSettings) -> "Connector":
         """Return the connector as this account needs it: itself, for all but those that settings describe."""
         return self if self.described_by is None else self.described_by(settings)
+
+
+def totals_at(
+    *, records: ResponseField | None = None, pages: ResponseField | None = None
+) -> Callable[[Response], Totals]:
+    """Return the function that reads the totals at these places."""
+
+    def totals(response: Response) -> Totals:
+        return Totals(records=_count(records, response), pages=_count(pages, response))
+
+    return totals
+
+
+def _count(place: ResponseField | None, response: Response) -> int | None:
+    """Return the count at a place; one that no list can have is none, for it only promises how far the end is."""
+    if place is None or isinstance(place.find(response), NumberText):
+        return None
+    return whole_number(place, response)

@@ -1,21 +1,25 @@
 """The only module that opens a connection to a carrier. Every wait in it is bounded, and no request leaves its origin.
 
-It turns what can happen on a wire into our errors; what an answer means is reported by `responses`.
+It turns what can happen on a wire into our errors; what an answer means is in `dialect`. Each request is watched from
+outside and its connection cut where it takes too long, and where nobody waits any more: the HTTP client's own timeouts
+begin again with every byte, so an answer that drips in would keep a sync from stopping.
 """
 
 import json
 import logging
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import httpx2
 
 from sim_sync import __version__
-from sim_sync.carriers.cut_off import CutOff, CutOffLimits, cut_socket, watched
 from sim_sync.carriers.json_bodies import SeveralDocuments, UnknownCharset, read_json
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.origins import LinkRule, origin_of, path_within
@@ -31,6 +35,78 @@ from sim_sync.core.errors import (
     StopRequested,
     UnexpectedResponse,
 )
+
+# --- cutting a connection --------------------------------------------------------------------------------------------
+
+#: An answer that comes so soon after a stop is still taken: the page is not asked for again. Whoever ends a process
+#: waits longer than this (Docker: 10 seconds, Kubernetes: 30).
+GRACE_SECONDS = 2.0
+_LOOK_EVERY_SECONDS = 0.1
+
+
+class CutOff(Exception):
+    """The connection was cut: `is_stop` where the sync has to stop, else because the request took too long."""
+
+    def __init__(self, *, is_stop: bool) -> None:
+        super().__init__("stop" if is_stop else "too late")
+        self.is_stop = is_stop
+
+
+@dataclass(frozen=True, slots=True)
+class CutOffLimits:
+    """How long a whole answer may take, and how long once `is_stopped` says that the sync has to stop."""
+
+    response_seconds: float
+    grace_seconds: float = GRACE_SECONDS
+    is_stopped: Callable[[], bool] = lambda: False
+
+
+class Watch:
+    """What became of one request that is watched."""
+
+    def __init__(self, limits: CutOffLimits) -> None:
+        self._limits = limits
+        self._cut: CutOff | None = None
+
+    def raise_if_cut(self) -> None:
+        """Raise `CutOff` where the connection was cut: whatever the client made of it is not the carrier's doing."""
+        if self._cut is not None:
+            raise self._cut from None
+
+    def wait(self, done: threading.Event, cut: Callable[[], None]) -> None:
+        """Wait until the request is done, and cut its connection when its time is over."""
+        deadline, is_stop = time.monotonic() + self._limits.response_seconds, False
+        while not done.wait(min(max(deadline - time.monotonic(), 0.0), _LOOK_EVERY_SECONDS)):
+            now = time.monotonic()
+            if not is_stop and self._limits.is_stopped():
+                is_stop = now + self._limits.grace_seconds < deadline
+                deadline = min(deadline, now + self._limits.grace_seconds)
+            if now >= deadline:
+                self._cut = CutOff(is_stop=is_stop)
+                cut()
+                return
+
+
+@contextmanager
+def watched(cut: Callable[[], None], limits: CutOffLimits) -> Iterator[Watch]:
+    """Call `cut` when what is done in here takes longer than the limits allow."""
+    watch, done = Watch(limits), threading.Event()
+    thread = threading.Thread(target=watch.wait, args=(done, cut), name="watch of a request", daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        done.set()
+
+
+def cut_socket(connected: socket.socket) -> None:
+    """End a connection in both directions; whoever reads from it in another thread finds its end."""
+    with suppress(OSError):
+        # Not the method of a TLS socket: that would take its session away from the thread that reads.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
 
 #: No carrier's page is near this size; a larger one is refused instead of filling the memory.
 MAX_BODY_BYTES = 64 * 1024 * 1024

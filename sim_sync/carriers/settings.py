@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from sim_sync.carriers.origins import LinkRule
 from sim_sync.core.backoff import LONGEST_OUTAGE_WAIT_SECONDS
@@ -114,3 +116,33 @@ class CarrierSettings:
     links: LinkRule = LinkRule.SAME_ORIGIN
     retry: Retry = field(default_factory=Retry)
     from_variables: Mapping[tuple[str | int, ...], str] = field(default_factory=dict, repr=False)
+
+
+def _login_url(text: str) -> str:
+    """Accept a path on `base_url`, an https URL, or an http URL on loopback: credentials are sent there."""
+    if text.startswith("/") and not text.startswith("//"):
+        return text
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if not host or parts.username is not None or parts.scheme not in {"http", "https"}:
+        raise ValueError("a path on base_url, or a URL such as https://login.example.com/token")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("https, because credentials are sent there (http only for loopback)")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name is this machine's own, by its form alone: nothing is resolved."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+#: A path on `base_url`, or a URL of its own.
+LoginUrl = Annotated[str, AfterValidator(_login_url)]

@@ -11,8 +11,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.registry import connector_problems, connectors
-from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry, Settings, Timeouts
-from sim_sync.carriers.urls import is_loopback
+from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry, Settings, Timeouts, is_loopback
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve
 from sim_sync.config.problems import read_part
 from sim_sync.core.errors import ConfigError, Problem

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from sim_sync.carriers.cut_off import CutOffLimits
-from sim_sync.carriers.http import HttpClient
+from sim_sync.carriers.http import CutOffLimits, HttpClient
 from sim_sync.carriers.messages import Request
 from sim_sync.carriers.origins import LinkRule, origin_of
 from sim_sync.carriers.secrets import Redactor

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.carriers.retry import Retrier
+from sim_sync.carriers.client import Retrier
 from sim_sync.carriers.settings import Retry
 from sim_sync.core.errors import (
     AuthenticationFailed,

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.carriers.cut_off import CutOffLimits
-from sim_sync.carriers.http import HttpClient
+from sim_sync.carriers.http import CutOffLimits, HttpClient
 from sim_sync.carriers.messages import Request
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Timeouts

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from sim_sync.carriers.urls import LoginUrl
+from sim_sync.carriers.settings import LoginUrl
 
 LOGIN_URL: TypeAdapter[str] = TypeAdapter(LoginUrl)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from sim_sync.carriers.connector import Connector, Totals
+from sim_sync.carriers.connector import Connector, Totals, totals_at
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
@@ -17,7 +17,6 @@ from sim_sync.carriers.rest.errors import Errors
 from sim_sync.carriers.rest.places import HeaderName, Path, place_of
 from sim_sync.carriers.rest.styles import PageNumberStyle, Style, body_paths
 from sim_sync.carriers.settings import CarrierSettings, Options, Settings
-from sim_sync.carriers.totals import totals_at
 from sim_sync.core.errors import InternalError
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 

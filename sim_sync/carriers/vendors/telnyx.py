@@ -3,12 +3,11 @@
 from pydantic import SecretStr
 
 from sim_sync.carriers.auth import BearerAuth
-from sim_sync.carriers.connector import Connector
+from sim_sync.carriers.connector import Connector, totals_at
 from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import InBody, PageNumber
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials
-from sim_sync.carriers.totals import totals_at
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
 #: The list may also be filtered by `unauthorized_imei`, which the vendor's list of status words lacks.
