@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from sim_sync.carriers.logins import ClientAuth, ClientCredentials, JsonLogin, LoginChain
+from sim_sync.carriers.logins import ClientAuth, ClientCredentials, Grant, JsonLogin, Login, LoginChain
 from sim_sync.carriers.messages import Request
-from sim_sync.carriers.tokens import Grant, Login
 from sim_sync.core.errors import AuthenticationFailed, InternalError, UnexpectedResponse
 from sim_sync_tests.fakes.transport import RecordingDesk
 

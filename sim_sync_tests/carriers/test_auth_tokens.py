@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from sim_sync.carriers.logins import JsonLogin
-from sim_sync.carriers.tokens import TokenAuth
+from sim_sync.carriers.logins import JsonLogin, TokenAuth
 from sim_sync.core.errors import (
     AuthenticationFailed,
     CarrierUnavailable,

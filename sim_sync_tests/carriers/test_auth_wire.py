@@ -8,10 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from sim_sync.carriers.auth import Authorizer
-from sim_sync.carriers.logins import ClientAuth, ClientCredentials, JsonLogin, LoginChain
+from sim_sync.carriers.logins import ClientAuth, ClientCredentials, JsonLogin, LoginChain, TokenAuth
 from sim_sync.carriers.settings import CarrierSettings, Credentials, LoginUrl, RateLimit, Retry
 from sim_sync.carriers.source import RestCarrier
-from sim_sync.carriers.tokens import TokenAuth
 from sim_sync.core.errors import AuthenticationFailed, ForeignOrigin, ParkRequired
 from sim_sync_tests.carriers import plain
 from sim_sync_tests.fakes.moving_time import MovingTime

@@ -15,10 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from sim_sync.carriers.auth import Authorizer, BearerAuth, HeaderAuth
-from sim_sync.carriers.logins import ClientAuth, ClientCredentials, JsonLogin, LoginChain
+from sim_sync.carriers.logins import ClientAuth, ClientCredentials, JsonLogin, LoginChain, TokenAuth
 from sim_sync.carriers.messages import Response
 from sim_sync.carriers.settings import CarrierSettings, Retry
-from sim_sync.carriers.tokens import TokenAuth
 from sim_sync.core.errors import SimSyncError
 from sim_sync_tests.carriers import plain
 from sim_sync_tests.fakes.moving_time import MovingTime

@@ -5,10 +5,9 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AliasChoices, Field, SecretStr
 
 from sim_sync.carriers.auth import Authorizer, BasicAuth, BearerAuth, HeaderAuth, NoAuth
-from sim_sync.carriers.logins import ClientAuth, ClientCredentials
+from sim_sync.carriers.logins import ClientAuth, ClientCredentials, TokenAuth
 from sim_sync.carriers.rest.places import HeaderName, with_a_type
 from sim_sync.carriers.settings import CarrierSettings, Credentials, LoginUrl
-from sim_sync.carriers.tokens import TokenAuth
 
 
 class Bearer(Credentials):

@@ -7,12 +7,11 @@ from pydantic import SecretStr
 
 from sim_sync.carriers.connector import Connector, totals_at
 from sim_sync.carriers.dialect import Dialect, Throttling, body_says
-from sim_sync.carriers.logins import JsonLogin
+from sim_sync.carriers.logins import JsonLogin, TokenAuth
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import InHeader, PageNumber
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials, RateLimit
-from sim_sync.carriers.tokens import TokenAuth
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
 #: By description, and by id where a record has no description.

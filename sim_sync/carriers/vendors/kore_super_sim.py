@@ -5,10 +5,9 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.logins import ClientAuth, ClientCredentials
+from sim_sync.carriers.logins import ClientAuth, ClientCredentials, TokenAuth
 from sim_sync.carriers.records import list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials, LoginUrl, is_loopback
-from sim_sync.carriers.tokens import TokenAuth
 from sim_sync.carriers.vendors.twilio_super_sim import RECORDS, list_sims
 
 _TOKEN_ORIGIN = "https://api.korewireless.com"  # noqa: S105 - an origin

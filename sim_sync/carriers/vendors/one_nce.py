@@ -3,12 +3,11 @@
 from pydantic import SecretStr
 
 from sim_sync.carriers.connector import Connector, totals_at
-from sim_sync.carriers.logins import ClientAuth, ClientCredentials
+from sim_sync.carriers.logins import ClientAuth, ClientCredentials, TokenAuth
 from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import InHeader, PageNumber
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials, LoginUrl, RateLimit
-from sim_sync.carriers.tokens import TokenAuth
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
 #: What the SIM is; whether it is ONLINE or OFFLINE is another list's business.

@@ -8,12 +8,11 @@ from pydantic import SecretStr
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.dialect import Dialect, Throttling, wait_header
 from sim_sync.carriers.json_bodies import Lookup
-from sim_sync.carriers.logins import JsonLogin
+from sim_sync.carriers.logins import JsonLogin, TokenAuth
 from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import CursorInResponse, InHeader, ToQuery
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials
-from sim_sync.carriers.tokens import TokenAuth
 from sim_sync.carriers.waits import throttled_wait
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
