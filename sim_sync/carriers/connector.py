@@ -8,9 +8,9 @@ from sim_sync.carriers.auth import Authorizer
 from sim_sync.carriers.dialect import Dialect
 from sim_sync.carriers.json_bodies import NumberText
 from sim_sync.carriers.messages import Response
-from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import EndSigns, Pagination, ResponseField
-from sim_sync.carriers.pagination.places import whole_number
+from sim_sync.carriers.pagination.links import LinkRule
+from sim_sync.carriers.pagination.rule import whole_number
 from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit
 

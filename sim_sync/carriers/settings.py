@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from sim_sync.carriers.origins import LinkRule
+from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.core.backoff import LONGEST_OUTAGE_WAIT_SECONDS
 from sim_sync.core.sims import StatusMeaning
 

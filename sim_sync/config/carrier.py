@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema
 
 from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.origins import LinkRule
+from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.carriers.registry import connector_problems, connectors
 from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry, Settings, Timeouts, is_loopback
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve

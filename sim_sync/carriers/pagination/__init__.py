@@ -4,14 +4,21 @@ An empty or short page is not the end unless a rule says so, and a page cap neve
 origins or secrets, and all that another process needs to continue. Where a rule needs the time, it is an argument.
 """
 
-from sim_sync.carriers.pagination.cursors import CursorInResponse
 from sim_sync.carriers.pagination.keyset import Keyset
-from sim_sync.carriers.pagination.links import NextLinkInBody, NextLinkInHeader
+from sim_sync.carriers.pagination.links import CursorInResponse, NextLinkInBody, NextLinkInHeader
 from sim_sync.carriers.pagination.offset import Offset
 from sim_sync.carriers.pagination.page_number import PageNumber
-from sim_sync.carriers.pagination.places import InBody, InHeader, ResponseField, ToBody, ToQuery
-from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
-from sim_sync.carriers.pagination.signs import EndSigns
+from sim_sync.carriers.pagination.rule import (
+    EndSigns,
+    InBody,
+    InHeader,
+    Pagination,
+    PathOf,
+    RecordsOf,
+    ResponseField,
+    ToBody,
+    ToQuery,
+)
 from sim_sync.core.renamed import renamed_names
 
 __all__ = [

@@ -7,9 +7,8 @@ from typing import Any
 
 from sim_sync.carriers.json_bodies import Lookup
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.carriers.pagination.places import ToBody, ToQuery, position
 from sim_sync.carriers.pagination.positional import int_in
-from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
+from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf, ToBody, ToQuery, position
 from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.pages import Cursor
 

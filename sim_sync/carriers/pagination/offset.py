@@ -5,11 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.carriers.pagination.ends import PAST_TOTAL, is_past_total, is_short_end, marks, past_total
-from sim_sync.carriers.pagination.places import ResponseField, whole_number, with_query
-from sim_sync.carriers.pagination.positional import behind, farthest, int_in, remembered, rewinds, rises, total_drop
-from sim_sync.carriers.pagination.repeats import is_repeated, page_digest, repeated_page
-from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf
+from sim_sync.carriers.pagination.positional import (
+    PAST_TOTAL,
+    behind,
+    farthest,
+    int_in,
+    is_past_total,
+    is_repeated,
+    is_short_end,
+    marks,
+    page_digest,
+    past_total,
+    remembered,
+    repeated_page,
+    rewinds,
+    rises,
+    total_drop,
+)
+from sim_sync.carriers.pagination.rule import Pagination, PathOf, RecordsOf, ResponseField, whole_number, with_query
 from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.pages import Cursor
 

@@ -1,11 +1,22 @@
-"""Rows that leave a list while it is walked by position, and the step back that this asks for.
+"""Walking by position: what leaves a list meanwhile, how its end shows, and a page that comes twice.
 
 When rows before our place leave, later ones move up into pages that were read already, and nobody would see them. The
-carrier's total says how many rows left between two pages: the next page is then that much nearer to the beginning.
-What leaves and enters between the same two answers cannot be told apart and is not noticed.
+carrier's total says how many rows left between two pages: the next page is then that much nearer to the beginning. What
+leaves and enters between the same two answers cannot be told apart and is not noticed.
+
+A cursor is `short` once a page had fewer records than the first one and the walk continued: then a short page shows
+nothing. It is `past` once records stood behind the end that a total told: then a total ends the list no more.
+
+A carrier that ignores the parameter of the position gives the same page again and would never end.
 """
 
-from sim_sync.core.pages import Cursor
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sim_sync.core.errors import UnexpectedResponse
+from sim_sync.core.pages import Cursor, digest_of
+
+# --- rows that leave -------------------------------------------------------------------------------------------------
 
 #: So often a walk may step back.
 MAX_REWINDS = 100
@@ -60,3 +71,55 @@ def int_in(cursor: Cursor, name: str, default: int) -> int:
     """Return a whole number that a cursor remembers."""
     value = cursor.get(name, default)
     return value if isinstance(value, int) else default
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+#: Why a walk that has passed its total may not have seen everything.
+PAST_TOTAL = "records stood behind the end that the carrier's total told, so it counts something else"
+
+
+def is_short_end(cursor: Cursor, count: int, size: int, *, is_first: bool) -> bool:
+    """Return whether a page with fewer records than all before it shows by that that it is the last one.
+
+    The first page cannot: how many a page can hold is not known from one.
+    """
+    return count == 0 or (not is_first and count < size and "short" not in cursor)
+
+
+def is_past_total(cursor: Cursor) -> bool:
+    """Return whether the walk has found records behind the end that a total told."""
+    return "past" in cursor
+
+
+def past_total(cursor: Cursor) -> Cursor:
+    """Return the cursor, marked so."""
+    return {**cursor, "past": True}
+
+
+def marks(cursor: Cursor, *, is_short: bool) -> Mapping[str, bool]:
+    """Return what the next cursor keeps of these marks."""
+    kept = {"short": is_short or "short" in cursor, "past": "past" in cursor}
+    return {name: True for name, holds in kept.items() if holds}
+
+
+# --- a page that comes twice -----------------------------------------------------------------------------------------
+
+
+def page_digest(records: Sequence[Any]) -> str:
+    """Return 16 hex digits that name what a page holds."""
+    return digest_of(records)
+
+
+def is_repeated(cursor: Cursor, digest: str) -> bool:
+    """Return whether the page before held the same."""
+    return cursor.get("held") == digest
+
+
+def repeated_page(parameter: str) -> UnexpectedResponse:
+    """Return the error for a page that is the one before: the carrier does not look at the parameter."""
+    return UnexpectedResponse(
+        f"the carrier gave the same page twice, as if it did not look at the parameter {parameter!r}: check how the "
+        "carrier's documentation calls it. If it ends its list by giving the last page again, say "
+        "`end_on: [repeated_page]` in the pagination"
+    )

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sim_sync.carriers.connector import Connector, Totals, totals_at
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
+from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, array_or_nothing, list_at
 from sim_sync.carriers.rest.credentials import DeclaredAuth, declared_auth
 from sim_sync.carriers.rest.end_on import end_signs_of

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from sim_sync.carriers.json_bodies import BadPath, lookup_of
 from sim_sync.carriers.messages import Response
 from sim_sync.carriers.pagination import InBody, InHeader, ResponseField
-from sim_sync.carriers.pagination.places import flag
+from sim_sync.carriers.pagination.rule import flag
 from sim_sync.carriers.settings import Settings, Unfit
 
 

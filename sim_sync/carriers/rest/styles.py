@@ -7,7 +7,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from sim_sync.carriers.json_bodies import lookup_of
 from sim_sync.carriers.messages import Request
-from sim_sync.carriers.origins import LinkRule
 from sim_sync.carriers.pagination import (
     CursorInResponse,
     InBody,
@@ -22,7 +21,8 @@ from sim_sync.carriers.pagination import (
     ToBody,
     ToQuery,
 )
-from sim_sync.carriers.pagination.places import keys_of
+from sim_sync.carriers.pagination.links import LinkRule
+from sim_sync.carriers.pagination.rule import keys_of
 from sim_sync.carriers.rest.end_on import EndOn
 from sim_sync.carriers.rest.places import DeclaredField, FlagThere, HeaderName, Path, place_of, with_a_type
 from sim_sync.carriers.settings import Settings

@@ -10,7 +10,7 @@ from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.dialect import Dialect, ErrorInBody, Throttling, body_says
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import CursorInResponse, InBody, ToQuery
-from sim_sync.carriers.pagination.places import flag
+from sim_sync.carriers.pagination.rule import flag
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials
 from sim_sync.core.identifiers import NotAnIdentifier

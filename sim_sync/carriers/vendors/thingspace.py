@@ -10,7 +10,7 @@ from sim_sync.carriers.dialect import Dialect, body_says
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials, JsonLogin, LoginChain, TokenAuth
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import InBody, Keyset, ToBody
-from sim_sync.carriers.pagination.places import flag
+from sim_sync.carriers.pagination.rule import flag
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials, Options
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords

@@ -15,8 +15,8 @@ from sim_sync.carriers.connector import Connector, totals_at
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import InHeader, Offset, Pagination, PathOf
 from sim_sync.carriers.pagination.links import next_link, request_by_link
-from sim_sync.carriers.pagination.places import whole_number
-from sim_sync.carriers.pagination.repeats import is_repeated, page_digest
+from sim_sync.carriers.pagination.positional import is_repeated, page_digest
+from sim_sync.carriers.pagination.rule import whole_number
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials
 from sim_sync.core.pages import Cursor
