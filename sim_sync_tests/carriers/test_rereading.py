@@ -5,7 +5,7 @@ import pytest
 
 from sim_sync.carriers.json_bodies import read_json
 from sim_sync.carriers.records import RecordMap
-from sim_sync.carriers.records.stored import payload_text
+from sim_sync.carriers.records.reading import payload_text
 from sim_sync.carriers.registry import connectors
 from sim_sync.carriers.rereading import fields_never_stored, reread
 from sim_sync.carriers.secrets import HIDDEN, Redactor

@@ -3,8 +3,14 @@
 One odd value never stops a walk: it becomes a quality flag, and a record without an id is rejected with its reason.
 """
 
-from sim_sync.carriers.records.listed import array_in_body, array_or_nothing, list_at
-from sim_sync.carriers.records.record_map import OUR_FIELDS, Field, RecordMap
-from sim_sync.carriers.records.times import parse_time
+from sim_sync.carriers.records.record_map import (
+    OUR_FIELDS,
+    Field,
+    RecordMap,
+    array_in_body,
+    array_or_nothing,
+    list_at,
+    parse_time,
+)
 
 __all__ = ["OUR_FIELDS", "Field", "RecordMap", "array_in_body", "array_or_nothing", "list_at", "parse_time"]

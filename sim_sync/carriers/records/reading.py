@@ -1,12 +1,15 @@
-"""One record on its way to a SIM: the values it told, and the flags it earned."""
+"""One record on its way to a SIM: the values it told, the flags it earned, and what is kept of it beside its fields.
 
+What is kept is everything else, its secrets removed, as JSON that databases hold.
+"""
+
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sim_sync.carriers.json_bodies import Ambiguous, NumberText, is_no_number
-from sim_sync.carriers.records.status import StatusReader
-from sim_sync.carriers.records.stored import attributes_text, json_text
 from sim_sync.core.identifiers import (
     Identifier,
     NotAnIdentifier,
@@ -19,8 +22,115 @@ from sim_sync.core.identifiers import (
     normal_imsi,
     normal_msisdn,
 )
-from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Sim
-from sim_sync.core.storable import DAMAGED, MAX_KEY_BYTES, key_problem, storable_text
+from sim_sync.core.secret_keys import is_secret_key
+from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle, Sim, StatusWords
+from sim_sync.core.storable import (
+    DAMAGED,
+    MAX_KEY_BYTES,
+    MAX_LEVELS,
+    TOO_DEEP,
+    key_problem,
+    storable_json,
+    storable_text,
+)
+
+# --- what is stored of it --------------------------------------------------------------------------------------------
+
+
+def attributes_text(record: Mapping[str, Any], left_out: Collection[str], as_sent: Mapping[str, str] | None) -> str:
+    """Return the rest of a record; `as_sent` are identifiers whose normal form is not what the carrier sent."""
+    rest = {
+        key: _kept(value, 1) if isinstance(value, (dict, list)) else value
+        for key, value in record.items()
+        if key not in left_out and not _is_secret(key)
+    }
+    if as_sent:
+        rest["as_sent"] = as_sent
+    return storable_json(rest) if rest else "{}"
+
+
+def payload_text(record: Any) -> str:
+    """Return a record that could not be read, its secrets removed."""
+    return storable_json(_kept(record, 0))
+
+
+def json_text(value: Any) -> str:
+    """Return the canonical JSON text of a value."""
+    return storable_json(value)
+
+
+def _kept(value: Any, level: int) -> Any:
+    """Return a JSON value without its secrets: `secret_keys.without_secrets`, with each key judged once."""
+    if level >= MAX_LEVELS:
+        return TOO_DEEP
+    if isinstance(value, dict):
+        return {
+            key: _kept(member, level + 1) if isinstance(member, (dict, list)) else member
+            for key, member in value.items()
+            if not _is_secret(key)
+        }
+    if isinstance(value, list):
+        return [_kept(member, level + 1) if isinstance(member, (dict, list)) else member for member in value]
+    return value
+
+
+_is_secret = lru_cache(maxsize=4096)(is_secret_key)
+
+
+# --- status words ----------------------------------------------------------------------------------------------------
+
+_LAST_PART = re.compile(r"[-_ ][^-_ ]*$")
+#: No carrier has that many words; what comes beyond them is read again each time.
+_MOST_WORDS = 1000
+
+
+class StatusRead(NamedTuple):
+    """A status word, its place in the lifecycle, whether a change is in flight, and whether the word is listed."""
+
+    word: str | None
+    status: str
+    pending: bool
+    is_known: bool
+
+
+NO_STATUS = StatusRead(None, Lifecycle.UNKNOWN.value, pending=False, is_known=True)
+
+
+class StatusReader:
+    """Reads status words. With `by_prefix`, an unlisted word means what the longest listed beginning of it means."""
+
+    def __init__(self, words: StatusWords, *, by_prefix: bool = False) -> None:
+        self._words = words
+        self._by_prefix = by_prefix
+        self._known: dict[str, StatusRead] = {}
+
+    def read(self, value: Any) -> StatusRead:
+        """Return what a record's status value means."""
+        if value is None or value == "":
+            return NO_STATUS
+        word = value if isinstance(value, str) else json_text(value)
+        found = self._known.get(word)
+        if found is None:
+            found = self._looked_up(word)
+            if len(self._known) < _MOST_WORDS:
+                self._known[word] = found
+        return found
+
+    def _looked_up(self, word: str) -> StatusRead:
+        listed = self._listed(word)
+        meaning = self._words[listed or word]
+        return StatusRead(storable_text(word), meaning.status.value, meaning.pending, is_known=listed is not None)
+
+    def _listed(self, word: str) -> str | None:
+        while word not in self._words:
+            shorter = _LAST_PART.sub("", word) if self._by_prefix else word
+            if shorter == word:
+                return None
+            word = shorter
+        return word
+
+
+# --- a record --------------------------------------------------------------------------------------------------------
 
 _NO_FLAGS = "[]"
 
