@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from sim_sync.carriers.rest.connector import CONNECTOR, Declaration
-from sim_sync.carriers.rest.credentials import Header
+from sim_sync.carriers.rest.connector import CONNECTOR, Declaration, Header
 from sim_sync.carriers.secrets import HIDDEN, Redactor, without_own_secrets
 from sim_sync.carriers.settings import CarrierSettings, Retry
 from sim_sync.carriers.source import RestCarrier

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sim_sync.carriers.messages import Response
-from sim_sync.carriers.rest.errors import Errors, Match
+from sim_sync.carriers.rest.responses import Errors, Match
 from sim_sync.config.carrier import CarrierConfig
 from sim_sync.core.errors import AuthenticationFailed, ConfigError, CursorRejected, ParkRequired, UnexpectedResponse
 from sim_sync_tests.carriers.declared import declared

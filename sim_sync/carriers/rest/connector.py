@@ -1,24 +1,111 @@
-"""The type `rest`: its keys in `carriers.yaml`, and the connector that they describe."""
+"""The credentials that `carriers.yaml` can declare for a carrier of the type `rest`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, model_validator
 
+from sim_sync.carriers.auth import Authorizer, BasicAuth, BearerAuth, HeaderAuth, NoAuth
 from sim_sync.carriers.connector import Connector, Totals, totals_at
+from sim_sync.carriers.logins import ClientAuth, ClientCredentials, TokenAuth
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
 from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, array_or_nothing, list_at
-from sim_sync.carriers.rest.credentials import DeclaredAuth, declared_auth
-from sim_sync.carriers.rest.end_on import end_signs_of
-from sim_sync.carriers.rest.errors import Errors
-from sim_sync.carriers.rest.places import HeaderName, Path, place_of
+from sim_sync.carriers.rest.responses import Errors, HeaderName, Path, end_signs_of, place_of, with_a_type
 from sim_sync.carriers.rest.styles import PageNumberStyle, Style, body_paths
-from sim_sync.carriers.settings import CarrierSettings, Options, Settings
+from sim_sync.carriers.settings import CarrierSettings, Credentials, LoginUrl, Options, Settings
 from sim_sync.core.errors import InternalError
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
+
+# --- credentials -----------------------------------------------------------------------------------------------------
+
+
+class Bearer(Credentials):
+    """A bearer token that does not change."""
+
+    type: Literal["bearer"]
+    token: SecretStr
+
+    def authorizer(self) -> Authorizer:
+        """Return what puts it on a request."""
+        return BearerAuth(self.token.get_secret_value())
+
+
+class Basic(Credentials):
+    """HTTP Basic."""
+
+    type: Literal["basic"]
+    username: str
+    password: SecretStr
+
+    def authorizer(self) -> Authorizer:
+        """Return what puts it on a request."""
+        return BasicAuth(self.username, self.password.get_secret_value())
+
+
+class Header(Credentials):
+    """A key in a header of any name."""
+
+    type: Literal["header"]
+    name: HeaderName = Field(validation_alias=AliasChoices("name", "header"))
+    value: SecretStr = Field(validation_alias=AliasChoices("value", "key", "token"))
+
+    def authorizer(self) -> Authorizer:
+        """Return what puts it on a request."""
+        return HeaderAuth(self.name, self.value.get_secret_value())
+
+
+class OAuth2ClientCredentials(Credentials):
+    """OAuth2 client credentials; `client_auth` says how the secret is sent."""
+
+    type: Literal["oauth2_client_credentials"]
+    token_url: LoginUrl
+    client_id: str
+    client_secret: SecretStr
+    client_auth: ClientAuth = ClientAuth.FORM
+    scope: str | None = None
+    audience: str | None = None
+
+    def authorizer(self) -> Authorizer:
+        """Return what puts it on a request."""
+        extra = {"scope": self.scope, "audience": self.audience}
+        return TokenAuth(
+            ClientCredentials(
+                token_url=self.token_url,
+                client_id=self.client_id,
+                client_secret=self.client_secret.get_secret_value(),
+                client_auth=self.client_auth,
+                extra={name: value for name, value in extra.items() if value is not None},
+            )
+        )
+
+
+class Nothing(Credentials):
+    """No credentials at all."""
+
+    type: Literal["none"]
+
+    def authorizer(self) -> Authorizer:
+        """Return what puts nothing on a request."""
+        return NoAuth()
+
+
+DeclaredAuth: TypeAlias = Annotated[
+    Bearer | Basic | Header | OAuth2ClientCredentials | Nothing,
+    Field(discriminator="type"),
+    with_a_type("bearer", "basic", "header", "oauth2_client_credentials", "none"),
+]
+
+
+def declared_auth(settings: CarrierSettings) -> Authorizer:
+    """Return the authorizer of the credentials that are declared."""
+    authorizer: Authorizer = settings.auth.authorizer()
+    return authorizer
+
+
+# --- the connector ---------------------------------------------------------------------------------------------------
 
 #: Without `statuses`, a carrier whose words are our own is understood.
 _OUR_WORDS = StatusWords({word.value: StatusMeaning(word) for word in Lifecycle})

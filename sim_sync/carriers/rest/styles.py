@@ -23,8 +23,7 @@ from sim_sync.carriers.pagination import (
 )
 from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.carriers.pagination.rule import keys_of
-from sim_sync.carriers.rest.end_on import EndOn
-from sim_sync.carriers.rest.places import DeclaredField, FlagThere, HeaderName, Path, place_of, with_a_type
+from sim_sync.carriers.rest.responses import DeclaredField, EndOn, FlagThere, HeaderName, Path, place_of, with_a_type
 from sim_sync.carriers.settings import Settings
 
 ParameterName = Annotated[str, Field(min_length=1)]

@@ -1,10 +1,13 @@
-"""The key `errors`: how a carrier that is declared in `carriers.yaml` says "slower", "log in again" and "an error"."""
+"""How `carriers.yaml` says where something stands in a response, and what that means: an error, the end of a list.
+
+Where something stands is a JMESPath in the body, or `{header: NAME}`.
+"""
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from sim_sync.carriers.dialect import (
     Dialect,
@@ -18,11 +21,77 @@ from sim_sync.carriers.dialect import (
     may_be_an_expired_login,
     says_that_login_expired,
 )
+from sim_sync.carriers.json_bodies import BadPath, lookup_of
 from sim_sync.carriers.messages import Response
-from sim_sync.carriers.pagination import InHeader, ResponseField
-from sim_sync.carriers.rest.places import DeclaredField, HeaderName, Path, place_of
-from sim_sync.carriers.settings import Settings
+from sim_sync.carriers.pagination import EndSigns, InBody, InHeader, ResponseField
+from sim_sync.carriers.pagination.rule import flag
+from sim_sync.carriers.settings import Settings, Unfit
 from sim_sync.carriers.waits import carriers_now, seconds_until, throttled_wait
+
+# --- where something stands ------------------------------------------------------------------------------------------
+
+
+def _path(text: str) -> str:
+    try:
+        lookup_of(text)
+    except BadPath as bad:
+        raise Unfit("a JMESPath expression such as meta.total", f" ({bad})") from None
+    return text
+
+
+#: A JMESPath expression that compiles.
+Path = Annotated[str, Field(min_length=1), AfterValidator(_path)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+
+
+class HeaderField(Settings):
+    """A response header."""
+
+    header: HeaderName
+
+
+def _kind(value: Any) -> str:
+    return "header" if isinstance(value, (dict, HeaderField)) else "path"
+
+
+#: A path, or a header.
+DeclaredField: TypeAlias = Annotated[
+    Annotated[Path, Tag("path")] | Annotated[HeaderField, Tag("header")], Discriminator(_kind)
+]
+
+
+def with_a_type(*names: str) -> BeforeValidator:
+    """Return what refuses a declaration without one of these types, in words that tell which there are."""
+
+    def refuse_others(value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("type") not in names:
+            found = value.get("type")
+            shown = f", not {found}" if isinstance(found, str) else ""
+            raise Unfit(f"a type: {', '.join(names[:-1])} or {names[-1]}", shown)
+        return value
+
+    return BeforeValidator(refuse_others)
+
+
+def place_of(declared: str | HeaderField | None) -> ResponseField | None:
+    """Return the place that is declared."""
+    if declared is None:
+        return None
+    return InHeader(declared.header) if isinstance(declared, HeaderField) else InBody(declared)
+
+
+class FlagThere:
+    """Says whether a flag is set; where it does not stand, it is not."""
+
+    def __init__(self, path: str) -> None:
+        self._place = InBody(path)
+
+    def __call__(self, response: Response) -> bool:
+        """Return whether the answer sets it."""
+        return flag(self._place, response) is True
+
+
+# --- what a response means -------------------------------------------------------------------------------------------
 
 Status = Annotated[int, Field(ge=100, le=599)]
 
@@ -118,3 +187,43 @@ def _statuses(status: int | tuple[int, ...]) -> tuple[int, ...]:
 def _text(value: Any) -> str:
     """Return a value as it is compared: `true`, `5` and text as they stand in JSON, without quotes."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# --- the end of a list -----------------------------------------------------------------------------------------------
+
+#: Statuses that mean something else wherever they come: credentials, the wrong moment, too fast.
+_NEVER_AN_END = frozenset({401, 403, 407, 408, 425, 429})
+Word: TypeAlias = Literal["null", "empty_page", "repeated_page"]
+
+
+def _entry(value: Any) -> Any:
+    """Take YAML's own null for the word, and digits in quotes for a status."""
+    if value is None:
+        return "null"
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, int) and (value in _NEVER_AN_END or not (200 <= value < 300 or 400 <= value < 500)):
+        raise ValueError(
+            "a status that can be the end of a list: a 2xx, or a 4xx that is not about credentials or speed"
+        )
+    return value
+
+
+def _entries(value: Any) -> Any:
+    """Take one entry for a list of one."""
+    given = value if isinstance(value, (list, tuple)) else [value]
+    return [_entry(entry) for entry in given]
+
+
+EndOn = Annotated[tuple[int | Word | Match, ...], BeforeValidator(_entries)]
+
+
+def end_signs_of(declared: Sequence[int | str | Match]) -> EndSigns:
+    """Return the signs that are declared."""
+    statuses = {entry for entry in declared if isinstance(entry, int)}
+    forms = [entry for entry in declared if isinstance(entry, Match)]
+
+    def says(response: Response) -> bool:
+        return response.status in statuses or any(form.fits(response) for form in forms)
+
+    return EndSigns(says=says, empty_page="empty_page" in declared, repeated_page="repeated_page" in declared)
