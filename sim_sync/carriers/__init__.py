@@ -1,5 +1,6 @@
 """The carriers: how each one's API is asked, and how its records become SIMs. Knows neither the warehouse nor Dagster.
 
-Building blocks: `auth`, `logins`, `pagination`, `records`, `dialect`. A connector is one small file of them, listed in
-`registry`; `source` puts one together with the settings of an account, and asks through `desk`, `throttle` and `http`.
+Three modules carry a page: `client` sends the request (over `http`, within `rate_limit`), `dialect` says what the
+answer means, and `records` maps it to SIMs; `source` is where the step loop asks for it. A connector is one small file
+of the building blocks `auth`, `logins`, `pagination`, `records` and `dialect`, listed in `registry`.
 """
