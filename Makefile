@@ -12,7 +12,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test test-fast explore coverage check format bench build audit clean
+.PHONY: help run dev test test-fast explore coverage check format bench pictures build audit clean
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ format: $(STAMP) ## bring the code into its format
 
 bench: $(STAMP) ## the figures to reach beside the figures of this machine
 	$(BIN)/python -m sim_sync_tests.bench
+
+pictures: $(STAMP) ## the pictures of the documents, taken from the running system; ARGS names some of them
+	$(BIN)/python -m sim_sync_tests.ui.pictures $(ARGS)
 
 $(RELEASE_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,release]'

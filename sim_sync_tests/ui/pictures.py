@@ -1,0 +1,88 @@
+"""`python -m sim_sync_tests.ui.pictures [NAME...]`: takes the pictures of the documentation from the running system.
+
+Each picture is a function in `PICTURES`: it opens a view of a `make dev` of its own, in which one walk is complete, and
+what it leaves on the page becomes `docs/images/NAME.png`.
+"""
+
+import html
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from playwright.sync_api import Page, expect
+
+from sim_sync_tests.ui.browser import chromium_path, opened_page
+from sim_sync_tests.ui.project import PROJECT, ServedProject, served_project
+
+IMAGES = PROJECT / "docs" / "images"
+_PATIENCE_MS = 60_000
+#: What a terminal looks like: its text stands still, and nothing is fetched for it.
+_TERMINAL = """<body style="margin:0;background:#1e1e1e"><pre style="display:inline-block;margin:0;padding:14px 18px;
+background:#1e1e1e;color:#d4d4d4;font:13px/1.45 'DejaVu Sans Mono',monospace">{}</pre></body>"""
+
+
+def asset_graph(page: Page, project: ServedProject) -> None:
+    """The three assets, how much of them is there, and their checks."""
+    page.goto(f"{project.url}/locations/sim_sync/asset-groups/sim_sync/lineage")
+    expect(page.locator("body")).to_contain_text("Passed", timeout=_PATIENCE_MS)
+
+
+def status(page: Page, project: ServedProject) -> None:
+    """`sim-sync status` in a terminal."""
+    show_terminal(page, project, "status")
+
+
+#: The pictures by their names; each gets the page to show its view on.
+PICTURES: Mapping[str, Callable[[Page, ServedProject], None]] = MappingProxyType(
+    {"asset-graph": asset_graph, "status": status}
+)
+
+
+def show_terminal(page: Page, project: ServedProject, *arguments: str) -> None:
+    """Show a command and what it prints."""
+    done = subprocess.run(
+        project.command(*arguments),
+        cwd=project.folder,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    typed = f"$ sim-sync {' '.join(arguments)}\n"
+    page.set_content(_TERMINAL.format(html.escape(typed + done.stdout + done.stderr)))
+
+
+def take(page: Page, project: ServedProject, name: str) -> Path:
+    """Take one picture: of a terminal all of its text, of the UI what fits the window."""
+    PICTURES[name](page, project)
+    page.wait_for_load_state("networkidle")
+    path = IMAGES / f"{name}.png"
+    terminal = page.locator("body > pre")
+    if terminal.count():
+        terminal.screenshot(path=path)
+    else:
+        page.screenshot(path=path)
+    return path
+
+
+def main(names: list[str]) -> int:
+    """Take the named pictures, or all of them."""
+    if chromium_path() is None:
+        sys.stderr.write("there is no Chromium: install it, or set SIM_SYNC_CHROMIUM\n")
+        return 2
+    if unknown := sorted(set(names) - set(PICTURES)):
+        sys.stderr.write(f"no picture {', '.join(unknown)}; there are: {', '.join(PICTURES)}\n")
+        return 2
+    with tempfile.TemporaryDirectory() as folder, served_project(Path(folder)) as project, opened_page() as page:
+        project.backfill()
+        for name in names or PICTURES:
+            sys.stdout.write(f"{take(page, project, name).relative_to(PROJECT)}\n")
+            sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
