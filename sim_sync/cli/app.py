@@ -8,7 +8,7 @@ import typer
 from sim_sync import __version__
 from sim_sync.cli.discrepancies_app import discrepancies_app
 from sim_sync.cli.options import By, Carrier, Json, OneCarrier, Reason, SomeCarriers
-from sim_sync.cli.plain_help import PlainCommand
+from sim_sync.cli.plain_help import PlainCommand, example_of
 from sim_sync.cli.quarantine_app import quarantine_app
 
 app = typer.Typer(
@@ -16,7 +16,6 @@ app = typer.Typer(
     help="Reconciles fleets of SIM cards with their carriers, in small committed steps that survive any crash.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
@@ -236,6 +235,10 @@ def dev(
     raise typer.Exit(run_dev(Path.cwd(), port=port))
 
 
-for _typer in (app, *(group.typer_instance for group in app.registered_groups)):
+for _group_info in app.registered_groups:
+    _group_info.epilog = example_of(_group_info.name or "")
+for _group, _typer in (("", app), *((group.name, group.typer_instance) for group in app.registered_groups)):
     for _command in _typer.registered_commands if _typer is not None else ():
         _command.cls = PlainCommand
+        _named = _command.name or getattr(_command.callback, "__name__", "")
+        _command.epilog = example_of(f"{_group} {_named}".strip())

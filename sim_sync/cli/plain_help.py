@@ -1,8 +1,42 @@
 """How a command describes itself: one style for arguments, and whole sentences in the list of all commands."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from typer.core import TyperArgument, TyperCommand
+
+#: One command line for each command, as a person would type it; under its help.
+EXAMPLES: Mapping[str, str] = MappingProxyType(
+    {
+        "check": "sim-sync check acme",
+        "schema": "sim-sync schema > carriers.schema.json",
+        "status": "sim-sync status --watch",
+        "sessions": "sim-sync sessions --carrier acme --last 7",
+        "backfill": "sim-sync backfill acme zeta --max-pages 100",
+        "pause": "sim-sync pause acme",
+        "resume": "sim-sync resume acme",
+        "restart": "sim-sync restart acme --yes",
+        "sweep show": "sim-sync sweep show acme",
+        "sweep approve": 'sim-sync sweep approve acme --reason "moved to another account"',
+        "sweep reject": 'sim-sync sweep reject acme --reason "the list was cut off"',
+        "metrics": "sim-sync metrics --listen 127.0.0.1:9464",
+        "changes": "sim-sync changes --since 24h --field status",
+        "selftest": "sim-sync selftest --kills 20 --freezes 2",
+        "simulate": "sim-sync simulate --port 8585 --sims 20000",
+        "quarantine list": "sim-sync quarantine list --carrier acme",
+        "quarantine show": "sim-sync quarantine show 12",
+        "quarantine replay": "sim-sync quarantine replay --carrier acme",
+        "quarantine drop": 'sim-sync quarantine drop 12 --reason "a test record of the carrier"',
+        "discrepancies": "sim-sync discrepancies --severity high --new",
+        "discrepancies ack": 'sim-sync discrepancies ack 89883030000000000009 --reason "test SIM of the laboratory"',
+    }
+)
+
+
+def example_of(command: str) -> str | None:
+    """Return what stands under the help of a command, called by all its words; None where it has no example yet."""
+    return None if command not in EXAMPLES else f"Example: {EXAMPLES[command]}"
 
 
 class PlainCommand(TyperCommand):
@@ -16,7 +50,12 @@ class PlainCommand(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return what follows the name: `CARRIER` for what has to be given, `[CARRIER]...` for what may be."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_epilog(self, _ctx: Any, formatter: Any) -> None:
+        """Write the example on one line, however long: it is to be copied."""
+        if self.epilog:
+            formatter.write(f"\n  {self.epilog}\n")
 
     def get_short_help_str(self, limit: int = 0) -> str:
         """Return the first sentence, or what stands before its semicolon, however long."""

@@ -153,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sim-sync simulate",
         description="Serves simulated carriers on loopback, over deterministic fleets of SIMs.",
+        epilog="Example: sim-sync simulate --port 8585 --sims 20000",
     )
     parser.add_argument("--vendor", default="twilio_super_sim", choices=sorted(VENDORS), help="whose API to speak")
     parser.add_argument("--sims", type=int, default=20_000, help="how many SIMs the fleet has (%(default)s)")

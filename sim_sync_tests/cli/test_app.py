@@ -1,8 +1,14 @@
 import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
 
 from sim_sync import __version__
+from sim_sync.cli.app import app
+from sim_sync.cli.plain_help import EXAMPLES
 from sim_sync_tests.cli.command_line import CommandLine
 
 COMMANDS = (
@@ -44,10 +50,11 @@ def test_every_command_explains_itself(command_line: CommandLine, command: str, 
 
 
 @pytest.mark.parametrize(
-    ("command", "usage"), [("backfill", "[CARRIER]..."), ("check", "[CARRIER]..."), ("pause", "CARRIER")]
+    ("command", "usage"),
+    [("backfill", "[CARRIER]..."), ("check", "[CARRIER]..."), ("pause", "CARRIER"), ("discrepancies ack", "ICCID...")],
 )
 def test_arguments_are_written_in_one_way(command_line: CommandLine, command: str, usage: str) -> None:
-    first = command_line.type_in(command, "-h").out.strip().splitlines()[0]
+    first = command_line.type_in(*command.split(), "-h").out.strip().splitlines()[0]
     assert first == f"Usage: sim-sync {command} [OPTIONS] {usage}"
 
 
@@ -61,6 +68,54 @@ def test_the_list_of_commands_cuts_no_sentence(command_line: CommandLine) -> Non
 def test_no_help_shows_a_type_of_python(command_line: CommandLine, command: str) -> None:
     out = command_line.type_in(*command.split(), "--help").out
     assert not re.search(r"<(str|int|list)", out)
+
+
+def all_commands(command: Any, called: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each command that a person sees, by all its words; a group that does something by itself too."""
+    if not hasattr(command, "commands") or (called and command.invoke_without_command):
+        yield called, command
+    for name, member in getattr(command, "commands", {}).items():
+        if not member.hidden:
+            yield from all_commands(member, f"{called} {name}".strip())
+
+
+SHOWN = dict(all_commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_help_of_every_command_ends_with_an_example_that_it_takes(command_line: CommandLine, name: str) -> None:
+    example = command_line.type_in(*name.split(), "--help").out.rpartition("Example: ")[2].splitlines()[0]
+    words = shlex.split(example.partition(" > ")[0])
+    assert words[: 1 + len(name.split())] == ["sim-sync", *name.split()]
+    SHOWN[name].make_context(name, words[1 + len(name.split()) :])  # it raises for an option that there is not
+
+
+def test_there_is_no_example_of_a_command_that_is_gone() -> None:
+    assert set(EXAMPLES) <= set(SHOWN)
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("sim-sync sta", ["status"]),
+        ("sim-sync sweep re", ["reject"]),
+        ("sim-sync pause ", ["acme", "zeta"]),
+        ("sim-sync backfill acme z", ["zeta"]),
+        ("sim-sync status --carrier a", ["acme"]),
+    ],
+)
+def test_a_shell_completes_commands_and_the_names_of_carriers(
+    command_line: CommandLine, typed: str, completed: list[str]
+) -> None:
+    place = str(len(typed.split(" ")) - 1)
+    said = command_line.run(_SIM_SYNC_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=place)
+    assert (said.code, said.out.split(), said.err) == (0, completed, "")
+
+
+def test_a_shell_completes_no_carrier_where_there_is_no_config(command_line: CommandLine) -> None:
+    (command_line.folder / "carriers.yaml").unlink()
+    said = command_line.run(_SIM_SYNC_COMPLETE="complete_bash", COMP_WORDS="sim-sync pause a", COMP_CWORD="2")
+    assert (said.out.strip(), said.err) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ def _section(command: Any, called: str) -> Iterator[str]:
         yield "| option | meaning |\n|---|---|"
         yield from (f"| `{_cell(names)}` | {_cell(meaning)} |" for names, meaning in filter(None, records))
         yield ""
+    if command.epilog:
+        yield f"{command.epilog.replace('Example: ', 'Example: `')}`\n"
 
 
 def _cell(text: str) -> str:
