@@ -11,8 +11,8 @@ from filelock import FileLock
 
 from sim_sync.carriers.rate_limit import paused
 from sim_sync.carriers.shared_limits import SharedRateLimits
-from sim_sync.cli.workdir import locked
-from sim_sync.private_files import make_private_file, make_private_folder, opened_privately, private_by_default
+from sim_sync.files import make_private_file, make_private_folder, opened_privately, private_by_default
+from sim_sync.terminal.workdir import locked
 from sim_sync.warehouse import open_warehouse
 from sim_sync_tests.fakes.fleet import a_request
 from sim_sync_tests.fakes.modes import modes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.room import file_system_of, is_about_room, is_full, no_room_text
+from sim_sync.files import file_system_of, is_about_room, is_full, no_room_text
 from sim_sync_tests.fakes.small_disk import SmallDisk
 
 

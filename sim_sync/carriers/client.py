@@ -23,7 +23,6 @@ from sim_sync.carriers.rate_limit import RateLimiter
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Retry
 from sim_sync.core.backoff import wait_seconds
-from sim_sync.core.counting import counted
 from sim_sync.core.errors import (
     AuthenticationFailed,
     NoRoomLeft,
@@ -35,6 +34,7 @@ from sim_sync.core.errors import (
 )
 from sim_sync.core.pages import Effort
 from sim_sync.core.ports import Waiter
+from sim_sync.core.text import counted
 
 #: Statuses with which a login is refused: OAuth2 says 400 where others say 401 (RFC 6749, 5.2).
 _LOGIN_REFUSED = frozenset({400, 401, 403})

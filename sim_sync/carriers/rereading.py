@@ -14,9 +14,8 @@ from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.secrets import HIDDEN, TEXT_FIELDS, Redactor, without_own_secrets
 from sim_sync.core.pages import Page
 from sim_sync.core.quarantine import Reread
-from sim_sync.core.secret_keys import is_secret_key
 from sim_sync.core.sims import Sim
-from sim_sync.core.storable import DAMAGED, storable_json
+from sim_sync.core.storable import DAMAGED, is_secret_key, storable_json
 
 _NAMES_IN_PATH = re.compile(r"[\w-]+")
 

@@ -26,9 +26,8 @@ from urllib.parse import quote, quote_plus, unquote_plus
 
 from sim_sync.core.errors import CursorRejected
 from sim_sync.core.pages import Cursor, JsonValue, Page, QuarantinedRecord
-from sim_sync.core.secret_keys import is_secret_key
 from sim_sync.core.sims import Sim
-from sim_sync.core.storable import storable_json
+from sim_sync.core.storable import is_secret_key, storable_json
 
 # --- in texts --------------------------------------------------------------------------------------------------------
 

@@ -14,14 +14,16 @@ from filelock import FileLock, Timeout
 
 from sim_sync.carriers.rate_limit import Change, Outcome, RateLimitState
 from sim_sync.core.errors import ConfigError, NoRoomLeft, Problem, TransientError
-from sim_sync.private_files import (
+from sim_sync.files import (
     FILE_MODE,
     STATE_DIR_VARIABLE,
+    is_about_room,
+    is_full,
     make_private_file,
     make_private_folder,
+    no_room_text,
     own_folder,
 )
-from sim_sync.room import is_about_room, is_full, no_room_text
 
 #: A change of the state takes well under a millisecond; so long a wait for the file means that the disk hangs.
 _BUSY_SECONDS = 5.0

@@ -28,8 +28,7 @@ from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedRespons
 from sim_sync.core.pages import Cursor, Page, canonical_json
 from sim_sync.core.ports import Waiter
 from sim_sync.core.quarantine import Reread
-from sim_sync.core.secret_keys import is_secret_key
-from sim_sync.core.storable import storable_count
+from sim_sync.core.storable import is_secret_key, storable_count
 
 #: A page that is not there. Behind the last one, where nothing else is told, that is how many frameworks say: the end.
 _NOT_THERE = 404

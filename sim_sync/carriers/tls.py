@@ -7,8 +7,8 @@ import ssl
 from collections.abc import Mapping
 from functools import cache
 
-from sim_sync.causes import with_causes
 from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.processes import with_causes
 
 #: The variables that OpenSSL itself reads: a file or a folder of certificates in place of the host's own.
 CERT_FILE_VARIABLE, CERT_DIR_VARIABLE = "SSL_CERT_FILE", "SSL_CERT_DIR"

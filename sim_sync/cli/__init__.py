@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from sim_sync.cli.dotenv_file import add_dotenv
-from sim_sync.cli.output import accept_any_text, complain
 from sim_sync.core.errors import InputError, SimSyncError
+from sim_sync.files import is_about_room, no_room_text
 from sim_sync.logs import log_for_machines
-from sim_sync.room import is_about_room, no_room_text
+from sim_sync.terminal.output import accept_any_text, complain
+from sim_sync.terminal.workdir import add_dotenv
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,8 +7,7 @@ import typer
 
 from sim_sync import __version__
 from sim_sync.cli.discrepancies_app import discrepancies_app
-from sim_sync.cli.options import By, Carrier, Json, OneCarrier, Reason, SomeCarriers
-from sim_sync.cli.plain_help import PlainCommand, example_of
+from sim_sync.cli.options import By, Carrier, Json, OneCarrier, PlainCommand, Reason, SomeCarriers, example_of
 from sim_sync.cli.quarantine_app import quarantine_app
 
 app = typer.Typer(
@@ -44,8 +43,8 @@ def check(carriers: SomeCarriers = None, *, as_json: Json = False) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of `carriers.yaml`, for editors."""
-    from sim_sync.cli.output import print_json
     from sim_sync.config.schema import json_schema
+    from sim_sync.terminal.output import print_json
 
     print_json(json_schema())
 
@@ -71,7 +70,7 @@ def sessions(
     as_json: Json = False,
 ) -> None:
     """List the past walks, the newest first, and how long the newest took beside what is usual."""
-    from sim_sync.cli.sessions import show_sessions
+    from sim_sync.cli.history import show_sessions
 
     raise typer.Exit(show_sessions(carrier=carrier, last=last, as_json=as_json))
 
@@ -95,7 +94,7 @@ def backfill(
 @app.command()
 def pause(carrier: Carrier) -> None:
     """Stop a carrier's sync until somebody resumes it; a current page is still committed."""
-    from sim_sync.cli.operate import pause_carrier
+    from sim_sync.cli.sweep import pause_carrier
 
     raise typer.Exit(pause_carrier(carrier))
 
@@ -103,7 +102,7 @@ def pause(carrier: Carrier) -> None:
 @app.command()
 def resume(carrier: Carrier) -> None:
     """Let a paused, failed or parked sync continue from its checkpoint."""
-    from sim_sync.cli.operate import resume_carrier
+    from sim_sync.cli.sweep import resume_carrier
 
     raise typer.Exit(resume_carrier(carrier))
 
@@ -116,7 +115,7 @@ def restart(
 
     In a terminal it asks before it gives up pages that were walked.
     """
-    from sim_sync.cli.operate import restart_carrier
+    from sim_sync.cli.sweep import restart_carrier
 
     raise typer.Exit(restart_carrier(carrier, is_sure=yes))
 
@@ -189,7 +188,7 @@ def changes(
     as_json: Json = False,
 ) -> None:
     """List what the carriers changed, SIMs that came and went, and decisions on sweeps; the newest first."""
-    from sim_sync.cli.changes import show_changes
+    from sim_sync.cli.history import show_changes
 
     raise typer.Exit(show_changes(carrier=carrier, since=since, field=field, output="json" if as_json else output))
 
@@ -220,7 +219,7 @@ def simulate(context: typer.Context) -> None:
 @app.command(hidden=True)
 def demo() -> None:
     """Run the whole main job on simulated carriers: what `make run` does."""
-    from sim_sync.cli.demo import run_demo
+    from sim_sync.demo.run import run_demo
 
     raise typer.Exit(run_demo(Path.cwd()))
 
@@ -230,7 +229,7 @@ def dev(
     *, port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="The port of the UI.")] = 3000
 ) -> None:
     """Serve the Dagster UI, the sensor and the schedule, with the simulated carriers: what `make dev` does."""
-    from sim_sync.cli.dev import run_dev
+    from sim_sync.demo.dev import run_dev
 
     raise typer.Exit(run_dev(Path.cwd(), port=port))
 

@@ -4,28 +4,95 @@ The runs are in the Dagster instance like any other, so the UI shows them, and i
 what it left.
 """
 
+import logging
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
-from sim_sync.cli.ctrl_c import ctrl_c_for_this_process_alone
-from sim_sync.cli.dagster_home import chosen_dagster_home
-from sim_sync.cli.exit_codes import ExitCode, exit_code_of, worst_of
-from sim_sync.cli.full_disks import full_disks
-from sim_sync.cli.loading import loading_told
-from sim_sync.cli.output import complain, say
+from sim_sync.cli.dagster_home import chosen_dagster_home, full_disks
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
 from sim_sync.core.notes import is_silent
 from sim_sync.core.session import Session, State
-from sim_sync.signals import handled_by
+from sim_sync.processes import handled_by
+from sim_sync.terminal.output import ExitCode, complain, exit_code_of, say, worst_of
 from sim_sync.warehouse import Warehouse, open_warehouse
-from sim_sync.warehouse.space import require_room
+from sim_sync.warehouse.warehouse import require_room
 from sim_sync.worker.processes import this_process
+
+# Ctrl-C for a command whose work has processes of its own: the terminal sends it to all of them at once.
+#
+# Dagster's helpers of a run (they copy its output) know nothing of it: they die with a traceback on the screen while
+# the run still finishes its page.
+
+
+@contextmanager
+def ctrl_c_for_this_process_alone() -> Iterator[None]:
+    """Hear SIGINT as a SIGTERM, and let no process that is started in the block hear it.
+
+    Raises:
+        KeyboardInterrupt: in the block, for both signals, unless somebody in there has put in a handler of their own.
+    """
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    is_over = threading.Event()
+    handler = signal.signal(signal.SIGTERM, _interrupt)
+    # Children inherit the mask; this process takes the signal from a thread that waits for it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    listener = threading.Thread(target=_listen, args=(is_over,), name="ctrl-c", daemon=True)
+    listener.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        signal.pthread_kill(listener.ident or 0, signal.SIGINT)
+        listener.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _listen(is_over: threading.Event) -> None:
+    while not is_over.is_set():
+        signal.sigwait({signal.SIGINT})
+        if not is_over.is_set():
+            # To the main thread: there handlers run, and there is what waits.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+# How far our own list is loaded by a run in this process, in the terminal: before that, there is no page to report.
+
+
+#: The logger of `sim_sync.defs.our_list`, which imports Dagster.
+LOADING = "sim_sync.loading"
+
+
+@contextmanager
+def loading_told() -> Iterator[None]:
+    """Say what the load reports, every few seconds of a long list."""
+    logger, handler = logging.getLogger(LOADING), _SayingHandler()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _SayingHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
 
 if TYPE_CHECKING:  # it imports Dagster
     from sim_sync.defs.launch import EndedRun

@@ -7,9 +7,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sim_sync.cli.dotenv_file import conflict_lines
-from sim_sync.cli.durations import duration_text
-from sim_sync.cli.exit_codes import ExitCode, worst_of
 from sim_sync.cli.findings import (
     CarrierFindings,
     PlaceFindings,
@@ -18,11 +15,11 @@ from sim_sync.cli.findings import (
     look_at_inventory,
     look_at_tables,
 )
-from sim_sync.cli.output import print_json, print_lines
-from sim_sync.cli.tables import narrow_table, print_table
-from sim_sync.cli.workdir import SIMULATED_CARRIER
 from sim_sync.config import load_config
-from sim_sync.core.counting import counted
+from sim_sync.core.text import counted
+from sim_sync.terminal.output import ExitCode, duration_text, print_json, print_lines, worst_of
+from sim_sync.terminal.tables import narrow_table, print_table
+from sim_sync.terminal.workdir import SIMULATED_CARRIER, conflict_lines
 
 #: The shipped carrier is served by nobody unless somebody asks for it.
 _SIMULATED_HINT = "; `make dev` serves the simulated carrier, and so does `sim-sync simulate --port 8585`"

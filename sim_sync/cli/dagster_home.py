@@ -1,13 +1,27 @@
-"""Which Dagster home a command works with: the one of the environment, this folder if it is one, or one of our own."""
+"""Where a command works: which Dagster home, and whether the disks under it and the warehouse are full."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sim_sync.core.errors import InputError, NoRoomLeft
-from sim_sync.private_files import make_private_folder, opened_privately, private_by_default
-from sim_sync.room import is_about_room, no_room_text
+from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
+from sim_sync.files import (
+    file_system_of,
+    is_about_room,
+    is_full,
+    make_private_folder,
+    no_room_text,
+    opened_privately,
+    own_folder,
+    private_by_default,
+)
+from sim_sync.warehouse.postgresql import warehouse_url
+from sim_sync.warehouse.sqlite_files import sqlite_file
+from sim_sync.warehouse.warehouse import Warehouse, require_room
+
+# Which Dagster home a command works with: the one of the environment, this folder if it is one, or one of our own.
+
 
 HOME_VARIABLE = "DAGSTER_HOME"
 _OWN_HOME = Path(".sim_sync") / "dagster_home"
@@ -59,3 +73,53 @@ def _require_home(home: Path) -> None:
             f"DAGSTER_HOME is {home}, but Dagster needs the absolute path of a folder that this user may write; "
             "set it to one, or unset it"
         )
+
+
+# Which of the file systems that a sync writes to are full: the warehouse's, Dagster's, and that of our own files.
+
+
+def full_disks(url: str) -> Sequence[str]:
+    """Return one sentence for each full file system of this machine; the server of a database is not asked.
+
+    `url` is the warehouse's.
+    """
+    return _sentences([*_warehouse_folder(url), *own_folders()])
+
+
+def full_beside(url: str) -> Sequence[str]:
+    """Return the same, without what is on the warehouse's own file system."""
+    with suppress(OSError):
+        taken = {file_system_of(folder) for folder in _warehouse_folder(url)}
+        return _sentences([folder for folder in own_folders() if file_system_of(folder) not in taken])
+    return []
+
+
+def own_folders() -> Sequence[Path]:
+    """Return the folders of Dagster's files and of our own, some of which may not be there yet."""
+    return [dagster_home(), own_folder().absolute()]
+
+
+def server_is_full(warehouse: Warehouse) -> Sequence[str]:
+    """Return what the database says that it has no room for; nothing where it has, or cannot be asked."""
+    try:
+        require_room(warehouse.engine)
+    except NoRoomLeft as full:
+        return [str(full)]
+    except SimSyncError:
+        return []
+    return []
+
+
+def _sentences(folders: Sequence[Path]) -> Sequence[str]:
+    by_file_system: dict[int, list[Path]] = {}
+    with suppress(OSError):
+        for folder in folders:
+            by_file_system.setdefault(file_system_of(folder), []).append(folder)
+    return [no_room_text(together) for together in by_file_system.values() if is_full(together[0])]
+
+
+def _warehouse_folder(url: str) -> Sequence[Path]:
+    with suppress(SimSyncError):  # whoever opens it says what is wrong with its URL
+        if (file := sqlite_file(warehouse_url(url))) is not None:
+            return [file.parent]
+    return []

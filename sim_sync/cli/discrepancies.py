@@ -8,20 +8,25 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.cli.exports import ListFormat, export, require_exportable
-from sim_sync.cli.os_user import os_user
-from sim_sync.cli.output import complain, print_lines, say
-from sim_sync.cli.tables import narrow_table, print_table
+from sim_sync.cli.options import os_user
 from sim_sync.config import Config, load_config
-from sim_sync.core.counting import counted
 from sim_sync.core.discrepancies import Kind
 from sim_sync.core.errors import InputError
+from sim_sync.core.text import counted
+from sim_sync.terminal.output import ExitCode, complain, print_lines, say
+from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.warehouse import Warehouse, open_warehouse, open_warehouse_to_read
-from sim_sync.warehouse.discrepancies import DiscrepancyRow, Wanted, count_discrepancies, count_muted, discrepancies
+from sim_sync.warehouse.discrepancies import (
+    DiscrepancyRow,
+    Wanted,
+    acknowledge,
+    count_discrepancies,
+    count_muted,
+    discrepancies,
+)
 from sim_sync.warehouse.knowledge import Compared, compared_of
-from sim_sync.warehouse.muting import acknowledge
-from sim_sync.warehouse.severity import SEVERITIES
+from sim_sync.warehouse.matching import SEVERITIES
 
 #: Kinds that have a name already, and that no comparison of this version looks for.
 NOT_LOOKED_FOR = ("wrong_carrier", "duplicate_iccid")

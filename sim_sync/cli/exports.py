@@ -1,20 +1,97 @@
-"""Lists as files for other programs: CSV, JSON, Excel and Parquet, row by row, so that a million fit into the memory.
+"""Lists as files for other programs: CSV, JSON, Excel and Parquet, row by row, each written as a whole."""
 
-Excel and Parquet hold texts alone: a number of 20 digits would lose its last five in a number cell.
-"""
-
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from sim_sync.cli.excel import write_xlsx
-from sim_sync.cli.output import print_csv, print_json_list, write_json_list
-from sim_sync.cli.replacing import replacing
-from sim_sync.cli.spreadsheet import write_csv
 from sim_sync.core.errors import InputError
+from sim_sync.core.text import printable
+from sim_sync.files import is_about_room
+from sim_sync.terminal.output import print_csv, print_json_list, write_json_list
+from sim_sync.terminal.spreadsheet import write_csv
+
+# Files that are written as a whole: whoever reads one sees what it was, or all of what it is now.
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Lend the name of a file to write, which takes the place of `path` at the end, and goes away on any error.
+
+    Its mode is that of the umask.
+
+    Raises:
+        InputError: it cannot be written there.
+        OSError: there is no room for it.
+    """
+    target = Path(os.path.realpath(path))  # a link stays a link
+    if target.exists() and not target.is_file():
+        raise InputError(f"--output: expected the name of a file, found {path}, which is none")
+    # Its name ends in no `.prom`: node_exporter reads whatever does.
+    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        yield beside
+        beside.replace(target)
+    except OSError as error:
+        if is_about_room(error):
+            raise
+        raise InputError(f"--output: {path} cannot be written: {error.strerror or type(error).__name__}") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+# Excel files of text cells, written row by row. openpyxl is imported by whoever writes one.
+
+
+#: What Excel takes on a sheet, and in a cell (https://support.microsoft.com, "Excel specifications and limits").
+_SHEET_ROWS, _CELL_CHARACTERS = 1_048_576, 32_767
+
+
+def write_xlsx(
+    path: Path, header: Sequence[str], rows: Iterable[Iterable[str | None]], *, sheet_rows: int = _SHEET_ROWS
+) -> None:
+    """Write a table as text cells: no formula, no rounded number. Further sheets follow one of `sheet_rows` rows."""
+    book = import_module("openpyxl").Workbook(write_only=True)
+    try:
+        _fill(book, header, iter(rows), sheet_rows)
+    except BaseException:
+        for sheet in book.worksheets:  # what it has begun is closed by saving otherwise
+            sheet.close()
+        raise
+    book.save(path)
+
+
+def _fill(book: Any, header: Sequence[str], rows: Iterator[Iterable[str | None]], sheet_rows: int) -> None:
+    """Fill as many sheets as the rows need, at least one."""
+    is_full = True
+    while is_full:
+        sheet = book.create_sheet()
+        sheet.append([_text_cell(sheet, name) for name in header])
+        count = 0
+        for row in islice(rows, sheet_rows - 1):
+            sheet.append([_text_cell(sheet, text) for text in row])
+            count += 1
+        is_full = count == sheet_rows - 1
+
+
+def _text_cell(sheet: Any, text: str | None) -> Any:
+    cell = import_module("openpyxl.cell").WriteOnlyCell(sheet)
+    if text is not None:
+        cell.value = printable(text)[:_CELL_CHARACTERS]
+        cell.data_type = "s"  # never a formula, whatever it begins with
+        cell.number_format = "@"
+    return cell
+
+
+# Lists as files for other programs: CSV, JSON, Excel and Parquet, row by row, so that a million fit into the memory.
+#
+# Excel and Parquet hold texts alone: a number of 20 digits would lose its last five in a number cell.
+
 
 Rows: TypeAlias = Iterable[Sequence[Any]]
 ListFormat = Literal["table", "csv", "json", "xlsx", "parquet"]

@@ -5,16 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sim_sync.cli.exit_codes import ExitCode
-from sim_sync.cli.output import print_json, print_lines, say
-from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.config import Config, load_config
-from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
 from sim_sync.core.quarantine import REPLAYED
+from sim_sync.core.text import counted
+from sim_sync.terminal.output import ExitCode, print_json, print_lines, say
+from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.warehouse import Warehouse, open_warehouse_to_read
-from sim_sync.warehouse.quarantine import QuarantineRow, drop, quarantined, quarantined_by_id
-from sim_sync.warehouse.replaying import Replayed, replay
+from sim_sync.warehouse.quarantine import QuarantineRow, Replayed, drop, quarantined, quarantined_by_id, replay
 from sim_sync.worker.stopping import StopSignal
 
 #: A terminal shows this many records; `--json` has all.

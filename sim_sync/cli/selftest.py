@@ -3,9 +3,6 @@
 import time
 from collections.abc import Sequence
 
-from sim_sync.cli.exit_codes import ExitCode
-from sim_sync.cli.output import say, show_progress
-from sim_sync.cli.tables import narrow_table, print_table
 from sim_sync.selftest.trials import (
     TrialResult,
     TrialRunner,
@@ -14,6 +11,8 @@ from sim_sync.selftest.trials import (
     kill_at_random_times,
 )
 from sim_sync.selftest.victims import ended_like_ctrl_c
+from sim_sync.terminal.output import ExitCode, say, show_progress
+from sim_sync.terminal.tables import narrow_table, print_table
 
 
 def run_selftest(*, url: str | None, kills: int, freezes: int) -> ExitCode:

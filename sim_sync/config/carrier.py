@@ -16,12 +16,12 @@ from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve
 from sim_sync.config.problems import read_part
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.liveness import LONGEST_LEASE_SECONDS
+from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS
 from sim_sync.core.ports import CarrierSource, Waiter
 from sim_sync.core.quarantine import Reread
 from sim_sync.core.sims import Lifecycle, StatusMeaning
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit
-from sim_sync.core.unresolved import DEFAULT_MAX_AGE_HOURS
 
 if TYPE_CHECKING:
     from sim_sync.carriers.source import RestCarrier

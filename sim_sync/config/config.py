@@ -17,7 +17,7 @@ from sim_sync.config.problems import read_part
 from sim_sync.config.quiet_list import QuietList
 from sim_sync.config.sections import Inventory, InventorySection, Reconcile, Schedule, WarehouseSection
 from sim_sync.core.errors import ConfigError, InputError, Problem
-from sim_sync.core.unresolved import DEFAULT_MAX_AGE_HOURS
+from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS
 from sim_sync.inventory import OurList
 
 CONFIG_VARIABLE = "SIM_SYNC_CONFIG"

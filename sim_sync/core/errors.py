@@ -34,8 +34,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from sim_sync.core.printable import printable, printable_lines
 from sim_sync.core.renamed import renamed_names
+from sim_sync.core.text import printable, printable_lines
 
 
 class SimSyncError(Exception):

@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
 from sim_sync.core.pages import canonical_json
-from sim_sync.core.printable import printable
+from sim_sync.core.text import printable
 
 #: The columns that have a meaning to us; all others of a list go to `attributes`.
 OUR_COLUMNS: tuple[str, ...] = ("iccid", "carrier", "imsi", "msisdn", "imei", "status", "rate_plan", "label")

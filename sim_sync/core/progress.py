@@ -1,12 +1,17 @@
-"""How far a walk is and when it will end: percent, pace and an honest ETA. Waiting is counted apart from working."""
+"""How far a walk is and when it will end, how long past ones took, and the figures that machines get. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import fmean, median, quantiles
 from typing import NamedTuple
 
+from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS, CarrierOverview
 from sim_sync.core.session import Session, State
 from sim_sync.core.storable import storable_count
+
+# How far a walk is and when it will end: percent, pace and an honest ETA. Waiting is counted apart from working.
+
 
 #: So many of a run's last pages decide about its pace, and before that many of them nothing is said.
 PAGES_REMEMBERED = 20
@@ -126,3 +131,105 @@ def eta(now: datetime, *, pages_done: int, pages_expected: int | None, pace_seco
         return now + timedelta(seconds=remaining * pace_seconds)
     except OverflowError:  # a total that means nothing: its end is behind the calendar's
         return None
+
+
+# How long walks took, and whether that is longer than usual: the answer to "is tonight slow?". Pure.
+
+
+#: So many completed walks before one say what is usual for it.
+WALKS_COMPARED = 7
+#: States in which nobody continues without a person, or the next night: the walk has taken what it took until then.
+_STOPPED = frozenset({State.PAUSED, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastWalk:
+    """One walk of the history.
+
+    `sims_seen` counts its distinct SIMs, and is None until it is completed. `earlier_seconds` are the durations of up
+    to `WALKS_COMPARED` completed walks of the same carrier before it.
+    """
+
+    session: Session
+    sims_seen: int | None = None
+    earlier_seconds: Sequence[float] = ()
+
+    @property
+    def resumes(self) -> int:
+        """How often somebody continued with it: every one raised its fence."""
+        return self.session.fence - 1
+
+    @property
+    def usual_seconds(self) -> float | None:
+        """How long a walk of this carrier took before it: the median, or None where none was completed."""
+        return median(self.earlier_seconds) if self.earlier_seconds else None
+
+    def duration_seconds(self, now: datetime) -> float | None:
+        """Return how long the walk took, or has taken until now, all waits included.
+
+        One that is paused or has failed took until then. None where its end is before its beginning: a clock was put
+        back meanwhile, and nobody knows.
+        """
+        session = self.session
+        end = session.finished_at or (session.updated_at if session.state in _STOPPED else now)
+        return seconds_between(session.started_at, end)
+
+
+def seconds_between(start: datetime, end: datetime) -> float | None:
+    """Return how long something took, in seconds; None where a clock was put back in between."""
+    seconds = (end - start).total_seconds()
+    return None if seconds < 0 else round(seconds, 3)
+
+
+# What machines are told about a carrier: the figures behind `sim-sync metrics`. Pure.
+
+
+class Totals(NamedTuple):
+    """What all walks of a carrier together did. None of them ever falls."""
+
+    pages: int = 0
+    records: int = 0
+    sims_added: int = 0
+    sims_changed: int = 0
+    retries: int = 0
+    throttled_seconds: float = 0.0
+    resumes: int = 0
+    completed_walks: int = 0
+    superseded_walks: int = 0
+
+
+class Problem(NamedTuple):
+    """The words of a discrepancy that figures are told apart by."""
+
+    kind: str
+    severity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierFigures:
+    """What is known of one carrier at the moment `now`.
+
+    `max_age_hours` is for how long a completed walk keeps it fresh. `discrepancies` counts the open ones, and is None
+    where nothing was ever compared.
+    """
+
+    overview: CarrierOverview
+    now: datetime
+    max_age_hours: float = DEFAULT_MAX_AGE_HOURS
+    totals: Totals = field(default_factory=Totals)
+    discrepancies: Mapping[Problem, int] | None = None
+
+    @property
+    def carrier(self) -> str:
+        """The carrier's name."""
+        return self.overview.carrier
+
+    @property
+    def last_certified(self) -> Session | None:
+        """The last walk that was certified complete."""
+        return self.overview.sweeps.last
+
+    @property
+    def last_certified_at(self) -> datetime | None:
+        """When the last certified walk ended."""
+        return None if self.last_certified is None else self.last_certified.finished_at

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sim_sync.core import clocks, parking
-from sim_sync.core.backoff import backoff_seconds
-from sim_sync.core.counting import counted
+from sim_sync.core import backoff, clocks
+from sim_sync.core.backoff import backoff_seconds, is_due
 from sim_sync.core.notes import due_text, session_note
 from sim_sync.core.opening import FailedOpening, owner_loss
-from sim_sync.core.parking import is_due
 from sim_sync.core.session import Session, State
+from sim_sync.core.text import counted
 
 #: A trouble that may pass keeps the sensor from nothing but hurry: it asks once an hour.
 LONGEST_WAIT_SECONDS = 3600.0
@@ -77,7 +76,7 @@ class ResumeBackoff:
     base_seconds: float = 1.0
     ceiling_seconds: float = 60.0
     max_stalled_resumes: int = 5
-    longest_wait_seconds: float = parking.LONGEST_WAIT_SECONDS
+    longest_wait_seconds: float = backoff.LONGEST_WAIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sim_sync.core.counting import counted
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import CarrierError, CursorRejected, ParkRequired, TooManyQuarantined
 from sim_sync.core.pages import Cursor
 from sim_sync.core.ports import CarrierSource, PageStore
 from sim_sync.core.session import Session, State
+from sim_sync.core.text import counted
 
 
 class StopReason(StrEnum):

@@ -10,20 +10,19 @@ from typing import TypeAlias
 import dagster as dg
 
 from sim_sync.config import Config
-from sim_sync.core.counting import counted
-from sim_sync.core.unresolved import (
+from sim_sync.core.notes import (
     CarrierOverview,
     failure_concern,
     freshness_concern,
     quarantine_concern,
     sweep_concern,
 )
-from sim_sync.defs.markdown import code_span
+from sim_sync.core.text import counted
 from sim_sync.defs.names import Names
+from sim_sync.defs.progress import code_span
 from sim_sync.warehouse import Warehouse
-from sim_sync.warehouse.knowledge import compared_of
+from sim_sync.warehouse.knowledge import compared_of, count_high_discrepancies, count_unknown_status_words
 from sim_sync.warehouse.overviews import carrier_overviews
-from sim_sync.warehouse.queries import count_high_discrepancies, count_unknown_status_words
 
 
 def walks_are_certified(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:

@@ -1,11 +1,32 @@
-"""The job `reconcile_carrier`: all three assets for one carrier."""
+"""One partition a carrier, the job `reconcile_carrier` over them, and the schedule `nightly_reconciliation`."""
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
+from sim_sync.config import Schedule
 from sim_sync.defs.names import ASSETS, Names
-from sim_sync.defs.partitions import CARRIER_TAG
+
+# The partitions: one for each carrier in `carriers.yaml`.
+
+
+#: Run tags, part of the public contract.
+CARRIER_TAG = "sim_sync/carrier"
+SESSION_TAG = "sim_sync/session"
+#: Set by Dagster itself on every run of one partition.
+PARTITION_TAG = "dagster/partition"
+#: Set by Dagster itself on every run that a sensor or schedule asked for with a key.
+RUN_KEY_TAG = "dagster/run_key"
+
+
+def carrier_partitions(carrier_names: Sequence[str]) -> dg.StaticPartitionsDefinition:
+    """Return the partitions definition that all three assets share."""
+    return dg.StaticPartitionsDefinition(list(carrier_names))
+
+
+# The job `reconcile_carrier`: all three assets for one carrier.
+
 
 if TYPE_CHECKING:  # what `define_asset_job` returns has no public name
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -27,4 +48,28 @@ def build_reconcile_carrier(partitions: dg.PartitionsDefinition[str], names: Nam
             tags_for_partition_key_fn=lambda carrier: {CARRIER_TAG: carrier},
         ),
         executor_def=dg.in_process_executor,
+    )
+
+
+# The schedule `nightly_reconciliation`: one run a carrier and night.
+
+
+def build_nightly_reconciliation(
+    job: AssetJob, carrier_names: Sequence[str], schedule: Schedule, names: Names
+) -> dg.ScheduleDefinition:
+    """Build the schedule. A paused session is found by the run, which leaves it alone and says so."""
+
+    def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        night = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}"
+        for carrier in carrier_names:
+            yield dg.RunRequest(run_key=f"{carrier}:{night}", partition_key=carrier, tags={CARRIER_TAG: carrier})
+
+    return dg.ScheduleDefinition(
+        name=names.named("nightly_reconciliation"),
+        job=job,
+        cron_schedule=schedule.cron,
+        execution_timezone=schedule.timezone,
+        execution_fn=requests,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Reconciles every carrier once a night, resuming what is still open.",
     )

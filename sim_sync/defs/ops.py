@@ -1,32 +1,110 @@
-"""The three ops of `carrier_sims`: open a session, walk it page by page, close it.
-
-An op that yields nothing skips what comes after it: a parked, paused or budget-stopped run ends green and materializes
-nothing.
-"""
+"""The three ops of `carrier_sims`: open a session, walk it page by page, close it; and a walk that writes nothing."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import dagster as dg
 
-from sim_sync.config import Config
+from sim_sync.config import CarrierConfig, Config
+from sim_sync.core.errors import NoRoomLeft
 from sim_sync.core.notes import error_text, session_note, without_name
+from sim_sync.core.opening import Trigger
+from sim_sync.core.pages import Cursor, cursor_digest
 from sim_sync.core.session import Event, Release, Session, State, SweepState
 from sim_sync.core.sync import StopReason
-from sim_sync.defs.changes import changes_metadata
-from sim_sync.defs.claiming import Wish, claimed_session, is_over_already, open_for_run
-from sim_sync.defs.dry_run import walk_dry
+from sim_sync.core.text import counted
+from sim_sync.defs.claiming import Wish, claimed_session, is_over_already, open_for_run, reason_kept_in_session
 from sim_sync.defs.errors import RunInterrupted, as_dagster_failure, failure
-from sim_sync.defs.failed_opening import reason_kept_in_session
 from sim_sync.defs.names import Names
 from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata, session_observation
-from sim_sync.defs.room import wait_for_room
-from sim_sync.defs.runs import tag_run, tag_session, was_terminated
+from sim_sync.defs.runs import tag_run, tag_session, trigger_of, was_terminated
 from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.changes import changes_by_field, explain_drift
+from sim_sync.warehouse.warehouse import require_room
 from sim_sync.worker.carrier_work import close_carrier, walk_carrier
-from sim_sync.worker.kept_run import KeptRun
-from sim_sync.worker.stopping import StopSignal
+from sim_sync.worker.kept_run import KeptRun, Wait
+from sim_sync.worker.stopping import StopSignal, stopped_by_signals
 from sim_sync.worker.work import Outcome
+
+# A walk that writes nothing: fetches and compares, and says what a real one would do.
+
+
+def walk_dry(
+    context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse, *, max_pages: int | None
+) -> None:
+    """Walk from the first page, up to `max_pages`, and log what would be added, changed and quarantined."""
+    stop = StopSignal()
+    source = carrier.build(stop)
+    cursor: Cursor | None = source.first_cursor()
+    pages = records = added = changed = rejected = 0
+    used: set[str] = set()
+    with stopped_by_signals(stop):
+        while cursor is not None and stop.reason is None and (max_pages is None or pages < max_pages):
+            used.add(cursor_digest(cursor))
+            page = source.fetch_page(cursor)
+            diff = warehouse.sessions.preview_page(carrier.name, page)
+            pages, records = pages + 1, records + page.records
+            added, changed, rejected = added + diff.added, changed + diff.changed, rejected + len(page.rejected)
+            cursor = page.next_cursor
+            if cursor is not None and cursor_digest(cursor) in used:
+                context.log.error(f"page {pages} leads back to a page already fetched: a real walk would stop here")
+                break
+    whole = "the whole list" if cursor is None else "not the whole list"
+    context.log.info(
+        f"dry run over {carrier.name}, nothing written: {counted(pages, 'page')} ({whole}), "
+        f"{counted(records, 'record')}; {added:,} would be added, {changed:,} changed, {rejected:,} quarantined"
+    )
+
+
+# A run of the night or of the sensor that finds the warehouse full waits until somebody has made room.
+
+
+#: How often a full warehouse is looked at again, and for how long: a night, after which the run fails and says why.
+LOOK_EVERY_SECONDS = 10.0
+LOOKS = 6 * 360
+
+
+def wait_for_room(context: dg.OpExecutionContext, warehouse: Warehouse, wait: Wait) -> None:
+    """Return when there is room: nothing could remember that this carrier was to be walked tonight.
+
+    A person's run does not wait: the person is told.
+
+    Raises:
+        WarehouseFull: there is none; a run that waited has done so for hours.
+    """
+    looks = 1 if trigger_of(context) is Trigger.OPERATOR else LOOKS
+    for look in range(looks):
+        try:
+            require_room(warehouse.engine)
+        except NoRoomLeft as full:
+            if look + 1 == looks:
+                raise
+            if look == 0:
+                context.log.warning(f"{context.partition_key}: waiting for room: {full}")
+            wait(LOOK_EVERY_SECONDS)
+        else:
+            return
+
+
+# What a session changed, as metadata of its materialization: counts by field, and where they concentrate.
+
+
+def changes_metadata(session: Session, warehouse: Warehouse) -> dict[str, dg.MetadataValue]:
+    """Return what a completed session changed; of one that changed nothing, nothing is asked."""
+    if not session.records_changed:
+        return {}
+    counts = changes_by_field(warehouse.engine, session.carrier, session.session_id)
+    told = {"changes": ", ".join(f"{field} {count:,}" for field, count in counts.items())}
+    if drift := explain_drift(warehouse.engine, session.carrier, session_id=session.session_id):
+        told["drift"] = "; ".join(drift)
+    return {name: dg.MetadataValue.text(text) for name, text in told.items()}
+
+
+# The three ops of `carrier_sims`: open a session, walk it page by page, close it.
+#
+# An op that yields nothing skips what comes after it: a parked, paused or budget-stopped run ends green and
+# materializes nothing.
+
 
 #: The outer net for what the step's own backoff does not ride out: a database that stays away, a bug. At most
 #: (2 + 6 + 14) s plus jitter of waiting; Dagster's exponential delay has no ceiling, so the number of retries is small.

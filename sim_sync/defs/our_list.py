@@ -6,8 +6,7 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from sim_sync.core.counting import counted
-from sim_sync.core.printable import printable
+from sim_sync.core.text import counted, printable
 from sim_sync.defs.progress import RowsReporter
 from sim_sync.defs.runs import is_dry_run
 from sim_sync.inventory import OurList

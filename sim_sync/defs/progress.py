@@ -3,15 +3,31 @@
 An event per page would fill the event log forever; the checkpoint row in the warehouse is exact, and always there.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping
 
 import dagster as dg
 
 from sim_sync.core import progress
-from sim_sync.core.counting import counted
 from sim_sync.core.notes import error_text, sweep_text
 from sim_sync.core.session import Session, State
+from sim_sync.core.text import counted, printable
+
+# Texts from outside in what Dagster's UI renders as Markdown: descriptions of check results.
+
+
+_BACKTICKS = re.compile(r"`+")
+
+
+def code_span(text: str) -> str:
+    """Return a text as a code span (CommonMark, 6.1): no image in it is fetched, no link in it can be followed."""
+    shown = printable(text)
+    longest = max((len(run) for run in _BACKTICKS.findall(shown)), default=0)
+    fence = "`" * (longest + 1)
+    padding = " " if longest or shown != shown.strip(" ") else ""
+    return f"{fence}{padding}{shown}{padding}{fence}"
+
 
 #: The metadata that says why a run did nothing.
 LEFT_ALONE = "left_alone"

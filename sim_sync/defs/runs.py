@@ -1,5 +1,6 @@
-"""What a run tells about itself: its trigger, its process, its life, its tags; and whether a person ended it."""
+"""What a run tells about itself: its trigger, process, life, tags and log; and whether a person ended it."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -10,11 +11,14 @@ from sim_sync.config.carrier import DEFAULT_LEASE_SECONDS
 from sim_sync.core.errors import SimSyncError
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Process
-from sim_sync.defs.json_logs import log_run_for_machines
-from sim_sync.defs.partitions import CARRIER_TAG, SESSION_TAG
+from sim_sync.defs.jobs import CARRIER_TAG, SESSION_TAG
+from sim_sync.logs import JsonHandler, is_json
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.kept_run import KeptRun
 from sim_sync.worker.processes import this_process
+
+# What a run tells about itself: its trigger, its process, its life, its tags; and whether a person ended it.
+
 
 _RETRY_NUMBER_TAG = "dagster/retry_number"
 #: On runs of a schedule, and on those of a declarative automation, which nobody is looking at either.
@@ -123,3 +127,32 @@ def was_terminated(instance: dg.DagsterInstance, run_id: str) -> bool:
     requests = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_CANCELING).records
     told = [request.event_log_entry.message for request in requests]
     return bool(told) and not any(_BY_RUN_MONITORING in message for message in told)
+
+
+# What the ops log, as JSON lines too where logs are for machines. Dagster shows it as ever.
+
+
+#: Records with this attribute are Dagster's own events.
+_EVENT = "dagster_event"
+#: Dagster writes job, run and step before each message, and keeps here what it was.
+_METADATA, _MESSAGE = "dagster_meta", "orig_message"
+
+
+class RunHandler(JsonHandler):
+    """Writes what an op logs; Dagster's own events are in its event log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is a message of ours."""
+        return getattr(record, _EVENT, None) is None
+
+    def message_of(self, record: logging.LogRecord) -> str:
+        """Return the message as the op wrote it."""
+        metadata = getattr(record, _METADATA, None) or {}
+        return str(metadata.get(_MESSAGE) or record.getMessage())
+
+
+def log_run_for_machines(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> None:
+    """Let what this op logs be JSON lines too, where that is wished; done twice, it is done once."""
+    log: logging.Logger = context.log
+    if is_json() and not any(isinstance(handler, RunHandler) for handler in log.handlers):
+        log.addHandler(RunHandler(logger="sim_sync.run", carrier=context.partition_key, run=context.run.run_id))

@@ -28,8 +28,7 @@ from sim_sync.core.resuming import (
     lost_owner,
 )
 from sim_sync.core.session import Event, Session, State
-from sim_sync.defs.deaths import death_of
-from sim_sync.defs.jobs import AssetJob
+from sim_sync.defs.jobs import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG, AssetJob
 from sim_sync.defs.liveness import (
     View,
     Watch,
@@ -39,10 +38,10 @@ from sim_sync.defs.liveness import (
     report_lost_runs,
 )
 from sim_sync.defs.names import Names
-from sim_sync.defs.partitions import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG
 from sim_sync.defs.runs import was_terminated
+from sim_sync.defs.watching import death_of
 from sim_sync.warehouse import Warehouse
-from sim_sync.warehouse.space import require_room
+from sim_sync.warehouse.warehouse import require_room
 from sim_sync.worker.kept_run import Wait
 
 #: How often the sensor looks. With the start of a run (seconds), a dead sync continues well within a minute.

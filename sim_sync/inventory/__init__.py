@@ -5,7 +5,6 @@
 
 from sim_sync.inventory.csv_file import CsvInventorySettings
 from sim_sync.inventory.csv_source import CsvList, open_csv
-from sim_sync.inventory.reading import OurList, Reading, Terms
-from sim_sync.inventory.survey import survey
+from sim_sync.inventory.reading import OurList, Reading, Terms, survey
 
 __all__ = ["CsvInventorySettings", "CsvList", "OurList", "Reading", "Terms", "open_csv", "survey"]

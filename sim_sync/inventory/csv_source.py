@@ -9,19 +9,18 @@ from contextlib import ExitStack, contextmanager
 
 from sim_sync.core.errors import InventoryError, InventoryUnavailable
 from sim_sync.core.inventory import FindingKind
-from sim_sync.inventory.cells import is_rounded, unmarked_number
 from sim_sync.inventory.csv_file import (
     CsvInventorySettings,
     HashedFile,
+    Lines,
+    Records,
     opened_hashed,
     refuse_unknown_encoding,
     translate_inventory_errors,
 )
-from sim_sync.inventory.layout import header_name, places_of
-from sim_sync.inventory.lines import Lines
+from sim_sync.inventory.layout import Damage, SheetRow, header_name, places_of
 from sim_sync.inventory.reading import Reading, Terms, digest_with_terms
-from sim_sync.inventory.records import Records
-from sim_sync.inventory.sheets import Damage, SheetRow
+from sim_sync.inventory.values import is_rounded, unmarked_number
 
 _BLOCK_BYTES = 1 << 20
 #: What separates cells, where the config does not say: the one that splits the header into the columns it names.

@@ -1,15 +1,57 @@
-"""Which column of a list means what. A header that does not have what the config names is refused as a whole. Pure."""
+"""A list as it came: its rows, and which of its columns means what. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 from sim_sync.core.errors import InventoryError
-from sim_sync.core.inventory import OUR_COLUMNS
-from sim_sync.core.secret_keys import is_secret_key
-from sim_sync.inventory.cells import unmarked
-from sim_sync.inventory.sheets import Sheet
+from sim_sync.core.inventory import OUR_COLUMNS, FindingKind
+from sim_sync.core.storable import is_secret_key
+from sim_sync.inventory.values import unmarked
+
+# A list as it came: rows of text cells under named columns, from a file or a query.
+
+
+class Damage(NamedTuple):
+    """What is wrong with a row as it came. `columns` are the places that it concerns; None is the whole row."""
+
+    kind: FindingKind
+    reason: str
+    columns: frozenset[int] | None = None
+
+
+#: Its number, its cells in the order of the columns, and what is wrong with it. Beyond the columns there are cells only
+#: where the row has more of them than the header; a row of a file may have fewer.
+SheetRow: TypeAlias = tuple[int, Sequence[str], Damage | None]
+
+
+class Sheet(Protocol):
+    """A list as it came. `where` is what messages call it, `place` what they call the place of a row."""
+
+    @property
+    def where(self) -> str:
+        """What messages call the list; nothing secret."""
+
+    @property
+    def place(self) -> str:
+        """`line` of a file or `row` of a query."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names in the header."""
+
+    @property
+    def rows(self) -> Iterable[SheetRow]:
+        """The rows, each once."""
+
+    @property
+    def advice(self) -> str:
+        """What to do where numbers were rounded."""
+
+
+# Which column of a list means what. A header that does not have what the config names is refused as a whole. Pure.
+
 
 _BLANKS = re.compile(r"\s+")
 

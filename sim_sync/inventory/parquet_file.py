@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from io import BufferedReader
 from typing import Any
 
-from sim_sync.inventory.sheets import SheetRow
+from sim_sync.inventory.layout import SheetRow
 from sim_sync.inventory.typed_cells import EXACT_DOUBLE, EXACT_FLOAT, EXACT_HALF, cell_text, float_text
 from sim_sync.inventory.typed_file import FileForm, TypedFileSettings, TypedSheet, unreadable
 

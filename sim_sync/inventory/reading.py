@@ -1,10 +1,8 @@
-"""Reading a list from its first row to its last, entry by entry. One that nobody can understand as a whole is refused.
-
-A failed read is not an empty list: whoever takes entries believes them only after `EndOfList`.
-"""
+"""Reading a list from its first row to its last, entry by entry, to keep it or to look it through."""
 
 import hashlib
 import json
+from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,9 +12,13 @@ from sim_sync import __version__
 from sim_sync.core.errors import InventoryError
 from sim_sync.core.inventory import EndOfList, Entry, InventorySim, ListTally, ListWords, Rounding
 from sim_sync.core.sims import Lifecycle
-from sim_sync.inventory.layout import lay_out, quoted
+from sim_sync.inventory.layout import Sheet, lay_out, quoted
 from sim_sync.inventory.parsing import RowParser
-from sim_sync.inventory.sheets import Sheet
+
+# Reading a list from its first row to its last, entry by entry. One that nobody can understand as a whole is refused.
+#
+# A failed read is not an empty list: whoever takes entries believes them only after `EndOfList`.
+
 
 #: How many examples a message names.
 _EXAMPLES = 3
@@ -135,3 +137,55 @@ class Reading:
             f"the inventory {where} has a header, but no row: expected our SIMs, one a row. "
             "Was the export cut off? Nothing was written."
         )
+
+
+# Looking through a whole list without keeping it: how many SIMs it has, and what of it cannot be used.
+
+
+#: Parts in which ICCIDs are looked through for repetitions, one at a time.
+_PARTS = 64
+
+
+def survey(reading: Reading) -> ListTally:
+    """Read a list to its end and return what it comes to, repeated ICCIDs included.
+
+    Raises:
+        InventoryError: the list as a whole cannot be used.
+    """
+    seen = {look: _Seen() for look in Rounding}
+    rounded_from: Rounding | None = None
+    for entry in reading:
+        if isinstance(entry, InventorySim):
+            seen[Rounding(entry.rounding)].take(entry)
+        elif isinstance(entry, EndOfList):
+            rounded_from = entry.rounded_from
+    for look, sims in seen.items():
+        if rounded_from is None or look < rounded_from:
+            _add_repeated(reading, sims)
+    return reading.tally
+
+
+def _add_repeated(reading: Reading, sims: "_Seen") -> None:
+    for number, first in sims.repeated():
+        reading.tally.sims -= 1
+        reading.tally.add(reading.words.repeated(number, None, "", first))
+
+
+class _Seen:
+    """The ICCIDs of a list, as 16 bytes each."""
+
+    def __init__(self) -> None:
+        self._parts = [array("q") for _ in range(_PARTS)]
+
+    def take(self, sim: InventorySim) -> None:
+        """Remember a SIM and its row."""
+        key = hash((sim.carrier, sim.iccid))
+        self._parts[key % _PARTS].extend((key, sim.row_number))
+
+    def repeated(self) -> Iterator[tuple[int, int]]:
+        """Yield the rows whose ICCID stood in an earlier row of the same carrier, with that row."""
+        for part in self._parts:
+            first: dict[int, int] = {}
+            for key, number in zip(part[::2], part[1::2], strict=True):
+                if first.setdefault(key, number) != number:
+                    yield number, first[key]

@@ -18,8 +18,7 @@ from sim_sync.core.inventory import shortened
 from sim_sync.inventory.reading import Reading, Terms
 from sim_sync.inventory.typed_cells import cell_text
 from sim_sync.warehouse.failures import passes_by_itself
-from sim_sync.warehouse.postgresql import CONNECT_TIMEOUT_SECONDS
-from sim_sync.warehouse.urls import parse_url, shown_url
+from sim_sync.warehouse.postgresql import CONNECT_TIMEOUT_SECONDS, parse_url, shown_url
 
 #: Rows that are held at a time: a list of millions must not need gigabytes.
 _ROWS_AT_ONCE = 5_000

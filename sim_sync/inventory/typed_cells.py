@@ -11,8 +11,8 @@ from typing import Any
 
 from sim_sync.core.inventory import Rounding
 from sim_sync.core.pages import canonical_json
-from sim_sync.core.secret_keys import without_secrets
-from sim_sync.inventory.rounding import rounding_of
+from sim_sync.core.storable import without_secrets
+from sim_sync.inventory.values import rounding_of
 
 #: Up to here a 64-bit float (IEEE 754 binary64) holds every whole number, a 32-bit and a 16-bit one up to there.
 EXACT_DOUBLE = 2**53

@@ -15,8 +15,8 @@ from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple, TypeAlias
 
 from sim_sync.core.errors import InventoryError, InventoryUnavailable
+from sim_sync.inventory.layout import SheetRow
 from sim_sync.inventory.reading import Reading, Terms, digest_with_terms
-from sim_sync.inventory.sheets import SheetRow
 
 
 @dataclass(frozen=True, slots=True)

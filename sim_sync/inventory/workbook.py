@@ -14,8 +14,7 @@ from typing import Any, TypeAlias
 from xml.etree.ElementTree import ParseError
 
 from sim_sync.core.errors import InventoryError
-from sim_sync.inventory.layout import quoted
-from sim_sync.inventory.sheets import SheetRow
+from sim_sync.inventory.layout import SheetRow, quoted
 from sim_sync.inventory.typed_cells import cell_text, spreadsheet_number_text
 from sim_sync.inventory.typed_file import FileForm, TypedFileSettings, TypedSheet, unreadable
 

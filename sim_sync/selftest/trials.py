@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sim_sync.core.counting import counted
 from sim_sync.core.crash_points import CRASH_POINTS
 from sim_sync.core.session import State
+from sim_sync.core.text import counted
 from sim_sync.selftest.victims import CARRIER, LEASE_SECONDS, SyncProcess, SyncScenario, TrialFailed, write_scene
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.options import MountOptions
 from sim_sync.warehouse import Warehouse
-from sim_sync.warehouse.digests import exact_digests, outcome_digests
-from sim_sync.warehouse.scratch import scratch_warehouse
+from sim_sync.warehouse.scratch import exact_digests, outcome_digests, scratch_warehouse
 
 _VENDOR = "twilio_super_sim"
 _KILLED = -9

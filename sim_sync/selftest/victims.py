@@ -26,7 +26,7 @@ import yaml
 from sim_sync.config import load_config
 from sim_sync.core.errors import SimSyncError
 from sim_sync.core.session import State
-from sim_sync.signals import handled_by
+from sim_sync.processes import handled_by
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.worker.carrier_work import sync_once
 from sim_sync.worker.crash import VARIABLE as CRASH_VARIABLE

@@ -18,9 +18,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
-from sim_sync.signals import put_into
+from sim_sync.core.text import counted
+from sim_sync.processes import put_into
 from sim_sync.simulator import messages
 from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.fleet_spec import FleetSpec

@@ -21,11 +21,11 @@ from pydantic import TypeAdapter
 import sim_sync
 from sim_sync.core.errors import InputError
 from sim_sync.simulator import messages
+from sim_sync.simulator.delivery import LogEntry
 from sim_sync.simulator.faults import ArmedFault, Fault, Trigger
 from sim_sync.simulator.fleet import FleetEdit, SimChange
 from sim_sync.simulator.messages import MountState, Ready, SimulatorState, TrueSim
 from sim_sync.simulator.options import MOUNT_OPTIONS, MountOptions
-from sim_sync.simulator.request_log import LogEntry
 
 Message = TypeVar("Message")
 

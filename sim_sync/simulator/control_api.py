@@ -21,8 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from sim_sync.core.errors import InputError
 from sim_sync.simulator import messages
+from sim_sync.simulator.delivery import RequestLog
 from sim_sync.simulator.options import validation_text
-from sim_sync.simulator.request_log import RequestLog
 from sim_sync.simulator.simulated_carrier import SimulatedCarrier
 from sim_sync.simulator.vendor import Response, json_response
 

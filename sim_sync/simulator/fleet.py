@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
+from sim_sync.core.text import counted
 from sim_sync.simulator.fleet_spec import MAX_FLEET_SIZE, FleetSpec, SimulatedSim
 from sim_sync.simulator.sim_view import BlueprintSim, SimView
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from sim_sync.core.counting import counted
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
+from sim_sync.core.text import counted
 from sim_sync.simulator.fleet import Fleet
 
 #: The columns of the file.

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from sim_sync.simulator.delivery import LogEntry
 from sim_sync.simulator.faults import MAX_HOLD_SECONDS, ArmedFault, Fault, Trigger
 from sim_sync.simulator.fleet import FleetEdit
 from sim_sync.simulator.fleet_spec import SimulatedSim
-from sim_sync.simulator.request_log import LogEntry
 
 #: Where the control API lives; no carrier can be mounted there.
 CONTROL_PREFIX = "/_simulator"

@@ -17,11 +17,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sim_sync.core.errors import InputError
 from sim_sync.simulator.control_api import ControlApi
-from sim_sync.simulator.delivery import Connection
+from sim_sync.simulator.delivery import Connection, LogEntry, RequestLog
 from sim_sync.simulator.faults import ConnectionReset, Fault, Stall
 from sim_sync.simulator.messages import CONTROL_PREFIX
 from sim_sync.simulator.options import LOOPBACK, MountOptions
-from sim_sync.simulator.request_log import LogEntry, RequestLog
 from sim_sync.simulator.simulated_carrier import SimulatedCarrier
 from sim_sync.simulator.vendor import Request, Response, json_response
 

@@ -1,8 +1,10 @@
-"""One simulated carrier of the process: a vendor over a fleet, its faults, its latency and its counters."""
+"""One simulated carrier of the process: a vendor over a fleet, its faults, rate limit and counters."""
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from email.utils import formatdate
@@ -15,7 +17,6 @@ from pydantic import TypeAdapter, ValidationError
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
 from sim_sync.simulator.credentials import simulated_credentials
-from sim_sync.simulator.fault_board import FaultBoard
 from sim_sync.simulator.faults import (
     VENDOR_FAULTS,
     ArmedFault,
@@ -36,12 +37,127 @@ from sim_sync.simulator.faults import (
     WrongTotal,
 )
 from sim_sync.simulator.fleet import Fleet, FleetEdit
-from sim_sync.simulator.fleet_spec import FleetSpec
+from sim_sync.simulator.fleet_spec import FleetSpec, mix64
 from sim_sync.simulator.messages import MountState, TrueSim, TrueSims
 from sim_sync.simulator.options import MountOptions, validation_text
-from sim_sync.simulator.rate_limit import Peak, RateLimit
 from sim_sync.simulator.vendor import ListCall, Request, Response, Vendor, VendorSpec
 from sim_sync.simulator.vendors import VENDORS
+
+# How often a simulated carrier may be asked, and how often it was: a bucket that refills, and the peaks it saw.
+
+
+class RateLimit:
+    """A token bucket: `burst` requests at once, refilled at that many a second; without a rate, all are allowed.
+
+    `clock` reports seconds that never go back. Safe for many threads.
+    """
+
+    def __init__(
+        self, per_second: float | None, burst: int | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._per_second = per_second
+        self._burst = burst or (1 if per_second is None else max(ceil(per_second), 1))
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._level = float(self._burst)
+        self._filled = clock()
+
+    def take(self) -> float | None:
+        """Take one request out of the bucket; return None, or how many seconds to wait where it is empty."""
+        if self._per_second is None:
+            return None
+        with self._lock:
+            now = self._clock()
+            self._level = min(self._level + (now - self._filled) * self._per_second, self._burst)
+            self._filled = now
+            if self._level < 1:
+                return (1 - self._level) / self._per_second
+            self._level -= 1
+            return None
+
+
+class Peak:
+    """The most requests in any one second. Safe for many threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._recent: deque[float] = deque()
+        self.highest = 0
+
+    def count(self) -> None:
+        """Count a request that arrives now."""
+        with self._lock:
+            now = self._clock()
+            self._recent.append(now)
+            while self._recent[0] <= now - 1:
+                self._recent.popleft()
+            self.highest = max(self.highest, len(self._recent))
+
+
+# The armed faults of one simulated carrier, and the decision which of them a request gets. Safe for many threads.
+
+
+class FaultBoard:
+    """Faults wait here for their trigger. A request gets the first armed one whose turn it is, and only that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._armed: dict[int, ArmedFault] = {}
+        self._last_id = 0
+
+    def arm(self, fault: Fault, trigger: Trigger) -> ArmedFault:
+        """Let a fault wait for its trigger."""
+        with self._lock:
+            self._last_id += 1
+            armed = ArmedFault(id=self._last_id, fault=fault, trigger=trigger)
+            self._armed[armed.id] = armed
+            return armed
+
+    def disarm(self, fault_id: int | None = None) -> int:
+        """Forget one fault, or all of them; return how many."""
+        with self._lock:
+            ids = list(self._armed) if fault_id is None else [i for i in self._armed if i == fault_id]
+            for i in ids:
+                del self._armed[i]
+            return len(ids)
+
+    def armed(self) -> list[ArmedFault]:
+        """Return the faults in the order of arming, the spent ones too, with what they have seen and done."""
+        with self._lock:
+            return list(self._armed.values())
+
+    def next_fault(self, call: ListCall | None) -> Fault | None:
+        """Return the fault that this request gets; `call` is None for a request that lists no SIMs."""
+        chosen: Fault | None = None
+        with self._lock:
+            for armed in self._armed.values():
+                if not _concerns(armed.trigger, call):
+                    continue
+                seen = replace(armed, seen=armed.seen + 1)
+                if chosen is None and _is_due(seen):
+                    chosen = armed.fault
+                    seen = replace(seen, applied=seen.applied + 1)
+                self._armed[armed.id] = seen
+        return chosen
+
+
+def _concerns(trigger: Trigger, call: ListCall | None) -> bool:
+    if call is None:
+        return trigger.scope == "any" and trigger.page_token is None and trigger.page_number is None
+    return trigger.page_token in (None, call.page_token) and trigger.page_number in (None, call.page_number)
+
+
+def _is_due(armed: ArmedFault) -> bool:
+    trigger = armed.trigger
+    if armed.seen < trigger.nth or (trigger.times is not None and armed.applied >= trigger.times):
+        return False
+    if trigger.probability is None:
+        return True
+    return mix64(mix64(trigger.seed) + armed.seen) < trigger.probability * 2**64
+
+
+# One simulated carrier of the process: a vendor over a fleet, its faults, its latency and its counters.
 
 
 class SimulatedCarrier:

@@ -10,10 +10,9 @@ import sqlalchemy as sa
 
 from sim_sync.core.pages import canonical_json
 from sim_sync.warehouse.failures import translate_db_errors
-from sim_sync.warehouse.postgresql import open_postgresql
+from sim_sync.warehouse.postgresql import SQLITE, create_engine, open_postgresql, warehouse_url
 from sim_sync.warehouse.sqlite_files import make_sqlite_file, sqlite_file
 from sim_sync.warehouse.tables import UtcDateTime
-from sim_sync.warehouse.urls import SQLITE, create_engine, warehouse_url
 
 #: How long a connection waits for another process's SQLite transaction, in seconds.
 LOCK_SECONDS = 30.0

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from sim_sync.core.errors import ConfigError, Problem, WarehouseFull, WarehouseUnavailable, WriteRefused
-from sim_sync.room import is_full, no_room_text
+from sim_sync.files import is_full, no_room_text
+from sim_sync.warehouse.postgresql import shown_url
 from sim_sync.warehouse.sqlite_files import sqlite_file
-from sim_sync.warehouse.urls import shown_url
 
 #: SQLite's primary result codes (https://www.sqlite.org/rescode.html) that pass: busy, locked, no memory, interrupted,
 #: input/output error, full, locking protocol.

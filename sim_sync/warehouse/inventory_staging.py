@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sim_sync.core.inventory import EndOfList, Entry, Finding, InventorySim, ListWords, Rounding
-from sim_sync.warehouse.copying import copy_into
-from sim_sync.warehouse.dialects import BulkInsert
+from sim_sync.warehouse.dialects import BulkInsert, copy_into
 from sim_sync.warehouse.temporary import analyzed
 
 #: Rows in one statement: enough to be quick, few enough to need little memory.

@@ -1,8 +1,4 @@
-"""What is compared, in order: how often our list changed, which walk was the last complete one, and what was compared.
-
-Numbers and not times: a list that was loaded, or a walk that ended, while a clock was wrong is new all the same, and
-one that was compared is compared. Whoever calls these holds the lock of the comparison.
-"""
+"""What is compared, in order, and the counts that people and asset checks ask for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +8,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from sim_sync.core.session import Session
-from sim_sync.warehouse.engine import reading
+from sim_sync.warehouse.discrepancies import is_muted
+from sim_sync.warehouse.engine import read_clock, reading
+from sim_sync.warehouse.matching import counted_by_carrier_and_word
 from sim_sync.warehouse.sessions import read_last_completed
-from sim_sync.warehouse.tables import carrier_internals
+from sim_sync.warehouse.tables import carrier_internals, carrier_sims, sim_discrepancies
+
+# What is compared, in order: how often our list changed, which walk was the last complete one, and what was compared.
+#
+# Numbers and not times: a list that was loaded, or a walk that ended, while a clock was wrong is new all the same,
+# and one that was compared is compared. Whoever calls these holds the lock of the comparison.
+
 
 _noted = carrier_internals.c
 
@@ -111,3 +115,39 @@ def _write(connection: sa.Connection, carrier: str, **values: Any) -> None:
     update = carrier_internals.update().where(_noted.carrier == carrier).values(**values)
     if connection.execute(update).rowcount == 0:
         connection.execute(carrier_internals.insert().values(carrier=carrier, **values))
+
+
+# What people and asset checks ask the tables: counts. Read only.
+
+
+def present_sims(engine: sa.Engine, carrier: str) -> int:
+    """Count the carrier's SIMs that are not marked vanished."""
+    sims = carrier_sims.c
+    query = sa.select(sa.func.count()).where(sims.carrier == carrier, sims.vanished_at.is_(None))
+    with reading(engine, f"counting the SIMs of carrier {carrier}") as connection:
+        return connection.execute(query).scalar_one()
+
+
+def count_unknown_status_words(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+    """Count present SIMs by carrier and by the status words that its connector does not know; none is left out."""
+    query = counted_by_carrier_and_word()
+    query = query.where(carrier_sims.c.carrier.in_(carriers)).order_by(*query.selected_columns[:2])
+    counts: dict[str, dict[str, int]] = {}
+    with reading(engine, "counting unknown status words") as connection:
+        for carrier, word, count in connection.execute(query):
+            counts.setdefault(carrier, {})[word] = count
+    return counts
+
+
+def count_high_discrepancies(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, int]:
+    """Count the open discrepancies of high severity by carrier that nobody has acknowledged; none is left out."""
+    found = sim_discrepancies.c
+    is_severe = sa.and_(found.carrier.in_(carriers), found.severity == "high", found.resolved_at.is_(None))
+    with reading(engine, "counting severe discrepancies") as connection:
+        query = (
+            sa.select(found.carrier, sa.func.count())
+            .where(is_severe, ~is_muted(read_clock(connection)))
+            .group_by(found.carrier)
+            .order_by(found.carrier)
+        )
+        return {row[0]: row[1] for row in connection.execute(query)}

@@ -1,20 +1,24 @@
-"""Which SIM of our list is which SIM of the carrier, by ICCID, in set-based SQL. Nothing is matched by guess.
+"""Which SIM of our list is which SIM of the carrier, and how bad it is that they differ, in set-based SQL."""
 
-First the same normal form on both sides. Then, among those left over on both sides, a 19-digit form is the 20-digit
-form with the same first 19 digits (the 20th is a check digit that some carriers leave out, ITU-T E.118), if no other
-pairing is possible for either of the two.
-
-The stored tables are read once each, into temporary ones that hold what is compared; only those are joined.
-"""
-
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from sim_sync.core.discrepancies import COMPARABLE_FIELDS
+from sim_sync.core.discrepancies import COMPARABLE_FIELDS, Kind
+from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle
+from sim_sync.core.text import counted
 from sim_sync.warehouse.tables import carrier_sims, inventory_sims
 from sim_sync.warehouse.temporary import analyzed, temporary_table
+
+# Which SIM of our list is which SIM of the carrier, by ICCID, in set-based SQL. Nothing is matched by guess.
+#
+# First the same normal form on both sides. Then, among those left over on both sides, a 19-digit form is the 20-digit
+# form with the same first 19 digits (the 20th is a check digit that some carriers leave out, ITU-T E.118), if no
+# other pairing is possible for either of the two.
+#
+# The stored tables are read once each, into temporary ones that hold what is compared; only those are joined.
+
 
 #: Our SIMs: on the list now.
 ours = temporary_table("our_sims", "iccid", *COMPARABLE_FIELDS, key=("iccid",))
@@ -131,3 +135,143 @@ def _fill_left_over(connection: sa.Connection, table: sa.Table, unmatched: sa.Se
     )
     table.create(connection)
     _fill(connection, table, ("stem", "digits", "iccid"), alone)
+
+
+# How bad a discrepancy is: `high` costs money or connectivity now, `medium` should be put right, `low` can wait.
+#
+# The rules are one table; the first rule that applies decides. `docs/tables.md` tells it to the people who read the
+# list.
+
+
+HIGH = "high"
+MEDIUM = "medium"
+LOW = "low"
+
+#: From the worst to the mildest.
+SEVERITIES = (HIGH, MEDIUM, LOW)
+
+_IN_USE = frozenset({Lifecycle.ACTIVE})
+_OVER = frozenset({Lifecycle.DEACTIVATED, Lifecycle.TERMINATED, Lifecycle.REPLACED})
+_IN_STOCK = frozenset({Lifecycle.INVENTORY})
+
+
+class Rule(NamedTuple):
+    """One line of the table: a severity, and for which statuses on each side; `None` is any, "not told" included.
+
+    `field` narrows a mismatch to one field, and `pending` to a SIM for which the carrier says that a change is in
+    flight.
+    """
+
+    severity: str
+    reason: str
+    ours: frozenset[Lifecycle] | None = None
+    theirs: frozenset[Lifecycle] | None = None
+    field: str | None = None
+    pending: bool | None = None
+
+
+RULES: dict[Kind, tuple[Rule, ...]] = {
+    Kind.MISSING_AT_CARRIER: (
+        Rule(HIGH, "we count on a SIM that the carrier does not have", ours=_IN_USE),
+        Rule(LOW, "we have done with it too", ours=_OVER),
+        Rule(MEDIUM, "our list is out of date"),
+    ),
+    Kind.UNKNOWN_TO_US: (
+        Rule(HIGH, "a SIM in use, and on our bill, that nobody knows of", theirs=_IN_USE),
+        Rule(LOW, "it neither works nor costs", theirs=_OVER | _IN_STOCK),
+        Rule(MEDIUM, "it may come into use"),
+    ),
+    Kind.MISMATCH: (
+        Rule(LOW, "the carrier is about to change it: the next night tells", pending=True),
+        Rule(HIGH, "we count on a SIM that is over", field="status", ours=_IN_USE, theirs=_OVER),
+        Rule(HIGH, "a SIM that we gave up is in use, and on our bill", field="status", ours=_OVER, theirs=_IN_USE),
+        Rule(LOW, "a name", field="label"),
+        Rule(MEDIUM, "one side is out of date"),
+    ),
+}
+
+
+class Facts(NamedTuple):
+    """The SQL of what the rules look at; `sa.null()` for a side that does not have the SIM."""
+
+    ours: sa.ColumnElement[Any]
+    theirs: sa.ColumnElement[Any]
+    pending: sa.ColumnElement[bool]
+
+
+def severity_of(kind: Kind, facts: Facts, *, field: str = "") -> sa.ColumnElement[str]:
+    """Return the SQL of a kind's rules: the severity of the first that applies. The last one always does."""
+    rules = [rule for rule in RULES[kind] if rule.field in {None, field}]
+    cases = [(condition, rule.severity) for rule in rules if (condition := _condition(rule, facts)) is not None]
+    last = sa.literal(rules[-1].severity, sa.Text())
+    return sa.case(*cases, else_=last) if cases else last
+
+
+def _condition(rule: Rule, facts: Facts) -> sa.ColumnElement[bool] | None:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if rule.ours is not None:
+        conditions.append(facts.ours.in_(sorted(word.value for word in rule.ours)))
+    if rule.theirs is not None:
+        conditions.append(facts.theirs.in_(sorted(word.value for word in rule.theirs)))
+    if rule.pending is not None:
+        conditions.append(facts.pending.is_(rule.pending))
+    if rule.field is not None and not conditions:
+        conditions.append(sa.true())
+    return sa.and_(*conditions) if conditions else None
+
+
+# Status words without a place in the lifecycle: one finding a word, however many SIMs have it.
+#
+# A SIM whose status is `unknown` has no status mismatch: nobody knows what its word means. To report each of them
+# would bury what really differs, and naming the word once mends them all.
+
+
+#: A carrier that writes another text for each SIM has no status words: the rarest are one finding together.
+MOST_WORDS = 20
+#: Such a finding is about a word and not about a SIM: this is before the word, in the place of an ICCID.
+_WORD = "word:"
+_OTHER_WORDS = "words:others"
+
+_sims = carrier_sims.c
+
+
+def counted_by_carrier_and_word() -> sa.Select[Any]:
+    """Return the query for the carriers' unlisted words, with the number of present SIMs; all words are asked for."""
+    flagged = sa.cast(_sims.quality_flags, sa.Text()).like(f'%"{UNKNOWN_STATUS_FLAG}"%')
+    # Not a parameter: PostgreSQL would take the one in GROUP BY for another expression.
+    word = sa.func.coalesce(_sims.carrier_status, sa.literal_column("''"))
+    is_unlisted = sa.and_(_sims.status == Lifecycle.UNKNOWN.value, _sims.vanished_at.is_(None), flagged)
+    return sa.select(_sims.carrier, word, sa.func.count()).where(is_unlisted).group_by(_sims.carrier, word)
+
+
+def unlisted_words(connection: sa.Connection, carrier: str) -> list[dict[str, str | None]]:
+    """Return a finding for each status word that cannot be compared, as rows of `found`; `ours` is filled by then."""
+    query = counted_by_carrier_and_word().where(_sims.carrier == carrier)
+    counts = {str(word): int(count) for _carrier, word, count in connection.execute(query)}
+    theirs = [_finding("carrier_status", name, theirs=told) for name, told in _by_word(counts)]
+    is_unknown = ours.c.status == Lifecycle.UNKNOWN.value
+    count = connection.execute(sa.select(sa.func.count()).select_from(ours).where(is_unknown)).scalar_one()
+    if not count:
+        return theirs
+    told = f"{_sims_have(count)} a status word that our list's `statuses` do not name"
+    return [*theirs, _finding("status", f"{_WORD}{Lifecycle.UNKNOWN.value}", ours=told)]
+
+
+def _by_word(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield a name and a sentence for each word, the commonest first, and for the rest of them together."""
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    kept = words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 1]
+    for word in kept:
+        yield f"{_WORD}{word}", f"{_sims_have(counts[word])} the unlisted word {word}"
+    if rest := words[len(kept) :]:
+        others = counted(len(rest), "more unlisted word", "more unlisted words")
+        yield _OTHER_WORDS, f"{_sims_have(sum(counts[word] for word in rest))} one of {others}"
+
+
+def _sims_have(count: int) -> str:
+    return counted(count, "SIM has", "SIMs have")
+
+
+def _finding(field: str, name: str, **told: str) -> dict[str, str | None]:
+    row = {"kind": Kind.QUALITY.value, "field": field, "iccid": name, "severity": MEDIUM}
+    return {"ours": None, "theirs": None, **row, **told}

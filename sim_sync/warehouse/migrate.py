@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.warehouse.engine import reading, transaction
+from sim_sync.warehouse.postgresql import shown_url
 from sim_sync.warehouse.tables import metadata
-from sim_sync.warehouse.urls import shown_url
 
 if TYPE_CHECKING:  # only who migrates pays for importing it: a third of what opening a warehouse costs
     from alembic.config import Config

@@ -18,11 +18,10 @@ import sqlalchemy as sa
 from sim_sync.core.discrepancies import COMPARABLE_FIELDS, Kind
 from sim_sync.core.errors import InputError
 from sim_sync.core.session import Session
-from sim_sync.warehouse.differences import find_differences, found
+from sim_sync.warehouse.differences import find_differences, follow_iccid_forms, found
+from sim_sync.warehouse.discrepancies import UNMUTED, unmuted_if
 from sim_sync.warehouse.engine import transaction
-from sim_sync.warehouse.iccid_findings import follow_iccid_forms
 from sim_sync.warehouse.knowledge import Comparison, next_comparison
-from sim_sync.warehouse.muting import UNMUTED, unmuted_if
 from sim_sync.warehouse.sessions import read_last_completed
 from sim_sync.warehouse.tables import sim_discrepancies
 from sim_sync.warehouse.temporary import lock_comparison

@@ -1,5 +1,10 @@
-"""Rows of `sync_sessions` and `session_internals`: reading, locking and writing them. What they become is in core."""
+"""Rows of `sync_sessions` and `session_internals`: reading, locking, opening and writing them.
 
+What they become is decided in core.
+"""
+
+import json
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -8,11 +13,70 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sim_sync.core import session_events
 from sim_sync.core.held_sweep import CERTIFIED, SweepHistory
+from sim_sync.core.opening import (
+    FailedOpening,
+    GiveUp,
+    Opened,
+    OpeningDecision,
+    OpenNew,
+    OpenRequest,
+    Refuse,
+    Resume,
+    lets_it_fail,
+)
+from sim_sync.core.pages import Cursor, cursor_digest
 from sim_sync.core.session import FINAL_STATES, Session, SessionInternals, SessionRecord, State, SweepState
+from sim_sync.core.storable import DAMAGED, is_storable
 from sim_sync.warehouse.engine import utc_now
-from sim_sync.warehouse.stored_cursor import cursor_from_stored, stored_cursor
 from sim_sync.warehouse.tables import UtcDateTime, inventory_sims, session_internals, sync_sessions, walk_cursors
+
+# A cursor in a JSON column, whatever characters the carrier put into it: a place must come back as it was.
+
+
+#: A text behind it is the JSON escape of one that no database can hold.
+_ESCAPED = DAMAGED
+
+
+def stored_cursor(cursor: Cursor | None) -> Any:
+    """Return a cursor as it is written: texts that no database can hold, escaped."""
+    return None if cursor is None else _in_texts(cursor, _escaped)
+
+
+def cursor_from_stored(stored: Any) -> Cursor | None:
+    """Return the cursor that was written."""
+    found: Cursor | None = _in_texts(stored, _unescaped)
+    return found
+
+
+def _escaped(text: str) -> str:
+    return text if is_storable(text) and not text.startswith(_ESCAPED) else _ESCAPED + _ascii_json(text)
+
+
+def _ascii_json(text: str) -> str:
+    # Doubled, so that a reader of JSON finds the escapes and not the characters.
+    return json.dumps(text)[1:-1]
+
+
+def _unescaped(text: str) -> str:
+    return str(json.loads(f'"{text[1:]}"')) if text.startswith(_ESCAPED) else text
+
+
+def _in_texts(value: Any, change: Any) -> Any:
+    match value:
+        case str():
+            return change(value)
+        case dict():
+            return {change(key): _in_texts(member, change) for key, member in value.items()}
+        case list() | tuple():
+            return [_in_texts(member, change) for member in value]
+        case _:
+            return value
+
+
+# Rows of `sync_sessions` and `session_internals`: reading, locking and writing them. What they become is in core.
+
 
 _OPEN = sync_sessions.c.state.not_in([state.value for state in FINAL_STATES])
 
@@ -240,3 +304,60 @@ def next_session_number(connection: sa.Connection, carrier: str) -> int:
 def new_session_id(carrier: str, now: datetime, chance: str) -> str:
     """Return an id that sorts by time and that a person can tell apart: carrier, UTC time, four random digits."""
     return f"{carrier}-{now:%Y%m%dT%H%M%S}-{chance}"
+
+
+# Opening, resuming, superseding and giving up a session in the tables, as `core.opening` decided.
+#
+# Runs inside the transaction that `store` opened; nothing here commits.
+
+
+def carry_out_decision(
+    connection: sa.Connection,
+    record: SessionRecord | None,
+    decision: OpeningDecision,
+    request: OpenRequest,
+    now: datetime,
+) -> Opened:
+    """Do what was decided about the carrier's open session, and return how it stands now."""
+    if record is None:
+        return Opened(_insert_new(connection, request, now))
+    match decision:
+        case OpenNew(reason):
+            write_record(connection, session_events.superseded(record, reason, now), record)
+            forget_cursors(connection, record.session.session_id)
+            return Opened(_insert_new(connection, request, now))
+        case Resume():
+            taken = session_events.taken_over(record, request, decision, now)
+            return Opened(write_record(connection, taken, record))
+        case GiveUp(reason):
+            failed = session_events.gave_up(record, reason, now)
+            return Opened(write_record(connection, failed, record), refusal=reason)
+        case Refuse(reason):
+            return Opened(record.session, refusal=reason)
+
+
+def carry_out_failure(
+    connection: sa.Connection, record: SessionRecord | None, failed: FailedOpening, now: datetime
+) -> Session | None:
+    """Let the open session fail whose run could not open it; without one, write down one that has failed."""
+    if record is None:
+        if failed.session_id is not None:  # it is over by now
+            return None
+        session_id = new_session_id(failed.carrier, now, secrets.token_hex(2))
+        number = next_session_number(connection, failed.carrier)
+        record = session_events.failed_to_open(failed, session_id, number, now)
+        insert_record(connection, record)
+        return record.session
+    if not lets_it_fail(record.session, failed, now):
+        return record.session
+    return write_record(connection, session_events.opening_failed(record, failed.reason, now), record)
+
+
+def _insert_new(connection: sa.Connection, request: OpenRequest, now: datetime) -> Session:
+    session_id = new_session_id(request.carrier, now, secrets.token_hex(2))
+    number = next_session_number(connection, request.carrier)
+    expected = expected_sims(connection, request.carrier)
+    record = session_events.opened(request, session_id, number, expected, now)
+    insert_record(connection, record)
+    note_cursor(connection, session_id, cursor_digest(request.first_cursor))
+    return record.session

@@ -7,8 +7,7 @@ from urllib.parse import unquote
 import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, Problem, WarehouseFull
-from sim_sync.private_files import make_private_file, make_private_folder
-from sim_sync.room import is_about_room, no_room_text
+from sim_sync.files import is_about_room, make_private_file, make_private_folder, no_room_text
 
 
 def sqlite_file(url: sa.URL) -> Path | None:

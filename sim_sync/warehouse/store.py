@@ -11,28 +11,30 @@ from typing import TypeAlias
 import sqlalchemy as sa
 
 from sim_sync.core import session_events
-from sim_sync.core.claims import (
-    CLOSABLE_STATES,
-    WORKING_STATES,
-    check_claim,
-    is_committed,
-    repeated_cursor,
-    unknown_session,
-)
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.diff import PageDiff, diff_page
 from sim_sync.core.errors import InputError, WriteRefused
 from sim_sync.core.held_sweep import Marked, OperatorDecision, ShownSweep, SweepHistory
 from sim_sync.core.iccid_forms import may_come_again
-from sim_sync.core.opening import FailedOpening, Opened, OpenRequest, decide_opening
+from sim_sync.core.opening import (
+    CLOSABLE_STATES,
+    WORKING_STATES,
+    FailedOpening,
+    Opened,
+    OpenRequest,
+    check_claim,
+    decide_opening,
+    is_committed,
+    repeated_cursor,
+    unknown_session,
+)
 from sim_sync.core.pages import Cursor, Page, cursor_digest
 from sim_sync.core.session import Claim, Event, Release, Session, SessionInternals, SessionRecord, State
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.warehouse import held_sweeps, pages, sessions, sweeping
+from sim_sync.warehouse import pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
-from sim_sync.warehouse.isolating import write_isolated
-from sim_sync.warehouse.known_sims import stored_beside
-from sim_sync.warehouse.openings import carry_out_decision, carry_out_failure
+from sim_sync.warehouse.pages import stored_beside, write_isolated
+from sim_sync.warehouse.sessions import carry_out_decision, carry_out_failure
 
 #: Writes a page's rows, and returns the page as it was written with what that changed.
 _WritePage: TypeAlias = Callable[[sa.Connection, SessionRecord, Page, datetime], tuple[Page, PageDiff]]
@@ -211,7 +213,7 @@ class SqlSessionStore:
             InputError: the carrier has no held sweep.
         """
         with transaction(self.engine, f"reading the held sweep of carrier {carrier}") as connection:
-            return held_sweeps.show(connection, held_sweeps.lock_held(connection, carrier).record, most=most)
+            return sweeping.show(connection, sweeping.lock_held(connection, carrier).record, most=most)
 
     def decide_held_sweep(self, carrier: str, decision: OperatorDecision) -> tuple[Session, Marked]:
         """Write a person's decision down, and mark the SIMs if they approve; return the session and what was marked.
@@ -222,9 +224,9 @@ class SqlSessionStore:
         """
         with transaction(self.engine, f"deciding on the held sweep of carrier {carrier}") as connection:
             self._at("decide_sweep:begun")
-            locked = held_sweeps.lock_held(connection, carrier)
+            locked = sweeping.lock_held(connection, carrier)
             now = locked.now if self._clock is None else self._clock()
-            decided = held_sweeps.decide(connection, locked.record, decision, now, at=self._at)
+            decided = sweeping.decide(connection, locked.record, decision, now, at=self._at)
             self._at("decide_sweep:written")
         self._at("decide_sweep:committed")
         return decided

@@ -1,7 +1,4 @@
-"""The warehouse as one thing to hold: its engine with an up-to-date schema, and the sessions and runs in it.
-
-Who only wants to know how it is looks at it, which changes nothing.
-"""
+"""A warehouse as it is opened: brought to the newest schema, or only read; and whether it has room left."""
 
 from dataclasses import dataclass
 
@@ -9,14 +6,39 @@ import sqlalchemy as sa
 
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import ConfigError, Problem, WarehouseFull
-from sim_sync.room import is_full, no_room_text
-from sim_sync.warehouse.engine import open_engine, reading
+from sim_sync.files import is_full, no_room_text
+from sim_sync.warehouse.engine import open_engine, reading, transaction
 from sim_sync.warehouse.migrate import SchemaState, migrate, missing_tables, schema_state
+from sim_sync.warehouse.postgresql import shown_url, warehouse_url
 from sim_sync.warehouse.run_leases import SqlRunLeases
-from sim_sync.warehouse.space import require_room
 from sim_sync.warehouse.sqlite_files import require_place_for, sqlite_file
 from sim_sync.warehouse.store import SqlSessionStore
-from sim_sync.warehouse.urls import shown_url, warehouse_url
+
+# Whether the warehouse has room left for what comes next: found out before a long work begins, by trying.
+
+
+#: PostgreSQL extends a file for it at once, and takes it back with the transaction.
+_PROBE = "CREATE TEMPORARY TABLE sim_sync_room ON COMMIT DROP AS SELECT repeat('x', 1000) FROM generate_series(1, 200)"
+
+
+def require_room(engine: sa.Engine) -> None:
+    """Raise `WarehouseFull` where nothing more can be written. Leaves nothing behind.
+
+    Raises:
+        WarehouseUnavailable, ConfigError: PostgreSQL cannot be reached, or this user may not write.
+    """
+    file = sqlite_file(engine.url)
+    if file is not None and is_full(file.parent):
+        raise WarehouseFull(f"the warehouse {shown_url(engine.url)}: {no_room_text([file.parent])}")
+    if engine.dialect.name == "postgresql":
+        with transaction(engine, "looking whether there is room left") as connection:
+            connection.exec_driver_sql(_PROBE)
+
+
+# The warehouse as one thing to hold: its engine with an up-to-date schema, and the sessions and runs in it.
+#
+# Who only wants to know how it is looks at it, which changes nothing.
+
 
 _SCHEMA_TEXTS = {
     SchemaState.MISSING: "empty; the first sync creates the tables",

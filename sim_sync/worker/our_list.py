@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from sim_sync.core.inventory import ListTally, shown_words
 from sim_sync.inventory import OurList
 from sim_sync.warehouse import Warehouse
-from sim_sync.warehouse.inventory import LoadCounts, load_inventory
-from sim_sync.warehouse.inventory_notes import LoadNote, unchanged_load
+from sim_sync.warehouse.inventory import LoadCounts, LoadNote, load_inventory, unchanged_load
 
 
 class ToldFinding(NamedTuple):

@@ -8,7 +8,7 @@ from types import FrameType
 
 from sim_sync.core.errors import StopRequested
 from sim_sync.core.sync import StopReason
-from sim_sync.signals import handled_by
+from sim_sync.processes import handled_by
 
 
 class StopSignal:

@@ -8,7 +8,7 @@ import typer
 
 from sim_sync import __version__
 from sim_sync.cli.app import app
-from sim_sync.cli.plain_help import EXAMPLES
+from sim_sync.cli.options import EXAMPLES
 from sim_sync_tests.cli.command_line import CommandLine
 
 COMMANDS = (

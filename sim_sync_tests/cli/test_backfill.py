@@ -14,7 +14,7 @@ from sim_sync.simulator.control import SimulatorControl
 from sim_sync.simulator.faults import ErrorStatus, Trigger
 from sim_sync.simulator.options import MountOptions
 from sim_sync.simulator.server import SimulatorServer
-from sim_sync.warehouse.queries import present_sims
+from sim_sync.warehouse.knowledge import present_sims
 from sim_sync_tests.cli.command_line import PATIENCE_SECONDS, CommandLine, an_account
 from sim_sync_tests.cli.waiting import wait_for_pages
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sim_sync.cli.demo_report import Killed, Outcome, figure_checks, report_lines
 from sim_sync.core.session import Session, State, SweepState
-from sim_sync.defs.history import RunOfSession
-from sim_sync.simulator.request_log import LogEntry
+from sim_sync.defs.launch import RunOfSession
+from sim_sync.demo.run import Killed, Outcome, figure_checks, report_lines
+from sim_sync.simulator.delivery import LogEntry
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 DIED_NS = 1_000

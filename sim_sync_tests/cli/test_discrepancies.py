@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sim_sync.cli.os_user import os_user
+from sim_sync.cli.options import os_user
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.discrepancies import DiscrepancyRow

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.cli.dotenv_file import add_dotenv, conflict_lines
 from sim_sync.core.errors import ConfigError
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.server import SimulatorServer
+from sim_sync.terminal.workdir import add_dotenv, conflict_lines
 from sim_sync_tests.cli.command_line import CommandLine, an_account, assert_one_message
 from sim_sync_tests.cli.test_workdir import project
 

@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sim_sync.cli.exit_codes import ExitCode, exit_code_of, worst_of
 from sim_sync.core.session import Session, State, SweepState
+from sim_sync.terminal.output import ExitCode, exit_code_of, worst_of
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 

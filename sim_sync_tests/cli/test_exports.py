@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from sim_sync.cli.excel import write_xlsx
-from sim_sync.cli.exports import ListFormat, export, require_exportable
+from sim_sync.cli.exports import ListFormat, export, require_exportable, write_xlsx
 from sim_sync.core.errors import InputError
 from sim_sync_tests.cli.command_line import CommandLine, assert_one_message
 

@@ -11,10 +11,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from sim_sync.cli.exposition import exposition, exposition_of_failure
 from sim_sync.core.discrepancies import Kind
-from sim_sync.core.figures import CarrierFigures, Problem
+from sim_sync.core.notes import CarrierOverview
+from sim_sync.core.progress import CarrierFigures, Problem
 from sim_sync.core.session import State, SweepState
-from sim_sync.core.unresolved import CarrierOverview
-from sim_sync.warehouse.severity import SEVERITIES
+from sim_sync.warehouse.matching import SEVERITIES
 from sim_sync_tests.cli.scraping import families, names, samples, value
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.figures import SECRET, a_session, everything, figures

@@ -1,6 +1,6 @@
 import pytest
 
-from sim_sync.cli.loading import loading_told
+from sim_sync.cli.backfill import loading_told
 from sim_sync.defs.our_list import LOADING
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.cli.metrics import replace_file
-from sim_sync.cli.metrics_server import Address, parse_address
+from sim_sync.cli.metrics import Address, parse_address, replace_file
 from sim_sync.core.errors import InputError
 from sim_sync_tests.cli.command_line import PATIENCE_SECONDS, CommandLine, an_account, assert_one_message
 from sim_sync_tests.cli.scraping import fetch, samples, value

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import sim_sync.cli
-from sim_sync.cli.output import complain, print_json, print_lines
 from sim_sync.core.inventory import InventorySim
-from sim_sync.core.printable import printable
 from sim_sync.core.session import Event, Release
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync.core.text import printable
+from sim_sync.terminal.output import complain, print_json, print_lines
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.warehouse.tables import sync_sessions

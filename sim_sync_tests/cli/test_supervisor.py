@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from sim_sync.cli.supervisor import guarded, kill_guarded
+from sim_sync.demo.supervisor import guarded, kill_guarded
 from sim_sync_tests.cli.command_line import PATIENCE_SECONDS
 from sim_sync_tests.cli.waiting import wait_until
 
@@ -19,7 +19,7 @@ SLEEPER = (
 )
 GUARDS_AND_DIES = """
 import os, pathlib, sys
-from sim_sync.cli.supervisor import guarded
+from sim_sync.demo.supervisor import guarded
 with guarded([sys.executable, "-c", sys.argv[1], sys.argv[2]], cwd=pathlib.Path.cwd()):
     sys.stdin.readline()
     os.kill(os.getpid(), 9)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.cli.workdir import SIMULATED_CARRIER, locked
 from sim_sync.core.errors import InputError
+from sim_sync.terminal.workdir import SIMULATED_CARRIER, locked
 from sim_sync_tests.cli.command_line import PROJECT, CommandLine, an_account, assert_one_message
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim_sync.core.backoff import LONGEST_WAIT_SECONDS, is_due
 from sim_sync.core.clocks import TOLERANCE, is_ahead, is_over
 from sim_sync.core.liveness import Phase, RunSnapshot, is_waited_for
 from sim_sync.core.notes import due_text
 from sim_sync.core.opening import FailedOpening, Refuse, Trigger, decide_opening, lets_it_fail
-from sim_sync.core.parking import LONGEST_WAIT_SECONDS, is_due
 from sim_sync.core.resuming import CarrierSnapshot, ResumeBackoff, ResumeNow, decide_resume
 from sim_sync.core.session import Session, State
 from sim_sync_tests.fakes.fleet import a_request

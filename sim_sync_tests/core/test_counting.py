@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.core.counting import counted, percent_text
+from sim_sync.core.text import counted, percent_text
 
 PROJECT = Path(__file__).parents[2]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.core.drift import MIN_SHARE, Concentration, can_concentrate, explained, is_telling
+from sim_sync.core.discrepancies import MIN_SHARE, Concentration, can_concentrate, explained, is_telling
 
 
 def on_plan(changes: int, all_changes: int, sims: int, all_sims: int, value: str = "X") -> Concentration:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sim_sync.core.history import PastWalk, seconds_between
+from sim_sync.core.progress import PastWalk, seconds_between
 from sim_sync.core.session import Session, State
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.fleet import CARRIER

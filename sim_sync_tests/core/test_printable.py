@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_sync.core.errors import ConfigError, Problem, SimSyncError
-from sim_sync.core.printable import printable, printable_lines
+from sim_sync.core.text import printable, printable_lines
 from sim_sync_tests.fakes.hostile_texts import CONTROLS
 
 

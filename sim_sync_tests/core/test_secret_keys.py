@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.core.secret_keys import is_secret_key, without_secrets
+from sim_sync.core.storable import is_secret_key, without_secrets
 
 OF_A_CARD = (
     *(

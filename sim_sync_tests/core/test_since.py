@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim_sync.core.clocks import parse_since
 from sim_sync.core.errors import InputError
-from sim_sync.core.since import parse_since
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sim_sync.core.held_sweep import CERTIFIED, SweepHistory
-from sim_sync.core.session import Session, State, SweepState
-from sim_sync.core.unresolved import (
+from sim_sync.core.notes import (
     CarrierOverview,
     concerns,
     failure_concern,
@@ -14,6 +13,7 @@ from sim_sync.core.unresolved import (
     quarantine_concern,
     sweep_concern,
 )
+from sim_sync.core.session import Session, State, SweepState
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.fleet import CARRIER
 

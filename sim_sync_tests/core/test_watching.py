@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from sim_sync.core.liveness import Finding, Look, finding
 from sim_sync.core.session import Session, State
-from sim_sync.core.watching import Finding, Look, finding
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 SESSION = Session(

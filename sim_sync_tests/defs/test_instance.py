@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sim_sync.core.errors import InputError
-from sim_sync.defs.instance import open_instance
+from sim_sync.defs.launch import open_instance
 
 OPEN = (
-    "from sim_sync.defs.instance import open_instance\n"
+    "from sim_sync.defs.launch import open_instance\n"
     "with open_instance() as instance:\n"
     "    assert list(instance.get_runs()) == []\n"
 )

@@ -12,7 +12,7 @@ from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, Release, State, SweepState
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.defs.ops import RETRIES
-from sim_sync.warehouse.digests import exact_digests
+from sim_sync.warehouse.scratch import exact_digests
 from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, DagsterHarness, GivenList, materialized, wait_until
 from sim_sync_tests.fakes.carrier import Unreadable
 from sim_sync_tests.fakes.clock import START

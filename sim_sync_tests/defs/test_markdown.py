@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
-from sim_sync.defs.markdown import code_span
+from sim_sync.defs.progress import code_span
 from sim_sync_tests.defs.stage import DagsterHarness, GivenList
 from sim_sync_tests.fakes.fleet import a_sim
 from sim_sync_tests.fakes.hostile_texts import CONTROLS, MARKUPS

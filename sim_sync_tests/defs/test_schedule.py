@@ -4,10 +4,8 @@ import dagster as dg
 import pytest
 
 from sim_sync.config import Schedule
-from sim_sync.defs.jobs import build_reconcile_carrier
+from sim_sync.defs.jobs import build_nightly_reconciliation, build_reconcile_carrier, carrier_partitions
 from sim_sync.defs.names import Names
-from sim_sync.defs.partitions import carrier_partitions
-from sim_sync.defs.schedules import build_nightly_reconciliation
 from sim_sync_tests.defs.stage import DagsterHarness
 
 

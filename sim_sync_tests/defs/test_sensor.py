@@ -12,8 +12,8 @@ from sim_sync.core.liveness import FIRST_LEASE_SECONDS, LONGEST_LEASE_SECONDS
 from sim_sync.core.opening import Trigger
 from sim_sync.core.resuming import ResumeRequest
 from sim_sync.core.session import Event, Release, State
+from sim_sync.defs.ops import LOOK_EVERY_SECONDS
 from sim_sync.defs.resources import config_and_warehouse
-from sim_sync.defs.room import LOOK_EVERY_SECONDS
 from sim_sync.defs.sensors import cursor_from_memory, memory_from_cursor
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.engine import open_engine, transaction

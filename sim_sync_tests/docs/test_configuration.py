@@ -14,8 +14,8 @@ from sim_sync.config import load_config
 from sim_sync.config.carrier import CarrierSection
 from sim_sync.config.config import CONFIG_VARIABLE, DEFAULT_WAREHOUSE_URL, WAREHOUSE_VARIABLE
 from sim_sync.config.sections import INVENTORY_MODELS, Reconcile, Schedule
+from sim_sync.files import STATE_DIR_VARIABLE
 from sim_sync.logs import FORMAT_VARIABLE
-from sim_sync.private_files import STATE_DIR_VARIABLE
 from sim_sync_tests.docs.documents import PROJECT, code_blocks, table_rows
 
 DOCUMENT = PROJECT / "docs" / "configuration.md"

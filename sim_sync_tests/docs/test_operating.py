@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sim_sync.cli.exit_codes import ExitCode
 from sim_sync.core.session import State, SweepState
+from sim_sync.terminal.output import ExitCode
 from sim_sync_tests.docs.documents import PROJECT, table_rows
 
 OPERATING = PROJECT / "docs" / "operating.md"

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from sim_sync.core.figures import CarrierFigures, Problem, Totals
 from sim_sync.core.held_sweep import CERTIFIED, SweepHistory
+from sim_sync.core.notes import CarrierOverview
+from sim_sync.core.progress import CarrierFigures, Problem, Totals
 from sim_sync.core.session import Session, State, SweepState
-from sim_sync.core.unresolved import CarrierOverview
 from sim_sync_tests.fakes.clock import START
 
 HOUR = timedelta(hours=1)

@@ -10,14 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from sim_sync.core import session_events
-from sim_sync.core.claims import (
-    CLOSABLE_STATES,
-    WORKING_STATES,
-    check_claim,
-    is_committed,
-    repeated_cursor,
-    unknown_session,
-)
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import InputError
 from sim_sync.core.held_sweep import (
@@ -30,6 +22,8 @@ from sim_sync.core.held_sweep import (
     require_as_shown,
 )
 from sim_sync.core.opening import (
+    CLOSABLE_STATES,
+    WORKING_STATES,
     FailedOpening,
     GiveUp,
     Opened,
@@ -37,8 +31,12 @@ from sim_sync.core.opening import (
     OpenRequest,
     Refuse,
     Resume,
+    check_claim,
     decide_opening,
+    is_committed,
     lets_it_fail,
+    repeated_cursor,
+    unknown_session,
 )
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.session import Claim, Event, Release, Session, SessionRecord, State

@@ -7,7 +7,7 @@ from typing import Any
 
 from sim_sync.core.inventory import EndOfList, Entry, Finding, InventorySim, ListTally
 from sim_sync.inventory import CsvInventorySettings, CsvList, Reading, Terms
-from sim_sync.inventory.sheets import SheetRow
+from sim_sync.inventory.layout import SheetRow
 
 ICCID = "89883030000080139311"
 OTHER = "8988303000008013932"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sim_sync.core.errors import InventoryError
 from sim_sync.core.identifiers import luhn_is_valid
 from sim_sync.core.inventory import FindingKind, Rounding
-from sim_sync.inventory.rounding import RoundingCount, rounding_of
+from sim_sync.inventory.values import RoundingCount, rounding_of
 from sim_sync_tests.inventory.lists import Read, parsed
 
 

@@ -3,7 +3,6 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from sim_sync.simulator.fault_board import FaultBoard
 from sim_sync.simulator.faults import (
     ArmedFault,
     ConnectionReset,
@@ -28,6 +27,7 @@ from sim_sync.simulator.faults import (
     WrongTotal,
 )
 from sim_sync.simulator.fleet import FleetEdit, SimChange
+from sim_sync.simulator.simulated_carrier import FaultBoard
 from sim_sync.simulator.vendor import ListCall
 
 FAULT: TypeAdapter[Fault] = TypeAdapter(Fault)

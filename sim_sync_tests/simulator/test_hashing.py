@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from stdnum import luhn
 from stdnum.iso7064 import mod_97_10
 
-from sim_sync.simulator.hashing import (
+from sim_sync.simulator.fleet_spec import (
     Permutation,
     luhn_check_digit,
     luhn_sum,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.simulator.rate_limit import Peak, RateLimit
+from sim_sync.simulator.simulated_carrier import Peak, RateLimit
 
 
 class Clock:

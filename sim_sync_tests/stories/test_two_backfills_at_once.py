@@ -12,7 +12,7 @@ import pytest
 
 from sim_sync.core.session import State
 from sim_sync.simulator.faults import SlowStart, Trigger
-from sim_sync.warehouse.digests import exact_digests
+from sim_sync.warehouse.scratch import exact_digests
 from sim_sync_tests.stories.place import CARRIER, PATIENCE_SECONDS, Workspace
 
 pytestmark = pytest.mark.slow

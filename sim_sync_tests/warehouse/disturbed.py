@@ -8,9 +8,9 @@ from sim_sync.core.ports import SessionStore, Waiter
 from sim_sync.core.session import Session, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import StepRules, walk
-from sim_sync.warehouse.digests import outcome_digests
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.migrate import migrate
+from sim_sync.warehouse.scratch import outcome_digests
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.worker.retrying import RetryingPages, WarehouseRetry
 from sim_sync_tests.fakes.carrier import Record, ScriptedCarrier, Unreadable, paged

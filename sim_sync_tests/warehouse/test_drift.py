@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from sim_sync.core.sims import Sim
-from sim_sync.warehouse.drift import changes_by_field, explain_drift
+from sim_sync.warehouse.changes import changes_by_field, explain_drift
 from sim_sync_tests.fakes.fleet import CARRIER, a_sim
 from sim_sync_tests.warehouse.databases import SqlUnderTest
 from sim_sync_tests.warehouse.store_under_test import night

@@ -5,13 +5,13 @@ import itertools
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.figures import CarrierFigures, Problem, Totals
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.pages import Effort
+from sim_sync.core.progress import CarrierFigures, Problem, Totals
 from sim_sync.core.session import Event, Release, SweepState
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.warehouse.figures import carrier_figures
 from sim_sync.warehouse.inventory import load_inventory
+from sim_sync.warehouse.overviews import carrier_figures
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync_tests.fakes.clock import START

@@ -11,9 +11,8 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import WarehouseFull
 from sim_sync.warehouse import open_warehouse
-from sim_sync.warehouse.space import require_room
 from sim_sync.warehouse.store import SqlSessionStore
-from sim_sync.warehouse.warehouse import look_at_warehouse
+from sim_sync.warehouse.warehouse import look_at_warehouse, require_room
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.databases import fresh_postgres_database
 from sim_sync_tests.fakes.fleet import a_request

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.history import WALKS_COMPARED
+from sim_sync.core.progress import WALKS_COMPARED
 from sim_sync.core.session import Event, Release, State
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.warehouse.history import past_walks
+from sim_sync.warehouse.overviews import past_walks
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.tables import sync_sessions
 from sim_sync_tests.fakes.clock import START

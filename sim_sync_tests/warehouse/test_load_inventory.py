@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from sim_sync.core.errors import InventoryError
 from sim_sync.core.inventory import EndOfList, Entry, Finding, FindingKind, InventorySim, ListWords, Rounding
 from sim_sync.core.pages import canonical_json
-from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.engine import open_engine
-from sim_sync.warehouse.inventory import LoadCounts, load_inventory
-from sim_sync.warehouse.inventory_notes import LastLoad, LoadNote, unchanged_load
+from sim_sync.warehouse.inventory import LastLoad, LoadCounts, LoadNote, load_inventory, unchanged_load
+from sim_sync.warehouse.scratch import exact_digests
 from sim_sync.warehouse.tables import inventory_sims
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.warehouse.databases import disposed, empty_tables, rows_of

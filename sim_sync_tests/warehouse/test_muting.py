@@ -13,13 +13,13 @@ from sim_sync.warehouse.discrepancies import (
     DiscrepancyRow,
     KindCount,
     Wanted,
+    acknowledge,
     count_discrepancies,
     count_muted,
     discrepancies,
 )
 from sim_sync.warehouse.inventory import load_inventory
-from sim_sync.warehouse.muting import acknowledge
-from sim_sync.warehouse.queries import count_high_discrepancies
+from sim_sync.warehouse.knowledge import count_high_discrepancies
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.tables import sim_discrepancies

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sim_sync.core.discrepancies import Kind
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import Sim
-from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.reconcile import reconcile
+from sim_sync.warehouse.scratch import exact_digests
 from sim_sync_tests.fakes.fleet import CARRIER
 from sim_sync_tests.warehouse.databases import SqlUnderTest, empty_tables, rows_of
 from sim_sync_tests.warehouse.nights_model import FIELDS, ModelOfNights

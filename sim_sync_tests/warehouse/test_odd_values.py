@@ -13,7 +13,7 @@ from sim_sync.core.errors import WriteRefused
 from sim_sync.core.pages import Cursor
 from sim_sync.core.session import Session
 from sim_sync.core.sims import Sim
-from sim_sync.warehouse.stored_cursor import cursor_from_stored, stored_cursor
+from sim_sync.warehouse.sessions import cursor_from_stored, stored_cursor
 from sim_sync_tests.fakes.fleet import a_fleet, a_page, a_rejected, a_request, a_sim
 from sim_sync_tests.warehouse.databases import SqlUnderTest
 

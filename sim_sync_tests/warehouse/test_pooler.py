@@ -10,11 +10,11 @@ from sim_sync.core.errors import ConfigError
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.session import State
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.warehouse.digests import outcome_digests
 from sim_sync.warehouse.engine import open_engine, reading, transaction
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.postgresql import BEHIND_POOLER
 from sim_sync.warehouse.reconcile import reconcile
+from sim_sync.warehouse.scratch import outcome_digests
 from sim_sync.warehouse.warehouse import open_warehouse
 from sim_sync_tests.fakes.databases import fresh_postgres_database
 from sim_sync_tests.fakes.fleet import a_fleet, a_page, a_request

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError
-from sim_sync.warehouse.digests import outcome_digests
 from sim_sync.warehouse.engine import open_engine
+from sim_sync.warehouse.scratch import outcome_digests
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.warehouse import open_warehouse
 from sim_sync_tests.fakes.clock import SettableClock

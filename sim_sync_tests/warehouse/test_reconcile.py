@@ -11,11 +11,11 @@ from sim_sync.core.errors import InputError
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle, Sim
-from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.knowledge import Compared, compared_of
+from sim_sync.warehouse.matching import MOST_WORDS
 from sim_sync.warehouse.reconcile import reconcile
-from sim_sync.warehouse.status_words import MOST_WORDS
+from sim_sync.warehouse.scratch import exact_digests
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.fleet import CARRIER, a_page
 from sim_sync_tests.warehouse.databases import SqlUnderTest, rows_of

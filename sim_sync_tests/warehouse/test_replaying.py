@@ -17,8 +17,7 @@ from sim_sync.core.session import Release, Session, State, SweepState
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.engine import open_engine
-from sim_sync.warehouse.quarantine import drop, quarantined, quarantined_by_id
-from sim_sync.warehouse.replaying import Replayed, replay
+from sim_sync.warehouse.quarantine import Replayed, drop, quarantined, quarantined_by_id, replay
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.tables import carrier_sims, quarantined_records
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim

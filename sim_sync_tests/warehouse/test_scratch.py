@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError
 from sim_sync.warehouse.engine import open_engine
-from sim_sync.warehouse.queries import present_sims
+from sim_sync.warehouse.knowledge import present_sims
 from sim_sync.warehouse.scratch import scratch_warehouse
 
 

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, WarehouseFull, WarehouseUnavailable, WriteRefused
-from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.engine import open_engine, transaction
 from sim_sync.warehouse.migrate import migrate
+from sim_sync.warehouse.scratch import exact_digests
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.tables import session_internals
 from sim_sync.warehouse.warehouse import open_warehouse

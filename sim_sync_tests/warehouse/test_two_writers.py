@@ -14,9 +14,9 @@ from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
 from sim_sync.core.opening import Opened, OpenRequest, Trigger
 from sim_sync.core.session import Claim, Event, State
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.warehouse.digests import exact_digests
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.migrate import migrate
+from sim_sync.warehouse.scratch import exact_digests
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.warehouse import open_warehouse
 from sim_sync_tests.fakes.fleet import CARRIER, a_page, a_request, a_sim

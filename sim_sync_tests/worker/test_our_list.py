@@ -10,7 +10,7 @@ import pytest
 from sim_sync.core.errors import InventoryError
 from sim_sync.inventory import CsvInventorySettings, CsvList
 from sim_sync.warehouse import Warehouse, open_warehouse
-from sim_sync.warehouse.digests import exact_digests
+from sim_sync.warehouse.scratch import exact_digests
 from sim_sync.worker.our_list import LoadReport, ToldFinding, load_our_list
 from sim_sync_tests.inventory.lists import COLUMNS, HEADER, ICCID, OTHER, written
 from sim_sync_tests.warehouse.databases import rows_of

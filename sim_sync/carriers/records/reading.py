@@ -22,13 +22,13 @@ from sim_sync.core.identifiers import (
     normal_imsi,
     normal_msisdn,
 )
-from sim_sync.core.secret_keys import is_secret_key
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle, Sim, StatusWords
 from sim_sync.core.storable import (
     DAMAGED,
     MAX_KEY_BYTES,
     MAX_LEVELS,
     TOO_DEEP,
+    is_secret_key,
     key_problem,
     storable_json,
     storable_text,

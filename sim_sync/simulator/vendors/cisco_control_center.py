@@ -20,11 +20,9 @@ from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
 from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response, VendorSpec, json_response, phrase_of
-from sim_sync.simulator.vendors.basic_auth import basic_authentication
-from sim_sync.simulator.vendors.identifiers import plain_number
-from sim_sync.simulator.vendors.modification_order import ModificationWindow
-from sim_sync.simulator.vendors.parameters import BadParameter, parse_number, refuse_unknown
-from sim_sync.simulator.vendors.records import json_text
+from sim_sync.simulator.vendors.auth import basic_authentication
+from sim_sync.simulator.vendors.bodies import BadParameter, json_text, parse_number, plain_number, refuse_unknown
+from sim_sync.simulator.vendors.paging import ModificationWindow
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
 
 _MAX_PAGE_SIZE = 50

@@ -14,15 +14,17 @@ from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
 from sim_sync.simulator.vendor import ListCall, Request, Response, VendorSpec, json_response, phrase_of
-from sim_sync.simulator.vendors.bearer_auth import bearer_token, secret_authentication
-from sim_sync.simulator.vendors.counted_headers import counted_headers
-from sim_sync.simulator.vendors.identifiers import plain_number, without_check_digit
-from sim_sync.simulator.vendors.json_bodies import json_object
-from sim_sync.simulator.vendors.numbered_pages import numbered_page
-from sim_sync.simulator.vendors.parameters import parse_number, refuse_unknown
-from sim_sync.simulator.vendors.records import json_text
+from sim_sync.simulator.vendors.auth import TokenOptions, bearer_token, secret_authentication, token_endpoint
+from sim_sync.simulator.vendors.bodies import (
+    json_object,
+    json_text,
+    parse_number,
+    plain_number,
+    refuse_unknown,
+    without_check_digit,
+)
+from sim_sync.simulator.vendors.paging import counted_headers, numbered_page
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
-from sim_sync.simulator.vendors.tokens import TokenOptions, token_endpoint
 
 _LOGIN_PATH = "/api/v1/authenticate"
 _DEFAULT_PAGE_SIZE = 2000

@@ -26,10 +26,15 @@ from sim_sync.simulator.vendor import (
     json_response,
     phrase_of,
 )
-from sim_sync.simulator.vendors.basic_auth import basic_authentication
-from sim_sync.simulator.vendors.identifiers import plain_number
-from sim_sync.simulator.vendors.parameters import parse_number, refuse_unknown
-from sim_sync.simulator.vendors.records import json_text, kept_part, spoil_record
+from sim_sync.simulator.vendors.auth import basic_authentication
+from sim_sync.simulator.vendors.bodies import (
+    json_text,
+    kept_part,
+    parse_number,
+    plain_number,
+    refuse_unknown,
+    spoil_record,
+)
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
 
 _DEFAULT_LIMIT = 500

@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from sim_sync.simulator.faults import PageFault
 from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.vendor import Request, Response, VendorSpec, json_response, phrase_of
-from sim_sync.simulator.vendors.bearer_auth import bearer_token
-from sim_sync.simulator.vendors.json_bodies import form
-from sim_sync.simulator.vendors.oauth2 import is_client, token_response
+from sim_sync.simulator.vendors.auth import TokenOptions, bearer_token, is_client, token_endpoint, token_response
+from sim_sync.simulator.vendors.bodies import form
 from sim_sync.simulator.vendors.routed import Handler
-from sim_sync.simulator.vendors.super_sim_records import PROFILE, STATUS_WORDS, SuperSims
-from sim_sync.simulator.vendors.tokens import TokenOptions, token_endpoint
+from sim_sync.simulator.vendors.twilio_sims import PROFILE, STATUS_WORDS, SuperSims
 
 _TOKEN_PATH = "/api-services/v1/auth/token"  # noqa: S105  # a path
 _TOKEN_SECONDS = 3600

@@ -15,16 +15,18 @@ from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
 from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response, VendorSpec, json_response, phrase_of
-from sim_sync.simulator.vendors.basic_auth import basic_authentication
-from sim_sync.simulator.vendors.bearer_auth import bearer_token, secret_authentication
-from sim_sync.simulator.vendors.json_bodies import form, json_object
-from sim_sync.simulator.vendors.oauth2 import is_client, token_response
-from sim_sync.simulator.vendors.parameters import BadParameter
-from sim_sync.simulator.vendors.records import json_text
+from sim_sync.simulator.vendors.auth import (
+    basic_authentication,
+    bearer_token,
+    is_client,
+    secret_authentication,
+    token_endpoint,
+    token_response,
+)
+from sim_sync.simulator.vendors.bodies import BadParameter, form, json_object, json_text
 from sim_sync.simulator.vendors.rest_options import RestOptions
 from sim_sync.simulator.vendors.rest_pages import FIRST_ID, RestPage, RestPages
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
-from sim_sync.simulator.vendors.tokens import token_endpoint
 
 _TOKEN_PATH = "/oauth2/token"  # noqa: S105  # a path
 _TOKEN_SECONDS = 3600

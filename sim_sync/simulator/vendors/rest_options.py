@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from sim_sync.simulator.vendors.tokens import TokenOptions
+from sim_sync.simulator.vendors.auth import TokenOptions
 
 Pagination = Literal["page_number", "offset", "next_link", "cursor", "keyset"]
 Total = Literal["total_pages", "total", "header", "last_page", "none"]

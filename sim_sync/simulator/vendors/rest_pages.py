@@ -11,9 +11,8 @@ from urllib.parse import urlencode
 from sim_sync.simulator.faults import EarlyEnd, ForeignLink, PageFault, RepeatedLink, WrongTotal
 from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.vendor import Request
-from sim_sync.simulator.vendors.cursors import Cursors
-from sim_sync.simulator.vendors.numbered_pages import slice_at
-from sim_sync.simulator.vendors.parameters import parse_number, refuse_unknown
+from sim_sync.simulator.vendors.bodies import parse_number, refuse_unknown
+from sim_sync.simulator.vendors.paging import Cursors, slice_at
 from sim_sync.simulator.vendors.rest_options import RestOptions
 
 #: The `id` of the first SIM of a fleet; those of the others follow.

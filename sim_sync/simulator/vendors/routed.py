@@ -11,10 +11,9 @@ from sim_sync.simulator.faults import CursorExpiry, PageFault, TokenExpiry
 from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.sim_view import BlueprintSim, SimView
 from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response
-from sim_sync.simulator.vendors.cursors import Cursors
-from sim_sync.simulator.vendors.parameters import BadParameter
-from sim_sync.simulator.vendors.records import kept_part, spoil_record
-from sim_sync.simulator.vendors.tokens import TokenEndpoint
+from sim_sync.simulator.vendors.auth import TokenEndpoint
+from sim_sync.simulator.vendors.bodies import BadParameter, kept_part, spoil_record
+from sim_sync.simulator.vendors.paging import Cursors
 
 Handler: TypeAlias = Callable[[Request, PageFault | None], Response]
 

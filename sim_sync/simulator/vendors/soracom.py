@@ -17,19 +17,20 @@ from sim_sync.core.sims import Lifecycle
 from sim_sync.simulator.credentials import LISTED_SECRET_MARK, TOKEN_MARK
 from sim_sync.simulator.faults import EarlyEnd, PageFault, RepeatedLink
 from sim_sync.simulator.fleet import Fleet
-from sim_sync.simulator.fleet_spec import Profile
-from sim_sync.simulator.hashing import mix64
+from sim_sync.simulator.fleet_spec import Profile, mix64
 from sim_sync.simulator.sim_view import SimView
 from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response, VendorSpec, json_response, phrase_of
-from sim_sync.simulator.vendors.bearer_auth import secret_authentication
-from sim_sync.simulator.vendors.cursors import Cursors
-from sim_sync.simulator.vendors.identifiers import plain_number
-from sim_sync.simulator.vendors.json_bodies import json_object
-from sim_sync.simulator.vendors.oauth2 import is_client
-from sim_sync.simulator.vendors.parameters import BadParameter, parse_number, refuse_unknown
-from sim_sync.simulator.vendors.records import json_text
+from sim_sync.simulator.vendors.auth import TokenOptions, is_client, secret_authentication, token_endpoint
+from sim_sync.simulator.vendors.bodies import (
+    BadParameter,
+    json_object,
+    json_text,
+    parse_number,
+    plain_number,
+    refuse_unknown,
+)
+from sim_sync.simulator.vendors.paging import Cursors
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
-from sim_sync.simulator.vendors.tokens import TokenOptions, token_endpoint
 
 _LOGIN_PATH = "/v1/auth"
 _MAX_PAGE_SIZE = 100

@@ -21,11 +21,9 @@ from sim_sync.simulator.vendor import (
     json_response,
     phrase_of,
 )
-from sim_sync.simulator.vendors.bearer_auth import bearer_token, secret_authentication
-from sim_sync.simulator.vendors.identifiers import uuid_text
-from sim_sync.simulator.vendors.numbered_pages import numbered_page
-from sim_sync.simulator.vendors.parameters import parse_number, refuse_unknown
-from sim_sync.simulator.vendors.records import json_text
+from sim_sync.simulator.vendors.auth import bearer_token, secret_authentication
+from sim_sync.simulator.vendors.bodies import json_text, parse_number, refuse_unknown, uuid_text
+from sim_sync.simulator.vendors.paging import numbered_page
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
 
 _DEFAULT_PAGE_SIZE = 20

@@ -20,14 +20,17 @@ from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
 from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response, VendorSpec, json_response, phrase_of
-from sim_sync.simulator.vendors.basic_auth import basic_authentication
-from sim_sync.simulator.vendors.bearer_auth import bearer_token
-from sim_sync.simulator.vendors.json_bodies import form, json_object
-from sim_sync.simulator.vendors.oauth2 import is_client, token_response
-from sim_sync.simulator.vendors.parameters import BadParameter, refuse_unknown
-from sim_sync.simulator.vendors.records import json_text
+from sim_sync.simulator.vendors.auth import (
+    TokenEndpoint,
+    TokenOptions,
+    basic_authentication,
+    bearer_token,
+    is_client,
+    token_endpoint,
+    token_response,
+)
+from sim_sync.simulator.vendors.bodies import BadParameter, form, json_object, json_text, refuse_unknown
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
-from sim_sync.simulator.vendors.tokens import TokenEndpoint, TokenOptions, token_endpoint
 
 #: The account that a simulated carrier has unless told otherwise.
 DEFAULT_ACCOUNT = "0000123456-00001"

@@ -18,12 +18,9 @@ from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
 from sim_sync.simulator.vendor import Authentication, ListCall, Request, Response, VendorSpec, json_response, phrase_of
-from sim_sync.simulator.vendors.bearer_auth import bearer_token, secret_authentication
-from sim_sync.simulator.vendors.cursors import Cursors
-from sim_sync.simulator.vendors.identifiers import plain_number
-from sim_sync.simulator.vendors.numbered_pages import slice_at
-from sim_sync.simulator.vendors.parameters import parse_number, refuse_unknown
-from sim_sync.simulator.vendors.records import json_text
+from sim_sync.simulator.vendors.auth import bearer_token, secret_authentication
+from sim_sync.simulator.vendors.bodies import json_text, parse_number, plain_number, refuse_unknown
+from sim_sync.simulator.vendors.paging import Cursors, slice_at
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
 
 _DEFAULT_LIMIT = 20

@@ -1,19 +1,77 @@
-"""Twilio's paging: `PageSize`, `Page`, `PageToken`, and the `meta` object with its absolute links.
-
-The page token alone says where a page lies; `Page` is carried for the client's own use and changes nothing, but a
-`Page` above 0 without a token is refused (twilio/twilio-python issue 395).
-"""
+"""Twilio's account, errors and paging: `PageSize`, `Page`, `PageToken`, and `meta` with its absolute links."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal
 from urllib.parse import quote, urlencode
 
 from sim_sync.simulator.faults import EarlyEnd, ForeignLink, PageFault, RepeatedLink
 from sim_sync.simulator.fleet import Fleet
-from sim_sync.simulator.vendors.cursors import Cursors, ExpiredCursor, UnknownCursor
-from sim_sync.simulator.vendors.parameters import BadParameter, refuse_unknown
+from sim_sync.simulator.fleet_spec import FleetSpec
+from sim_sync.simulator.vendor import Authentication, Request, Response, json_response, phrase_of
+from sim_sync.simulator.vendors.auth import basic_authentication
+from sim_sync.simulator.vendors.bodies import BadParameter, refuse_unknown
+from sim_sync.simulator.vendors.paging import Cursors, ExpiredCursor, UnknownCursor
+
+# The account of a Twilio carrier: HTTP Basic with the account's SID or an API key's, and its own SID in records.
+
+
+_ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
+
+
+class TwilioAccount:
+    """Who is asked and who may ask. The username is the account's SID, or the SID of an API key."""
+
+    def __init__(self, fleet_spec: FleetSpec, credentials: Mapping[str, str]) -> None:
+        self._username = credentials["username"]
+        self._password = credentials["password"]
+        is_account = _ACCOUNT_SID.fullmatch(self._username)
+        self.sid = self._username if is_account else fleet_spec.other_id("AC", "account")
+
+    def worth(self, request: Request) -> Authentication:
+        """Return whether the request carries the account's credentials."""
+        return basic_authentication(request, username=self._username, password=self._password)
+
+
+# Error answers in Twilio's shape: `code`, `message`, `more_info`, `status`.
+#
+# Codes: 20001, 20003, 20404 and 20429 as Twilio's error dictionary and its clients' issue trackers show them. The
+# codes of 5xx answers are not documented for this API: clients must not depend on them.
+
+
+_CODES = {400: 20001, 401: 20003, 404: 20404, 405: 20004, 429: 20429, 500: 20500, 503: 20503}
+_MESSAGES = {401: "Authenticate", 429: "Too Many Requests"}
+
+
+def error_response(status: int, message: str | None = None) -> Response:
+    """Return Twilio's answer for an error status; 502 and 504 come from the gateway before it, which speaks HTML."""
+    if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT):
+        return _gateway_page(HTTPStatus(status))
+    code = _CODES.get(status, 20000 + status)
+    document = {
+        "code": code,
+        "message": message or _MESSAGES.get(status) or phrase_of(status),
+        "more_info": f"https://www.twilio.com/docs/errors/{code}",
+        "status": status,
+    }
+    headers = {"WWW-Authenticate": 'Basic realm="Twilio API"'} if status == HTTPStatus.UNAUTHORIZED else {}
+    return json_response(status, document, headers)
+
+
+def _gateway_page(status: HTTPStatus) -> Response:
+    title = f"{status.value} {status.phrase}"
+    page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+    return Response(status, page.encode(), content_type="text/html")
+
+
+# Twilio's paging: `PageSize`, `Page`, `PageToken`, and the `meta` object with its absolute links.
+#
+# The page token alone says where a page lies; `Page` is carried for the client's own use and changes nothing, but a
+# `Page` above 0 without a token is refused (twilio/twilio-python issue 395).
+
 
 _DEFAULT_PAGE_SIZE = 50
 _MAX_PAGE_SIZE = 1000

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.fleet_spec import FleetSpec
 from sim_sync.simulator.vendors import VENDORS
-from sim_sync.simulator.vendors.cursors import Cursors, ExpiredCursor, UnknownCursor
+from sim_sync.simulator.vendors.paging import Cursors, ExpiredCursor, UnknownCursor
 
 POSITIONS = st.integers(0, 2**40 - 1)
 

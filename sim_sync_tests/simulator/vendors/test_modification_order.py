@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sim_sync.simulator.fleet import Fleet, FleetEdit, SimChange, moment_of_revision
 from sim_sync.simulator.fleet_spec import FleetSpec
 from sim_sync.simulator.vendors import VENDORS
-from sim_sync.simulator.vendors.modification_order import ModificationWindow, untouched_moment
+from sim_sync.simulator.vendors.paging import ModificationWindow, untouched_moment
 
 SIZE = 40
 EDITS = st.lists(st.tuples(st.sampled_from(["add", "change", "remove"]), st.integers(0, SIZE - 1)), max_size=12)

@@ -3,7 +3,7 @@
 import pytest
 
 from sim_sync.simulator.credentials import TOKEN_MARK
-from sim_sync.simulator.vendors.tokens import TokenEndpoint
+from sim_sync.simulator.vendors.auth import TokenEndpoint
 
 
 class Hand:

@@ -1,0 +1,46 @@
+"""How texts are made safe to print, and counts go with their words."""
+
+
+# Text from outside as it may be shown: what a terminal acts on, or nobody would see, is written out.
+#
+# Carriers, our own list and databases hold texts that somebody typed. In a terminal an escape sequence clears the
+# screen, a bidirectional override turns a line round, and a text with a zero-width space looks like another one.
+
+#: Code points that `str.isprintable` takes for letters, marks or symbols, and that nothing is drawn for.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+
+
+def printable(text: str) -> str:
+    r"""Return a text with everything in it that is not drawn as one visible sign written as Python's escape of it.
+
+    That is: control characters (C0, DEL, C1), line ends, tabs, format characters (bidirectional, zero-width, tags), all
+    spaces but the ordinary one, line and paragraph separators, surrogates, unassigned and private code points. ESC is
+    the four characters `\x1b` then. A backslash stays what it is: this is for eyes, and done twice it changes nothing.
+    """
+    if text.isprintable() and _INVISIBLE.isdisjoint(text):
+        return text
+    return "".join(map(_written_out, text))
+
+
+def printable_lines(text: str) -> str:
+    """Return a text of several lines of ours, each of them printable."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _written_out(char: str) -> str:
+    if char.isprintable() and char not in _INVISIBLE:
+        return char
+    return char.encode("unicode_escape").decode("ascii")
+
+
+# Numbers of things in sentences.
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return `1 page`, `2 pages`, `1,345 pages`; `plural` where it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def percent_text(percent: float) -> str:
+    """Return `62.9 %` or `58.0 %`: one form everywhere, so that columns stand still."""
+    return f"{percent:.1f} %"

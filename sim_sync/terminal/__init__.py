@@ -1,0 +1,1 @@
+"""What commands share to speak to people: output, tables, exit codes, the folder they work in."""

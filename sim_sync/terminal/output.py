@@ -1,0 +1,164 @@
+"""What a command says, to whom, and with which exit code: the only way to a terminal, a file or a pipe."""
+
+import json
+import logging
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import Any, TextIO
+
+from sim_sync.core.session import Session, State, SweepState
+from sim_sync.core.text import printable, printable_lines
+from sim_sync.logs import is_installed
+from sim_sync.terminal.spreadsheet import write_csv
+
+# What the exit codes mean, and which one a session's state stands for.
+
+
+class ExitCode(IntEnum):
+    """The exit codes of `sim-sync`, part of the public contract."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FINISHED = 3
+
+
+def exit_code_of(session: Session) -> ExitCode:
+    """Return what a session that was worked on means to the caller's script."""
+    match session.state:
+        case State.COMPLETED:
+            return ExitCode.NOT_FINISHED if session.sweep_state is SweepState.HELD else ExitCode.DONE
+        case State.FAILED:
+            return ExitCode.FAILED
+        case _:
+            return ExitCode.NOT_FINISHED
+
+
+def worst_of(codes: Iterable[int]) -> ExitCode:
+    """Return the one exit code for several carriers: a failure before an open end before done."""
+    order = [ExitCode.FAILED, ExitCode.USAGE, ExitCode.NOT_FINISHED, ExitCode.DONE]
+    found = set(codes)
+    return next((code for code in order if code in found), ExitCode.FAILED if found else ExitCode.DONE)
+
+
+# How durations are shown.
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as `m:ss` or `h:mm:ss`."""
+    seconds = max(round(seconds), 0)
+    hours, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+# The only way from the command line to a terminal, a file or a pipe. What is shown here was made printable before.
+#
+# `sys.stdout` and `print` are used nowhere else in this package, which a test keeps: a text of a carrier that reaches
+# a terminal by another way could write there what it likes.
+
+
+_log = logging.getLogger("sim_sync.cli")
+
+
+def say(line: str) -> None:
+    """Write one line to standard output, now."""
+    _write(sys.stdout, printable(line))
+
+
+def write_line(line: str) -> None:
+    """Write one line to standard output, now, with the colours that are ours in it; its texts are printable already."""
+    _write(sys.stdout, line)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Write lines to standard output: nothing in them is taken for markup, and the terminal folds them."""
+    for line in lines:
+        say(line)
+
+
+def complain(message: str, program: str = "sim-sync") -> None:
+    """Write a message to standard error, with the program's name before it; it may have several lines of ours.
+
+    Where logs are for machines, it is one line of them.
+    """
+    if is_installed():
+        _log.error("%s", printable_lines(message))
+        return
+    sys.stdout.flush()  # where both go to one place, they keep their order
+    _write(sys.stderr, f"{program}: {printable_lines(message)}")
+
+
+def print_json(document: Any) -> None:
+    """Write one JSON document to standard output; control characters are escaped in it, DEL too."""
+    _write(sys.stdout, _json_text(document))
+
+
+def print_json_rows(rows: Iterable[Any]) -> None:
+    """Write a list as one JSON document, a row at a time: it may be longer than the memory."""
+    sys.stdout.write("[")
+    for place, row in enumerate(rows):
+        sys.stdout.write(("," if place else "") + "\n" + textwrap.indent(_json_text(row), "  "))
+    _write(sys.stdout, "\n]")
+
+
+def _json_text(document: Any) -> str:
+    return json.dumps(document, indent=2).replace("\x7f", r"\u007f")
+
+
+def print_json_list(items: Iterable[Any]) -> None:
+    """Write a JSON list to standard output, item by item: `print_json` of it, without all of it in memory."""
+    write_json_list(sys.stdout, items)
+
+
+def write_json_list(stream: TextIO, items: Iterable[Any]) -> None:
+    """Write a JSON list to a stream, item by item."""
+    separator = "["
+    for item in items:
+        text = json.dumps(item, indent=2).replace("\x7f", r"\u007f").replace("\n", "\n  ")
+        stream.write(f"{separator}\n  {text}")
+        separator = ","
+    stream.write("[]\n" if separator == "[" else "\n]\n")
+    stream.flush()
+
+
+def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table to standard output as CSV that a spreadsheet program can open."""
+    write_csv(sys.stdout, header, rows)
+
+
+def show_progress(line: str) -> None:
+    """Write a line over the one before it, where there is a terminal to see it."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{printable(line)}")
+        sys.stderr.flush()
+
+
+def confirmed(question: str) -> bool:
+    """Ask a person in a terminal; where nobody can be asked, whoever typed the command has said it."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    sys.stderr.write(f"{printable(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def clear_screen() -> None:
+    """Begin again at the top of the screen, where there is one."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\033[H\033[2J")
+
+
+def accept_any_text() -> None:
+    """Let both outputs take every text, whatever encoding they have: what it lacks is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # what replaces them in a notebook or a test has none
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(f"{text}\n")
+    stream.flush()
