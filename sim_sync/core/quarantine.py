@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from sim_sync.core.diff import PageDiff
+from sim_sync.core.pages import PageDiff
 from sim_sync.core.session import FINAL_STATES, SessionRecord
 from sim_sync.core.sims import Sim
 

@@ -13,11 +13,10 @@ from datetime import datetime, timedelta
 
 from sim_sync.core import progress, sweep
 from sim_sync.core.clocks import is_ahead
-from sim_sync.core.diff import PageDiff
 from sim_sync.core.errors import InternalError
 from sim_sync.core.held_sweep import OperatorDecision, next_sweep_state
 from sim_sync.core.opening import FailedOpening, OpenRequest, Resume
-from sim_sync.core.pages import Cursor, Page, cursor_digest
+from sim_sync.core.pages import Cursor, Page, PageDiff, cursor_digest
 from sim_sync.core.session import (
     NEVER_OPENED,
     Claim,

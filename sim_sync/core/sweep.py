@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sim_sync.core.diff import PageDiff
 from sim_sync.core.errors import EndlessList
-from sim_sync.core.pages import Page
+from sim_sync.core.pages import Page, PageDiff
 from sim_sync.core.session import SessionInternals, SessionRecord, SweepState
 from sim_sync.core.text import counted, percent_text
 

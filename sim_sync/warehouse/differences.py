@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import Kind
-from sim_sync.core.iccid_forms import DIGITS, WITHOUT_CHECK_DIGIT
+from sim_sync.core.pages import DIGITS, WITHOUT_CHECK_DIGIT
 from sim_sync.core.sims import Lifecycle
 from sim_sync.warehouse.matching import (
     Facts,

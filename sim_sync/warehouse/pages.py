@@ -9,11 +9,18 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from sim_sync.core.diff import KnownSim, PageDiff, diff_page
-from sim_sync.core.iccid_forms import Settled, iccids_to_look_up, may_come_again, settle_ids
-from sim_sync.core.pages import Page, QuarantinedRecord
+from sim_sync.core.pages import (
+    KnownSim,
+    Page,
+    PageDiff,
+    QuarantinedRecord,
+    Settled,
+    diff_page,
+    iccids_to_look_up,
+    settle_ids,
+)
 from sim_sync.core.quarantine import REFUSED_BY_DATABASE
-from sim_sync.core.session import Session, SessionRecord
+from sim_sync.core.session import Session, SessionRecord, may_come_again
 from sim_sync.core.sims import FieldChange, Sim
 from sim_sync.core.storable import storable_json
 from sim_sync.warehouse.dialects import BulkInsert, is_one_of, list_parameter, text_of_json

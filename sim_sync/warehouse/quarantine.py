@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sim_sync.core.errors import InputError, WriteRefused
-from sim_sync.core.iccid_forms import Settled
+from sim_sync.core.pages import Settled
 from sim_sync.core.quarantine import (
     REFUSED_BY_DATABASE,
     REPLAYED,

@@ -12,24 +12,26 @@ import sqlalchemy as sa
 
 from sim_sync.core import session_events
 from sim_sync.core.crash_points import CrashPoint, nothing_armed
-from sim_sync.core.diff import PageDiff, diff_page
 from sim_sync.core.errors import InputError, WriteRefused
 from sim_sync.core.held_sweep import Marked, OperatorDecision, ShownSweep, SweepHistory
-from sim_sync.core.iccid_forms import may_come_again
-from sim_sync.core.opening import (
+from sim_sync.core.opening import FailedOpening, Opened, OpenRequest, decide_opening
+from sim_sync.core.pages import Cursor, Page, PageDiff, cursor_digest, diff_page
+from sim_sync.core.session import (
     CLOSABLE_STATES,
     WORKING_STATES,
-    FailedOpening,
-    Opened,
-    OpenRequest,
+    Claim,
+    Event,
+    Release,
+    Session,
+    SessionInternals,
+    SessionRecord,
+    State,
     check_claim,
-    decide_opening,
     is_committed,
+    may_come_again,
     repeated_cursor,
     unknown_session,
 )
-from sim_sync.core.pages import Cursor, Page, cursor_digest
-from sim_sync.core.session import Claim, Event, Release, Session, SessionInternals, SessionRecord, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse import pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction

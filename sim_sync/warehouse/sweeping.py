@@ -20,8 +20,7 @@ from sim_sync.core.held_sweep import (
     require_as_shown,
     sweep_digest,
 )
-from sim_sync.core.opening import unknown_session
-from sim_sync.core.session import Session, SessionRecord, SweepState
+from sim_sync.core.session import Session, SessionRecord, SweepState, unknown_session
 from sim_sync.core.sweep import SweepDecision, SweepPolicy, WalkFacts, decide_sweep, facts_of
 from sim_sync.warehouse import sessions
 from sim_sync.warehouse.differences import other_forms_of

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sim_sync.carriers.json_bodies import read_json
 from sim_sync.carriers.messages import Response
 from sim_sync.carriers.records import RecordMap, list_at, parse_time
-from sim_sync.core.diff import diff_page
 from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.identifiers import luhn_is_valid
+from sim_sync.core.pages import diff_page
 from sim_sync.core.sims import Lifecycle, Sim, StatusMeaning, StatusWords
 from sim_sync.core.storable import is_storable
 from sim_sync_tests.carriers.walking import iccid

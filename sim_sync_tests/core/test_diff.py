@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from sim_sync.core.diff import KnownSim, PageDiff, Upsert, diff_page
+from sim_sync.core.pages import KnownSim, PageDiff, Upsert, diff_page
 from sim_sync.core.sims import FieldChange
 from sim_sync_tests.fakes.fleet import a_sim
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from sim_sync.core.diff import PageDiff
+from sim_sync.core.pages import PageDiff
 from sim_sync.core.quarantine import StoredSim, is_outdated, missed_by, records_replayed
 from sim_sync.core.session import Session, SessionInternals, SessionRecord, State
 from sim_sync_tests.fakes.clock import START

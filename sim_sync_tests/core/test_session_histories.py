@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sim_sync.core import session_events
-from sim_sync.core.diff import PageDiff
 from sim_sync.core.errors import IllegalTransition, InputError, InternalError
 from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
 from sim_sync.core.opening import OpenRequest, Resume
-from sim_sync.core.pages import Effort
+from sim_sync.core.pages import Effort, PageDiff
 from sim_sync.core.session import Event, Process, Release, SessionRecord, State, SweepState
 from sim_sync.core.sweep import SweepDecision
 from sim_sync_tests.core.session_model import SessionModel

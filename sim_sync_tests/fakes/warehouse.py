@@ -22,8 +22,6 @@ from sim_sync.core.held_sweep import (
     require_as_shown,
 )
 from sim_sync.core.opening import (
-    CLOSABLE_STATES,
-    WORKING_STATES,
     FailedOpening,
     GiveUp,
     Opened,
@@ -31,15 +29,24 @@ from sim_sync.core.opening import (
     OpenRequest,
     Refuse,
     Resume,
-    check_claim,
     decide_opening,
-    is_committed,
     lets_it_fail,
+)
+from sim_sync.core.pages import Cursor, Page
+from sim_sync.core.session import (
+    CLOSABLE_STATES,
+    WORKING_STATES,
+    Claim,
+    Event,
+    Release,
+    Session,
+    SessionRecord,
+    State,
+    check_claim,
+    is_committed,
     repeated_cursor,
     unknown_session,
 )
-from sim_sync.core.pages import Cursor, Page
-from sim_sync.core.session import Claim, Event, Release, Session, SessionRecord, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.warehouse_tables import Tables

@@ -10,11 +10,19 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sim_sync.core.diff import KnownSim, PageDiff, diff_page
 from sim_sync.core.held_sweep import CERTIFIED, GroupCount, ShownSweep, SweepHistory, UnseenSim, sweep_digest
-from sim_sync.core.iccid_forms import iccids_to_look_up, may_come_again, other_forms, settle_ids
-from sim_sync.core.pages import Cursor, Page, cursor_digest
-from sim_sync.core.session import Session, SessionRecord, State, SweepState
+from sim_sync.core.pages import (
+    Cursor,
+    KnownSim,
+    Page,
+    PageDiff,
+    cursor_digest,
+    diff_page,
+    iccids_to_look_up,
+    other_forms,
+    settle_ids,
+)
+from sim_sync.core.session import Session, SessionRecord, State, SweepState, may_come_again
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepDecision, SweepPolicy, decide_sweep, facts_of
 
