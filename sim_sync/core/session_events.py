@@ -11,7 +11,7 @@ time. Where an event needs a claim, `claims` has checked it before. After every 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sim_sync.core import progress, sweep
+from sim_sync.core import progress
 from sim_sync.core.clocks import is_ahead
 from sim_sync.core.errors import InternalError
 from sim_sync.core.held_sweep import OperatorDecision, next_sweep_state
@@ -73,7 +73,7 @@ def failed_to_open(failed: FailedOpening, session_id: str, session_number: int, 
 
 def taken_over(record: SessionRecord, request: OpenRequest, takeover: Resume, now: datetime) -> SessionRecord:
     """Return the session in the hands of a new owner: a higher fence, a new lease, the same place."""
-    session, internals = record.session, sweep.after_a_break(record, now)
+    session, internals = record.session, progress.after_a_break(record, now)
     if takeover.lost_owner is not None:
         session = _stopped(session, Event.OWNER_LOST, now, error=takeover.lost_owner)
     session = replace(
@@ -150,7 +150,7 @@ def walk_restarted(record: SessionRecord, first_cursor: Cursor, reason: str, now
         updated_at=now,
     )
     internals = replace(
-        sweep.started_again(record),
+        progress.started_again(record),
         walk_restarts=record.internals.walk_restarts + 1,
         earlier_pages=record.internals.earlier_pages + record.session.pages_done,
         earlier_records=record.internals.earlier_records + record.session.records_seen,
@@ -310,7 +310,7 @@ def _paced(record: SessionRecord, page: Page, diff: PageDiff, now: datetime) -> 
     A page takes from the commit of the one before it to its own: fetching and committing. What a run does before its
     first page, such as loading our list, and the time between two owners are no page's.
     """
-    session, internals = record.session, sweep.learned(record, page, diff)
+    session, internals = record.session, progress.learned(record, page, diff)
     recent, last = internals.recent_page_seconds, internals.page_committed_at
     if last is not None:
         recent = progress.remembered(recent, (now - last).total_seconds() - page.effort.throttled_seconds)

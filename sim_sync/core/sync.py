@@ -1,18 +1,58 @@
 """The step loop, the heart of sim_sync: fetch a page, commit it with its checkpoint, ask whether to stop, continue.
 
-It knows no clock, network, SQL or Dagster. A crash at any point of it costs at most the current page.
+It knows no clock, network, SQL or Dagster. A crash at any point of it costs at most the current page; the points at
+which a test, or `sim-sync selftest`, may let a sync die have names, and nothing is armed by default.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
-from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import CarrierError, CursorRejected, ParkRequired, TooManyQuarantined
 from sim_sync.core.pages import Cursor
 from sim_sync.core.ports import CarrierSource, PageStore
 from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted
+
+# --- where it may be let die -----------------------------------------------------------------------------------------
+
+#: Called with the name of each point as it is passed; a test's version raises or kills.
+CrashPoint: TypeAlias = Callable[[str], None]
+
+#: In the order in which one complete walk passes them. The names say what has happened so far.
+CRASH_POINTS: tuple[str, ...] = (
+    "open_session:begun",
+    "open_session:written",
+    "open_session:committed",
+    "fetch_page:fetched",
+    "commit_page:begun",
+    "commit_page:fence_checked",
+    "commit_page:rows_written",
+    "commit_page:changes_written",
+    "commit_page:quarantine_written",
+    "commit_page:checkpoint_written",
+    "commit_page:committed",
+    "close_session:begun",
+    "close_session:swept",
+    "close_session:written",
+    "close_session:committed",
+)
+
+#: In the order in which a person's decision on a held sweep passes them; those in the middle where it marks SIMs.
+DECISION_POINTS: tuple[str, ...] = (
+    "decide_sweep:begun",
+    "decide_sweep:compared",
+    "decide_sweep:written",
+    "decide_sweep:committed",
+)
+
+
+def nothing_armed(_name: str) -> None:
+    """Pass every point unharmed: the normal life of a sync."""
+
+
+# --- the loop --------------------------------------------------------------------------------------------------------
 
 
 class StopReason(StrEnum):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sim_sync.core.crash_points import CRASH_POINTS
 from sim_sync.core.session import State
+from sim_sync.core.sync import CRASH_POINTS
 from sim_sync.core.text import counted
 from sim_sync.selftest.victims import CARRIER, LEASE_SECONDS, SyncProcess, SyncScenario, TrialFailed, write_scene
 from sim_sync.simulator.control import RunningSimulator, running_simulator

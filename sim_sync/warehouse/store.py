@@ -11,7 +11,6 @@ from typing import TypeAlias
 import sqlalchemy as sa
 
 from sim_sync.core import session_events
-from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import InputError, WriteRefused
 from sim_sync.core.held_sweep import Marked, OperatorDecision, ShownSweep, SweepHistory
 from sim_sync.core.opening import FailedOpening, Opened, OpenRequest, decide_opening
@@ -33,6 +32,7 @@ from sim_sync.core.session import (
     unknown_session,
 )
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync.core.sync import CrashPoint, nothing_armed
 from sim_sync.warehouse import pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
 from sim_sync.warehouse.pages import stored_beside, write_isolated

@@ -7,7 +7,6 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from sim_sync.core import session_events
-from sim_sync.core.crash_points import CrashPoint
 from sim_sync.core.held_sweep import (
     GroupCount,
     Marked,
@@ -22,6 +21,7 @@ from sim_sync.core.held_sweep import (
 )
 from sim_sync.core.session import Session, SessionRecord, SweepState, unknown_session
 from sim_sync.core.sweep import SweepDecision, SweepPolicy, WalkFacts, decide_sweep, facts_of
+from sim_sync.core.sync import CrashPoint
 from sim_sync.warehouse import sessions
 from sim_sync.warehouse.differences import other_forms_of
 from sim_sync.warehouse.tables import carrier_sims, sync_sessions

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import ConfigError, Problem, WarehouseFull
+from sim_sync.core.sync import CrashPoint, nothing_armed
 from sim_sync.files import is_full, no_room_text
 from sim_sync.warehouse.engine import open_engine, reading, transaction
 from sim_sync.warehouse.migrate import SchemaState, migrate, missing_tables, schema_state

@@ -7,8 +7,8 @@ import os
 import signal
 from collections.abc import Mapping
 
-from sim_sync.core.crash_points import CRASH_POINTS, CrashPoint, nothing_armed
 from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.sync import CRASH_POINTS, CrashPoint, nothing_armed
 
 VARIABLE = "SIM_SYNC_CRASH_AT"
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sim_sync.core.backoff import decide_parking
-from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import (
     CarrierError,
     Fenced,
@@ -23,7 +22,7 @@ from sim_sync.core.errors import (
 from sim_sync.core.pages import Effort
 from sim_sync.core.ports import CarrierSource, LeaseStore, PageStore, Waiter, WorkStore
 from sim_sync.core.session import Event, Release, Session
-from sim_sync.core.sync import QuarantineLimit, StepRules, StopReason, walk
+from sim_sync.core.sync import CrashPoint, QuarantineLimit, StepRules, StopReason, nothing_armed, walk
 from sim_sync.core.text import counted
 from sim_sync.files import is_about_room
 from sim_sync.worker.lease import kept_lease

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_sync.core.crash_points import CRASH_POINTS
 from sim_sync.core.opening import OpenRequest, Trigger
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.session import Session, State
-from sim_sync.core.sync import StepRules, walk
+from sim_sync.core.sync import CRASH_POINTS, StepRules, walk
 from sim_sync_tests.carriers.listings import STEADY, Style, ids_in, path_of
 from sim_sync_tests.fakes.crash_points import ArmedPoints, SimulatedCrash
 from sim_sync_tests.fakes.fleet import a_request, a_sim

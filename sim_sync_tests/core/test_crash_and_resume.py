@@ -8,12 +8,11 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sim_sync.core.crash_points import CRASH_POINTS
 from sim_sync.core.errors import CarrierUnavailable, WarehouseUnavailable
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Session
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.core.sync import QuarantineLimit, StepRules, walk
+from sim_sync.core.sync import CRASH_POINTS, QuarantineLimit, StepRules, walk
 from sim_sync_tests.fakes.carrier import Record, ScriptedCarrier, Unreadable, paged
 from sim_sync_tests.fakes.crash_points import ArmedPoints, SimulatedCrash
 from sim_sync_tests.fakes.fleet import a_fleet, a_request, a_sim

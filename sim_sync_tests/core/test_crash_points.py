@@ -1,4 +1,4 @@
-from sim_sync.core.crash_points import CRASH_POINTS, nothing_armed
+from sim_sync.core.sync import CRASH_POINTS, nothing_armed
 
 
 def test_every_point_has_a_name_of_its_own() -> None:

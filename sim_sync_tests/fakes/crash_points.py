@@ -2,7 +2,7 @@
 
 import threading
 
-from sim_sync.core.crash_points import CRASH_POINTS, DECISION_POINTS
+from sim_sync.core.sync import CRASH_POINTS, DECISION_POINTS
 
 
 class SimulatedCrash(BaseException):

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from sim_sync.core import session_events
-from sim_sync.core.crash_points import CrashPoint, nothing_armed
 from sim_sync.core.errors import InputError
 from sim_sync.core.held_sweep import (
     Marked,
@@ -48,6 +47,7 @@ from sim_sync.core.session import (
     unknown_session,
 )
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync.core.sync import CrashPoint, nothing_armed
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.warehouse_tables import Tables
 

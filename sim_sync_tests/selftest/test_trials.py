@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.core.crash_points import CRASH_POINTS
+from sim_sync.core.sync import CRASH_POINTS
 from sim_sync.selftest.trials import (
     TrialRunner,
     Walk,

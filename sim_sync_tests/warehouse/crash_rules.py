@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from sim_sync.core.crash_points import CRASH_POINTS
 from sim_sync.core.session import State
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync.core.sync import CRASH_POINTS
 from sim_sync_tests.fakes.crash_points import SimulatedCrash
 from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_request, a_sim
 from sim_sync_tests.warehouse.store_under_test import (

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from sim_sync.core.crash_points import DECISION_POINTS
 from sim_sync.core.errors import InputError
 from sim_sync.core.held_sweep import GroupCount, Marked, OperatorDecision, SweepChoice, UnseenSim
 from sim_sync.core.session import Session, State, SweepState
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync.core.sync import DECISION_POINTS
 from sim_sync_tests.fakes.crash_points import SimulatedCrash
 from sim_sync_tests.fakes.fleet import CARRIER, a_fleet, a_page, a_sim
 from sim_sync_tests.warehouse.store_under_test import (

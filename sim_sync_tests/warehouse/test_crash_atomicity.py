@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.crash_points import CRASH_POINTS
 from sim_sync.core.session import Session
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync.core.sync import CRASH_POINTS
 from sim_sync.warehouse.scratch import exact_digests
 from sim_sync_tests.fakes.crash_points import SimulatedCrash
 from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_request, a_sim

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from sim_sync.core.crash_points import CRASH_POINTS, nothing_armed
 from sim_sync.core.errors import ConfigError
+from sim_sync.core.sync import CRASH_POINTS, nothing_armed
 from sim_sync.worker.crash import VARIABLE, armed_crash_point
 
 
