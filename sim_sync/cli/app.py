@@ -194,6 +194,26 @@ def changes(
 
 
 @app.command()
+def report(
+    *,
+    output: Annotated[
+        str, typer.Option("--output", metavar="FILE", help="The HTML file to write; - is standard output.")
+    ],
+    carrier: OneCarrier = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="T", help="Where the period begins: a date, a time (UTC), or 24h, 7d.")
+    ] = "30d",
+) -> None:
+    """Write the report for people who decide: one HTML file, which needs nothing else to be opened.
+
+    What is open is open now; new, resolved, changes and walks are those of the period.
+    """
+    from sim_sync.cli.report import write_report
+
+    raise typer.Exit(write_report(output=output, carrier=carrier, since=since))
+
+
+@app.command()
 def selftest(
     *,
     url: Annotated[

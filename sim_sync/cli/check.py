@@ -16,8 +16,8 @@ from sim_sync.cli.findings import (
     look_at_tables,
 )
 from sim_sync.config import load_config
-from sim_sync.core.text import counted
-from sim_sync.terminal.output import ExitCode, duration_text, print_json, print_lines, worst_of
+from sim_sync.core.text import counted, duration_text
+from sim_sync.terminal.output import ExitCode, print_json, print_lines, worst_of
 from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.terminal.workdir import SIMULATED_CARRIER, conflict_lines
 

@@ -12,8 +12,8 @@ from sim_sync.core.errors import InputError
 from sim_sync.core.notes import error_text, time_text
 from sim_sync.core.progress import PastWalk
 from sim_sync.core.session import Session, State
-from sim_sync.core.text import counted
-from sim_sync.terminal.output import ExitCode, duration_text, print_csv, print_json, print_json_rows, print_lines
+from sim_sync.core.text import counted, duration_text
+from sim_sync.terminal.output import ExitCode, print_csv, print_json, print_json_rows, print_lines
 from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.warehouse import open_warehouse_to_read
 from sim_sync.warehouse.changes import FIELDS, Change, changes, explain_drift

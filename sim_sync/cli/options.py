@@ -68,6 +68,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "sweep reject": 'sim-sync sweep reject acme --reason "the list was cut off"',
         "metrics": "sim-sync metrics --listen 127.0.0.1:9464",
         "changes": "sim-sync changes --since 24h --field status",
+        "report": "sim-sync report --output report.html --since 7d",
         "selftest": "sim-sync selftest --kills 20 --freezes 2",
         "simulate": "sim-sync simulate --port 8585 --sims 20000",
         "quarantine list": "sim-sync quarantine list --carrier acme",

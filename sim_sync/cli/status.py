@@ -23,8 +23,8 @@ from sim_sync.core.notes import (
 )
 from sim_sync.core.progress import PastWalk
 from sim_sync.core.session import Session, State
-from sim_sync.core.text import counted, percent_text
-from sim_sync.terminal.output import ExitCode, clear_screen, duration_text, print_json, print_lines
+from sim_sync.core.text import counted, duration_text, percent_text
+from sim_sync.terminal.output import ExitCode, clear_screen, print_json, print_lines
 from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.warehouse import Warehouse, open_warehouse_to_read
 from sim_sync.warehouse.overviews import carrier_overviews

@@ -86,26 +86,27 @@ def is_telling(found: Concentration) -> bool:
     )
 
 
-def explained(found: Iterable[Concentration]) -> Sequence[str]:
+def explained(found: Iterable[Concentration], *, noun: str = "changes") -> Sequence[str]:
     """Return one sentence for each field whose changes concentrate, about the group that explains them best.
 
-    Among groups that have as many of the changes, the smallest explains most.
+    Among groups that have as many of the changes, the smallest explains most. `noun` is what is counted, if it is not
+    changes: `open` `discrepancies`.
     """
     best: dict[str, Concentration] = {}
     for one in filter(is_telling, found):
         other = best.get(one.field)
         if other is None or _rank(one) > _rank(other):
             best[one.field] = one
-    return [_sentence(best[field]) for field in sorted(best)]
+    return [_sentence(best[field], noun) for field in sorted(best)]
 
 
 def _rank(found: Concentration) -> tuple[float, float]:
     return found.deviations, found.share_of_changes
 
 
-def _sentence(found: Concentration) -> str:
+def _sentence(found: Concentration, noun: str) -> str:
     return (
-        f"{_percent(found.share_of_changes)} of the {found.field} changes are on {found.group} {found.value}, which "
+        f"{_percent(found.share_of_changes)} of the {found.field} {noun} are on {found.group} {found.value}, which "
         f"has {_percent(found.share_of_sims)} of the SIMs"
     )
 

@@ -44,3 +44,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 def percent_text(percent: float) -> str:
     """Return `62.9 %` or `58.0 %`: one form everywhere, so that columns stand still."""
     return f"{percent:.1f} %"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as `m:ss` or `h:mm:ss`."""
+    seconds = max(round(seconds), 0)
+    hours, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -43,17 +43,6 @@ def worst_of(codes: Iterable[int]) -> ExitCode:
     return next((code for code in order if code in found), ExitCode.FAILED if found else ExitCode.DONE)
 
 
-# How durations are shown.
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration as `m:ss` or `h:mm:ss`."""
-    seconds = max(round(seconds), 0)
-    hours, rest = divmod(seconds, 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
 # The only way from the command line to a terminal, a file or a pipe. What is shown here was made printable before.
 #
 # `sys.stdout` and `print` are used nowhere else in this package, which a test keeps: a text of a carrier that reaches
@@ -127,6 +116,12 @@ def write_json_list(stream: TextIO, items: Iterable[Any]) -> None:
 def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table to standard output as CSV that a spreadsheet program can open."""
     write_csv(sys.stdout, header, rows)
+
+
+def print_document(text: str) -> None:
+    """Write a whole document to standard output, as it is: only one in which texts of others are escaped already."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def show_progress(line: str) -> None:

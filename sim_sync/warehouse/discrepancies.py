@@ -96,6 +96,7 @@ _FETCHED_AT_ONCE = 1000
 _BY_ID = "sim_id:"
 _found, _ours, _noted = sim_discrepancies.c, inventory_sims.c, carrier_internals.c
 _theirs = carrier_sims.alias("theirs")
+_WORST_FIRST = sa.case({word: place for place, word in enumerate(SEVERITIES)}, value=_found.severity)
 
 
 class DiscrepancyRow(NamedTuple):
@@ -152,16 +153,35 @@ class KindCount(NamedTuple):
 
 def discrepancies(engine: sa.Engine, wanted: Wanted) -> Iterator[DiscrepancyRow]:
     """Yield discrepancies, by carrier and the worst first."""
-    worst_first = sa.case({word: place for place, word in enumerate(SEVERITIES)}, value=_found.severity)
     with reading(engine, "listing discrepancies") as connection:
         query = (
-            sa.select(*(_column(name) for name in DiscrepancyRow._fields))
-            .select_from(_with_names())
+            sa.select(*(told_column(name) for name in DiscrepancyRow._fields))
+            .select_from(with_names())
             .where(_is_wanted(wanted, read_clock(connection)))
-            .order_by(_found.carrier, worst_first, _found.kind, _found.iccid, _found.field)
+            .order_by(_found.carrier, _WORST_FIRST, _found.kind, _found.iccid, _found.field)
         )
         for row in connection.execution_options(yield_per=_FETCHED_AT_ONCE).execute(query):
             yield DiscrepancyRow(*row)
+
+
+def worst_discrepancies(
+    connection: sa.Connection, carriers: Sequence[str], now: datetime, most: int
+) -> list[DiscrepancyRow]:
+    """Return at most so many open discrepancies of all of these carriers that nobody has acknowledged, the worst first.
+
+    What names their SIMs is looked up for these alone.
+    """
+    key = [_found[name] for name in ("carrier", "iccid", "kind", "field")]
+    order = (_WORST_FIRST, _found.carrier, _found.kind, _found.iccid, _found.field)
+    chosen = sa.select(*key).where(_is_wanted(Wanted(carriers=carriers), now)).order_by(*order).limit(most).subquery()
+    same = sa.and_(*(column == chosen.c[column.name] for column in key))
+    query = (
+        sa.select(*(told_column(name) for name in DiscrepancyRow._fields))
+        .select_from(with_names())
+        .join(chosen, same)
+        .order_by(*order)
+    )
+    return [DiscrepancyRow(*row) for row in connection.execute(query)]
 
 
 def count_discrepancies(engine: sa.Engine, wanted: Wanted) -> list[KindCount]:
@@ -201,13 +221,14 @@ def _filters(wanted: Wanted) -> sa.ColumnElement[bool]:
     return sa.and_(*conditions)
 
 
-def _column(name: str) -> sa.ColumnElement[Any]:
+def told_column(name: str) -> sa.ColumnElement[Any]:
+    """Return the SQL of a column of `DiscrepancyRow`, over `with_names`."""
     if name in _NAMING:
         return sa.func.coalesce(sa.func.nullif(_ours[name], ""), _theirs.c[name]).label(name)
     return _found[name]
 
 
-def _with_names() -> sa.FromClause:
+def with_names() -> sa.FromClause:
     """Return discrepancies beside our SIM and the carrier's, where there is one; each is looked up by its key."""
     same = carrier_sims.alias("same")
     # Of the bare column, both databases would look for the least along the primary key, past all of the other SIMs.

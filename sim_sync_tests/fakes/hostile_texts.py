@@ -47,4 +47,12 @@ MARKUPS: tuple[str, ...] = (
     "[open](http://192.0.2.1)",
     "<img src=http://192.0.2.1/x.png>",
     "`code` | table",
+    "</td></table><h1>big",
+    "<script>document.title = 'taken'</script>",
+    "</script></style></title><script>document.title = 'taken'</script>",
+    '"><svg onload="document.title = 1">',
+    "' onmouseover='document.title = 1",
+    "&lt;b&gt; &amp;amp;",
+    "{{ 7 * 7 }}{% raw %}",
+    "<!-- ]]> -->",
 )

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 #: Names under which systems install it; `SIM_SYNC_CHROMIUM` names another one.
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -31,9 +31,16 @@ def chromium_path() -> str | None:
 @contextmanager
 def opened_page() -> Iterator[Page]:
     """Open one empty page, and close its browser after the block."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), headless=True, args=list(_ARGUMENTS))
+    with opened_browser() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(_PATIENCE_MS)
         yield page
+
+
+@contextmanager
+def opened_browser() -> Iterator[Browser]:
+    """Open a browser without a page, and close it after the block."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), headless=True, args=list(_ARGUMENTS))
+        yield browser
         browser.close()

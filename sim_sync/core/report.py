@@ -1,0 +1,300 @@
+"""What a report tells of a period, as figures, and the few sentences in which it begins. Pure.
+
+The figures are counted in `warehouse.report`; how they look is in the package `report`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sim_sync.core.discrepancies import Concentration, Kind, explained
+from sim_sync.core.notes import CarrierOverview, concerns
+from sim_sync.core.progress import PastWalk
+from sim_sync.core.text import counted
+
+#: From the worst to the mildest, as `warehouse.severity` writes them.
+SEVERITIES = ("high", "medium", "low")
+#: More names than that in a sentence are a list, which stands below.
+_NAMES_IN_SENTENCE = 3
+
+_KIND_TEXTS: Mapping[str, tuple[str, str]] = {
+    Kind.UNKNOWN_TO_US: ("is a SIM that only a carrier has", "are SIMs that only a carrier has"),
+    Kind.MISSING_AT_CARRIER: ("is a SIM that only our list has", "are SIMs that only our list has"),
+    Kind.MISMATCH: ("is a field that both sides tell differently", "are fields that both sides tell differently"),
+    Kind.QUALITY: ("is about data that cannot be compared", "are about data that cannot be compared"),
+}
+
+
+class Pile(NamedTuple):
+    """Open discrepancies of one carrier that have kind, severity and acknowledgement in common."""
+
+    carrier: str
+    kind: str
+    severity: str
+    is_muted: bool
+    found: int
+
+
+class Flow(NamedTuple):
+    """How many discrepancies of a carrier a period has opened that are still open, and how many it has resolved."""
+
+    opened: int = 0
+    resolved: int = 0
+
+
+class Night(NamedTuple):
+    """One day (UTC) of the period: what its comparisons opened and resolved."""
+
+    day: date
+    opened: int
+    resolved: int
+
+
+class Pair(NamedTuple):
+    """A kind of difference with what both sides say, and how many there are. Identifiers are left out."""
+
+    kind: str
+    field: str
+    ours: str | None
+    theirs: str | None
+    found: int
+
+
+class Hotspot(NamedTuple):
+    """A group of a carrier's SIMs, how many open discrepancies and how many SIMs at the carrier it has."""
+
+    carrier: str
+    group: str
+    value: str
+    found: int
+    sims: int
+
+
+class ReasonCount(NamedTuple):
+    """How many records or rows cannot be used for one reason: of a carrier, or of a source of our list."""
+
+    of: str
+    reason: str
+    found: int
+
+
+class Reasons(NamedTuple):
+    """How many cannot be used in all, and the most frequent reasons."""
+
+    total: int = 0
+    lines: Sequence[ReasonCount] = ()
+
+
+_NO_REASONS = Reasons()
+
+
+class FieldCount(NamedTuple):
+    """How many changes of one field a period has seen at a carrier."""
+
+    carrier: str
+    field: str
+    found: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFigures:
+    """What SQL has counted. `since` is where the period begins; what is open is open now, whenever it began."""
+
+    since: datetime
+    as_of: datetime
+    sims: Mapping[str, int] = field(default_factory=dict)
+    listed: Mapping[str, int] = field(default_factory=dict)
+    piles: Sequence[Pile] = ()
+    flows: Mapping[str, Flow] = field(default_factory=dict)
+    nights: Sequence[Night] = ()
+    pairs: Sequence[Pair] = ()
+    hotspots: Sequence[Hotspot] = ()
+    unread: Reasons = _NO_REASONS
+    unusable: Reasons = _NO_REASONS
+    changes: Sequence[FieldCount] = ()
+    #: The worst open discrepancies, as `warehouse.discrepancies.DiscrepancyRow`; how many there are is in `piles`.
+    worst: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierPart:
+    """What is known of one carrier beside the figures.
+
+    `compared_as_of` is of when the newest comparison speaks; None where nothing was ever compared. `waiting` names what
+    is known since and not compared yet.
+    """
+
+    overview: CarrierOverview
+    max_age_hours: float
+    compared_as_of: datetime | None = None
+    waiting: Sequence[str] = ()
+    drift: Sequence[str] = ()
+
+    @property
+    def carrier(self) -> str:
+        """The carrier's name."""
+        return self.overview.carrier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a report tells, before it has a form."""
+
+    figures: ReportFigures
+    carriers: Sequence[CarrierPart]
+    walks: Sequence[PastWalk] = ()
+    has_inventory: bool = True
+
+    def open_of(self, **wanted: str) -> int:
+        """Count open discrepancies that nobody has acknowledged, of a `carrier`, `kind` or `severity`."""
+        return sum(pile.found for pile in self.figures.piles if not pile.is_muted and _is(pile, wanted))
+
+    @property
+    def muted(self) -> int:
+        """How many open discrepancies are acknowledged."""
+        return sum(pile.found for pile in self.figures.piles if pile.is_muted)
+
+    def muted_of(self, carrier: str) -> int:
+        """Count a carrier's acknowledged ones."""
+        return sum(pile.found for pile in self.figures.piles if pile.is_muted and pile.carrier == carrier)
+
+    @property
+    def opened(self) -> int:
+        """How many the period has opened that are still open."""
+        return sum(flow.opened for flow in self.figures.flows.values())
+
+    @property
+    def resolved(self) -> int:
+        """How many the period has resolved."""
+        return sum(flow.resolved for flow in self.figures.flows.values())
+
+    @property
+    def compared(self) -> Sequence[CarrierPart]:
+        """The carriers that were ever compared."""
+        return [part for part in self.carriers if part.compared_as_of is not None]
+
+    def concerns_of(self, part: CarrierPart) -> Sequence[str]:
+        """Return what is unresolved at a carrier."""
+        return concerns(part.overview, part.max_age_hours, self.figures.as_of)
+
+    @property
+    def concentrations(self) -> Mapping[str, Sequence[str]]:
+        """Where the open discrepancies of a carrier concentrate, by carrier, where they do."""
+        found = {part.carrier: self._concentrations_of(part.carrier) for part in self.carriers}
+        return {carrier: told for carrier, told in found.items() if told}
+
+    def _concentrations_of(self, carrier: str) -> Sequence[str]:
+        total, sims = self.open_of(carrier=carrier), self.figures.sims.get(carrier, 0)
+        found = [
+            Concentration("open", one.group, one.value, one.found, total, one.sims, sims)
+            for one in self.figures.hotspots
+            if one.carrier == carrier
+        ]
+        return explained(found, noun="discrepancies")
+
+
+def _is(pile: Pile, wanted: Mapping[str, str]) -> bool:
+    return all(getattr(pile, name) == value for name, value in wanted.items())
+
+
+def kind_text(kind: str, count: int) -> str:
+    """Return what so many discrepancies of a kind mean, as the rest of a sentence."""
+    told = _KIND_TEXTS.get(kind)
+    if told is None:
+        return f"{'is' if count == 1 else 'are'} of the kind {kind}"
+    return told[0] if count == 1 else told[1]
+
+
+def sentences(report: Report) -> Sequence[str]:
+    """Return the few sentences that matter, the most important first."""
+    return [*_on_what_differs(report), *_on_the_carriers(report), *_on_unusable(report), *_on_patterns(report)]
+
+
+def _on_what_differs(report: Report) -> Iterator[str]:
+    if not report.has_inventory:
+        yield "Nothing is compared: no inventory is configured, so the carriers' word is all there is."
+        return
+    if not report.compared:
+        yield "Nothing was compared yet: no carrier was walked to its end and compared with our list."
+        return
+    yield _open_sentence(report)
+    yield from _kinds_sentence(report)
+    since = f"{report.figures.since:%-d %B %Y}"
+    if report.opened or report.resolved:
+        gone = f"{report.resolved:,} {'was' if report.resolved == 1 else 'were'} resolved"
+        yield f"Since {since}, {report.opened:,} of the open ones appeared and {gone}."
+    else:
+        yield f"Since {since}, nothing appeared and nothing was resolved."
+
+
+def _open_sentence(report: Report) -> str:
+    total = report.open_of()
+    muted = f" {report.muted:,} more are acknowledged." if report.muted else ""
+    if not total:
+        return f"Nothing differs at {_carriers(len(report.compared))}." + muted
+    by_severity = [f"{count:,} {name}" for name in SEVERITIES if (count := report.open_of(severity=name))]
+    at = sum(1 for part in report.carriers if report.open_of(carrier=part.carrier))
+    noun = counted(total, "discrepancy is", "discrepancies are")
+    return f"{noun} open at {_carriers(at)}: {_joined(by_severity)}.{muted}"
+
+
+def _kinds_sentence(report: Report) -> Iterator[str]:
+    kinds = Counter[str]()
+    for pile in report.figures.piles:
+        kinds[pile.kind] += 0 if pile.is_muted else pile.found
+    told = [f"{count:,} {kind_text(kind, count)}" for kind, count in kinds.most_common() if count]
+    if told:
+        yield f"Of these, {_joined(told)}."
+
+
+def _on_the_carriers(report: Report) -> Iterator[str]:
+    parts = report.carriers
+    held = [part.carrier for part in parts if part.overview.sweeps.held is not None]
+    if held:
+        yield f"A person has to decide: the sweep of {_names(held)} is held, and nothing was marked as gone."
+    failed = [part.carrier for part in parts if part.overview.newest and part.overview.newest.state.value == "failed"]
+    if failed:
+        yield f"The sync of {_names(failed)} has failed; the figures are those of the walk before."
+    never = [part.carrier for part in parts if part.overview.last_completed is None]
+    if never:
+        yield f"Nothing is known yet of {_names(never)}: never walked to the end."
+    waiting = [part.carrier for part in parts if part.waiting and part.overview.last_completed is not None]
+    if waiting and report.has_inventory:
+        yield f"Not the newest state: what is known of {_names(waiting)} since the last comparison is not compared yet."
+
+
+def _on_unusable(report: Report) -> Iterator[str]:
+    rows = report.figures.unusable.total
+    if rows:
+        yield f"{counted(rows, 'finding')} in our own list: rows or values that could not be used."
+    records = report.figures.unread.total
+    if records:
+        yield f"{counted(records, 'record')} of the carriers could not be read."
+
+
+def _on_patterns(report: Report) -> Iterator[str]:
+    several = len(report.carriers) > 1
+    for carrier, told in report.concentrations.items():
+        for sentence in told:
+            yield f"{carrier}: {sentence}." if several else f"{sentence}."
+    for part in report.carriers:
+        for sentence in part.drift:
+            yield f"{part.carrier}: {sentence}." if several else f"{sentence}."
+
+
+def _carriers(number: int) -> str:
+    return counted(number, "carrier")
+
+
+def _names(names: Sequence[str]) -> str:
+    if len(names) <= _NAMES_IN_SENTENCE:
+        return _joined(names)
+    rest = len(names) - _NAMES_IN_SENTENCE + 1
+    return _joined([*names[: _NAMES_IN_SENTENCE - 1], f"{rest} others"])
+
+
+def _joined(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,344 @@
+"""The sections of a report: which tables and plots there are, from the figures."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from sim_sync.core.held_sweep import decision_text
+from sim_sync.core.notes import error_text, sweep_text
+from sim_sync.core.progress import PastWalk
+from sim_sync.core.report import SEVERITIES, CarrierPart, Hotspot, Report
+from sim_sync.core.session import State
+from sim_sync.core.text import counted, duration_text
+from sim_sync.report.plots import Plot, Series, drawn
+from sim_sync.report.tables import Cell, Column, TablePart, moment, number, share, text
+
+#: In the order of badness, for sorting.
+_RANKS = {name: len(SEVERITIES) - place for place, name in enumerate(SEVERITIES)}
+#: A plot of days has at most so many; longer periods are told week by week.
+_MOST_DAYS = 62
+
+
+class PlotPart(NamedTuple):
+    """A plot, its drawing, and what its labels are."""
+
+    plot: Plot
+    drawing: Markup
+    first: str
+
+
+class Told(NamedTuple):
+    """A line about a carrier."""
+
+    carrier: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One part of the page with its heading."""
+
+    anchor: str
+    title: str
+    note: str = ""
+    plots: Sequence[PlotPart] = ()
+    told: Sequence[Told] = ()
+    tables: Sequence[TablePart] = ()
+    is_pair: bool = False
+
+
+def sections(report: Report) -> Sequence[Section]:
+    """Return the sections of a report in their order."""
+    return [
+        _carriers(report),
+        _trend(report),
+        _concentration(report),
+        _held(report),
+        _unusable(report),
+        _discrepancies(report),
+        _walks(report),
+    ]
+
+
+def _carriers(report: Report) -> Section:
+    columns = [
+        Column("Carrier"),
+        *(Column(name, is_number=True) for name in ("SIMs", "In our list", "Open", "High", "Medium", "Low")),
+        *(Column(name, is_number=True) for name in ("New", "Resolved", "Acknowledged")),
+        Column("Last complete walk"),
+    ]
+    table = TablePart(
+        anchor="totals",
+        title="Totals by carrier",
+        columns=columns,
+        rows=[_carrier_row(report, part) for part in report.carriers],
+        is_filtered=len(report.carriers) > 10,
+    )
+    return Section(
+        anchor="carriers",
+        title="Carriers",
+        note=f"New and resolved since {_day_text(report.figures.since)}; times are UTC.",
+        tables=[table],
+    )
+
+
+def _carrier_row(report: Report, part: CarrierPart) -> Sequence[Cell]:
+    name, figures = part.carrier, report.figures
+    flow = figures.flows.get(name)
+    total = report.open_of(carrier=name)
+    return [
+        text(name),
+        number(figures.sims.get(name, 0)),
+        number(figures.listed.get(name, 0)),
+        share(total, report.open_of()),
+        *(number(report.open_of(carrier=name, severity=severity)) for severity in SEVERITIES),
+        number(flow.opened if flow else 0),
+        number(flow.resolved if flow else 0),
+        number(report.muted_of(name)),
+        moment(part.overview.complete_as_of),
+    ]
+
+
+def _trend(report: Report) -> Section:
+    nights = {night.day: night for night in report.figures.nights}
+    days = _days(report.figures.since, report.figures.as_of)
+    plot = Plot(
+        "Discrepancies that opened and were resolved, a day",
+        [f"{day:%-d %b}" for day in days],
+        [
+            Series("opened", "high", [nights[day].opened if day in nights else 0 for day in days]),
+            Series("resolved", "accent", [nights[day].resolved if day in nights else 0 for day in days]),
+        ],
+    )
+    is_quiet = not nights
+    return Section(
+        anchor="trend",
+        title="Trend",
+        note="Nothing opened and nothing was resolved in this period." if is_quiet else "",
+        plots=[] if is_quiet else [_drawn(plot, "Day")],
+    )
+
+
+def _days(since: datetime, until: datetime) -> Sequence[date]:
+    """Return the days of a period, the last ones where it is long."""
+    first = max(since.date(), until.date() - timedelta(days=_MOST_DAYS - 1))
+    return [first + timedelta(days=place) for place in range((until.date() - first).days + 1)]
+
+
+def _concentration(report: Report) -> Section:
+    total = report.open_of()
+    told = [Told(carrier, sentence) for carrier, lines in report.concentrations.items() for sentence in lines]
+    pairs = TablePart(
+        anchor="pairs",
+        title="What differs most often",
+        columns=[Column("What"), Column("Ours"), Column("Theirs"), Column("Open", is_number=True)],
+        rows=[
+            [text(_what(pair.kind, pair.field)), text(pair.ours), text(pair.theirs), share(pair.found, total)]
+            for pair in report.figures.pairs
+        ],
+        empty="Nothing differs.",
+    )
+    return Section(
+        anchor="concentration",
+        title="Where it concentrates",
+        told=told,
+        is_pair=True,
+        tables=[pairs, _hotspots(report.figures.hotspots, total)],
+    )
+
+
+def _hotspots(hotspots: Sequence[Hotspot], total: int) -> TablePart:
+    return TablePart(
+        anchor="groups",
+        title="Which SIMs have most of it",
+        columns=[Column("Carrier"), Column("Group"), Column("Open", is_number=True), Column("SIMs", is_number=True)],
+        rows=[
+            [text(one.carrier), text(f"{one.group} {one.value}"), share(one.found, total), number(one.sims)]
+            for one in hotspots
+        ],
+        empty="No group of SIMs has any.",
+    )
+
+
+def _held(report: Report) -> Section:
+    told = [Told(part.carrier, concern) for part in report.carriers for concern in report.concerns_of(part)]
+    decided = [
+        Told(walk.session.carrier, f"sweep {walk.session.sweep_state.value}, {decision}")
+        for walk in report.walks
+        if (decision := decision_text(walk.session))
+    ]
+    return Section(
+        anchor="held",
+        title="What was held, and why",
+        note="" if told or decided else "Nothing is held, failed or too old.",
+        told=[*told, *decided],
+    )
+
+
+def _unusable(report: Report) -> Section:
+    ours, theirs = report.figures.unusable, report.figures.unread
+    return Section(
+        anchor="unusable",
+        title="What could not be used",
+        is_pair=True,
+        tables=[
+            TablePart(
+                anchor="our-list",
+                title="Of our own list",
+                note=counted(ours.total, "finding") if ours.total else "",
+                columns=[Column("Source"), Column("Reason"), Column("Findings", is_number=True)],
+                rows=[[text(one.of), text(one.reason), number(one.found)] for one in ours.lines],
+                empty="Every row of our list could be used.",
+            ),
+            TablePart(
+                anchor="quarantine",
+                title="Of the carriers' records",
+                note=f"{counted(theirs.total, 'record')}; `sim-sync quarantine list` shows them"
+                if theirs.total
+                else "",
+                columns=[Column("Carrier"), Column("Reason"), Column("Records", is_number=True)],
+                rows=[[text(one.of), text(one.reason), number(one.found)] for one in theirs.lines],
+                empty="Every record could be read.",
+            ),
+        ],
+    )
+
+
+def _discrepancies(report: Report) -> Section:
+    total, rows = report.open_of(), report.figures.worst
+    noun = counted(total, "discrepancy is open", "discrepancies are open")
+    every = "`sim-sync discrepancies --format csv --output FILE` writes all of them"
+    note = f"The worst {len(rows):,} of {total:,}; {every}." if len(rows) < total else f"{noun}; {every}."
+    table = TablePart(
+        anchor="worst",
+        title="Open discrepancies, the worst first",
+        note=note if total else "",
+        columns=[Column(name, is_number=name == "Nights") for name in _DISCREPANCY_COLUMNS],
+        rows=[_discrepancy_row(row) for row in rows],
+        empty="None is open.",
+        is_filtered=True,
+    )
+    return Section(anchor="discrepancies", title="Open discrepancies, the worst first", tables=[table])
+
+
+_DISCREPANCY_COLUMNS = ("ICCID", "Carrier", "What", "Ours", "Theirs", "Severity", "Label", "Plan", "Since", "Nights")
+
+
+def _discrepancy_row(row: Any) -> Sequence[Cell]:
+    return [
+        text(row.iccid, "id"),
+        text(row.carrier),
+        text(_what(row.kind, row.field)),
+        text(row.ours),
+        text(row.theirs),
+        Cell(row.severity, _RANKS.get(row.severity, 0), tone=row.severity),
+        text(row.label),
+        text(row.rate_plan),
+        Cell(f"{row.first_seen_at:%Y-%m-%d}", row.first_seen_at.timestamp(), tone="nowrap"),
+        number(row.times_seen),
+    ]
+
+
+def _what(kind: str, field: str) -> str:
+    words = kind.replace("_", " ")
+    return f"{words}: {field.replace('_', ' ')}" if field else words
+
+
+def _walks(report: Report) -> Section:
+    now = report.figures.as_of
+    columns = [
+        *(Column(name) for name in ("Carrier", "Started")),
+        *(Column(name, is_number=True) for name in _WALK_NUMBERS),
+        *(Column(name) for name in ("Outcome", "Sweep", "Last error")),
+    ]
+    table = TablePart(
+        anchor="past-walks",
+        title="Past walks, the newest first",
+        note=f"The newest {len(report.walks)}; `sim-sync sessions` lists them too." if report.walks else "",
+        columns=columns,
+        rows=[_walk_row(walk, now) for walk in report.walks],
+        empty="No walk in this period.",
+        is_filtered=len(report.walks) > 10,
+    )
+    changes = TablePart(
+        anchor="changes",
+        title="What the carriers changed",
+        note=f"Since {_day_text(report.figures.since)}; `sim-sync changes` lists each.",
+        columns=[Column("Carrier"), Column("Field"), Column("Changes", is_number=True)],
+        rows=[[text(one.carrier), text(one.field), number(one.found)] for one in report.figures.changes],
+        empty="Nothing has changed.",
+    )
+    return Section(
+        anchor="walks", title="Past walks", plots=list(_walk_plots(report.walks, now)), tables=[table, changes]
+    )
+
+
+_WALK_NUMBERS = ("Took", "Usual", "Pages", "SIMs", "Added", "Changed", "Retries", "Waited", "Resumes")
+
+
+def _walk_row(walk: PastWalk, now: datetime) -> Sequence[Cell]:
+    session = walk.session
+    return [
+        text(session.carrier),
+        Cell(f"{session.started_at:%Y-%m-%d %H:%M}", session.started_at.timestamp(), tone="nowrap"),
+        _duration(walk.duration_seconds(now)),
+        _duration(walk.usual_seconds),
+        number(session.pages_done),
+        number(session.records_seen if walk.sims_seen is None else walk.sims_seen),
+        number(session.records_added),
+        number(session.records_changed),
+        number(session.retries),
+        _duration(session.throttled_seconds),
+        number(walk.resumes),
+        text(session.state.value, "high" if session.state is State.FAILED else ""),
+        text(sweep_text(session).removeprefix("sweep ") if session.state is State.COMPLETED else ""),
+        text(error_text(session)),
+    ]
+
+
+def _duration(seconds: float | None) -> Cell:
+    return Cell("") if seconds is None else Cell(duration_text(seconds), seconds, tone="" if seconds else "zero")
+
+
+def _walk_plots(walks: Sequence[PastWalk], now: datetime) -> Iterator[PlotPart]:
+    by_day: dict[date, tuple[float, float]] = {}
+    for walk in walks:
+        took, day = walk.duration_seconds(now) or 0.0, walk.session.started_at.date()
+        waited = min(walk.session.throttled_seconds, took)
+        before = by_day.get(day, (0.0, 0.0))
+        by_day[day] = (before[0] + (took - waited) / 60, before[1] + waited / 60)
+    if len(by_day) < 2:
+        return
+    days = sorted(by_day)
+    series = [
+        Series("at work", "accent", [round(by_day[day][0], 1) for day in days]),
+        Series("waiting for the carrier", "quiet", [round(by_day[day][1], 1) for day in days]),
+    ]
+    title = "Minutes of walking, by the day on which the walk began"
+    yield _drawn(Plot(title, [f"{day:%-d %b}" for day in days], series, "stacked", "min"), "Day")
+
+
+def _drawn(plot: Plot, first: str) -> PlotPart:
+    return PlotPart(plot, drawn(plot), first)
+
+
+def _day_text(at: datetime) -> str:
+    return f"{at:%-d %B %Y}"
+
+
+def tiles(report: Report) -> Sequence[Mapping[str, str]]:
+    """Return the figures that stand in large type: name, value, tone."""
+    figures = report.figures
+    high = report.open_of(severity="high")
+    found = [
+        ("Open", report.open_of(), ""),
+        ("High", high, "high" if high else ""),
+        ("New", report.opened, ""),
+        ("Resolved", report.resolved, ""),
+        ("SIMs at carriers", sum(figures.sims.values()), ""),
+        ("SIMs in our list", sum(figures.listed.values()), ""),
+    ]
+    return [{"name": name, "value": f"{value:,}", "tone": tone} for name, value, tone in found]
