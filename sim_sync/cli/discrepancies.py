@@ -125,7 +125,7 @@ class Remarks(NamedTuple):
 def _remarks(config: Config, warehouse: Warehouse, carriers: Sequence[str], kind: str | None) -> Remarks:
     if kind in NOT_LOOKED_FOR:
         return Remarks([f"this version does not look for {kind} yet"], none_means_none=False)
-    if config.inventory is None:
+    if not config.inventory:
         line = f"nothing is compared: no inventory is configured (the key `inventory` of {config.path})"
         return Remarks([line], none_means_none=False)
     compared = compared_of(warehouse.engine, carriers)

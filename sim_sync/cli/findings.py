@@ -24,8 +24,8 @@ from sim_sync.core.ports import CarrierSource
 from sim_sync.core.progress import pages_for
 from sim_sync.core.sims import TRACKED_FIELDS, UNKNOWN_STATUS_FLAG, Sim
 from sim_sync.core.text import counted
-from sim_sync.inventory import survey
-from sim_sync.terminal.output import ExitCode
+from sim_sync.inventory import OurList, survey
+from sim_sync.terminal.output import ExitCode, worst_of
 from sim_sync.warehouse.warehouse import look_at_warehouse
 from sim_sync.worker.stopping import StopSignal
 
@@ -163,11 +163,18 @@ def look_at_folders(config: Config) -> PlaceFindings:
 
 
 def look_at_inventory(config: Config, names: Sequence[str]) -> PlaceFindings:
-    """Return how the part of these carriers in our list of SIMs is."""
+    """Return how the part of these carriers in our lists of SIMs is: each list that may have SIMs of theirs is read."""
+    lists = [one for one in config.our_lists() if not set(one.carriers).isdisjoint(names)]
+    if not lists:
+        return PlaceFindings("inventory", "none is configured, so there is nothing to compare the carriers with")
+    found = [_look_at_list(one, names) for one in lists]
+    places = [f"{one.where}: " if len(lists) > 1 else "" for one in lists]
+    told = "; ".join(place + item.told for place, item in zip(places, found, strict=True))
+    return PlaceFindings("inventory", told, worst_of(item.exit_code for item in found))
+
+
+def _look_at_list(our_list: OurList, names: Sequence[str]) -> PlaceFindings:
     try:
-        our_list = config.our_list()
-        if our_list is None:
-            return PlaceFindings("inventory", "none is configured, so there is nothing to compare the carriers with")
         with our_list.opened(names) as reading:
             tally = survey(reading)
     except SimSyncError as error:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ from pydantic import TypeAdapter
 from sim_sync.config.carrier import CARRIER_NAME, CarrierConfig, parse_carrier
 from sim_sync.config.document import read_document
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve, variable_of
-from sim_sync.config.our_list import list_of
+from sim_sync.config.our_list import list_of, place_of
 from sim_sync.config.problems import read_part
 from sim_sync.config.quiet_list import QuietList
 from sim_sync.config.sections import Inventory, InventorySection, Reconcile, Schedule, WarehouseSection
 from sim_sync.core.errors import ConfigError, InputError, Problem
 from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS
-from sim_sync.inventory import OurList
+from sim_sync.inventory import OurList, SeveralLists
 
 CONFIG_VARIABLE = "SIM_SYNC_CONFIG"
 WAREHOUSE_VARIABLE = "SIM_SYNC_WAREHOUSE_URL"
@@ -36,13 +36,11 @@ class Config:
     path: Path
     warehouse_url: str = field(repr=False)
     schedule: Schedule
-    inventory: Inventory | None = field(repr=False)
+    #: The lists of our SIMs; none where nothing is compared.
+    inventory: Sequence["ListSection"] = field(repr=False)
     reconcile: Reconcile
     _carriers: Mapping[str, Any] = field(repr=False)
     _environ: Mapping[str, str] = field(repr=False)
-    #: The keys of `inventory` whose values came from the environment, with the variables' names.
-    _inventory_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    _inventory_part: Resolved = field(default_factory=lambda: Resolved(None), repr=False)
 
     @property
     def carrier_names(self) -> Sequence[str]:
@@ -90,15 +88,43 @@ class Config:
         if problems:
             raise ConfigError(problems)
 
-    def our_list(self) -> OurList | None:
-        """Return our list of SIMs, to be read; None where no list is configured."""
-        found = self._our_list()
-        return None if found is None else QuietList(found, self._inventory_part, _INVENTORY)
+    def our_lists(self) -> Sequence[OurList]:
+        """Return all our lists of SIMs, to be read."""
+        return [self._list(section) for section in self.inventory]
 
-    def _our_list(self) -> OurList | None:
-        if self.inventory is None:
+    def has_list_of(self, carrier: str) -> bool:
+        """Return whether a list may have SIMs of a carrier: without one, nothing is compared."""
+        return any(section.covers(carrier) for section in self.inventory)
+
+    def our_list(self, carrier: str | None = None) -> OurList | None:
+        """Return our list of a carrier's SIMs, or of all, to be read; None where none is configured."""
+        covering = [one for one in self.inventory if carrier is None or one.covers(carrier)]
+        lists = [self._list(section) for section in covering]
+        if not lists:
             return None
-        return list_of(self.inventory, self.path.parent, self.carrier_names, self._inventory_variables)
+        return lists[0] if len(lists) == 1 else SeveralLists(lists)
+
+    def _list(self, section: "ListSection") -> OurList:
+        places = [place_of(one.told) for one in self.inventory]
+        is_shared = places.count(place_of(section.told)) > 1
+        suffix = f", section {section.at[-1]}" if is_shared else ""
+        folder = self.path.parent
+        found = list_of(section.told, folder, self.carrier_names, section.variables, suffix=suffix)
+        return QuietList(found, section.part, section.at)
+
+
+@dataclass(frozen=True, slots=True)
+class ListSection:
+    """One list of `inventory:`. `variables` names those of the environment that its keys came from, `at` its place."""
+
+    told: Inventory
+    part: Resolved = field(repr=False)
+    at: KeyPath
+    variables: Mapping[str, str]
+
+    def covers(self, carrier: str) -> bool:
+        """Return whether it may have SIMs of the carrier."""
+        return self.told.carriers is None or carrier in self.told.carriers
 
 
 def load_config(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> Config:
@@ -125,7 +151,7 @@ class _Reader:
         self._refuse_unknown_sections()
         warehouse_url = self._warehouse_url()
         schedule = self._section("schedule", Schedule) or Schedule()
-        inventory = self._section("inventory", InventorySection) if "inventory" in self._document else None
+        inventory = list(self._lists()) if "inventory" in self._document else []
         reconcile = self._section("reconcile", Reconcile) or Reconcile()
         config = Config(
             path=self._path,
@@ -135,8 +161,6 @@ class _Reader:
             reconcile=reconcile,
             _carriers=self._carriers(),
             _environ=self._environ,
-            _inventory_variables=self._inventory_variables(),
-            _inventory_part=resolve(self._document.get("inventory"), _INVENTORY, self._environ, str(self._path)),
         )
         if self._problems:
             self._add_problems_of_carriers(config)
@@ -162,20 +186,43 @@ class _Reader:
 
     def _section(self, name: str, model: Any) -> Any:
         raw = self._document.get(name)
-        if raw is None and name != "inventory":
-            return None
-        part: Resolved = resolve(raw, (name,), self._environ, str(self._path))
+        return None if raw is None else self._read((name,), raw, model)[0]
+
+    def _read(self, at: KeyPath, raw: Any, model: Any) -> tuple[Any, Resolved]:
+        """Return what a model makes of a part of the file, and the part with its variables filled in."""
+        part: Resolved = resolve(raw, at, self._environ, str(self._path))
         self._problems.extend(part.problems)
         adapter: TypeAdapter[Any] = TypeAdapter(model)
         keys = getattr(model, "model_fields", {})
-        found, problems = read_part(adapter.validate_python, part, (name,), str(self._path), known_keys=keys)
+        found, problems = read_part(adapter.validate_python, part, at, str(self._path), known_keys=keys)
         self._problems.extend(problems)
-        return found
+        return found, part
 
-    def _inventory_variables(self) -> Mapping[str, str]:
-        raw = self._document.get("inventory")
-        found = {key: variable_of(value) for key, value in raw.items()} if isinstance(raw, Mapping) else {}
-        return {key: variable for key, variable in found.items() if variable is not None}
+    def _lists(self) -> Iterator["ListSection"]:
+        """Yield the sections of our lists: there is one, or a list of them."""
+        raw = self._document["inventory"]
+        if raw == []:
+            self._complain(_INVENTORY, "our list, or several of them", "an empty list")
+        places = (
+            [(_INVENTORY, raw)]
+            if not isinstance(raw, list)
+            else [((*_INVENTORY, number), one) for number, one in enumerate(raw)]
+        )
+        for at, one in places:
+            found, part = self._read(at, one, InventorySection)
+            if found is None:
+                continue
+            self._refuse_unknown_carriers(found, at)
+            named = one.items() if isinstance(one, Mapping) else ()
+            variables = {key: variable for key, value in named if (variable := variable_of(value)) is not None}
+            yield ListSection(found, part, at, variables)
+
+    def _refuse_unknown_carriers(self, section: Inventory, at: KeyPath) -> None:
+        configured = self._document.get("carriers")
+        known = [str(name) for name in configured] if isinstance(configured, Mapping) else []
+        for number, name in enumerate(section.carriers or ()):
+            if name not in known:
+                self._complain((*at, "carriers", number), f"one of {', '.join(known)}", repr(name))
 
     def _carriers(self) -> Mapping[str, Any]:
         raw = self._document.get("carriers")

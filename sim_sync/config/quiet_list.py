@@ -1,11 +1,11 @@
 """Our list, whose messages name the variables of the environment and not what they hold."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from sim_sync.config.environment import KeyPath, Resolved
 from sim_sync.core.errors import InventoryError
-from sim_sync.inventory.reading import OurList, Reading
+from sim_sync.inventory.reading import Entries, OurList
 
 
 class QuietList:
@@ -16,13 +16,24 @@ class QuietList:
         self._part = part
         self._at = at
 
+    @property
+    def where(self) -> str:
+        """See `OurList`."""
+        with self._told_quietly():
+            return self._list.where
+
+    @property
+    def carriers(self) -> Sequence[str]:
+        """See `OurList`."""
+        return self._list.carriers
+
     def digest(self) -> str | None:
         """See `OurList`."""
         with self._told_quietly():
             return self._list.digest()
 
     @contextmanager
-    def opened(self, only: Collection[str] | None = None) -> Iterator[Reading]:
+    def opened(self, only: Collection[str] | None = None) -> Iterator[Entries]:
         """See `OurList`."""
         with self._told_quietly(), self._list.opened(only) as reading:
             yield reading

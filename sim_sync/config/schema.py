@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.registry import connectors
 from sim_sync.config.carrier import CARRIER_NAME, CarrierSection
-from sim_sync.config.sections import InventorySection, Reconcile, Schedule, WarehouseSection
+from sim_sync.config.sections import InventorySections, Reconcile, Schedule, WarehouseSection
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {"$ref": "#/$defs/variable"}
@@ -31,7 +31,7 @@ def json_schema() -> Mapping[str, Any]:
     sections = {
         "warehouse": WarehouseSection,
         "schedule": Schedule,
-        "inventory": InventorySection,
+        "inventory": InventorySections,
         "reconcile": Reconcile,
     }
     properties = {name: _or_variable(_of_model(model, name, definitions)) for name, model in sections.items()}

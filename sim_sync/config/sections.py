@@ -54,6 +54,8 @@ class _Inventory(Settings):
     #: Our names to the list's; `iccid` must be among them.
     columns: Mapping[_OurColumn, Annotated[str, Field(min_length=1)]]
     statuses: Mapping[str, Lifecycle] = Field(default_factory=dict)
+    #: The carriers whose SIMs the list may have. None are all.
+    carriers: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
 
 class CsvInventory(_Inventory):
@@ -96,6 +98,8 @@ class SqlInventory(_Inventory):
 INVENTORY_MODELS = (CsvInventory, XlsxInventory, ParquetInventory, SqlInventory)
 Inventory: TypeAlias = CsvInventory | XlsxInventory | ParquetInventory | SqlInventory
 InventorySection: TypeAlias = Annotated[Inventory, Field(discriminator="type")]
+#: What `inventory:` may be: one list, or several.
+InventorySections: TypeAlias = InventorySection | Annotated[list[InventorySection], Field(min_length=1)]
 
 
 class Reconcile(Settings):

@@ -61,6 +61,7 @@ class FindingKind(StrEnum):
     NO_ICCID = "no_iccid"
     NOT_AN_ICCID = "not_an_iccid"
     NO_CARRIER = "no_carrier"
+    UNKNOWN_CARRIER = "unknown_carrier"
     RAGGED = "ragged"
     QUOTE = "quote"
     UNREADABLE = "unreadable"
@@ -88,11 +89,15 @@ class Finding(NamedTuple):
 
 
 class ListWords(NamedTuple):
-    """How messages about rows of a list are put: what the place of a row is called, and what a rounded list needs."""
+    """How messages about rows of a list are put: what the place of a row is called, and what a rounded list needs.
+
+    `source` is what messages and tables call the list.
+    """
 
     place: str = "line"
     iccid_column: str = ""
     advice: str = "export the list again from where it is kept"
+    source: str = ""
 
     def rounded(self, number: int, iccid: str, carrier: str) -> Finding:
         """Return what is wrong with a row that is withdrawn because its list was rounded."""
@@ -103,13 +108,22 @@ class ListWords(NamedTuple):
         payload = self._payload(iccid)
         return Finding(number, FindingKind.ROUNDED, reason, self.iccid_column, payload, carrier, hides_sim=True)
 
-    def repeated(self, number: int, iccid: str | None, carrier: str, first: int) -> Finding:
-        """Return what is wrong with a row whose ICCID stood in an earlier one."""
-        reason = f"its ICCID stands in {self.place} {first} already, and that one counts"
+    def repeated(
+        self, number: int, iccid: str | None, carrier: str, first: int, elsewhere: "ListWords | None" = None
+    ) -> Finding:
+        """Return what is wrong with a row whose ICCID stood in an earlier one, of this list or of `elsewhere`."""
+        place = f"{self.place} {first}" if elsewhere is None else f"{elsewhere.place} {first} of {elsewhere.source}"
+        reason = f"its ICCID stands in {place} already, and that one counts"
         return Finding(number, FindingKind.REPEATED, reason, self.iccid_column, self._payload(iccid), carrier)
 
     def _payload(self, iccid: str | None) -> str:
         return canonical_json({self.iccid_column: iccid} if iccid else {})
+
+
+class StartOfList(NamedTuple):
+    """The first entry of a list, of which several may follow one another: whose rows come now, up to its end."""
+
+    words: ListWords
 
 
 class EndOfList(NamedTuple):
@@ -122,7 +136,7 @@ class EndOfList(NamedTuple):
 
 
 #: What reading a list yields, row by row.
-Entry: TypeAlias = InventorySim | Finding | EndOfList
+Entry: TypeAlias = StartOfList | InventorySim | Finding | EndOfList
 
 
 @dataclass(slots=True)

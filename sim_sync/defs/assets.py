@@ -26,7 +26,7 @@ def build_sim_inventory(partitions: dg.PartitionsDefinition[str], names: Names) 
         partitions_def=partitions,
         group_name=names.group,
         retry_policy=RETRIES,
-        kinds={"csv", "sql"},
+        kinds={"csv", "xlsx", "parquet", "sql"},
         output_required=False,
         required_resource_keys=names.keys(*_RESOURCES),
     )
@@ -35,7 +35,7 @@ def build_sim_inventory(partitions: dg.PartitionsDefinition[str], names: Names) 
         sync_config, warehouse, kept_run = _resources(context, names)
         with as_dagster_failure():
             tag_run(context, sync_config, warehouse, kept_run)
-            metadata = load_and_tell(context, sync_config.our_list(), warehouse)
+            metadata = load_and_tell(context, sync_config, warehouse)
         if metadata is not None:
             yield dg.MaterializeResult(metadata=metadata)
 
@@ -76,7 +76,7 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Nam
         sync_config, warehouse, kept_run = _resources(context, names)
         with as_dagster_failure():
             tag_run(context, sync_config, warehouse, kept_run)
-            if sync_config.inventory is None:
+            if not sync_config.has_list_of(context.partition_key):
                 return dg.MaterializeResult(metadata={"inventory": "none is configured: nothing was compared"})
             counts = reconcile(warehouse.engine, context.partition_key, sync_config.reconcile.fields)
         return dg.MaterializeResult(metadata=_flat(counts.kinds))

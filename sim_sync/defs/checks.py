@@ -114,7 +114,7 @@ def _build(check: Check, asset: str, names: Names) -> dg.AssetChecksDefinition:
 
 def _none_is_open(config: Config, warehouse: Warehouse) -> str:
     """Return that no discrepancy is open, where that was found out."""
-    if config.inventory is None:
+    if not config.inventory:
         return "nothing is compared: no inventory is configured"
     compared = compared_of(warehouse.engine, config.carrier_names)
     waiting = [carrier for carrier, one in compared.items() if one.as_of is None]

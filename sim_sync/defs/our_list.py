@@ -6,10 +6,10 @@ from typing import TypeAlias
 
 import dagster as dg
 
+from sim_sync.config import Config
 from sim_sync.core.text import counted, printable
 from sim_sync.defs.progress import RowsReporter
 from sim_sync.defs.runs import is_dry_run
-from sim_sync.inventory import OurList
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.our_list import LoadReport, load_our_list
 
@@ -20,9 +20,10 @@ _TELL_EVERY_SECONDS = 5.0
 Metadata: TypeAlias = Mapping[str, str | int | dg.TableMetadataValue]
 
 
-def load_and_tell(context: dg.AssetExecutionContext, our_list: OurList | None, warehouse: Warehouse) -> Metadata | None:
+def load_and_tell(context: dg.AssetExecutionContext, sync_config: Config, warehouse: Warehouse) -> Metadata | None:
     """Load our list and return what it came to; None after a dry run, which materializes nothing."""
     carrier, dry_run = context.partition_key, is_dry_run(context)
+    our_list = sync_config.our_list(carrier)
     if our_list is None:
         return None if dry_run else {"inventory": "none is configured", "rows": 0}
 
@@ -32,7 +33,8 @@ def load_and_tell(context: dg.AssetExecutionContext, our_list: OurList | None, w
         LOADING.info(line)
 
     reporter = RowsReporter(tell, every_seconds=_TELL_EVERY_SECONDS)
-    report = load_our_list(our_list, warehouse, carrier, dry_run=dry_run, on_rows=reporter)
+    sources = [one.where for one in sync_config.our_lists()]
+    report = load_our_list(our_list, warehouse, carrier, dry_run=dry_run, all_sources=sources, on_rows=reporter)
     context.log.info(f"{carrier}: {_line(report, dry_run=dry_run)}")
     return None if dry_run else _metadata(report)
 
@@ -69,6 +71,7 @@ def _findings(report: LoadReport) -> dg.TableMetadataValue:
     rows = [
         dg.TableRecord(
             {
+                "list": printable(finding.source),
                 "line": finding.row_number,
                 "column": printable(finding.column),
                 "reason": printable(finding.reason),
@@ -77,6 +80,6 @@ def _findings(report: LoadReport) -> dg.TableMetadataValue:
         )
         for finding in report.findings
     ]
-    kinds = {"line": "int", "column": "string", "reason": "string", "of this kind": "int"}
+    kinds = {"list": "string", "line": "int", "column": "string", "reason": "string", "of this kind": "int"}
     columns = [dg.TableColumn(name, kind) for name, kind in kinds.items()]
     return dg.MetadataValue.table(rows, schema=dg.TableSchema(columns))

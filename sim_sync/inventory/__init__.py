@@ -5,6 +5,16 @@
 
 from sim_sync.inventory.csv_file import CsvInventorySettings
 from sim_sync.inventory.csv_source import CsvList, open_csv
-from sim_sync.inventory.reading import OurList, Reading, Terms, survey
+from sim_sync.inventory.reading import Entries, OurList, Reading, SeveralLists, Terms, survey
 
-__all__ = ["CsvInventorySettings", "CsvList", "OurList", "Reading", "Terms", "open_csv", "survey"]
+__all__ = [
+    "CsvInventorySettings",
+    "CsvList",
+    "Entries",
+    "OurList",
+    "Reading",
+    "SeveralLists",
+    "Terms",
+    "open_csv",
+    "survey",
+]

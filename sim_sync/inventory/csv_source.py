@@ -60,6 +60,16 @@ class CsvList:
         self._settings = settings
         self._terms = Terms(settings.columns, carriers, settings.statuses)
 
+    @property
+    def where(self) -> str:
+        """See `OurList`."""
+        return self._settings.where
+
+    @property
+    def carriers(self) -> Sequence[str]:
+        """See `OurList`."""
+        return self._terms.carriers
+
     def digest(self) -> str:
         """Return the digest of the file's content and of what gives it its meaning, without reading what it says.
 

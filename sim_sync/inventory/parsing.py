@@ -6,6 +6,7 @@ ICCID cannot be read is told. Nothing is repaired by guess.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from json.encoder import encode_basestring
 
@@ -131,6 +132,8 @@ _NOTHING_SAID: tuple[str | None, ...] = (None,) * len(_FIELDS)
 #: An ICCID cell with fewer digits is a note, a total or a heading rather than a SIM of ours.
 _DIGITS_OF_A_SIM = 10
 _ICCID_DIGITS = range(18, 23)
+#: Configured carriers that a message names.
+_NAMES = 5
 
 
 class RowParser:
@@ -152,7 +155,8 @@ class RowParser:
         self._words = _LIFECYCLE.overridden_by({word: StatusMeaning(status) for word, status in statuses.items()})
         self._only_carrier = "" if "carrier" in layout.ours else carriers[0]
         self._carriers = frozenset(carriers)
-        self._only = only
+        self._others = self._carriers - only
+        self._unknown_carrier = lru_cache(REMEMBERED)(self._told_unknown)
         self._meaning = lru_cache(REMEMBERED)(lambda word: (self._words[word].status.value, word in self._words))
         readers: Mapping[str, Callable[[str], Value]] = {
             "imsi": read_imsi,
@@ -195,10 +199,13 @@ class RowParser:
     def _understood(self, row: Row, damaged: Damage | None) -> InventorySim | None:
         _refuse_shapeless(row.cells, self._layout.width, damaged)
         carrier = self._carrier(row)
-        if carrier is not None and carrier not in self._only:
+        if carrier in self._others:
             row.is_asked_for = False
-            self._count_other(carrier)
+            self.tally.rows_of_others += 1
             return None
+        if carrier is not None and carrier not in self._carriers:
+            count_word(self.tally.unknown_carriers, carrier)
+            raise UnusableRow(FindingKind.UNKNOWN_CARRIER, self._unknown_carrier(carrier), "carrier")
         row.carrier = carrier
         self._take_out_damage(row, damaged)
         if carrier is None:
@@ -213,12 +220,15 @@ class RowParser:
             name = unmarked(name)
         return None if not name or UNREADABLE.search(name) else name
 
-    def _count_other(self, carrier: str) -> None:
-        """Count a row of a carrier that is not asked for; a configured one's is read at another time."""
-        if carrier in self._carriers:
-            self.tally.rows_of_others += 1
-        else:
-            count_word(self.tally.unknown_carriers, carrier)
+    def _told_unknown(self, carrier: str) -> str:
+        known = sorted(self._carriers)
+        near = get_close_matches(carrier.casefold(), {name.casefold(): name for name in known}, n=1)
+        meant = f" (did you mean {next(name for name in known if name.casefold() == near[0])}?)" if near else ""
+        some = ", ".join([*known[:_NAMES], "..."] if len(known) > _NAMES else known)
+        return (
+            f"carrier {shortened(carrier)!r} is not configured for this list: expected {some}{meant}. Correct the row, "
+            "or add the carrier to carriers.yaml"
+        )
 
     def _take_out_damage(self, row: Row, damaged: Damage | None) -> None:
         """Take out the cells that cannot be read."""

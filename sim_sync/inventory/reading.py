@@ -4,13 +4,13 @@ import hashlib
 import json
 from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from sim_sync import __version__
 from sim_sync.core.errors import InventoryError
-from sim_sync.core.inventory import EndOfList, Entry, InventorySim, ListTally, ListWords, Rounding
+from sim_sync.core.inventory import EndOfList, Entry, InventorySim, ListTally, ListWords, Rounding, StartOfList
 from sim_sync.core.sims import Lifecycle
 from sim_sync.inventory.layout import Sheet, lay_out, quoted
 from sim_sync.inventory.parsing import RowParser
@@ -37,14 +37,70 @@ class Terms:
     statuses: Mapping[str, Lifecycle]
 
 
+class Entries(Protocol):
+    """A list, or several, while it is read: iterate over it for its entries."""
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield the entries, `StartOfList` first and `EndOfList` last; several lists one after the other."""
+
+    @property
+    def tallies(self) -> Mapping[str, ListTally]:
+        """What was read so far, by what messages and tables call each list."""
+
+    def digest(self) -> str | None:
+        """Return the digest of everything that was read, for a list that has one."""
+
+
 class OurList(Protocol):
     """Our list, to be read as often as needed."""
+
+    @property
+    def where(self) -> str:
+        """What messages and tables call it; nothing secret."""
+
+    @property
+    def carriers(self) -> Sequence[str]:
+        """The carriers whose SIMs it may have."""
 
     def digest(self) -> str | None:
         """Return a digest of what the list says, without reading what that is; None where that costs a reading."""
 
-    def opened(self, only: Collection[str] | None = None) -> AbstractContextManager["Reading"]:
+    def opened(self, only: Collection[str] | None = None) -> AbstractContextManager[Entries]:
         """Open the list for one reading, of the carriers in `only` or of all."""
+
+
+class SeveralLists:
+    """Our list where it is kept in several places, read one after the other."""
+
+    def __init__(self, lists: Sequence[OurList]) -> None:
+        self._lists = lists
+
+    @property
+    def where(self) -> str:
+        """See `OurList`."""
+        return " and ".join(one.where for one in self._lists)
+
+    @property
+    def carriers(self) -> Sequence[str]:
+        """See `OurList`."""
+        return [*dict.fromkeys(name for one in self._lists for name in one.carriers)]
+
+    def digest(self) -> str | None:
+        """Return the digest of all of them; None where one has none."""
+        return _joined([one.digest() for one in self._lists])
+
+    @contextmanager
+    def opened(self, only: Collection[str] | None = None) -> Iterator["SeveralReadings"]:
+        """Open all lists for one reading: what is wrong with one is told before any row is read."""
+        with ExitStack() as stack:
+            yield SeveralReadings([stack.enter_context(one.opened(only)) for one in self._lists])
+
+
+def _joined(digests: Sequence[str | None]) -> str | None:
+    told = [digest for digest in digests if digest is not None]
+    if len(told) < len(digests):
+        return None
+    return told[0] if len(told) == 1 else hashlib.sha256("".join(told).encode()).hexdigest()
 
 
 def digest_with_terms(content_digest: str, terms: Terms, form: tuple[str | None, ...]) -> str:
@@ -73,7 +129,7 @@ class Reading:
         self._sheet = sheet
         self._carriers = terms.carriers
         #: How messages about its rows are put.
-        self.words = ListWords(sheet.place, layout.names["iccid"], sheet.advice)
+        self.words = ListWords(sheet.place, layout.names["iccid"], sheet.advice, sheet.where)
         wanted = frozenset(terms.carriers if only is None else only)
         self._parser = RowParser(sheet, layout, terms.statuses, terms.carriers, wanted)
         self._examples: dict[int, InventorySim] = {}
@@ -88,12 +144,18 @@ class Reading:
         """What was read so far."""
         return self._parser.tally
 
+    @property
+    def tallies(self) -> Mapping[str, ListTally]:
+        """What was read so far, under what messages and tables call the list."""
+        return {self.where: self.tally}
+
     def __iter__(self) -> Iterator[Entry]:
-        """Yield the entries, `EndOfList` last.
+        """Yield the entries, `StartOfList` first and `EndOfList` last.
 
         Raises:
             InventoryError: the list as a whole cannot be used; it says what was expected and what to do.
         """
+        yield StartOfList(self.words)
         take, found, examples = self._parser.take, self._parser.found, self._examples
         for number, cells, damaged in self._sheet.rows:
             sim = take(number, cells, damaged)
@@ -120,7 +182,7 @@ class Reading:
         tally, where = self.tally, self.where
         if tally.sims or tally.rows_of_others:
             return
-        if tally.unusable_rows:
+        if tally.unusable_rows > sum(tally.unknown_carriers.values()):
             examples = [finding for _, found in tally.by_kind() for finding in found if not finding.uses_row]
             told = "; ".join(tally.described(finding) for finding in examples[:_EXAMPLES])
             raise InventoryError(
@@ -139,6 +201,27 @@ class Reading:
         )
 
 
+class SeveralReadings:
+    """Several sheets, read one after the other; see `Entries`."""
+
+    def __init__(self, readings: Sequence[Entries]) -> None:
+        self._readings = readings
+
+    @property
+    def tallies(self) -> Mapping[str, ListTally]:
+        """What was read so far of each."""
+        return {where: tally for reading in self._readings for where, tally in reading.tallies.items()}
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield the entries of all, one list after the other."""
+        for reading in self._readings:
+            yield from reading
+
+    def digest(self) -> str | None:
+        """Return the digest of all of them; None where one has none."""
+        return _joined([reading.digest() for reading in self._readings])
+
+
 # Looking through a whole list without keeping it: how many SIMs it has, and what of it cannot be used.
 
 
@@ -146,29 +229,32 @@ class Reading:
 _PARTS = 64
 
 
-def survey(reading: Reading) -> ListTally:
-    """Read a list to its end and return what it comes to, repeated ICCIDs included.
+def survey(reading: Entries) -> ListTally:
+    """Read one list to its end and return what it comes to, repeated ICCIDs included.
 
     Raises:
         InventoryError: the list as a whole cannot be used.
     """
     seen = {look: _Seen() for look in Rounding}
     rounded_from: Rounding | None = None
+    words = ListWords()
     for entry in reading:
         if isinstance(entry, InventorySim):
             seen[Rounding(entry.rounding)].take(entry)
+        elif isinstance(entry, StartOfList):
+            words = entry.words
         elif isinstance(entry, EndOfList):
             rounded_from = entry.rounded_from
     for look, sims in seen.items():
         if rounded_from is None or look < rounded_from:
-            _add_repeated(reading, sims)
-    return reading.tally
+            _add_repeated(reading.tallies[words.source], words, sims)
+    return reading.tallies[words.source]
 
 
-def _add_repeated(reading: Reading, sims: "_Seen") -> None:
+def _add_repeated(tally: ListTally, words: ListWords, sims: "_Seen") -> None:
     for number, first in sims.repeated():
-        reading.tally.sims -= 1
-        reading.tally.add(reading.words.repeated(number, None, "", first))
+        tally.sims -= 1
+        tally.add(words.repeated(number, None, "", first))
 
 
 class _Seen:

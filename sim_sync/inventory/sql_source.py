@@ -46,12 +46,26 @@ class SqlSheet(NamedTuple):
 class SqlList:
     """Our list as the answer to a query."""
 
-    def __init__(self, url: str, query: str, terms: Terms, variable: str | None = None) -> None:
-        """`variable` is the environment variable that the URL came from: then no part of it is ever shown."""
+    def __init__(self, url: str, query: str, terms: Terms, variable: str | None = None, *, suffix: str = "") -> None:
+        """`variable` is the environment variable that the URL came from: then no part of it is ever shown.
+
+        `suffix` tells it from another query on the same database.
+        """
         self._url = url
         self._query = query
         self._terms = terms
         self._variable = variable
+        self._suffix = suffix
+
+    @property
+    def where(self) -> str:
+        """See `OurList`."""
+        return _Given(_parsed(self._url), self._variable, self._suffix).where
+
+    @property
+    def carriers(self) -> Sequence[str]:
+        """See `OurList`."""
+        return self._terms.carriers
 
     def digest(self) -> None:
         """Return None: only the database knows whether the answer is the same."""
@@ -59,24 +73,25 @@ class SqlList:
     @contextmanager
     def opened(self, only: Collection[str] | None = None) -> Iterator[Reading]:
         """Send the query for one reading."""
-        with open_sql(self._url, self._query, variable=self._variable) as sheet:
+        with open_sql(self._url, self._query, variable=self._variable, suffix=self._suffix) as sheet:
             yield Reading(sheet, self._terms, only)
 
 
 @contextmanager
-def open_sql(url: str, query: str, *, variable: str | None = None) -> Iterator[SqlSheet]:
+def open_sql(url: str, query: str, *, variable: str | None = None, suffix: str = "") -> Iterator[SqlSheet]:
     """Ask a database for our list; the rows come as they are read, inside the `with`.
 
     Args:
         url: a SQLAlchemy URL; `postgresql://` means psycopg 3. A SQLite file is opened for reading only.
         query: one statement in the database's own words, sent as it is.
         variable: the environment variable that the URL came from; then nothing of the URL is shown.
+        suffix: tells it from another query on the same database.
 
     Raises:
         InventoryError: the database does not take the query or cannot be used. No text contains the password.
         InventoryUnavailable: the database is out of reach, and may not be in a while.
     """
-    given = _Given(_parsed(url), variable)
+    given = _Given(_parsed(url), variable, suffix)
     engine = _engine(given)
     try:
         with ExitStack() as stack:
@@ -105,11 +120,13 @@ class _Given(NamedTuple):
 
     url: sa.URL
     variable: str | None = None
+    suffix: str = ""
 
     @property
     def where(self) -> str:
         """What messages call the list."""
-        return f"of {shown_url(self.url)}" if self.variable is None else f"of {{env: {self.variable}}}"
+        shown = shown_url(self.url) if self.variable is None else f"{{env: {self.variable}}}"
+        return f"of {shown}{self.suffix}"
 
     def hidden_in(self, text: str) -> str:
         """Return a driver's text without the password, and without any part of a URL that is not to be shown."""

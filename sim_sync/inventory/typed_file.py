@@ -69,6 +69,16 @@ class TypedFileList:
         self._open_sheet = open_sheet
         self._digest: tuple[_Look, str] | None = None
 
+    @property
+    def where(self) -> str:
+        """See `OurList`."""
+        return self._settings.where
+
+    @property
+    def carriers(self) -> Sequence[str]:
+        """See `OurList`."""
+        return self._terms.carriers
+
     def digest(self) -> str:
         """Return the digest of the file's content and of what gives it its meaning, without reading what it says.
 

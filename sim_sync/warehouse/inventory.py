@@ -1,13 +1,13 @@
 """Our own list of SIMs in the warehouse: its rows, its unusable rows, and what was loaded last."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from sim_sync.core.errors import InventoryError
-from sim_sync.core.inventory import Entry, Finding, ListWords
+from sim_sync.core.inventory import Entry, Finding
 from sim_sync.warehouse.engine import read_clock, reading
 from sim_sync.warehouse.failures import translate_db_errors
 from sim_sync.warehouse.inventory_staging import TOLD, Staged, Staging, drop_tables, listed
@@ -56,22 +56,31 @@ def write_note(connection: sa.Connection, carrier: str, source: str, note: LoadN
         connection.execute(inventory_loads.insert().values(**row, rows_left=rows_left, loaded_at=now))
 
 
-def write_findings(connection: sa.Connection, carrier: str, source: str, now: datetime) -> None:
-    """Make the table say what the list's findings are now: the carrier's, and those of rows that name no carrier.
+def write_findings(
+    connection: sa.Connection,
+    carrier: str,
+    sources: Collection[str],
+    all_sources: Collection[str] | None,
+    now: datetime,
+) -> None:
+    """Make the table say what the findings of a carrier's lists are now, also of rows that name no carrier of ours.
 
-    A finding that was there already stays as it is: `found_at` is when it was first found.
+    A finding that was there already stays as it is: `found_at` is when it was first found. Of rows that name no
+    carrier, those of `sources` are found by this load, and those of lists that are none of `all_sources` by none.
     """
     # Rows that name no carrier are found by every carrier's load.
     lock_list(connection)
-    key = sa.and_(_found.row_number == staged.c.row_number, _found.column_name == staged.c.column_name)
+    key = sa.and_(*(_found[name] == staged.c[name] for name in ("source", "row_number", "column_name")))
     same = sa.and_(key, *(_found[name].is_not_distinct_from(staged.c[name]) for name in ("carrier", "reason")))
-    of_this_load = sa.or_(_found.carrier == carrier, _found.carrier.is_(None))
-    is_told = sa.and_(_found.source == source, sa.exists().where(same).correlate(inventory_findings))
+    read_now = _found.source.in_(list(sources))
+    is_past = sa.true() if all_sources is None else _found.source.not_in(list(all_sources))
+    of_this_load = sa.or_(_found.carrier == carrier, sa.and_(_found.carrier.is_(None), sa.or_(read_now, is_past)))
+    is_told = sa.exists().where(same).correlate(inventory_findings)
     connection.execute(inventory_findings.delete().where(of_this_load, ~is_told))
-    is_there = sa.exists().where(_found.source == source, key).correlate(staged)
+    is_there = sa.exists().where(key).correlate(staged)
     payload = staged.c.payload if connection.dialect.name == "sqlite" else sa.cast(staged.c.payload, sa.JSON())
     new = sa.select(
-        sa.literal(source),
+        staged.c.source,
         staged.c.row_number,
         staged.c.column_name,
         staged.c.carrier,
@@ -98,9 +107,6 @@ _ours = inventory_sims.c
 _IS_THERE = _ours.removed_at.is_(None)
 
 
-_PLAIN_WORDS = ListWords()
-
-
 class LoadCounts(NamedTuple):
     """What loading the list did to `inventory_sims`. A SIM that came back to the list counts as added.
 
@@ -120,13 +126,12 @@ def load_inventory(
     carrier: str,
     entries: Iterable[Entry],
     *,
-    source: str = "",
-    words: ListWords = _PLAIN_WORDS,
     allow_empty: bool = False,
     dry_run: bool = False,
     note: Callable[[LoadCounts], LoadNote] | None = None,
     on_rows: Callable[[int], None] = lambda _rows: None,
-    on_finding: Callable[[Finding], None] = lambda _finding: None,
+    on_finding: Callable[[str, Finding], None] = lambda _source, _finding: None,
+    all_sources: Collection[str] | None = None,
     now: datetime | None = None,
 ) -> LoadCounts:
     """Make the carrier's part of `inventory_sims` say what the list says; rows of other carriers are left alone.
@@ -136,14 +141,13 @@ def load_inventory(
     Args:
         engine: the warehouse.
         carrier: whose rows are loaded.
-        entries: the list, complete for this carrier, row by row; it is not held.
-        source: what `inventory_findings` calls the list.
-        words: how findings about its rows are put.
+        entries: the list, or several one after the other, complete for this carrier, row by row; not held.
         allow_empty: take an empty list for the truth.
         dry_run: count what would be done, and write nothing.
         note: what to remember of this load, in the same transaction; by default that nothing is known.
         on_rows: hears how many rows were read so far.
-        on_finding: hears of the rows that repeat an ICCID; nobody can know of them before.
+        on_finding: hears of the rows that repeat an ICCID, with their list; nobody can know of them before.
+        all_sources: what `inventory_findings` calls the lists of all carriers; findings of others are of the past.
         now: the time of loading; the warehouse's own by default.
 
     Raises:
@@ -152,7 +156,7 @@ def load_inventory(
     """
     with translate_db_errors(engine, f"loading the inventory of carrier {carrier}"), engine.connect() as connection:
         transaction = _begin_staging(connection)
-        staged = Staging(connection, carrier, words, on_finding).fill(entries, on_rows)
+        staged = Staging(connection, carrier, on_finding).fill(entries, on_rows)
         if not staged.sims and not allow_empty:
             _refuse_emptying(connection, carrier)
         if dry_run:
@@ -164,7 +168,8 @@ def load_inventory(
             counts = _apply(connection, carrier, staged, time)
             if counts.added or counts.changed or counts.removed:
                 note_list_change(connection, carrier, time)
-            write_findings(connection, carrier, source, time)
+            write_findings(connection, carrier, staged.sources, all_sources, time)
+            source = ", ".join(filter(None, staged.sources))
             write_note(connection, carrier, source, None if note is None else note(counts), time)
         drop_tables(connection)
         transaction.commit()

@@ -4,13 +4,13 @@ A list that breaks off leaves nothing. While it is read nobody waits for us: SQL
 the database's write lock, and in PostgreSQL nothing is locked that others use.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from sim_sync.core.inventory import EndOfList, Entry, Finding, InventorySim, ListWords, Rounding
+from sim_sync.core.inventory import EndOfList, Entry, Finding, InventorySim, ListWords, Rounding, StartOfList
 from sim_sync.warehouse.dialects import BulkInsert, copy_into
 from sim_sync.warehouse.temporary import analyzed
 
@@ -32,6 +32,7 @@ def _temporary(name: str, *columns: Any) -> sa.Table:
 listed = _temporary(
     "listed_sims",
     sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("source", sa.BigInteger()),
     sa.Column("row_number", sa.BigInteger()),
     sa.Column("rounding", sa.BigInteger()),
     *(sa.Column(name, sa.Text()) for name in ("iccid", *TOLD)),
@@ -39,12 +40,15 @@ listed = _temporary(
 repeated = _temporary(
     "repeated_rows",
     sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("source", sa.BigInteger()),
     sa.Column("row_number", sa.BigInteger()),
     sa.Column("iccid", sa.Text()),
+    sa.Column("first_source", sa.BigInteger()),
     sa.Column("first_row", sa.BigInteger()),
 )
 findings = _temporary(
     "listed_findings",
+    sa.Column("source", sa.Text(), primary_key=True),
     sa.Column("row_number", sa.BigInteger(), primary_key=True, autoincrement=False),
     sa.Column("column_name", sa.Text(), primary_key=True),
     sa.Column("carrier", sa.Text()),
@@ -52,62 +56,78 @@ findings = _temporary(
     sa.Column("payload", sa.Text()),
 )
 _TABLES = (listed, repeated, findings)
-_LISTED_COLUMNS = ("position", "row_number", "rounding", "iccid", *TOLD)
-_FINDING_COLUMNS = ("row_number", "column_name", "carrier", "reason", "payload")
-_INSERT_FINDINGS = BulkInsert(findings, _FINDING_COLUMNS, "ON CONFLICT (row_number, column_name) DO NOTHING")
+#: Between the rows: where a list begins and ends.
+_ENDS = (StartOfList, EndOfList)
+_LISTED_COLUMNS = ("position", "source", "row_number", "rounding", "iccid", *TOLD)
+_FINDING_COLUMNS = ("source", "row_number", "column_name", "carrier", "reason", "payload")
+_INSERT_FINDINGS = BulkInsert(findings, _FINDING_COLUMNS, "ON CONFLICT (source, row_number, column_name) DO NOTHING")
 _INSERT_LISTED = (
     f"INSERT INTO listed_sims ({', '.join(_LISTED_COLUMNS)}) VALUES ({', '.join('?' * len(_LISTED_COLUMNS))})"
 )
 
 
 class Staged(NamedTuple):
-    """What stands in the temporary tables: SIMs, each once, and how many rows are SIMs of which we cannot say which."""
+    """What stands in the temporary tables: SIMs, each once, and how many rows are SIMs of which we cannot say which.
+
+    `sources` are the lists that were read, as the findings call them.
+    """
 
     sims: int
     hidden_sims: int
+    sources: Sequence[str]
 
 
 class Staging:
-    """Fills the temporary tables of a connection with one carrier's part of a list."""
+    """Fills the temporary tables of a connection with one carrier's part of a list, or of several."""
 
-    def __init__(
-        self, connection: sa.Connection, carrier: str, words: ListWords, on_finding: Callable[[Finding], None]
-    ) -> None:
+    def __init__(self, connection: sa.Connection, carrier: str, on_finding: Callable[[str, Finding], None]) -> None:
         self._connection = connection
         self._carrier = carrier
-        self._words = words
         self._on_finding = on_finding
+        #: How findings of each list are put; rows before the first list began are of one without a name.
+        self._lists = [ListWords()]
         self._rows = 0
         self._hidden_sims = 0
 
     def fill(self, entries: Iterable[Entry], on_rows: Callable[[int], None]) -> Staged:
-        """Take a list to its end; what stands in it twice, and what was rounded, becomes a finding.
+        """Take lists to their end; what stands in them twice, and what was rounded, becomes a finding.
 
         `on_rows` hears how many rows were taken so far.
         """
         create_tables(self._connection)
         remaining = iter(entries)
-        rounded_from: Rounding | None = None
         while chunk := list(islice(remaining, CHUNK_ROWS)):
-            self._append([entry for entry in chunk if isinstance(entry, InventorySim)])
-            self._find([entry for entry in chunk if isinstance(entry, Finding)])
-            if isinstance(chunk[-1], EndOfList):
-                rounded_from = chunk[-1].rounded_from
+            self._take(chunk)
             on_rows(self._rows)
-        if rounded_from is not None:
-            self._withdraw_rounded(rounded_from)
         self._make_findable()
         self._withdraw_repeated()
         sims = self._connection.execute(sa.select(sa.func.count()).select_from(listed)).scalar_one()
-        return Staged(sims, self._hidden_sims)
+        return Staged(sims, self._hidden_sims, [words.source for words in self._lists])
+
+    def _take(self, chunk: Sequence[Entry]) -> None:
+        begin = 0
+        for end, entry in enumerate(chunk):
+            if isinstance(entry, _ENDS):
+                self._take_rows(chunk[begin:end])
+                begin = end + 1
+                if isinstance(entry, StartOfList):
+                    self._lists.append(entry.words)
+                elif entry.rounded_from is not None:
+                    self._withdraw_rounded(entry.rounded_from)
+        self._take_rows(chunk[begin:])
+
+    def _take_rows(self, rows: Sequence[Entry]) -> None:
+        self._append([row for row in rows if isinstance(row, InventorySim)])
+        self._find(self._lists[-1].source, [row for row in rows if isinstance(row, Finding)])
 
     def _append(self, sims: list[InventorySim]) -> None:
         rows = []
+        source = len(self._lists) - 1
         for sim in sims:
             if sim.carrier == self._carrier:
                 self._rows += 1
                 # The carrier stands first, and the last two columns first here.
-                rows.append((self._rows, sim.row_number, sim.rounding, *sim[1:-2]))
+                rows.append((self._rows, source, sim.row_number, sim.rounding, *sim[1:-2]))
         if not rows:
             return
         if self._connection.dialect.name == "sqlite":
@@ -115,18 +135,20 @@ class Staging:
         else:
             copy_into(self._connection, listed.name, _LISTED_COLUMNS, rows)
 
-    def _find(self, found: list[Finding]) -> None:
+    def _find(self, source: str, found: Sequence[Finding]) -> None:
         self._hidden_sims += sum(finding.hides_sim for finding in found)
         rows = [
-            (finding.row_number, finding.column, finding.carrier, finding.reason, finding.payload) for finding in found
+            (source, finding.row_number, finding.column, finding.carrier, finding.reason, finding.payload)
+            for finding in found
         ]
         _INSERT_FINDINGS.execute(self._connection, rows)
 
     def _withdraw_rounded(self, rounded_from: Rounding) -> None:
-        is_rounded = listed.c.rounding >= int(rounded_from)
+        words, source = self._lists[-1], len(self._lists) - 1
+        is_rounded = sa.and_(listed.c.rounding >= int(rounded_from), listed.c.source == source)
         chosen = sa.select(listed.c.position, listed.c.row_number, listed.c.iccid).where(is_rounded)
         for rows in self._pages(chosen, listed.c.position):
-            self._find([self._words.rounded(row.row_number, row.iccid, self._carrier) for row in rows])
+            self._find(words.source, [words.rounded(row.row_number, row.iccid, self._carrier) for row in rows])
         self._connection.execute(listed.delete().where(is_rounded))
 
     def _make_findable(self) -> None:
@@ -140,19 +162,29 @@ class Staging:
         twice = by_iccid.having(sa.func.count() > 1).subquery()
         first = listed.alias("first_listed")
         chosen = (
-            sa.select(listed.c.position, listed.c.row_number, listed.c.iccid, first.c.row_number)
+            sa.select(
+                listed.c.position,
+                listed.c.source,
+                listed.c.row_number,
+                listed.c.iccid,
+                first.c.source.label("first_source"),
+                first.c.row_number.label("first_row"),
+            )
             .join(twice, twice.c.iccid == listed.c.iccid)
             .join(first, first.c.position == twice.c.first)
             .where(listed.c.position > twice.c.first)
         )
-        self._connection.execute(
-            repeated.insert().from_select(["position", "row_number", "iccid", "first_row"], chosen)
-        )
+        self._connection.execute(repeated.insert().from_select([column.name for column in repeated.columns], chosen))
         for rows in self._pages(sa.select(repeated), repeated.c.position):
-            found = [self._words.repeated(row.row_number, row.iccid, self._carrier, row.first_row) for row in rows]
-            self._find(found)
-            for finding in found:
-                self._on_finding(finding)
+            found: dict[str, list[Finding]] = {}
+            for row in rows:
+                words = self._lists[row.source]
+                elsewhere = None if row.source == row.first_source else self._lists[row.first_source]
+                finding = words.repeated(row.row_number, row.iccid, self._carrier, row.first_row, elsewhere)
+                found.setdefault(words.source, []).append(finding)
+                self._on_finding(words.source, finding)
+            for source, some in found.items():
+                self._find(source, some)
         self._connection.execute(listed.delete().where(listed.c.position.in_(sa.select(repeated.c.position))))
 
     def _pages(self, chosen: sa.Select[Any], position: sa.Column[int]) -> Iterator[list[Any]]:

@@ -1,6 +1,7 @@
 """Bringing our own list of SIMs into the warehouse for one carrier: read once, and not at all where it is unchanged."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,12 +13,13 @@ from sim_sync.warehouse.inventory import LoadCounts, LoadNote, load_inventory, u
 
 
 class ToldFinding(NamedTuple):
-    """An example of what could not be used. `times` is how many there are of its kind."""
+    """An example of what could not be used. `times` is how many there are of its kind in the list `source`."""
 
     row_number: int
     column: str
     reason: str
     times: int
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +47,13 @@ def load_our_list(
     carrier: str,
     *,
     dry_run: bool = False,
+    all_sources: Collection[str] | None = None,
     on_rows: Callable[[int], None] = lambda _rows: None,
 ) -> LoadReport:
     """Make the warehouse say of a carrier's SIMs what our list says.
 
-    `dry_run` counts what would be done and writes nothing. `on_rows` hears how many rows were read so far.
+    `dry_run` counts what would be done and writes nothing. `all_sources` are the lists of all carriers. `on_rows` hears
+    how many rows were read so far.
 
     Raises:
         InventoryError: the list cannot be used; nothing was written.
@@ -64,34 +68,34 @@ def load_our_list(
             warehouse.engine,
             carrier,
             reading,
-            source=reading.where,
-            words=reading.words,
             dry_run=dry_run,
-            note=lambda counts: LoadNote(reading.digest(), asdict(_report(reading.tally, counts))),
+            note=lambda counts: LoadNote(reading.digest(), asdict(_report(reading.tallies, counts))),
             on_rows=on_rows,
-            on_finding=reading.tally.add,
+            on_finding=lambda source, finding: reading.tallies[source].add(finding),
+            all_sources=all_sources,
         )
-        return _report(reading.tally, counts)
+        return _report(reading.tallies, counts)
 
 
-def _report(tally: ListTally, counts: LoadCounts) -> LoadReport:
+def _report(tallies: Mapping[str, ListTally], counts: LoadCounts) -> LoadReport:
+    words: Counter[str] = sum((tally.unknown_status_words for tally in tallies.values()), Counter())
     return LoadReport(
         rows=counts.added + counts.changed + counts.unchanged,
         added=counts.added,
         changed=counts.changed,
         removed=counts.removed,
         kept=counts.kept,
-        unusable_rows=tally.unusable_rows,
-        values_left_out=tally.values_left_out,
-        unknown_status_words=shown_words(tally.unknown_status_words),
-        findings=list(_told(tally)),
+        unusable_rows=sum(tally.unusable_rows for tally in tallies.values()),
+        values_left_out=sum(tally.values_left_out for tally in tallies.values()),
+        unknown_status_words=shown_words(words),
+        findings=[finding for source, tally in tallies.items() for finding in _told(source, tally)],
     )
 
 
-def _told(tally: ListTally) -> Iterator[ToldFinding]:
+def _told(source: str, tally: ListTally) -> Iterator[ToldFinding]:
     for times, examples in tally.by_kind():
         for finding in examples:
-            yield ToldFinding(finding.row_number, finding.column, finding.reason, times)
+            yield ToldFinding(finding.row_number, finding.column, finding.reason, times, source)
 
 
 def _remembered(report: Mapping[str, Any]) -> LoadReport:

@@ -6,6 +6,7 @@ import pytest
 from sim_sync.config import Config, load_config
 from sim_sync.config.config import DEFAULT_WAREHOUSE_URL
 from sim_sync.core.errors import ConfigError, InputError, SimSyncError
+from sim_sync.core.inventory import InventorySim
 from sim_sync_tests.config.conftest import CARRIER, Load
 from sim_sync_tests.inventory.lists import Read, gathered
 
@@ -30,7 +31,7 @@ def test_a_config_of_one_carrier_is_enough(load: Load) -> None:
     assert config.warehouse_url == DEFAULT_WAREHOUSE_URL
     assert (config.schedule.cron, config.schedule.timezone) == ("0 2 * * *", "UTC")
     assert config.reconcile.fields == ("status", "msisdn", "imsi", "rate_plan")
-    assert config.inventory is None
+    assert config.inventory == []
     assert config.our_list() is None
 
 
@@ -191,3 +192,73 @@ def test_no_printed_form_of_a_config_shows_a_secret(load: Load) -> None:
     shown = repr(config) + str(config) + repr(carrier) + repr(carrier.settings) + repr(carrier.settings.auth)
     assert "a-token-that-nobody-sees" not in shown
     assert "database-password" not in shown
+
+
+def test_our_list_may_be_kept_in_several_places_each_for_some_carriers(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("ICCID\n8988307000000000001\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text(
+        "Number,Who\n8988307000000000002,zeta\n8988307000000000003,acme\n", encoding="utf-8"
+    )
+    text = f"""
+inventory:
+  - {{type: csv, path: a.csv, columns: {{iccid: ICCID}}, carriers: [acme]}}
+  - {{type: csv, path: b.csv, columns: {{iccid: Number, carrier: Who}}}}
+carriers:{CARRIER}
+  zeta: {{type: twilio_super_sim, auth: {{username: AC1, password: x}}}}
+"""
+    config = load(text)
+    read = {name: listed_of(config, name) for name in config.carrier_names}
+    assert read == {"acme": ["8988307000000000001", "8988307000000000003"], "zeta": ["8988307000000000002"]}
+
+
+def listed_of(config: Config, carrier: str) -> list[str]:
+    our_list = config.our_list(carrier)
+    assert our_list is not None
+    with our_list.opened({carrier}) as reading:
+        return [entry.iccid for entry in reading if isinstance(entry, InventorySim)]
+
+
+def test_a_carrier_that_no_list_is_for_has_none(load: Load) -> None:
+    text = "inventory: [{type: csv, path: a.csv, columns: {iccid: ICCID}, carriers: [zeta]}]\n" + SOUND
+    config = load(text + "\n  zeta: {type: twilio_super_sim, auth: {username: AC1, password: x}}\n")
+    assert config.our_list("acme") is None
+    assert config.our_list("zeta") is not None
+
+
+def test_two_lists_of_one_file_or_database_are_told_apart(load: Load, tmp_path: Path) -> None:
+    place = "type: sql, url: 'sqlite:///ours.db', columns: {iccid: iccid}"
+    sheets = "type: xlsx, path: ours.xlsx, columns: {iccid: ICCID}"
+    text = (
+        f"inventory: [{{{place}, query: SELECT 1}}, {{{place}, query: SELECT 2}}, {{{sheets}, sheet: A}}, "
+        f"{{{sheets}, sheet: B}}, {{type: csv, path: one.csv, columns: {{iccid: ICCID}}}}]\n{SOUND}"
+    )
+    assert [one.where for one in load(text).our_lists()] == [
+        "of sqlite:///ours.db, section 0",
+        "of sqlite:///ours.db, section 1",
+        f"{tmp_path}/ours.xlsx, section 2",
+        f"{tmp_path}/ours.xlsx, section 3",
+        f"{tmp_path}/one.csv",
+    ]
+
+
+def test_what_is_wrong_with_one_of_several_lists_is_told_with_its_place(load: Load) -> None:
+    text = (
+        "inventory: [{type: csv, path: a.csv, columns: {iccid: ICCID}, carriers: [acne]}, "
+        "{type: xls, path: a.xls}, {type: xlsx, path: a.xlsx, columns: {iccid: A}, sheet: 0, header_row: 0}]\n"
+    )
+    told = problems(load, text + SOUND)
+    assert told[0] == "inventory.0.carriers.0: expected one of acme, found 'acne'"
+    assert told[1].startswith("inventory.1")
+    assert "'csv', 'xlsx', 'parquet', 'sql'" in told[1]
+    assert any(problem.startswith("inventory.2.sheet") for problem in told)
+    assert any(problem.startswith("inventory.2.header_row") for problem in told)
+    (none,) = problems(load, "inventory: []\n" + SOUND)
+    assert none == "inventory: expected our list, or several of them, found an empty list"
+
+
+@pytest.mark.parametrize("place", ["{type: csv, path: {env: PLACE}, columns: {iccid: ICCID}}"])
+def test_where_one_of_several_lists_is_stays_untold_if_the_environment_says_it(load: Load, place: str) -> None:
+    config = load(f"inventory: [{place}, {place}]\n{SOUND}", PLACE="/vault/token-4711/list.csv")
+    with pytest.raises(SimSyncError, match=r"\{env: PLACE\}, section 0") as refused:
+        listed(config)
+    assert "4711" not in str(refused.value) + repr(config)

@@ -74,6 +74,7 @@ class GivenList:
     rows: Sequence[tuple[str, str, str]] = ()
     digest_text: str | None = None
     readings: int = 0
+    where: str = "our.csv"
 
     def digest(self) -> str | None:
         return self.digest_text
@@ -108,9 +109,15 @@ class FakeConfig:
     def max_age_hours(self, name: str) -> float:
         return self.carriers[name].max_age_hours
 
-    def our_list(self) -> "GivenList | None":
+    def our_list(self, carrier: str | None = None) -> "GivenList | None":
         self.reading_inventory()
         return self.inventory
+
+    def our_lists(self) -> "list[GivenList]":
+        return [] if self.inventory is None else [self.inventory]
+
+    def has_list_of(self, carrier: str) -> bool:
+        return self.inventory is not None
 
 
 class DagsterHarness:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim_sync.core.inventory import EndOfList, Entry, Finding, InventorySim, ListTally
+from sim_sync.core.inventory import EndOfList, Entry, Finding, InventorySim, ListTally, StartOfList
 from sim_sync.inventory import CsvInventorySettings, CsvList, Reading, Terms
 from sim_sync.inventory.layout import SheetRow
+from sim_sync.inventory.reading import Entries
 
 ICCID = "89883030000080139311"
 OTHER = "8988303000008013932"
@@ -51,13 +52,15 @@ class Read:
         return [(finding.row_number, finding.column) for finding in self.findings]
 
 
-def gathered(reading: Reading) -> Read:
+def gathered(reading: Entries) -> Read:
     """Read a list to its end and keep all of it."""
     entries: list[Entry] = list(reading)
     end = entries.pop()
+    assert isinstance(entries[0], StartOfList)
     assert isinstance(end, EndOfList)
     rows = [entry for entry in entries if isinstance(entry, InventorySim)]
-    return Read(rows, [entry for entry in entries if isinstance(entry, Finding)], end, reading.tally)
+    (tally,) = reading.tallies.values()
+    return Read(rows, [entry for entry in entries if isinstance(entry, Finding)], end, tally)
 
 
 def parsed(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sim_sync.core.errors import InventoryError, InventoryUnavailable
 from sim_sync.inventory import CsvInventorySettings, CsvList, open_csv
-from sim_sync_tests.inventory.lists import COLUMNS, HEADER, ICCID, OTHER, read_csv, written
+from sim_sync_tests.inventory.lists import COLUMNS, HEADER, ICCID, OTHER, gathered, read_csv, written
 
 
 def settings_of(path: Path, **fields: Any) -> CsvInventorySettings:
@@ -240,7 +240,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_as_it_was(tmp_path: Pa
     with CsvList(settings_of(path), ["acme"]).opened() as reading:
         (tmp_path / "new.csv").write_text(f"{HEADER}{OTHER},acme,active,\n")
         (tmp_path / "new.csv").rename(path)
-        assert next(iter(reading)).iccid == ICCID  # type: ignore[union-attr]
+        assert [sim.iccid for sim in gathered(reading).rows] == [ICCID]
 
 
 def test_a_digest_is_that_of_what_was_read_and_of_what_it_means(tmp_path: Path) -> None:

@@ -331,6 +331,16 @@ def test_a_list_of_other_carriers_only_is_refused() -> None:
     assert "has no row of a configured carrier: expected 'acme', 'other' in its carrier column, found 'x', 'y'" in told
 
 
+def test_a_row_of_a_carrier_that_is_not_configured_is_a_finding_and_no_other_carriers_row_is() -> None:
+    read = parsed([ICCID, "acme", ""], [OTHER, "other", ""], [OTHER, "Acmee", ""], [OTHER, "", ""], only="acme")
+    assert [sim.iccid for sim in read.rows] == [ICCID]
+    told = "carrier 'Acmee' is not configured for this list: expected acme, other (did you mean acme?). "
+    told += "Correct the row, or add the carrier to carriers.yaml"
+    assert read.reasons == [(4, told), (5, "the row names no carrier")]
+    assert [finding.carrier for finding in read.findings] == [None, None]
+    assert read.findings[0].payload == f'{{"Carrier":"Acmee","ICCID":"{OTHER}"}}'
+
+
 def test_a_list_without_rows_is_refused() -> None:
     assert "the inventory our.csv has a header, but no row" in refusal()
 
@@ -353,8 +363,7 @@ def test_every_row_is_used_found_or_counted(rows: list[tuple[str, ...]]) -> None
         inventory = parsed(*rows)
     except InventoryError:
         return
-    told = len(inventory.rows) + len(inventory.findings) + sum(inventory.tally.unknown_carriers.values())
-    assert told == len(filled)
+    assert len(inventory.rows) + len({finding.row_number for finding in inventory.findings}) == len(filled)
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=4, unique_by=lambda pair: pair[0]))

@@ -10,7 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim_sync.core.errors import InventoryError
-from sim_sync.core.inventory import EndOfList, Entry, Finding, FindingKind, InventorySim, ListWords, Rounding
+from sim_sync.core.inventory import (
+    EndOfList,
+    Entry,
+    Finding,
+    FindingKind,
+    InventorySim,
+    ListWords,
+    Rounding,
+    StartOfList,
+)
 from sim_sync.core.pages import canonical_json
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.inventory import LastLoad, LoadCounts, LoadNote, load_inventory, unchanged_load
@@ -187,7 +196,11 @@ def finding(row_number: int, reason: str = "odd", **fields: Any) -> Finding:
 def load(
     engine: sa.Engine, *entries: Entry, now: datetime = FIRST, carrier: str = "acme", **options: Any
 ) -> LoadCounts:
-    return load_inventory(engine, carrier, entries, source="our.csv", now=now, **options)
+    return load_inventory(engine, carrier, [started("our.csv"), *entries], now=now, **options)
+
+
+def started(source: str) -> StartOfList:
+    return StartOfList(ListWords("line", "ICCID", "", source))
 
 
 def findings(engine: sa.Engine) -> list[tuple[object, ...]]:
@@ -236,19 +249,52 @@ def test_each_carriers_load_knows_its_own_findings_and_those_of_rows_without_a_c
 
 def test_the_findings_of_a_list_that_lay_elsewhere_are_gone(engine: sa.Engine) -> None:
     load(engine, ours(1), finding(2))
-    load_inventory(engine, "acme", [ours(1), finding(2)], source="new.csv", now=SECOND)
+    load_inventory(engine, "acme", [started("new.csv"), ours(1), finding(2)], now=SECOND)
     assert [(row["source"], row["found_at"]) for row in rows_of(engine, "inventory_findings")] == [("new.csv", SECOND)]
 
 
 def test_rows_that_repeat_an_iccid_are_findings_whatever_their_number(engine: sa.Engine) -> None:
     rows = [ours(number % 7, row_number=number + 2) for number in range(12_000)]
     heard: list[Finding] = []
-    words = ListWords("line", "ICCID", "")
-    assert load(engine, *rows, words=words, on_finding=heard.append) == LoadCounts(7, 0, 0, 0)
+    assert load(engine, *rows, on_finding=lambda _, found: heard.append(found)) == LoadCounts(7, 0, 0, 0)
     stored = findings(engine)
     assert (len(stored), len(heard)) == (11_993, 11_993)
     assert stored[0] == (9, "ICCID", "acme", "its ICCID stands in line 2 already, and that one counts", FIRST)
     assert heard[0].payload == canonical_json({"ICCID": ours(0).iccid})
+
+
+def test_each_of_several_lists_has_its_own_findings_and_an_iccid_counts_where_it_stands_first(
+    engine: sa.Engine,
+) -> None:
+    heard: list[str] = []
+    rounded = [ours(number, row_number=number, rounding=Rounding.ZEROS) for number in (5, 6)]
+    first: list[Entry] = [started("a.csv"), ours(1, row_number=2), finding(3), finding(9, "nobody's", carrier=None)]
+    second: list[Entry] = [started("b.csv"), ours(1, row_number=2), ours(2, row_number=3), finding(3), *rounded]
+    third: list[Entry] = [started("c.csv"), ours(4, row_number=2, rounding=Rounding.ZEROS), EndOfList()]
+    entries = [*first, EndOfList(), *second, EndOfList(Rounding.ZEROS), *third]
+    counts = load_inventory(engine, "acme", entries, on_finding=lambda source, _: heard.append(source), now=FIRST)
+    assert (counts.added, heard) == (3, ["b.csv"])
+    assert sorted(table(engine)) == ["acme/1", "acme/2", "acme/4"]
+    told = sorted(
+        (row["source"], row["row_number"], row["reason"][:46]) for row in rows_of(engine, "inventory_findings")
+    )
+    assert told == [
+        ("a.csv", 3, "odd"),
+        ("a.csv", 9, "nobody's"),
+        ("b.csv", 2, "its ICCID stands in line 2 of a.csv already, a"),
+        ("b.csv", 3, "odd"),
+        ("b.csv", 5, "ICCID 8988303000000000005 was rounded by a spr"),
+        ("b.csv", 6, "ICCID 8988303000000000006 was rounded by a spr"),
+    ]
+
+
+def test_findings_of_a_list_of_other_carriers_stay_and_those_of_none_of_the_lists_go(engine: sa.Engine) -> None:
+    nobodys = finding(9, "nobody's", carrier=None)
+    load_inventory(engine, "other", [started("b.csv"), ours(1, carrier="other"), nobodys], now=FIRST)
+    load(engine, ours(1), all_sources=["our.csv", "b.csv"], now=SECOND)
+    assert len(findings(engine)) == 1
+    load(engine, ours(1), all_sources=["our.csv"], now=SECOND)
+    assert findings(engine) == []
 
 
 def test_rows_of_a_rounded_list_are_findings_and_no_sims(engine: sa.Engine) -> None:
@@ -368,5 +414,5 @@ def test_a_list_that_is_slow_to_come_outlives_the_limit_of_other_transactions(po
 
 def test_how_many_rows_were_read_is_told_on_the_way(engine: sa.Engine) -> None:
     heard: list[int] = []
-    load(engine, *(ours(number) for number in range(12_000)), on_rows=heard.append)
+    load_inventory(engine, "acme", (ours(number) for number in range(12_000)), on_rows=heard.append)
     assert heard == [5_000, 10_000, 12_000]

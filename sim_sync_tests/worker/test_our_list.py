@@ -43,7 +43,7 @@ def test_a_list_is_loaded_and_what_of_it_cannot_be_used_is_told(warehouse: Wareh
         added=1,
         unusable_rows=1,
         unknown_status_words="odd (1)",
-        findings=[ToldFinding(3, "ICCID", f"{reason}export the list again from where it is kept", 1)],
+        findings=[ToldFinding(3, "ICCID", f"{reason}export the list again from where it is kept", 1, str(path))],
     )
     assert labels(warehouse) == {f"acme/{ICCID}": "unknown"}
     (finding,) = rows_of(warehouse.engine, "inventory_findings")
