@@ -53,10 +53,10 @@ def schema() -> None:
 def status(
     *,
     carrier: OneCarrier = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Print again every two seconds until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it live until Ctrl-C: bars in a terminal.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show how far every carrier's sync is."""
+    """Show how far every carrier's sync is, those that want a person first, and what to do about each."""
     from sim_sync.cli.status import show_status
 
     raise typer.Exit(show_status(carrier=carrier, watch=watch, as_json=as_json))
@@ -84,11 +84,13 @@ def backfill(
     max_pages: Annotated[
         int | None, typer.Option("--max-pages", metavar="N", min=1, help="Stop after N pages.")
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing until it ends.")] = False,
 ) -> None:
     """Reconcile carriers now, in this process; an open session continues where it stopped."""
-    from sim_sync.cli.backfill import backfill_carriers
+    from sim_sync.cli.backfill import Wish, backfill_carriers
 
-    raise typer.Exit(backfill_carriers(carriers or [], every=every, restart=restart, max_pages=max_pages))
+    wish = Wish(restart=restart, max_pages=max_pages, quiet=quiet)
+    raise typer.Exit(backfill_carriers(carriers or [], every=every, wish=wish))
 
 
 @app.command()

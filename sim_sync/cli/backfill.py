@@ -10,10 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sim_sync.cli.bars import BarLine, bar_line, bars_shown, is_a_terminal
 from sim_sync.cli.dagster_home import chosen_dagster_home, full_disks
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
@@ -21,8 +23,9 @@ from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
 from sim_sync.core.notes import is_silent
 from sim_sync.core.session import Session, State
 from sim_sync.processes import handled_by
-from sim_sync.terminal.output import ExitCode, complain, exit_code_of, say, worst_of
+from sim_sync.terminal.output import ExitCode, complain, exit_code_of, print_lines, say, worst_of
 from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse.overviews import carrier_overviews
 from sim_sync.warehouse.warehouse import require_room
 from sim_sync.worker.processes import this_process
 
@@ -106,7 +109,22 @@ _ENDED_BY_A_FAILURE = frozenset({State.COMPLETED, State.INTERRUPTED})
 _AT_ONCE = 4
 
 
-def backfill_carriers(carriers: Sequence[str], *, every: bool, restart: bool, max_pages: int | None) -> ExitCode:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a person wants it: from page 1, so many pages at most, and without a word about progress."""
+
+    restart: bool = False
+    max_pages: int | None = None
+    quiet: bool = False
+
+    @property
+    def options(self) -> Sequence[str]:
+        """The options of a command line that wishes the same, and leaves the progress to who shows it."""
+        limit = [] if self.max_pages is None else ["--max-pages", str(self.max_pages)]
+        return [*(["--restart"] if self.restart else []), *limit, *(["--quiet"] if self.quiet else [])]
+
+
+def backfill_carriers(carriers: Sequence[str], *, every: bool, wish: Wish) -> ExitCode:
     """Reconcile the named carriers (or all), and return the worst outcome."""
     config = load_config()
     names = _chosen(config, carriers, every=every)
@@ -114,8 +132,8 @@ def backfill_carriers(carriers: Sequence[str], *, every: bool, restart: bool, ma
     if full := full_disks(config.warehouse_url):
         raise NoRoomLeft("; ".join(full))
     if len(names) == 1:
-        return _backfill_one(config, names[0], restart=restart, max_pages=max_pages)
-    return _backfill_side_by_side(names, restart=restart, max_pages=max_pages)
+        return _backfill_one(config, names[0], wish)
+    return _backfill_side_by_side(config, names, wish)
 
 
 def _chosen(config: Config, carriers: Sequence[str], *, every: bool) -> Sequence[str]:
@@ -127,20 +145,20 @@ def _chosen(config: Config, carriers: Sequence[str], *, every: bool) -> Sequence
     return config.carrier_names if every else list(dict.fromkeys(carriers))
 
 
-def _backfill_one(config: Config, carrier: str, *, restart: bool, max_pages: int | None) -> ExitCode:
+def _backfill_one(config: Config, carrier: str, wish: Wish) -> ExitCode:
     try:
         warehouse = open_warehouse(config.warehouse_url)
         require_room(warehouse.engine)
         with (
             chosen_dagster_home(),
-            _progress_told(warehouse, config.warehouse_url, carrier),
+            _progress_shown(warehouse, config.warehouse_url, carrier, quiet=wish.quiet),
             ctrl_c_for_this_process_alone(),
         ):
             # They import Dagster, which looks at its home.
             from sim_sync.definitions import reconcile_carrier
             from sim_sync.defs.launch import run_in_this_process
 
-            ended = run_in_this_process(reconcile_carrier, carrier, restart=restart, max_pages=max_pages)
+            ended = run_in_this_process(reconcile_carrier, carrier, restart=wish.restart, max_pages=wish.max_pages)
     except KeyboardInterrupt:
         say(f"{carrier}: interrupted; `sim-sync backfill {carrier}` continues")
         return ExitCode.NOT_FINISHED
@@ -182,18 +200,23 @@ def _judge_session(warehouse: Warehouse, session: Session, ended: "EndedRun") ->
     return exit_code_of(session)
 
 
-def _backfill_side_by_side(names: Sequence[str], *, restart: bool, max_pages: int | None) -> ExitCode:
-    options = [*(["--restart"] if restart else []), *(["--max-pages", str(max_pages)] if max_pages else [])]
+def _backfill_side_by_side(config: Config, names: Sequence[str], wish: Wish) -> ExitCode:
     slots = threading.Semaphore(_AT_ONCE)
     codes: dict[str, int] = {}
-    running: dict[str, subprocess.Popen[bytes]] = {}
+    running: dict[str, subprocess.Popen[str]] = {}
+    has_bars = is_a_terminal() and not wish.quiet
+    options = (replace(wish, quiet=True) if has_bars else wish).options
 
     def backfill(name: str) -> None:
         with slots:
-            running[name] = subprocess.Popen([sys.executable, "-m", "sim_sync", "backfill", name, *options])
+            command = [sys.executable, "-m", "sim_sync", "backfill", name, *options]
+            # Beside bars, what a process says goes through this one, which draws them.
+            pipe: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if has_bars else {}
+            running[name] = subprocess.Popen(command, text=True, **pipe)
+            print_lines(line.rstrip("\n") for line in running[name].stdout or ())
             codes[name] = running[name].wait()
 
-    with _signals_passed_on(running):
+    with _signals_passed_on(running), _bars(config, names) if has_bars else nullcontext():
         threads = [threading.Thread(target=backfill, args=(name,)) for name in names]
         for thread in threads:
             thread.start()
@@ -205,7 +228,23 @@ def _backfill_side_by_side(names: Sequence[str], *, restart: bool, max_pages: in
 
 
 @contextmanager
-def _signals_passed_on(running: dict[str, "subprocess.Popen[bytes]"]) -> Iterator[None]:
+def _bars(config: Config, names: Sequence[str]) -> Iterator[None]:
+    warehouse = open_warehouse(config.warehouse_url)
+    try:
+        with bars_shown(lambda: bar_lines(warehouse, names)):
+            yield
+    finally:
+        warehouse.close()
+
+
+def bar_lines(warehouse: Warehouse, names: Sequence[str]) -> Sequence[BarLine]:
+    """Return how far these carriers are, in their order."""
+    now = warehouse.sessions.now()
+    return [bar_line(overview, now) for overview in carrier_overviews(warehouse.engine, names)]
+
+
+@contextmanager
+def _signals_passed_on(running: dict[str, "subprocess.Popen[str]"]) -> Iterator[None]:
     """Let the processes of all carriers finish their pages when this one is asked to end."""
 
     def pass_on(number: int, _frame: object) -> None:
@@ -230,6 +269,29 @@ def _line(warehouse: Warehouse, url: str, carrier: str) -> str | None:
     return f"{carrier}: run {session.owner} holds the lease{until}; watching whether it renews it"
 
 
+def _own_bar(warehouse: Warehouse, carrier: str) -> Sequence[BarLine]:
+    """Return the bar of this process's walk; before it has one, and while it watches another run, none of its own."""
+    session = next(iter(warehouse.sessions.latest_sessions([carrier])), None)
+    if session is not None and warehouse.sessions.internals(session.session_id).process == this_process():
+        return bar_lines(warehouse, [carrier])
+    if session is None or session.state is not State.RUNNING:
+        return [BarLine(carrier, "starting", 0.0, "")]
+    return [BarLine(carrier, "watching", 0.0, f"run {session.owner} holds the lease; is it at work?")]
+
+
+@contextmanager
+def _progress_shown(warehouse: Warehouse, url: str, carrier: str, *, quiet: bool) -> Iterator[None]:
+    """Show how far the walk is: a bar in a terminal, else a line every few seconds; nothing where that is wished."""
+    if quiet:
+        yield
+    elif is_a_terminal():
+        with bars_shown(lambda: _own_bar(warehouse, carrier)), loading_told():
+            yield
+    else:
+        with _progress_told(warehouse, url, carrier), loading_told():
+            yield
+
+
 @contextmanager
 def _progress_told(warehouse: Warehouse, url: str, carrier: str) -> Iterator[None]:
     """Say every few seconds how far the walk is, as its checkpoints tell."""
@@ -252,8 +314,7 @@ def _progress_told(warehouse: Warehouse, url: str, carrier: str) -> Iterator[Non
     thread = threading.Thread(target=tell, name="progress", daemon=True)
     thread.start()
     try:
-        with loading_told():
-            yield
+        yield
     finally:
         done.set()
         thread.join()

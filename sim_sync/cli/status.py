@@ -1,12 +1,14 @@
 """`sim-sync status`: where every carrier's sync stands, read from the checkpoints. Knows no Dagster, no pandas."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
+from sim_sync.cli.bars import BarLine, bar_line, bars_shown, is_a_terminal
 from sim_sync.cli.dagster_home import full_disks, server_is_full
 from sim_sync.config import Config, load_config
 from sim_sync.core import progress
@@ -14,17 +16,21 @@ from sim_sync.core.errors import InputError
 from sim_sync.core.held_sweep import held_text
 from sim_sync.core.notes import (
     CarrierOverview,
+    Rank,
+    Urgency,
     concerns,
     freshness_concern,
     is_silent,
     quarantine_concern,
     session_note,
     sweep_text,
+    time_text,
+    urgency,
 )
 from sim_sync.core.progress import PastWalk
 from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted, duration_text, percent_text
-from sim_sync.terminal.output import ExitCode, clear_screen, print_json, print_lines
+from sim_sync.terminal.output import ExitCode, print_json, print_lines
 from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.warehouse import Warehouse, open_warehouse_to_read
 from sim_sync.warehouse.overviews import carrier_overviews
@@ -58,10 +64,24 @@ def pace_lines(overview: CarrierOverview, now: datetime) -> list[str]:
     parts = [
         None if speed is None else f"{speed:g} pages a minute",
         _waited(newest.throttled_seconds, took),
+        counted(newest.retries, "retry", "retries") if newest.retries else None,
+        _end(overview, newest, now),
         "the pages expected are an estimate from the last walk or our own list" if overview.expects_estimate else None,
     ]
     told = [part for part in parts if part is not None]
     return ["; ".join(told)] if told else []
+
+
+def _end(overview: CarrierOverview, newest: Session, now: datetime) -> str | None:
+    """Return when the walk ends, and between when it may well be."""
+    ends_in = progress.remaining(newest, overview.recent_page_seconds, now)
+    if ends_in.seconds is None or ends_in.low_seconds is None or ends_in.high_seconds is None:
+        return None
+    about, first, last = (
+        time_text(now + timedelta(seconds=seconds), now)
+        for seconds in (ends_in.seconds, ends_in.low_seconds, ends_in.high_seconds)
+    )
+    return f"ends about {about}, between {first} and {last}"
 
 
 def _waited(throttled_seconds: float, took: float | None) -> str | None:
@@ -85,11 +105,22 @@ def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
         _show(warehouse, config, names, as_json=as_json)
         return ExitCode.DONE
     with suppress(KeyboardInterrupt):  # the way to end it
+        if is_a_terminal():
+            _watch_bars(warehouse, config, names)
         while True:
-            clear_screen()
             _show(warehouse, config, names, as_json=False)
             time.sleep(_WATCH_EVERY_SECONDS)
     return ExitCode.DONE
+
+
+def _watch_bars(warehouse: Warehouse, config: Config, names: Sequence[str]) -> None:
+    def look() -> Sequence[BarLine]:
+        overviews, now = carrier_overviews(warehouse.engine, names), warehouse.sessions.now()
+        return [bar_line(each, now, todo=todo) for each, (_, todo) in worst_first(overviews, config, now)]
+
+    with bars_shown(look):
+        while True:
+            time.sleep(_WATCH_EVERY_SECONDS)
 
 
 def _names(config: Config, carrier: str | None) -> Sequence[str]:
@@ -109,7 +140,8 @@ def _show(warehouse: Warehouse, config: Config, names: Sequence[str], *, as_json
     if as_json:
         print_json([_carrier_object(overview, config, now, full) for overview in overviews])
         return
-    _print_sessions(sessions, now, nobody_can_write=bool(full))
+    _print_table(overviews, config, now)
+    print_lines(_notes(sessions, now, nobody_can_write=bool(full)))
     print_lines(full)
     for overview in overviews:
         lines = [*pace_lines(overview, now), *_lines_of(overview, config, now)]
@@ -119,9 +151,7 @@ def _show(warehouse: Warehouse, config: Config, names: Sequence[str], *, as_json
 def _lines_of(overview: CarrierOverview, config: Config, now: datetime) -> Sequence[str]:
     """Return what the newest session of a carrier does not tell: what is known of it, and what is unresolved."""
     name, newest, last = overview.carrier, overview.newest, overview.last_completed
-    if newest is None:
-        return [f"never synced; `sim-sync backfill {name}` starts it"]
-    if last is None:
+    if newest is None or last is None:
         return [text for text in (quarantine_concern(overview),) if text is not None]
     told = [freshness_concern(overview, config.max_age_hours(name), now), quarantine_concern(overview)]
     if newest.session_id != last.session_id:
@@ -158,47 +188,66 @@ def _carrier_object(
     ends_in = progress.Remaining()
     if session is not None:
         ends_in = progress.remaining(session, overview.recent_page_seconds, now)
-    found["percent"] = None if session is None else _percent(session)
+    found["percent"] = None if session is None else percent_of(session)
     found |= {f"eta_{name}": seconds for name, seconds in ends_in._asdict().items()}
     found |= pace_object(overview, now)
     found["unresolved"] = [*full, *concerns(overview, config.max_age_hours(overview.carrier), now)]
     return found
 
 
-def _percent(session: Session) -> float | None:
+def percent_of(session: Session) -> float | None:
+    """Return how much of its walk is done."""
     finished = session.state is State.COMPLETED
     return progress.percent(session.pages_done, session.pages_expected, finished=finished)
 
 
-def _print_sessions(sessions: Sequence[Session], now: datetime, *, nobody_can_write: bool) -> None:
-    if not sessions:
-        return
-    table = narrow_table(
-        "carrier", "state", "pages", "%", "records", "retries", "waited", "ends in", foldable={"carrier"}
-    )
-    for session in sessions:
-        percent = _percent(session)
-        table.add_row(
-            session.carrier,
-            session.state.value,
-            f"{session.pages_done}/{session.pages_expected or '?'}",
-            "?" if percent is None else percent_text(percent).removesuffix(" %"),
-            f"{session.records_seen:,}",
-            str(session.retries),
-            duration_text(session.throttled_seconds),
-            _ends_in(session, now),
-        )
+_COLOURS: Mapping[Rank, str] = MappingProxyType(
+    {Rank.FAILED: "red", Rank.HELD: "red", Rank.RUNNING: "cyan", Rank.FINE: "green"}
+)
+
+
+def _print_table(overviews: Sequence[CarrierOverview], config: Config, now: datetime) -> None:
+    """Print a row for each carrier, those that want a person first."""
+    columns = ("carrier", "state", "pages", "%", "records", "retries", "waited", "ends in", "what to do")
+    table = narrow_table(*columns, foldable={"carrier", "what to do"})
+    for overview, (rank, todo) in worst_first(overviews, config, now):
+        cells = _session_cells(overview.newest, now) if overview.newest else ["never synced", *[""] * 6]
+        table.add_row(overview.carrier, *cells, todo, colours={"state": _COLOURS.get(rank, "yellow")})
     print_table(table)
-    # Under the table and not in it: these are sentences, and the last error is a long one.
-    # Where nobody can write, a silent run may be alive: it cannot say so.
-    told = [session for session in sessions if not (nobody_can_write and is_silent(session, now))]
-    notes = {session.carrier: session_note(session, now) for session in told}
-    print_lines(f"{carrier}: {note}" for carrier, note in notes.items() if note)
+
+
+def worst_first(
+    overviews: Sequence[CarrierOverview], config: Config, now: datetime
+) -> Sequence[tuple[CarrierOverview, Urgency]]:
+    """Return the carriers with what is to be done at each, the most urgent first; then in the order of the config."""
+    judged = [(each, urgency(each, config.max_age_hours(each.carrier), now)) for each in overviews]
+    return sorted(judged, key=lambda pair: pair[1].rank)
+
+
+def _session_cells(session: Session, now: datetime) -> Sequence[str]:
+    percent = percent_of(session)
+    return [
+        session.state.value,
+        f"{session.pages_done}/{session.pages_expected or '?'}",
+        "?" if percent is None else percent_text(percent).removesuffix(" %"),
+        f"{session.records_seen:,}",
+        str(session.retries),
+        duration_text(session.throttled_seconds),
+        _ends_in(session, now),
+    ]
+
+
+def _notes(sessions: Sequence[Session], now: datetime, *, nobody_can_write: bool) -> Iterator[str]:
+    """Yield what stands under the table and not in it: these are sentences, and the last error is a long one."""
+    for session in sessions:
+        # Where nobody can write, a silent run may be alive: it cannot say so.
+        if not (nobody_can_write and is_silent(session, now)) and (note := session_note(session, now)):
+            yield f"{session.carrier}: {note}"
 
 
 def progress_text(session: Session, now: datetime, *, is_ours: bool = False) -> str:
     """Return one line about a session for a terminal; of one that this process works on, never that nobody does."""
-    percent = _percent(session)
+    percent = percent_of(session)
     share = "" if percent is None else f" ({percent_text(percent)})"
     parts = [
         f"{session.carrier}: {session.state.value}",

@@ -172,11 +172,11 @@ def resume_carrier(carrier: str) -> ExitCode:
 
 def restart_carrier(carrier: str, *, is_sure: bool) -> ExitCode:
     """Give up a carrier's open session and walk from its first page, in this process; ask first where there is one."""
-    from sim_sync.cli.backfill import backfill_carriers
+    from sim_sync.cli.backfill import Wish, backfill_carriers
 
     if not is_sure and not _is_confirmed(carrier):
         return ExitCode.FAILED
-    return backfill_carriers([carrier], every=False, restart=True, max_pages=None)
+    return backfill_carriers([carrier], every=False, wish=Wish(restart=True))
 
 
 def _is_confirmed(carrier: str) -> bool:

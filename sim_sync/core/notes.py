@@ -4,6 +4,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import IntEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from sim_sync.core.backoff import cause_and_error, is_due
 from sim_sync.core.clocks import is_ahead
@@ -213,3 +216,72 @@ def concerns(overview: CarrierOverview, max_age_hours: float, now: datetime) -> 
         quarantine_concern(overview),
     )
     return [text for text in told if text is not None]
+
+
+class Rank(IntEnum):
+    """How much a carrier wants a person, the most first."""
+
+    FAILED = 0
+    HELD = 1
+    STALE = 2
+    PAUSED = 3
+    QUARANTINED = 4
+    NEVER = 5
+    SILENT = 6
+    PARKED = 7
+    INTERRUPTED = 8
+    RUNNING = 9
+    FINE = 10
+
+
+class Urgency(NamedTuple):
+    """How much a carrier wants a person, and what that person is to do, in a few words."""
+
+    rank: Rank
+    todo: str
+
+
+def urgency(overview: CarrierOverview, max_age_hours: float, now: datetime) -> Urgency:
+    """Return the most urgent of what is to be done at a carrier; `nothing` where it continues by itself."""
+    carrier, newest = overview.carrier, overview.newest
+    if newest is None:
+        return Urgency(Rank.NEVER, f"sim-sync backfill {carrier}")
+    found = [_of_session(newest, now)]
+    if overview.sweeps.held is not None:
+        found.append(Urgency(Rank.HELD, f"sim-sync sweep show {carrier}"))
+    if overview.quarantined:
+        found.append(Urgency(Rank.QUARANTINED, f"sim-sync quarantine list --carrier {carrier}"))
+    if overview.complete_as_of is not None and freshness_concern(overview, max_age_hours, now) is not None:
+        found.append(_of_stale(newest, found[0]))
+    return min(found)
+
+
+def _of_session(session: Session, now: datetime) -> Urgency:
+    if is_silent(session, now):
+        return Urgency(Rank.SILENT, "nothing: taken over soon")
+    rank, todo = _STATES.get(session.state, (Rank.FAILED, "upgrade sim_sync here"))
+    if session.state is State.PARKED:
+        todo = f"nothing: {cause_and_error(session)[0]}, tries again {_due(session, now)}"
+    return Urgency(rank, todo.format(carrier=session.carrier))
+
+
+_STATES: Mapping[State, tuple[Rank, str]] = MappingProxyType(
+    {
+        State.FAILED: (Rank.FAILED, "mend it, then sim-sync resume {carrier}"),
+        State.PAUSED: (Rank.PAUSED, "sim-sync resume {carrier}"),
+        State.PARKED: (Rank.PARKED, "nothing"),
+        State.INTERRUPTED: (Rank.INTERRUPTED, "nothing: continues by itself"),
+        State.RUNNING: (Rank.RUNNING, "nothing"),
+        State.COMPLETED: (Rank.FINE, "nothing"),
+        State.SUPERSEDED: (Rank.FINE, "nothing"),
+    }
+)
+
+
+def _due(session: Session, now: datetime) -> str:
+    return "soon" if session.not_before is None or is_due(session, now) else f"at {time_text(session.not_before, now)}"
+
+
+def _of_stale(newest: Session, own: Urgency) -> Urgency:
+    """Return what to do about data that is too old: a walk that is under way mends it by itself."""
+    return own if newest.is_open else Urgency(Rank.STALE, f"sim-sync backfill {newest.carrier}")

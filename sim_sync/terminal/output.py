@@ -140,12 +140,6 @@ def confirmed(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def clear_screen() -> None:
-    """Begin again at the top of the screen, where there is one."""
-    if sys.stdout.isatty():
-        sys.stdout.write("\033[H\033[2J")
-
-
 def accept_any_text() -> None:
     """Let both outputs take every text, whatever encoding they have: what it lacks is written as an escape."""
     for stream in (sys.stdout, sys.stderr):

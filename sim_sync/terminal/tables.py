@@ -73,7 +73,7 @@ def print_table(table: TextTable) -> None:
             _coloured(cell, colours[column] if has_colours else "") + " " * (width - cell_width(cell))
             for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ]
-        write_line(" ".join(padded))
+        write_line(" ".join(padded).rstrip())
 
 
 def wants_colours() -> bool:

@@ -242,3 +242,13 @@ def test_a_session_at_work_in_another_live_run_is_left_alone_with_3(
     )
     assert "page" not in said.out, "the progress of another run is not its own"
     assert process.returncode == 0
+
+
+def test_a_quiet_backfill_says_nothing_but_how_it_ended(
+    command_line: CommandLine, slow_simulator: SimulatorServer
+) -> None:
+    command_line.write_carriers(acme=an_account(slow_simulator.url, rate_limit={"requests_per_second": 3}))
+    said = command_line.run("backfill", "acme", "--quiet")
+    assert (said.code, said.err) == (0, "")
+    (line,) = said.out.splitlines()
+    assert line.startswith("acme: completed, page 20/20")

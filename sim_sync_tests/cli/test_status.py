@@ -20,19 +20,21 @@ STRICT = SweepPolicy(max_vanished_percent=5, min_vanished_count=0)
 def test_a_carrier_that_was_never_synced_is_told_with_the_command_that_starts_it(command_line: CommandLine) -> None:
     said = command_line.type_in("status")
     assert said.code == 0
-    assert said.out.splitlines() == [
-        "acme: never synced; `sim-sync backfill acme` starts it",
-        "zeta: never synced; `sim-sync backfill zeta` starts it",
+    _header, *rows = said.out.splitlines()
+    assert [row.split(maxsplit=3) for row in rows] == [
+        ["acme", "never", "synced", "sim-sync backfill acme"],
+        ["zeta", "never", "synced", "sim-sync backfill zeta"],
     ]
 
 
 def test_a_running_session_is_one_row(command_line: CommandLine) -> None:
     command_line.open_session(pages=2)
     said = command_line.type_in("status")
-    header, row, never = said.out.splitlines()
-    assert header.split() == ["carrier", "state", "pages", "%", "records", "retries", "waited", "ends", "in"]
-    assert row.split()[:7] == ["acme", "running", "2/5", "40.0", "4", "0", "0:00"]
-    assert never.startswith("zeta: never synced")
+    header, never, row = said.out.splitlines()
+    columns = ["carrier", "state", "pages", "%", "records", "retries", "waited", "ends in", "what to do"]
+    assert header.split() == " ".join(columns).split()
+    assert row.split() == ["acme", "running", "2/5", "40.0", "4", "0", "0:00", "nothing"]
+    assert never.startswith("zeta    never synced")
 
 
 def test_one_carrier_alone_can_be_asked_for(command_line: CommandLine) -> None:
@@ -203,7 +205,11 @@ def test_waits_are_told_apart_from_the_pace(command_line: CommandLine) -> None:
     with command_line.warehouse.engine.begin() as connection:
         connection.execute(sync_sessions.update().values(started_at=session.started_at - timedelta(minutes=31)))
     out = command_line.type_in("status").out
-    assert re.search(r"^acme: [\d.]+ pages a minute; throttled 4:00 of 31:0\d$", out, re.MULTILINE)
+    assert re.search(
+        r"^acme: [\d.]+ pages a minute; throttled 4:00 of 31:0\d; 3 retries; ends about [\d:]+ UTC, between ",
+        out,
+        re.MULTILINE,
+    )
     (told,) = command_line.type_in("status", "--carrier", "acme", "--json").document
     assert told["pages_per_minute"] > 0
     assert 1860 <= told["duration_seconds"] < 2000
