@@ -93,7 +93,7 @@ def _names(iccid: str) -> list[str]:
 
 _FETCHED_AT_ONCE = 1000
 #: How a SIM without an ICCID is named.
-_BY_ID = "sim_id:"
+BY_ID = "sim_id:"
 _found, _ours, _noted = sim_discrepancies.c, inventory_sims.c, carrier_internals.c
 _theirs = carrier_sims.alias("theirs")
 _WORST_FIRST = sa.case({word: place for place, word in enumerate(SEVERITIES)}, value=_found.severity)
@@ -155,8 +155,8 @@ def discrepancies(engine: sa.Engine, wanted: Wanted) -> Iterator[DiscrepancyRow]
     """Yield discrepancies, by carrier and the worst first."""
     with reading(engine, "listing discrepancies") as connection:
         query = (
-            sa.select(*(told_column(name) for name in DiscrepancyRow._fields))
-            .select_from(with_names())
+            sa.select(*(_column(name) for name in DiscrepancyRow._fields))
+            .select_from(_with_names())
             .where(_is_wanted(wanted, read_clock(connection)))
             .order_by(_found.carrier, _WORST_FIRST, _found.kind, _found.iccid, _found.field)
         )
@@ -176,8 +176,8 @@ def worst_discrepancies(
     chosen = sa.select(*key).where(_is_wanted(Wanted(carriers=carriers), now)).order_by(*order).limit(most).subquery()
     same = sa.and_(*(column == chosen.c[column.name] for column in key))
     query = (
-        sa.select(*(told_column(name) for name in DiscrepancyRow._fields))
-        .select_from(with_names())
+        sa.select(*(_column(name) for name in DiscrepancyRow._fields))
+        .select_from(_with_names())
         .join(chosen, same)
         .order_by(*order)
     )
@@ -221,14 +221,13 @@ def _filters(wanted: Wanted) -> sa.ColumnElement[bool]:
     return sa.and_(*conditions)
 
 
-def told_column(name: str) -> sa.ColumnElement[Any]:
-    """Return the SQL of a column of `DiscrepancyRow`, over `with_names`."""
+def _column(name: str) -> sa.ColumnElement[Any]:
     if name in _NAMING:
         return sa.func.coalesce(sa.func.nullif(_ours[name], ""), _theirs.c[name]).label(name)
     return _found[name]
 
 
-def with_names() -> sa.FromClause:
+def _with_names() -> sa.FromClause:
     """Return discrepancies beside our SIM and the carrier's, where there is one; each is looked up by its key."""
     same = carrier_sims.alias("same")
     # Of the bare column, both databases would look for the least along the primary key, past all of the other SIMs.
@@ -237,8 +236,8 @@ def with_names() -> sa.FromClause:
         .where(same.c.iccid == _found.iccid, same.c.carrier == _found.carrier)
         .scalar_subquery()
     )
-    of_id = sa.func.substr(_found.iccid, len(_BY_ID) + 1)
-    sim_id = sa.case((_found.iccid.startswith(_BY_ID), of_id), else_=of_iccid)
+    of_id = sa.func.substr(_found.iccid, len(BY_ID) + 1)
+    sim_id = sa.case((_found.iccid.startswith(BY_ID), of_id), else_=of_iccid)
     mine = sa.and_(_ours.carrier == _found.carrier, _ours.iccid == _found.iccid, _ours.removed_at.is_(None))
     told = sa.and_(_theirs.c.carrier == _found.carrier, _theirs.c.sim_id == sim_id)
     return sim_discrepancies.outerjoin(inventory_sims, mine).outerjoin(_theirs, told)

@@ -1,13 +1,14 @@
 """The figures of a report, counted by the database in one reading: no row of a SIM is fetched but the worst few."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from sim_sync.core.report import FieldCount, Flow, Hotspot, Night, Pair, Pile, ReasonCount, Reasons, ReportFigures
-from sim_sync.warehouse.discrepancies import is_muted, told_column, with_names, worst_discrepancies
+from sim_sync.warehouse.discrepancies import BY_ID, is_muted, worst_discrepancies
 from sim_sync.warehouse.engine import read_clock, reading
 from sim_sync.warehouse.tables import (
     carrier_sims,
@@ -24,6 +25,9 @@ _LINES = 10
 _RANGE_DIGITS = 10
 #: Fields whose values are words. Those of other fields name single SIMs, and are counted together.
 _WORDY = ("", "status", "rate_plan")
+#: What SIMs may have in common, and the group of all of them.
+_PLAN, _RANGE, _ALL = "plan", "ICCID range", "all"
+_GROUPS = (_PLAN, _RANGE)
 
 _found, _sims, _listed = sim_discrepancies.c, carrier_sims.c, inventory_sims.c
 
@@ -39,16 +43,19 @@ def report_figures(engine: sa.Engine, carriers: Sequence[str], since: datetime, 
     """
     with reading(engine, "counting the figures of the report") as connection:
         now = read_clock(connection)
+        counted = _counted(connection, carriers, since, now)
+        resolved = _resolved(connection, carriers, since)
+        hotspots, sims = _hotspots(connection, carriers, now)
         return ReportFigures(
             since=since,
             as_of=now,
-            sims=_by_carrier(connection, _sims.carrier, _sims.vanished_at, carriers),
-            listed=_by_carrier(connection, _listed.carrier, _listed.removed_at, carriers),
-            piles=_piles(connection, carriers, now),
-            flows=_flows(connection, carriers, since, now),
-            nights=_nights(connection, carriers, since, now),
-            pairs=_pairs(connection, carriers, now),
-            hotspots=list(_hotspots(connection, carriers, now)),
+            sims=sims,
+            listed=_listed_sims(connection, carriers),
+            piles=_piles(counted),
+            flows=_flows(counted, resolved),
+            nights=_nights(counted, resolved),
+            pairs=_pairs(counted),
+            hotspots=hotspots,
             unread=_unread(connection, carriers),
             unusable=_unusable(connection, carriers),
             changes=_changes(connection, carriers, since),
@@ -56,51 +63,89 @@ def report_figures(engine: sa.Engine, carriers: Sequence[str], since: datetime, 
         )
 
 
-def _by_carrier(
-    connection: sa.Connection, carrier: sa.Column[str], gone_at: sa.Column[datetime], carriers: Sequence[str]
-) -> Mapping[str, int]:
-    query = sa.select(carrier, sa.func.count()).where(carrier.in_(carriers), gone_at.is_(None)).group_by(carrier)
+def _listed_sims(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, int]:
+    query = sa.select(_listed.carrier, sa.func.count()).where(_listed.carrier.in_(carriers))
+    query = query.where(_listed.removed_at.is_(None)).group_by(_listed.carrier)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _piles(connection: sa.Connection, carriers: Sequence[str], now: datetime) -> Sequence[Pile]:
-    muted = sa.case((is_muted(now), sa.true()), else_=sa.false())
-    keys = (_found.carrier, _found.kind, _found.severity, muted)
-    query = (
-        sa.select(*keys, sa.func.count())
-        .where(_found.carrier.in_(carriers), _found.resolved_at.is_(None))
-        .group_by(*keys)
-        .order_by(*keys)
-    )
-    return [Pile(row[0], row[1], row[2], bool(row[3]), row[4]) for row in connection.execute(query)]
+class _Counted(NamedTuple):
+    """Open discrepancies that have all of this in common. `day` is when they opened, None before the period."""
+
+    carrier: str
+    kind: str
+    severity: str
+    field: str
+    ours: str | None
+    theirs: str | None
+    is_muted: int
+    day: str | None
+    found: int
 
 
-def _open(carriers: Sequence[str], now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(_found.carrier.in_(carriers), _found.resolved_at.is_(None), ~is_muted(now))
+def _counted(connection: sa.Connection, carriers: Sequence[str], since: datetime, now: datetime) -> Sequence[_Counted]:
+    """Count what is open in one pass: all that is told of it is added up from this."""
+    is_wordy = _found.field.in_(_WORDY)
+    day = _day(connection.dialect.name, _found.first_seen_at)
+    keys: Mapping[str, sa.ColumnElement[Any]] = {
+        "carrier": _found.carrier,
+        "kind": _found.kind,
+        "severity": _found.severity,
+        "field": _found.field,
+        "ours": sa.case((is_wordy, _found.ours), else_=sa.null()),
+        "theirs": sa.case((is_wordy, _found.theirs), else_=sa.null()),
+        "is_muted": sa.case((is_muted(now), 1), else_=0),
+        "day": sa.case((_found.first_seen_at >= since, day), else_=sa.null()),
+    }
+    named = sa.select(*(key.label(name) for name, key in keys.items()))
+    rows = named.where(_found.carrier.in_(carriers), _found.resolved_at.is_(None)).subquery()
+    columns = [rows.c[name] for name in keys]
+    query = sa.select(*columns, sa.func.count()).group_by(*columns)
+    return [_Counted._make(row) for row in connection.execute(query)]
 
 
-def _flows(connection: sa.Connection, carriers: Sequence[str], since: datetime, now: datetime) -> Mapping[str, Flow]:
-    opened = _grouped(connection, _found.carrier, sa.and_(_open(carriers, now), _found.first_seen_at >= since))
-    resolved = _grouped(connection, _found.carrier, _resolved_since(carriers, since))
-    return {name: Flow(opened.get(name, 0), resolved.get(name, 0)) for name in {*opened, *resolved}}
+def _resolved(connection: sa.Connection, carriers: Sequence[str], since: datetime) -> Mapping[tuple[str, str], int]:
+    """Count what a period has resolved, by carrier and day."""
+    day = _day(connection.dialect.name, _found.resolved_at).label("day")
+    query = sa.select(_found.carrier, day).where(_found.carrier.in_(carriers), _found.resolved_at >= since)
+    rows = query.subquery()
+    grouped = sa.select(rows.c.carrier, rows.c.day, sa.func.count()).group_by(rows.c.carrier, rows.c.day)
+    return {(row[0], row[1]): row[2] for row in connection.execute(grouped)}
 
 
-def _nights(connection: sa.Connection, carriers: Sequence[str], since: datetime, now: datetime) -> Sequence[Night]:
-    dialect = connection.dialect.name
-    opened_in = sa.and_(_open(carriers, now), _found.first_seen_at >= since)
-    opened = _grouped(connection, _day(dialect, _found.first_seen_at), opened_in)
-    resolved = _grouped(connection, _day(dialect, _found.resolved_at), _resolved_since(carriers, since))
-    days = sorted({*opened, *resolved})
-    return [Night(date.fromisoformat(day), opened.get(day, 0), resolved.get(day, 0)) for day in days]
+def _piles(counted: Sequence[_Counted]) -> Sequence[Pile]:
+    found = Counter[tuple[str, str, str, bool]]()
+    for one in counted:
+        found[one.carrier, one.kind, one.severity, bool(one.is_muted)] += one.found
+    return [Pile(*key, found[key]) for key in sorted(found)]
 
 
-def _resolved_since(carriers: Sequence[str], since: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(_found.carrier.in_(carriers), _found.resolved_at >= since)
+def _flows(counted: Sequence[_Counted], resolved: Mapping[tuple[str, str], int]) -> Mapping[str, Flow]:
+    opened, gone = Counter[str](), Counter[str]()
+    for one in counted:
+        opened[one.carrier] += one.found if one.day is not None and not one.is_muted else 0
+    for (carrier, _day), count in resolved.items():
+        gone[carrier] += count
+    return {name: Flow(opened[name], gone[name]) for name in sorted({*opened, *gone}) if opened[name] or gone[name]}
 
 
-def _grouped(connection: sa.Connection, key: sa.ColumnElement[str], which: sa.ColumnElement[bool]) -> Mapping[str, int]:
-    query = sa.select(key, sa.func.count()).where(which).group_by(key)
-    return {row[0]: row[1] for row in connection.execute(query)}
+def _nights(counted: Sequence[_Counted], resolved: Mapping[tuple[str, str], int]) -> Sequence[Night]:
+    opened, gone = Counter[str](), Counter[str]()
+    for one in counted:
+        if one.day is not None and not one.is_muted:
+            opened[one.day] += one.found
+    for (_carrier, day), count in resolved.items():
+        gone[day] += count
+    return [Night(date.fromisoformat(day), opened[day], gone[day]) for day in sorted({*opened, *gone})]
+
+
+def _pairs(counted: Sequence[_Counted]) -> Sequence[Pair]:
+    found = Counter[tuple[str, str, str | None, str | None]]()
+    for one in counted:
+        if not one.is_muted:
+            found[one.kind, one.field, one.ours, one.theirs] += one.found
+    most = sorted(found, key=lambda key: (-found[key], [word or "" for word in key]))
+    return [Pair(*key, found[key]) for key in most[:_LINES]]
 
 
 def _day(dialect_name: str, at: sa.Column[datetime]) -> sa.ColumnElement[str]:
@@ -110,64 +155,69 @@ def _day(dialect_name: str, at: sa.Column[datetime]) -> sa.ColumnElement[str]:
     return sa.func.to_char(sa.func.timezone("UTC", at), "YYYY-MM-DD")
 
 
-def _pairs(connection: sa.Connection, carriers: Sequence[str], now: datetime) -> Sequence[Pair]:
-    is_wordy = _found.field.in_(_WORDY)
-    ours, theirs = (sa.case((is_wordy, value), else_=sa.null()) for value in (_found.ours, _found.theirs))
-    keys = (_found.kind, _found.field, ours, theirs)
-    grouped = (
-        sa.select(*(key.label(f"k{place}") for place, key in enumerate(keys)), sa.func.count().label("found"))
-        .where(_open(carriers, now))
-        .group_by(*keys)
-        .subquery()
-    )
-    order = (grouped.c.found.desc(), *(grouped.c[f"k{place}"] for place in range(len(keys))))
-    return [Pair(*row) for row in connection.execute(sa.select(grouped).order_by(*order).limit(_LINES))]
-
-
-def _hotspots(connection: sa.Connection, carriers: Sequence[str], now: datetime) -> Iterator[Hotspot]:
-    plan = told_column("rate_plan")
-    yield from _largest(connection, "plan", (plan, with_names()), _sims.rate_plan, _open(carriers, now))
-    in_range = sa.func.substr(_found.iccid, 1, _RANGE_DIGITS)
-    has_iccid = sa.and_(_open(carriers, now), ~_found.iccid.startswith("sim_id:"))
-    same = sa.func.substr(_sims.iccid, 1, _RANGE_DIGITS)
-    yield from _largest(connection, "ICCID range", (in_range, sim_discrepancies), same, has_iccid)
+def _hotspots(
+    connection: sa.Connection, carriers: Sequence[str], now: datetime
+) -> tuple[Sequence[Hotspot], Mapping[str, int]]:
+    """Return the groups with most discrepancies beside their sizes, and how many SIMs there are at each carrier."""
+    largest = {group: _largest(connection, group, carriers, now) for group in _GROUPS}
+    sizes = _sizes(connection, carriers, {group: {row[1] for row in rows} for group, rows in largest.items()})
+    spots = [
+        Hotspot(carrier, group, value, count, sizes.get((group, carrier, value), 0))
+        for group, rows in largest.items()
+        for carrier, value, count in rows
+    ]
+    return spots, {carrier: count for (group, carrier, _value), count in sizes.items() if group == _ALL}
 
 
 def _largest(
-    connection: sa.Connection,
-    group: str,
-    counted: tuple[sa.ColumnElement[Any], sa.FromClause],
-    of_sims: sa.ColumnElement[Any],
-    which: sa.ColumnElement[bool],
-) -> Iterator[Hotspot]:
-    """Yield the groups with most discrepancies; `counted` is what they have in common, and where that is found."""
-    value, source = counted
-    number = sa.func.count().label("number")
-    query = (
-        sa.select(_found.carrier, value.label("value"), number)
-        .select_from(source)
-        .where(which, value.is_not(None))
-        .group_by(_found.carrier, value)
-        .order_by(number.desc(), _found.carrier, value)
+    connection: sa.Connection, group: str, carriers: Sequence[str], now: datetime
+) -> Sequence[tuple[str, str, int]]:
+    value = _plan() if group == _PLAN else sa.func.substr(_found.iccid, 1, _RANGE_DIGITS)
+    is_open = sa.and_(_found.carrier.in_(carriers), _found.resolved_at.is_(None), ~is_muted(now))
+    query = sa.select(_found.carrier, value.label("value")).where(is_open)
+    if group == _RANGE:
+        query = query.where(~_found.iccid.startswith(BY_ID))
+    rows, number = query.subquery(), sa.func.count().label("number")
+    grouped = (
+        sa.select(rows.c.carrier, rows.c.value, number)
+        .where(rows.c.value.is_not(None))
+        .group_by(rows.c.carrier, rows.c.value)
+        .order_by(number.desc(), rows.c.carrier, rows.c.value)
         .limit(_LINES)
     )
-    rows = connection.execute(query).all()
-    sizes = _sizes(connection, of_sims, {row[0] for row in rows}, {row[1] for row in rows})
-    for carrier, name, count in rows:
-        yield Hotspot(carrier, group, name, count, sizes.get((carrier, name), 0))
+    return [(row[0], row[1], row[2]) for row in connection.execute(grouped)]
+
+
+def _plan() -> sa.ColumnElement[str | None]:
+    """Return the SQL of a discrepancy's plan: ours, or else the carrier's, which is then looked up only."""
+    same = sa.and_(_listed.carrier == _found.carrier, _listed.iccid == _found.iccid, _listed.removed_at.is_(None))
+    ours = sa.select(sa.func.nullif(_listed.rate_plan, "")).where(same).scalar_subquery()
+    of_carrier = sa.select(sa.func.min(_sims.rate_plan)).where(_sims.carrier == _found.carrier)
+    theirs = of_carrier.where(_sims.iccid == _found.iccid).scalar_subquery()
+    by_id = of_carrier.where(_sims.sim_id == sa.func.substr(_found.iccid, len(BY_ID) + 1)).scalar_subquery()
+    return sa.case((_found.iccid.startswith(BY_ID), by_id), else_=sa.func.coalesce(ours, theirs))
 
 
 def _sizes(
-    connection: sa.Connection, value: sa.ColumnElement[Any], carriers: set[str], names: set[str]
-) -> Mapping[tuple[str, str], int]:
-    if not names:
-        return {}
-    query = (
-        sa.select(_sims.carrier, value, sa.func.count())
-        .where(_sims.carrier.in_(sorted(carriers)), _sims.vanished_at.is_(None), value.in_(sorted(names)))
-        .group_by(_sims.carrier, value)
-    )
-    return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+    connection: sa.Connection, carriers: Sequence[str], names: Mapping[str, set[str]]
+) -> Mapping[tuple[str, str, str], int]:
+    """Count the SIMs at the carriers in one pass: all of them, and those of each named group."""
+    in_range = sa.func.substr(_sims.iccid, 1, _RANGE_DIGITS).label(_RANGE)
+    rows = sa.select(_sims.carrier, _sims.rate_plan.label(_PLAN), in_range)
+    rows = rows.where(_sims.carrier.in_(carriers), _sims.vanished_at.is_(None))
+    named = rows.subquery()
+    columns = (named.c.carrier, named.c[_PLAN], named.c[_RANGE])
+    counted = sa.select(*columns, sa.func.count().label("sims")).group_by(*columns).cte("counted_sims")
+    total = sa.func.sum(counted.c.sims)
+    all_of_it = sa.literal("", sa.Text()).label("value")
+    queries = [sa.select(sa.literal(_ALL, sa.Text()), counted.c.carrier, all_of_it, total).group_by(counted.c.carrier)]
+    queries += [
+        sa.select(sa.literal(group, sa.Text()), counted.c.carrier, counted.c[group].label("value"), total)
+        .where(counted.c[group].in_(sorted(values)))
+        .group_by(counted.c.carrier, counted.c[group])
+        for group, values in names.items()
+    ]
+    return {(row[0], row[1], row[2]): int(row[3]) for row in connection.execute(sa.union_all(*queries))}
 
 
 def _unread(connection: sa.Connection, carriers: Sequence[str]) -> Reasons:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from sim_sync_tests.bench import promises, steps, walks
+from sim_sync_tests.bench import promises, report, steps, walks
 from sim_sync_tests.bench.figures import Figure, print_figures
 
 
@@ -32,6 +32,7 @@ def _measures(sims: int, rows: int) -> dict[str, Callable[[], Iterator[Figure]]]
         "kills": lambda: promises.kills(20),
         "large": lambda: steps.large_table(rows, 200),
         "memory": lambda: walks.memory(sims),
+        "report": lambda: report.report(rows),
     }
 
 
@@ -41,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rows", type=int, default=1_000_000, help="SIMs of the large table; the goal is for 10,000,000"
     )
-    parser.add_argument("--only", nargs="*", help="some of: throughput, steps, latency, limits, kills, large, memory")
+    parser.add_argument(
+        "--only", nargs="*", help="some of: throughput, steps, latency, limits, kills, large, memory, report"
+    )
     return parser
 
 

@@ -40,7 +40,7 @@ def large_table(rows: int, pages: int) -> Iterator[Figure]:
             warehouse = open_warehouse(url)
             costs = []
             for size in (10_000, rows):
-                _fill(warehouse, size)
+                fill_sims(warehouse, size)
                 costs.append(_commit_pages(warehouse, _scattered_pages(pages, size)))
             warehouse.close()
             what = f"{name}: cost of a step at {rows:,} SIMs against 10,000"
@@ -73,9 +73,8 @@ def _commit_pages(warehouse: Warehouse, pages: Iterator[Sequence[Sim]]) -> float
     return statistics.median(milliseconds)
 
 
-def _fill(warehouse: Warehouse, size: int) -> None:
+def fill_sims(warehouse: Warehouse, size: int) -> None:
     """Fill the table up to `size` SIMs of the numbers 0 to `size` - 1, in SQL."""
-    columns = [column.name for column in carrier_sims.columns]
     sim = a_sim(0)
     now = warehouse.sessions.now()
     values: dict[str, sa.ColumnElement[Any]] = {
@@ -96,8 +95,8 @@ def _fill(warehouse: Warehouse, size: int) -> None:
         for name, pattern in (("sim_id", "sim-{:04}"), ("iccid", "8988303{:012}"), ("imsi", "29501{:010}")):
             values[name] = _numbered(connection, pattern, numbers.c.n)
         values["iccid_raw"] = values["iccid"]
-        chosen = [values.get(name, sa.null()).label(name) for name in columns]
-        connection.execute(carrier_sims.insert().from_select(columns, sa.select(*chosen)))
+        chosen = [value.label(name) for name, value in values.items()]
+        connection.execute(carrier_sims.insert().from_select(list(values), sa.select(*chosen)))
     with warehouse.engine.connect() as connection:
         connection.exec_driver_sql("ANALYZE")
         connection.commit()
