@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sim_sync.core.discrepancies import Concentration, Kind, explained
@@ -16,6 +17,7 @@ from sim_sync.core.text import counted
 
 #: From the worst to the mildest, as `warehouse.severity` writes them.
 SEVERITIES = ("high", "medium", "low")
+_TEN_THOUSANDTHS = 10_000
 #: More names than that in a sentence are a list, which stands below.
 _NAMES_IN_SENTENCE = 3
 
@@ -35,6 +37,23 @@ class Pile(NamedTuple):
     severity: str
     is_muted: bool
     found: int
+    #: What they cost a month, in ten-thousandths of the currency; None where nothing is priced.
+    cost: int | None = None
+
+
+class Standing(NamedTuple):
+    """What was open at a carrier after its last reconciliation of a day, and what that costs a month if it is priced.
+
+    Amounts are whole ten-thousandths, so that they add up exactly.
+    """
+
+    carrier: str
+    day: date
+    high: int
+    medium: int
+    low: int
+    cost: int | None
+    currency: str | None
 
 
 class Flow(NamedTuple):
@@ -109,6 +128,8 @@ class ReportFigures:
     piles: Sequence[Pile] = ()
     flows: Mapping[str, Flow] = field(default_factory=dict)
     nights: Sequence[Night] = ()
+    #: By carrier and day, the oldest first; the last one before the period too.
+    standings: Sequence[Standing] = ()
     pairs: Sequence[Pair] = ()
     hotspots: Sequence[Hotspot] = ()
     unread: Reasons = _NO_REASONS
@@ -150,6 +171,17 @@ class Report:
     def open_of(self, **wanted: str) -> int:
         """Count open discrepancies that nobody has acknowledged, of a `carrier`, `kind` or `severity`."""
         return sum(pile.found for pile in self.figures.piles if not pile.is_muted and _is(pile, wanted))
+
+    def cost_of(self, **wanted: str) -> Decimal | None:
+        """Add up what open discrepancies that nobody has acknowledged cost a month; None where nothing is priced."""
+        costs = [pile.cost for pile in self.figures.piles if not pile.is_muted and _is(pile, wanted)]
+        priced = [cost for cost in costs if cost is not None]
+        return Decimal(sum(priced)) / _TEN_THOUSANDTHS if priced else None
+
+    @property
+    def currency(self) -> str:
+        """The currency of the newest reconciliation that has one."""
+        return next((one.currency for one in reversed(self.figures.standings) if one.currency), "")
 
     @property
     def muted(self) -> int:
@@ -221,6 +253,7 @@ def _on_what_differs(report: Report) -> Iterator[str]:
         return
     yield _open_sentence(report)
     yield from _kinds_sentence(report)
+    yield from _cost_sentence(report)
     since = f"{report.figures.since:%-d %B %Y}"
     if report.opened or report.resolved:
         gone = f"{report.resolved:,} {'was' if report.resolved == 1 else 'were'} resolved"
@@ -247,6 +280,17 @@ def _kinds_sentence(report: Report) -> Iterator[str]:
     told = [f"{count:,} {kind_text(kind, count)}" for kind, count in kinds.most_common() if count]
     if told:
         yield f"Of these, {_joined(told)}."
+
+
+def _cost_sentence(report: Report) -> Iterator[str]:
+    cost = report.cost_of()
+    if cost:
+        yield f"What is open costs {money_text(cost, report.currency)} a month."
+
+
+def money_text(amount: Decimal, currency: str) -> str:
+    """Return an amount as people read it: `1,234.50 EUR`."""
+    return f"{amount:,.2f} {currency}".rstrip()
 
 
 def _on_the_carriers(report: Report) -> Iterator[str]:

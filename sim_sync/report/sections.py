@@ -10,7 +10,7 @@ from markupsafe import Markup
 from sim_sync.core.held_sweep import decision_text
 from sim_sync.core.notes import error_text, sweep_text
 from sim_sync.core.progress import PastWalk
-from sim_sync.core.report import SEVERITIES, CarrierPart, Hotspot, Report
+from sim_sync.core.report import SEVERITIES, CarrierPart, Hotspot, Report, Standing, money_text
 from sim_sync.core.session import State
 from sim_sync.core.text import counted, duration_text
 from sim_sync.report.plots import Plot, Series, drawn
@@ -68,6 +68,7 @@ def _carriers(report: Report) -> Section:
         Column("Carrier"),
         *(Column(name, is_number=True) for name in ("SIMs", "In our list", "Open", "High", "Medium", "Low")),
         *(Column(name, is_number=True) for name in ("New", "Resolved", "Acknowledged")),
+        *([] if report.cost_of() is None else [Column(f"{report.currency} a month".strip(), is_number=True)]),
         Column("Last complete walk"),
     ]
     table = TablePart(
@@ -98,8 +99,16 @@ def _carrier_row(report: Report, part: CarrierPart) -> Sequence[Cell]:
         number(flow.opened if flow else 0),
         number(flow.resolved if flow else 0),
         number(report.muted_of(name)),
+        *_cost_cells(report, name),
         moment(part.overview.complete_as_of),
     ]
+
+
+def _cost_cells(report: Report, carrier: str) -> Sequence[Cell]:
+    if report.cost_of() is None:
+        return []
+    cost = report.cost_of(carrier=carrier)
+    return [Cell("") if cost is None else Cell(money_text(cost, ""), float(cost), tone="" if cost else "zero")]
 
 
 def _trend(report: Report) -> Section:
@@ -118,8 +127,31 @@ def _trend(report: Report) -> Section:
         anchor="trend",
         title="Trend",
         note="Nothing opened and nothing was resolved in this period." if is_quiet else "",
-        plots=[] if is_quiet else [_drawn(plot, "Day")],
+        plots=[*_standing(report), *([] if is_quiet else [_drawn(plot, "Day")])],
     )
+
+
+def _standing(report: Report) -> Iterator[PlotPart]:
+    """Draw what was open after each night, where there is more than one: reconciliations keep it."""
+    days = _days(report.figures.since, report.figures.as_of)
+    by_day: dict[date, dict[str, Standing]] = {}
+    known: dict[str, Standing] = {}
+    told = sorted({one.day for one in report.figures.standings})
+    for one in report.figures.standings:
+        known = {**known, one.carrier: one}
+        by_day[one.day] = known
+    if len(told) < 2:
+        return
+    stands: list[Mapping[str, Standing]] = []
+    for day in days:
+        before = [other for other in told if other <= day]
+        stands.append(by_day[before[-1]] if before else {})
+    series = [
+        Series(name, name, [sum(getattr(one, name) for one in stand.values()) for stand in stands])
+        for name in reversed(SEVERITIES)
+    ]
+    title = "Open discrepancies after each night"
+    yield _drawn(Plot(title, [f"{day:%-d %b}" for day in days], series, "stacked"), "Day")
 
 
 def _days(since: datetime, until: datetime) -> Sequence[date]:
@@ -332,7 +364,7 @@ def _day_text(at: datetime) -> str:
 def tiles(report: Report) -> Sequence[Mapping[str, str]]:
     """Return the figures that stand in large type: name, value, tone."""
     figures = report.figures
-    high = report.open_of(severity="high")
+    high, cost = report.open_of(severity="high"), report.cost_of()
     found = [
         ("Open", report.open_of(), ""),
         ("High", high, "high" if high else ""),
@@ -341,4 +373,7 @@ def tiles(report: Report) -> Sequence[Mapping[str, str]]:
         ("SIMs at carriers", sum(figures.sims.values()), ""),
         ("SIMs in our list", sum(figures.listed.values()), ""),
     ]
-    return [{"name": name, "value": f"{value:,}", "tone": tone} for name, value, tone in found]
+    told = [{"name": name, "value": f"{value:,}", "tone": tone} for name, value, tone in found]
+    if cost is not None:
+        told.insert(2, {"name": f"{report.currency} a month".strip(), "value": money_text(cost, ""), "tone": ""})
+    return told

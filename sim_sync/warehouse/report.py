@@ -3,11 +3,23 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from sim_sync.core.report import FieldCount, Flow, Hotspot, Night, Pair, Pile, ReasonCount, Reasons, ReportFigures
+from sim_sync.core.report import (
+    FieldCount,
+    Flow,
+    Hotspot,
+    Night,
+    Pair,
+    Pile,
+    ReasonCount,
+    Reasons,
+    ReportFigures,
+    Standing,
+)
 from sim_sync.warehouse.discrepancies import BY_ID, is_muted, worst_discrepancies
 from sim_sync.warehouse.engine import read_clock, reading
 from sim_sync.warehouse.tables import (
@@ -15,6 +27,7 @@ from sim_sync.warehouse.tables import (
     inventory_findings,
     inventory_sims,
     quarantined_records,
+    reconciliations,
     sim_changes,
     sim_discrepancies,
 )
@@ -29,7 +42,7 @@ _WORDY = ("", "status", "rate_plan")
 _PLAN, _RANGE, _ALL = "plan", "ICCID range", "all"
 _GROUPS = (_PLAN, _RANGE)
 
-_found, _sims, _listed = sim_discrepancies.c, carrier_sims.c, inventory_sims.c
+_found, _sims, _listed, _reconciled = sim_discrepancies.c, carrier_sims.c, inventory_sims.c, reconciliations.c
 
 
 def report_figures(engine: sa.Engine, carriers: Sequence[str], since: datetime, *, rows: int) -> ReportFigures:
@@ -54,6 +67,7 @@ def report_figures(engine: sa.Engine, carriers: Sequence[str], since: datetime, 
             piles=_piles(counted),
             flows=_flows(counted, resolved),
             nights=_nights(counted, resolved),
+            standings=_standings(connection, carriers, since),
             pairs=_pairs(counted),
             hotspots=hotspots,
             unread=_unread(connection, carriers),
@@ -81,6 +95,7 @@ class _Counted(NamedTuple):
     is_muted: int
     day: str | None
     found: int
+    cost: int | None
 
 
 def _counted(connection: sa.Connection, carriers: Sequence[str], since: datetime, now: datetime) -> Sequence[_Counted]:
@@ -97,11 +112,41 @@ def _counted(connection: sa.Connection, carriers: Sequence[str], since: datetime
         "is_muted": sa.case((is_muted(now), 1), else_=0),
         "day": sa.case((_found.first_seen_at >= since, day), else_=sa.null()),
     }
-    named = sa.select(*(key.label(name) for name, key in keys.items()))
+    named = sa.select(*(key.label(name) for name, key in keys.items()), _ten_thousandths(_found.monthly_cost))
     rows = named.where(_found.carrier.in_(carriers), _found.resolved_at.is_(None)).subquery()
     columns = [rows.c[name] for name in keys]
-    query = sa.select(*columns, sa.func.count()).group_by(*columns)
+    query = sa.select(*columns, sa.func.count(), sa.func.sum(rows.c.cost)).group_by(*columns)
     return [_Counted._make(row) for row in connection.execute(query)]
+
+
+def _ten_thousandths(amount: sa.Column[Decimal]) -> sa.Label[int]:
+    """Return the SQL of an amount as a whole number, which adds up exactly in both databases."""
+    whole = sa.func.round(sa.type_coerce(amount, sa.Numeric()) * 10_000)
+    return sa.cast(whole, sa.BigInteger()).label("cost")
+
+
+def _standings(connection: sa.Connection, carriers: Sequence[str], since: datetime) -> Sequence[Standing]:
+    """Return the last reconciliation of each carrier and day of the period, and the last one before it."""
+    day = _day(connection.dialect.name, _reconciled.reconciled_at)
+    within = sa.case((_reconciled.reconciled_at >= since, day), else_=sa.literal("", sa.Text()))
+    newest_first = _reconciled.comparison_number.desc()
+    place = sa.func.row_number().over(partition_by=(_reconciled.carrier, within), order_by=newest_first)
+    counts = (_reconciled[name] for name in ("high", "medium", "low"))
+    rows = (
+        sa.select(_reconciled.carrier, day.label("day"), *counts, _ten_thousandths(_reconciled.monthly_cost))
+        .add_columns(_reconciled.currency, _reconciled.comparison_number, place.label("place"))
+        .where(_reconciled.carrier.in_(carriers))
+        .subquery()
+    )
+    query = sa.select(rows).where(rows.c.place == 1).order_by(rows.c.day, rows.c.carrier, rows.c.comparison_number)
+    found = connection.execute(query)
+    return [
+        Standing(row[0], date.fromisoformat(row[1]), row[2], row[3], row[4], _whole(row[5]), row[6]) for row in found
+    ]
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def _resolved(connection: sa.Connection, carriers: Sequence[str], since: datetime) -> Mapping[tuple[str, str], int]:
@@ -114,10 +159,13 @@ def _resolved(connection: sa.Connection, carriers: Sequence[str], since: datetim
 
 
 def _piles(counted: Sequence[_Counted]) -> Sequence[Pile]:
-    found = Counter[tuple[str, str, str, bool]]()
+    found, costs = Counter[tuple[str, str, str, bool]](), dict[tuple[str, str, str, bool], int]()
     for one in counted:
-        found[one.carrier, one.kind, one.severity, bool(one.is_muted)] += one.found
-    return [Pile(*key, found[key]) for key in sorted(found)]
+        key = (one.carrier, one.kind, one.severity, bool(one.is_muted))
+        found[key] += one.found
+        if one.cost is not None:
+            costs[key] = costs.get(key, 0) + int(one.cost)
+    return [Pile(*key, found[key], costs.get(key)) for key in sorted(found)]
 
 
 def _flows(counted: Sequence[_Counted], resolved: Mapping[tuple[str, str], int]) -> Mapping[str, Flow]:

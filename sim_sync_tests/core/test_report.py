@@ -16,6 +16,7 @@ from sim_sync.core.report import (
     Reasons,
     Report,
     ReportFigures,
+    Standing,
     sentences,
 )
 from sim_sync.core.session import State, SweepState
@@ -55,6 +56,13 @@ def test_the_first_sentence_says_how_much_is_open_and_how_bad_it_is() -> None:
         "Of these, 1,200 are fields that both sides tell differently and 1 is a SIM that only a carrier has.",
         "Since 31 January 2026, 3 of the open ones appeared and 1 was resolved.",
     ]
+
+
+def test_what_it_costs_is_said_where_it_is_priced() -> None:
+    priced = [Pile("acme", "unknown_to_us", "high", False, 3, 12_345_678), Pile("acme", "mismatch", "low", True, 1, 5)]
+    standing = Standing("acme", NOW.date(), 3, 0, 0, 1, "EUR")
+    assert "What is open costs 1,234.57 EUR a month." in sentences(a_report(piles=priced, standings=[standing]))
+    assert a_report(piles=piles(high=1)).cost_of() is None
 
 
 def test_that_nothing_differs_is_said_only_of_what_was_compared() -> None:

@@ -1,13 +1,14 @@
 """The figures of a report are what both databases count, one by one."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from sim_sync.core.inventory import InventorySim
-from sim_sync.core.report import Flow, Night, Pair, ReportFigures
+from sim_sync.core.report import Flow, Night, Pair, ReportFigures, Standing
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.discrepancies import acknowledge
@@ -16,7 +17,7 @@ from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.warehouse.report import report_figures
 from sim_sync.warehouse.store import SqlSessionStore
-from sim_sync.warehouse.tables import inventory_findings, sim_discrepancies
+from sim_sync.warehouse.tables import inventory_findings, reconciliations, sim_discrepancies
 from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_request, a_sim
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -117,6 +118,33 @@ def test_pairs_tell_words_and_no_numbers_of_single_sims(harness: ReportHarness) 
         Pair("mismatch", "status", "active", "suspended", 1),
         Pair("mismatch", "msisdn", None, None, 1),
     }
+
+
+def test_amounts_add_up_exactly(harness: ReportHarness) -> None:
+    differ(harness)
+    with harness.engine.begin() as connection:
+        connection.execute(sim_discrepancies.update().values(monthly_cost=Decimal("0.1001")))
+        unpriced = sim_discrepancies.c.kind == "mismatch"
+        connection.execute(sim_discrepancies.update().where(unpriced).values(monthly_cost=None))
+    costs = {pile.kind: pile.cost for pile in harness.figures().piles}
+    assert costs == {"unknown_to_us": 2002, "missing_at_carrier": 1001, "mismatch": None}
+
+
+def test_the_last_reconciliation_of_a_day_stands_for_it(harness: ReportHarness) -> None:
+    rows = [("acme", -40, 1, 7), ("acme", -35, 2, 8), ("acme", -3, 3, 5), ("acme", -3, 4, 4), ("zeta", -3, 1, 2)]
+    with harness.engine.begin() as connection:
+        for place, (carrier, days, number, high) in enumerate(rows):
+            at = LATE + timedelta(days=days, minutes=place)
+            told = {"carrier": carrier, "reconciled_at": at, "session_id": "s", "comparison_number": number}
+            told |= {"high": high, "counts": {}, "monthly_cost": Decimal("12.5000"), "currency": "EUR"}
+            connection.execute(reconciliations.insert().values(**told))
+    day = (LATE - timedelta(days=3)).date()
+    found = harness.figures("acme", "zeta", since=LATE - timedelta(days=30)).standings
+    assert found == [
+        Standing("acme", (LATE - timedelta(days=35)).date(), 8, 0, 0, 125_000, "EUR"),
+        Standing("acme", day, 4, 0, 0, 125_000, "EUR"),
+        Standing("zeta", day, 2, 0, 0, 125_000, "EUR"),
+    ]
 
 
 def test_groups_are_told_beside_their_size(harness: ReportHarness) -> None:
