@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from sim_sync import __version__
+from sim_sync.cli.alerts_app import alerts_app
 from sim_sync.cli.discrepancies_app import discrepancies_app
 from sim_sync.cli.options import By, Carrier, Json, OneCarrier, PlainCommand, Reason, SomeCarriers, example_of
 from sim_sync.cli.quarantine_app import quarantine_app
@@ -23,6 +24,7 @@ sweep = typer.Typer(help="Look at a held sweep and decide on it.", no_args_is_he
 app.add_typer(sweep, name="sweep")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(discrepancies_app, name="discrepancies")
+app.add_typer(alerts_app, name="alerts")
 
 
 @app.callback(invoke_without_command=True)

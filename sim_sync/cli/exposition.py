@@ -254,7 +254,7 @@ def _session_states(carriers: Sequence[CarrierFigures]) -> Metric:
 
 
 def _discrepancies(carriers: Sequence[CarrierFigures]) -> Metric:
-    meaning = "Open discrepancies; absent where nothing was ever compared."
+    meaning = "Open discrepancies that nobody has acknowledged; absent where nothing was ever compared."
     family = GaugeMetricFamily("sim_sync_discrepancies", meaning, labels=["carrier", "kind", "severity"])
     for figures in carriers:
         if figures.discrepancies is not None:

@@ -77,6 +77,9 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "quarantine drop": 'sim-sync quarantine drop 12 --reason "a test record of the carrier"',
         "discrepancies": "sim-sync discrepancies --severity high --new",
         "discrepancies ack": 'sim-sync discrepancies ack 89883030000000000009 --reason "test SIM of the laboratory"',
+        "alerts list": "sim-sync alerts list --all",
+        "alerts test": "sim-sync alerts test webhook",
+        "alerts send": "sim-sync alerts send",
     }
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from sim_sync.config.alerts import Alerts
 from sim_sync.config.carrier import CARRIER_NAME, CarrierConfig, parse_carrier
 from sim_sync.config.document import read_document
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve, variable_of
@@ -25,7 +26,7 @@ WAREHOUSE_VARIABLE = "SIM_SYNC_WAREHOUSE_URL"
 DEFAULT_PATH = Path("carriers.yaml")
 DEFAULT_WAREHOUSE_URL = "sqlite:///.sim_sync/warehouse.db"
 
-_SECTIONS = ("warehouse", "schedule", "inventory", "reconcile", "carriers")
+_SECTIONS = ("warehouse", "schedule", "inventory", "reconcile", "alerts", "carriers")
 _INVENTORY: KeyPath = ("inventory",)
 
 
@@ -39,6 +40,7 @@ class Config:
     #: The lists of our SIMs; none where nothing is compared.
     inventory: Sequence["ListSection"] = field(repr=False)
     reconcile: Reconcile
+    alerts: Alerts | None = field(repr=False)
     _carriers: Mapping[str, Any] = field(repr=False)
     _environ: Mapping[str, str] = field(repr=False)
 
@@ -153,12 +155,14 @@ class _Reader:
         schedule = self._section("schedule", Schedule) or Schedule()
         inventory = list(self._lists()) if "inventory" in self._document else []
         reconcile = self._section("reconcile", Reconcile) or Reconcile()
+        alerts = self._section("alerts", Alerts)
         config = Config(
             path=self._path,
             warehouse_url=warehouse_url,
             schedule=schedule,
             inventory=inventory,
             reconcile=reconcile,
+            alerts=alerts,
             _carriers=self._carriers(),
             _environ=self._environ,
         )

@@ -1,7 +1,7 @@
 """Turns what a model refuses into problems for people: where, which key, what was expected, what was found.
 
-A value is shown only where it cannot be a secret: nothing under `auth`, no part of a URL with a password, and nothing
-that came from the environment.
+A value is shown only where it cannot be a secret: nothing under `auth`, no part of a URL with a password, none of a
+receiver's URL or password, and nothing that came from the environment.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,6 +32,8 @@ _EXPECTED = {
     "list_type": "a list",
     "tuple_type": "a list",
 }
+#: Whoever knows the URL of a webhook can write there.
+_SECRETS_OF_RECEIVERS = frozenset({"url", "secret", "user", "password"})
 _KINDS: Mapping[type, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -102,7 +104,8 @@ def _shown(value: Any, place: KeyPath, part: Resolved) -> str:
         return "keys and values"
     if value is None:
         return "nothing"
-    may_be_secret = "auth" in place or (isinstance(value, str) and "@" in value)
+    is_of_receiver = place[0] == "alerts" and place[-1] in _SECRETS_OF_RECEIVERS
+    may_be_secret = "auth" in place or is_of_receiver or (isinstance(value, str) and "@" in value)
     if may_be_secret or isinstance(value, list):
         return _KINDS.get(type(value), type(value).__name__)
     return repr(value)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.registry import connectors
+from sim_sync.config.alerts import Alerts
 from sim_sync.config.carrier import CARRIER_NAME, CarrierSection
 from sim_sync.config.sections import InventorySections, Reconcile, Schedule, WarehouseSection
 
@@ -33,6 +34,7 @@ def json_schema() -> Mapping[str, Any]:
         "schedule": Schedule,
         "inventory": InventorySections,
         "reconcile": Reconcile,
+        "alerts": Alerts,
     }
     properties = {name: _or_variable(_of_model(model, name, definitions)) for name, model in sections.items()}
     properties["carriers"] = _carriers(definitions)

@@ -7,7 +7,8 @@ SimSyncError
 │   ├── WarehouseUnavailable  the database did not take the transaction
 │   │   └── WarehouseFull     there is no room for it: somebody has to make some
 │   ├── NoRoomLeft            a file system is full: somebody has to make room on it
-│   └── InventoryUnavailable  our own list cannot be read right now
+│   ├── InventoryUnavailable  our own list cannot be read right now
+│   └── DeliveryFailed        a receiver of alerts did not take one
 ├── ParkRequired              wait longer than a worker should sleep: free the worker
 ├── CarrierError              stop this carrier; somebody has to look
 │   ├── AuthenticationFailed  the carrier refused our credentials
@@ -87,6 +88,10 @@ class WarehouseFull(WarehouseUnavailable, NoRoomLeft):
 
 class InventoryUnavailable(TransientError):
     """Our own list was written while it was read, or its database was out of reach; nothing was written."""
+
+
+class DeliveryFailed(TransientError):
+    """A receiver of alerts did not take one; it is kept and tried again."""
 
 
 class WaitCause(StrEnum):

@@ -239,6 +239,9 @@ class SessionInternals:
     #: The times of its owner's last pages, the oldest first, and when the last of them was committed.
     recent_page_seconds: tuple[float, ...] = ()
     page_committed_at: datetime | None = None
+    #: Since when it waits without a page, tries in between included; and the first page after such a wait.
+    parked_since: datetime | None = None
+    unparked_at: datetime | None = None
     walk_restarts: int = 0
     #: Pages and records of the walk from before it started again: what a counter must not lose.
     earlier_pages: int = 0

@@ -182,15 +182,16 @@ def released(record: SessionRecord, claim: Claim, release: Release, now: datetim
     session, effort = record.session, release.effort
     if session.fence != claim.fence or session.state is not State.RUNNING:
         return record
-    return _with(
-        record,
-        replace(
-            _stopped(session, release.event, now, error=release.error),
-            not_before=None if release.wait_seconds is None else _after(now, release.wait_seconds),
-            retries=session.retries + effort.retries,
-            throttled_seconds=session.throttled_seconds + effort.throttled_seconds,
-        ),
+    internals = record.internals
+    if release.event is Event.WAIT_TOO_LONG:
+        internals = replace(internals, parked_since=internals.parked_since or now)
+    session = replace(
+        _stopped(session, release.event, now, error=release.error),
+        not_before=None if release.wait_seconds is None else _after(now, release.wait_seconds),
+        retries=session.retries + effort.retries,
+        throttled_seconds=session.throttled_seconds + effort.throttled_seconds,
     )
+    return SessionRecord(session, internals)
 
 
 def completed(record: SessionRecord, sweep: SweepDecision, sims_seen: int, now: datetime) -> SessionRecord:
@@ -320,6 +321,8 @@ def _paced(record: SessionRecord, page: Page, diff: PageDiff, now: datetime) -> 
         pace_seconds=None if pace is None else pace.seconds,
         recent_page_seconds=recent,
         page_committed_at=now,
+        parked_since=None,
+        unparked_at=internals.unparked_at if internals.parked_since is None else now,
         last_cursor_digest=None if session.cursor is None else cursor_digest(session.cursor),
     )
 

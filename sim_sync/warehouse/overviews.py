@@ -19,7 +19,8 @@ from sim_sync.core.progress import (
 )
 from sim_sync.core.session import Session, SessionInternals, State
 from sim_sync.warehouse import sessions
-from sim_sync.warehouse.engine import reading
+from sim_sync.warehouse.discrepancies import is_muted
+from sim_sync.warehouse.engine import read_clock, reading
 from sim_sync.warehouse.knowledge import compared_of
 from sim_sync.warehouse.sessions import session_from_row
 from sim_sync.warehouse.tables import quarantined_records, session_internals, sim_discrepancies, sync_sessions
@@ -33,11 +34,16 @@ def carrier_overviews(engine: sa.Engine, carriers: Sequence[str]) -> Sequence[Ca
     The number of queries does not grow with the number of carriers.
     """
     with reading(engine, "reading the sessions") as connection:
-        newest = {session.carrier: session for session in sessions.read_latest_sessions(connection, carriers)}
-        completed = {session.carrier: session for session in sessions.read_last_completed(connection, carriers)}
-        sweeps = sessions.read_sweep_histories(connection, carriers)
-        known = sessions.read_all_internals(connection, [session.session_id for session in newest.values()])
-        quarantined = _quarantined(connection, carriers)
+        return read_overviews(connection, carriers)
+
+
+def read_overviews(connection: sa.Connection, carriers: Sequence[str]) -> Sequence[CarrierOverview]:
+    """Return the overviews within a transaction of the caller's."""
+    newest = {session.carrier: session for session in sessions.read_latest_sessions(connection, carriers)}
+    completed = {session.carrier: session for session in sessions.read_last_completed(connection, carriers)}
+    sweeps = sessions.read_sweep_histories(connection, carriers)
+    known = sessions.read_all_internals(connection, [session.session_id for session in newest.values()])
+    quarantined = _quarantined(connection, carriers)
     return [
         CarrierOverview(
             carrier=carrier,
@@ -174,7 +180,7 @@ def carrier_figures(engine: sa.Engine, max_age_hours: Mapping[str, float], now: 
     compared = compared_of(engine, carriers)
     with reading(engine, "counting what the walks did") as connection:
         totals = _totals(connection, carriers)
-        problems = _open_problems(connection, carriers)
+        problems = read_open_problems(connection, carriers)
     return [
         CarrierFigures(
             overview=overview,
@@ -213,11 +219,12 @@ def _one_if(state: State) -> sa.ColumnElement[int]:
     return sa.case((sync_sessions.c.state == state.value, 1), else_=0)
 
 
-def _open_problems(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, Mapping[Problem, int]]:
+def read_open_problems(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, Mapping[Problem, int]]:
+    """Count each carrier's open discrepancies that nobody has acknowledged; those without one are left out."""
     found = sim_discrepancies.c
     query = (
         sa.select(found.carrier, found.kind, found.severity, sa.func.count())
-        .where(found.carrier.in_(carriers), found.resolved_at.is_(None))
+        .where(found.carrier.in_(carriers), found.resolved_at.is_(None), ~is_muted(read_clock(connection)))
         .group_by(found.carrier, found.kind, found.severity)
     )
     counts: dict[str, dict[Problem, int]] = defaultdict(dict)

@@ -205,6 +205,8 @@ session_internals = sa.Table(
     _count("earlier_pages"),
     _count("earlier_records"),
     _text("shown_sweep_digest"),
+    _time("parked_since"),
+    _time("unparked_at"),
 )
 
 carrier_internals = sa.Table(
@@ -339,4 +341,28 @@ reconciliations = sa.Table(
     sa.Column("monthly_cost", Money()),
     _text("currency"),
     sa.Column("counts", JsonText, nullable=False),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    _text("carrier", nullable=False),
+    _text("kind", nullable=False),
+    _time("opened_at", nullable=False),
+    _time("closed_at"),
+    _text("message", nullable=False),
+    sa.Column("deliveries", JsonText, nullable=False),
+    _time("next_attempt_at"),
+    _text("closing_message"),
+    sa.Index("ix_alerts_next_attempt_at", "next_attempt_at"),
+)
+#: An alert is open once a carrier and kind: the database itself refuses a second one.
+sa.Index(
+    "uq_alerts_one_open_per_kind",
+    alerts.c.carrier,
+    alerts.c.kind,
+    unique=True,
+    sqlite_where=alerts.c.closed_at.is_(None),
+    postgresql_where=alerts.c.closed_at.is_(None),
 )

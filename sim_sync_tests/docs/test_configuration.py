@@ -11,9 +11,11 @@ from pydantic_core import PydanticUndefined
 from sim_sync.carriers.registry import connectors
 from sim_sync.carriers.tls import CERT_DIR_VARIABLE, CERT_FILE_VARIABLE
 from sim_sync.config import load_config
+from sim_sync.config.alerts import Alerts, Smtp, Webhook
 from sim_sync.config.carrier import CarrierSection
 from sim_sync.config.config import CONFIG_VARIABLE, DEFAULT_WAREHOUSE_URL, WAREHOUSE_VARIABLE
 from sim_sync.config.sections import INVENTORY_MODELS, Reconcile, Schedule
+from sim_sync.core.alerts import DEFAULT_THRESHOLDS, AlertKind
 from sim_sync.files import STATE_DIR_VARIABLE
 from sim_sync.logs import FORMAT_VARIABLE
 from sim_sync_tests.docs.documents import PROJECT, code_blocks, table_rows
@@ -21,7 +23,7 @@ from sim_sync_tests.docs.documents import PROJECT, code_blocks, table_rows
 DOCUMENT = PROJECT / "docs" / "configuration.md"
 CARRIERS = PROJECT / "docs" / "carriers.md"
 #: Keys that are not fields of a model: read by their own code.
-OTHER_KEYS = {"warehouse.url", "inventory", "carriers", "auth", "options"}
+OTHER_KEYS = {"warehouse.url", "inventory", "alerts", "carriers", "auth", "options"}
 VARIABLES = {
     CONFIG_VARIABLE,
     WAREHOUSE_VARIABLE,
@@ -35,8 +37,8 @@ VARIABLES = {
 
 def keys_of(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every key of a section with its default, nested sections by their dotted names."""
-    for name, field in model.model_fields.items():
-        default = field.default
+    for attribute, field in model.model_fields.items():
+        name, default = field.alias or attribute, field.default
         if isinstance(default, BaseModel):
             yield from keys_of(type(default), f"{before}{name}.")
         else:
@@ -49,6 +51,9 @@ def all_keys() -> dict[str, Any]:
             *keys_of(Schedule, "schedule."),
             *(key for model in INVENTORY_MODELS for key in keys_of(model, "inventory.")),
             *keys_of(Reconcile, "reconcile."),
+            *keys_of(Alerts, "alerts."),
+            *keys_of(Webhook, "alerts.webhook."),
+            *keys_of(Smtp, "alerts.smtp."),
             *keys_of(CarrierSection),
         ]
     )
@@ -69,7 +74,9 @@ def test_the_documented_default_is_the_real_one(key: str, default: Any) -> None:
     if default is PydanticUndefined:
         # A mapping that is empty by default, or a key that must be given.
         assert told.startswith(("required", "none", "those of the type"))
-    elif default is None:
+    elif key == "alerts.on":
+        assert told == "all kinds"
+    elif default is None or default == ():
         assert told in {"none", "that of the type"}
     elif isinstance(default, bool):
         assert told == str(default).lower()
@@ -104,8 +111,9 @@ def test_every_type_is_documented_with_the_keys_of_its_auth_and_its_options(type
 def test_the_examples_load(text: str, tmp_path: Path) -> None:
     path = tmp_path / "carriers.yaml"
     path.write_text(text, encoding="utf-8")
-    names = ("TWILIO_SID", "TWILIO_TOKEN", "EMNIFY_TOKEN", "INVENTORY_URL")
-    config = load_config(path, environ={name: f"postgresql://host/{name}" for name in names})
+    names = ("TWILIO_SID", "TWILIO_TOKEN", "EMNIFY_TOKEN", "INVENTORY_URL", "ALERT_SECRET", "SMTP_PASSWORD")
+    values = {name: f"postgresql://host/{name}" for name in names} | {"ALERT_URL": "https://hooks.example/1"}
+    config = load_config(path, environ=values)
     config.require_sound(config.carrier_names)
 
 
@@ -113,3 +121,13 @@ def test_the_shipped_file_loads_without_a_variable() -> None:
     config = load_config(PROJECT / "carriers.yaml", environ={})
     config.require_sound(config.carrier_names)
     assert config.carrier_names == ("simulated-eu",)
+
+
+def test_every_kind_of_alert_is_documented_with_its_threshold() -> None:
+    rows = [line.split("|") for line in DOCUMENT.read_text(encoding="utf-8").splitlines()]
+    told = {
+        cells[1].strip(): cells[3].strip() for cells in rows if len(cells) == 5 and cells[1].strip() in list(AlertKind)
+    }
+    assert told == {
+        kind: f"{DEFAULT_THRESHOLDS[kind]:g}" if kind in DEFAULT_THRESHOLDS else "none" for kind in AlertKind
+    }
