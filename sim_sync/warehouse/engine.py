@@ -1,18 +1,181 @@
-"""Connections to the warehouse, the same rules for both databases. Schema changes are in `migrations`."""
+"""How the warehouse is spoken to: connections and transactions, and what SQLite and PostgreSQL say differently.
+
+The same rules hold for both: types of columns, many rows in one statement, a list as one parameter, the clock. SQLite
+takes rows fastest by executemany; PostgreSQL takes few as one array a column, and many by COPY. Everything else is one
+code path. Schema changes are in `migrations`, what an error of the database means in `failures`.
+"""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import StatementError
 
 from sim_sync.core.pages import canonical_json
-from sim_sync.warehouse.failures import translate_db_errors
-from sim_sync.warehouse.postgresql import SQLITE, create_engine, open_postgresql, warehouse_url
+from sim_sync.warehouse.failures import our_error
+from sim_sync.warehouse.postgresql import SQLITE, copy_rows, create_engine, open_postgresql, warehouse_url
 from sim_sync.warehouse.sqlite_files import make_sqlite_file, sqlite_file
-from sim_sync.warehouse.tables import UtcDateTime
+
+# --- what the two say differently ------------------------------------------------------------------------------------
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC time: `timestamptz` in PostgreSQL, ISO text without an offset in SQLite."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Refuse a naive time, and give the database UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"expected an aware time, found {value!r}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Return what the database has as an aware UTC time."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Money(sa.types.TypeDecorator[Decimal]):
+    """An exact amount of up to four decimals: `numeric(16, 4)` in PostgreSQL.
+
+    SQLite has no decimals: there it is the floating-point number nearest to the amount, from which the amount is read
+    back exactly. Amounts are added up as whole ten-thousandths, never as such numbers.
+    """
+
+    impl = sa.Numeric(16, 4)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Return how a database is given and gives the amount."""
+        amount: sa.types.TypeEngine[Any] = sa.Numeric(16, 4)
+        if dialect.name == "sqlite":
+            amount = sa.Numeric(16, 4, asdecimal=False)
+        return dialect.type_descriptor(amount)
+
+    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> Any:
+        """Give the database the amount."""
+        return float(value) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Decimal | None:
+        """Return what the database has as an amount of four decimals."""
+        return None if value is None else Decimal(str(value)).quantize(Decimal("0.0001"))
+
+
+#: JSON whose text is kept as it was written, so that canonical texts can be compared.
+JsonText = sa.JSON(none_as_null=True).with_variant(sqlite.JSON(none_as_null=True), "sqlite")
+#: A row number that SQLite counts up by itself only if it is called INTEGER.
+RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+#: From that many rows on, COPY and its second statement are quicker than arrays.
+_WORTH_A_COPY = 200
+_POSTGRESQL_TYPES: Mapping[type, str] = {
+    sa.Text: "text",
+    UtcDateTime: "timestamptz",
+    sa.Boolean: "boolean",
+    sa.BigInteger: "bigint",
+    sa.JSON: "text",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BulkInsert:
+    """An `INSERT ... ON CONFLICT` of many rows given as tuples in the order of `columns`.
+
+    `conflict` is the rest of the statement after the values. `table` and `conflict` come from this program only.
+    """
+
+    table: sa.Table
+    columns: tuple[str, ...]
+    conflict: str
+
+    def execute(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write the rows; none is nothing."""
+        if not rows:
+            return
+        if connection.dialect.name == "sqlite":
+            # Straight to the driver: a named parameter a value costs more than the database does.
+            connection.exec_driver_sql(self._sqlite(), self._with_time_texts(rows))
+        elif len(rows) >= _WORTH_A_COPY:
+            staged = copy_rows(connection, self.table, self.columns, rows)
+            names = ", ".join(self.columns)
+            connection.exec_driver_sql(self._insert(f"SELECT {names} FROM {staged}"))
+        else:
+            by_column = dict(zip(self.columns, map(list, zip(*rows, strict=True)), strict=True))
+            connection.execute(self._arrays(), by_column)
+
+    @cache  # noqa: B019 - a handful of statements, each a constant of its module
+    def _sqlite(self) -> str:
+        return self._insert(f"VALUES ({', '.join('?' * len(self.columns))})")
+
+    def _with_time_texts(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Return the rows with their times in the form in which SQLite keeps them."""
+        places = [place for place, name in enumerate(self.columns) if self._is_time(name)]
+        found = []
+        for row in rows:
+            values = list(row)
+            for place in places:
+                if values[place] is not None:
+                    values[place] = _time_text(values[place])
+            found.append(tuple(values))
+        return found
+
+    @cache  # noqa: B019 - as above
+    def _arrays(self) -> sa.TextClause:
+        arrays = ", ".join(f"CAST(:{name} AS {self._type(name)}[])" for name in self.columns)
+        chosen = ", ".join(f"{name}::json" if self._is_json(name) else name for name in self.columns)
+        return sa.text(self._insert(f"SELECT {chosen} FROM unnest({arrays}) AS given({', '.join(self.columns)})"))
+
+    def _insert(self, values: str) -> str:
+        return f"INSERT INTO {self.table.name} ({', '.join(self.columns)}) {values} {self.conflict}"
+
+    def _type(self, name: str) -> str:
+        kind = self.table.c[name].type
+        return next(word for python_type, word in _POSTGRESQL_TYPES.items() if isinstance(kind, python_type))
+
+    def _is_json(self, name: str) -> bool:
+        return isinstance(self.table.c[name].type, sa.JSON)
+
+    def _is_time(self, name: str) -> bool:
+        return isinstance(self.table.c[name].type, UtcDateTime)
+
+
+def _time_text(time: datetime) -> str:
+    """Return a time as SQLAlchemy writes it into SQLite: in UTC, with all six digits, without an offset."""
+    if time.tzinfo is None:
+        raise ValueError(f"expected an aware time, found {time!r}")
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def is_one_of(dialect_name: str, column: str, parameter: str) -> str:
+    """Return the SQL for "the column is in this list", where the whole list is one parameter."""
+    if dialect_name == "sqlite":
+        return f"{column} IN (SELECT value FROM json_each(:{parameter}))"
+    return f"{column} = ANY(CAST(:{parameter} AS text[]))"
+
+
+def list_parameter(dialect: sa.Dialect, values: Sequence[str]) -> object:
+    """Return a list of texts in the form that `is_one_of` takes it."""
+    return canonical_json(list(values)) if dialect.name == "sqlite" else list(values)
+
+
+def text_of_json(dialect_name: str, column: str) -> str:
+    """Return the SQL for a JSON column's text as it was written."""
+    return column if dialect_name == "sqlite" else f"{column}::text"
+
+
+# --- connections and transactions ------------------------------------------------------------------------------------
 
 #: How long a connection waits for another process's SQLite transaction, in seconds.
 LOCK_SECONDS = 30.0
@@ -93,6 +256,19 @@ def _switch_to_wal(connection: Any) -> None:
         else:
             return
     connection.execute("PRAGMA journal_mode=WAL")
+
+
+@contextmanager
+def translate_db_errors(engine: sa.Engine, doing: str) -> Iterator[None]:
+    """Turn an error of the database into one of ours; `doing` says in what we were interrupted.
+
+    Raises:
+        WarehouseUnavailable, WarehouseFull, ConfigError, WriteRefused: see `failures.our_error`.
+    """
+    try:
+        yield
+    except (StatementError, ValueError, OverflowError) as error:
+        raise our_error(engine, doing, error) from None
 
 
 @contextmanager

@@ -5,8 +5,7 @@ details of an error quote them.
 """
 
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from json import JSONDecodeError
 from pathlib import Path
 from sqlite3 import SQLITE_FULL
@@ -15,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
-from sim_sync.core.errors import ConfigError, Problem, WarehouseFull, WarehouseUnavailable, WriteRefused
+from sim_sync.core.errors import ConfigError, Problem, SimSyncError, WarehouseFull, WarehouseUnavailable, WriteRefused
 from sim_sync.files import is_full, no_room_text
 from sim_sync.warehouse.postgresql import shown_url
 from sim_sync.warehouse.sqlite_files import sqlite_file
@@ -82,36 +81,35 @@ _STATEMENT_POOLING = "transaction blocks not allowed in statement pooling mode"
 _POOL_MODE = "PgBouncer with `pool_mode = transaction` or `session`"
 
 
-@contextmanager
-def translate_db_errors(engine: sa.Engine, doing: str) -> Iterator[None]:
-    """Turn an error of the database into one of ours.
+def our_error(engine: sa.Engine, doing: str, error: Exception) -> SimSyncError:
+    """Return what an error of the database, or of its driver, is among ours; `doing` says what was interrupted.
 
-    Raises:
-        WarehouseUnavailable: it is transient; `doing` says in what we were interrupted.
-        WarehouseFull: it does as soon as somebody has made room.
-        ConfigError: it does not, and a person has to put the warehouse right.
+    Returns:
+        WarehouseUnavailable: it is transient.
+        WarehouseFull: it is as soon as somebody has made room.
+        ConfigError: it is not, and a person has to put the warehouse right.
         WriteRefused: it does not take a statement or a value.
     """
-    try:
-        yield
-    except DBAPIError as error:
-        place = shown_url(engine.url)
-        if room := _room_missing(engine.url, error):
-            raise WarehouseFull(f"the warehouse {place} failed while {doing}: {room}") from None
-        if passes_by_itself(error):
-            raise WarehouseUnavailable(f"the warehouse {place} failed while {doing}: {_told(error)}") from None
-        if expected := _expected_instead(error):
-            problem = Problem("warehouse", place, expected, f"{_told(error)} (while {doing})")
-            raise ConfigError([problem]) from None
-        raise _refused(engine, doing, error) from None
-    except (StatementError, ValueError, OverflowError) as error:
-        # A driver's own words about a value that it cannot send: a lone surrogate, a number of too many bits.
-        told = error.orig if isinstance(error, StatementError) else error
-        if told is not None and _is_about_a_stored_value(told):
-            expected = "values that can be read: correct the row, or restore the database from a copy"
-            found = f"{_unreadable(told)} (while {doing})"
-            raise ConfigError([Problem("warehouse", shown_url(engine.url), expected, found)]) from None
-        raise _refused(engine, doing, error) from None
+    if isinstance(error, DBAPIError):
+        return _error_of_the_database(engine, doing, error)
+    # A driver's own words about a value that it cannot send: a lone surrogate, a number of too many bits.
+    told = error.orig if isinstance(error, StatementError) else error
+    if told is not None and _is_about_a_stored_value(told):
+        expected = "values that can be read: correct the row, or restore the database from a copy"
+        found = f"{_unreadable(told)} (while {doing})"
+        return ConfigError([Problem("warehouse", shown_url(engine.url), expected, found)])
+    return _refused(engine, doing, error)
+
+
+def _error_of_the_database(engine: sa.Engine, doing: str, error: DBAPIError) -> SimSyncError:
+    place = shown_url(engine.url)
+    if room := _room_missing(engine.url, error):
+        return WarehouseFull(f"the warehouse {place} failed while {doing}: {room}")
+    if passes_by_itself(error):
+        return WarehouseUnavailable(f"the warehouse {place} failed while {doing}: {_told(error)}")
+    if expected := _expected_instead(error):
+        return ConfigError([Problem("warehouse", place, expected, f"{_told(error)} (while {doing})")])
+    return _refused(engine, doing, error)
 
 
 def _room_missing(url: sa.URL, error: DBAPIError) -> str | None:

@@ -8,12 +8,11 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import InventoryError
 from sim_sync.core.inventory import Entry, Finding
-from sim_sync.warehouse.engine import read_clock, reading
-from sim_sync.warehouse.failures import translate_db_errors
+from sim_sync.warehouse.engine import UtcDateTime, read_clock, reading, translate_db_errors
 from sim_sync.warehouse.inventory_staging import TOLD, Staged, Staging, drop_tables, listed
 from sim_sync.warehouse.inventory_staging import findings as staged
 from sim_sync.warehouse.knowledge import note_list_change
-from sim_sync.warehouse.tables import UtcDateTime, inventory_findings, inventory_loads, inventory_sims
+from sim_sync.warehouse.tables import inventory_findings, inventory_loads, inventory_sims
 from sim_sync.warehouse.temporary import lock_comparison, lock_list
 
 # What of our list could not be used (`inventory_findings`), and what was loaded last (`inventory_loads`).

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sim_sync.core.inventory import EndOfList, Entry, Finding, InventorySim, ListWords, Rounding, StartOfList
-from sim_sync.warehouse.dialects import BulkInsert, copy_into
+from sim_sync.warehouse.engine import BulkInsert
+from sim_sync.warehouse.postgresql import copy_into
 from sim_sync.warehouse.temporary import analyzed
 
 #: Rows in one statement: enough to be quick, few enough to need little memory.

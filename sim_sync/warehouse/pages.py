@@ -23,9 +23,9 @@ from sim_sync.core.quarantine import REFUSED_BY_DATABASE
 from sim_sync.core.session import Session, SessionRecord, may_come_again
 from sim_sync.core.sims import FieldChange, Sim
 from sim_sync.core.storable import storable_json
-from sim_sync.warehouse.dialects import BulkInsert, is_one_of, list_parameter, text_of_json
+from sim_sync.warehouse.engine import BulkInsert, UtcDateTime, is_one_of, list_parameter, text_of_json
 from sim_sync.warehouse.failures import is_about_values, kind_of
-from sim_sync.warehouse.tables import UtcDateTime, carrier_sims, quarantined_records, sim_changes
+from sim_sync.warehouse.tables import carrier_sims, quarantined_records, sim_changes
 
 # What the warehouse holds of the SIMs of a page: under their ids, or under the other form of the ICCID that is the
 # id.

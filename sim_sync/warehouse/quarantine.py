@@ -22,8 +22,7 @@ from sim_sync.core.session import Session, State, SweepState
 from sim_sync.core.sims import Sim
 from sim_sync.core.storable import storable_text
 from sim_sync.warehouse import pages, sessions
-from sim_sync.warehouse.dialects import text_of_json
-from sim_sync.warehouse.engine import read_clock, reading, transaction
+from sim_sync.warehouse.engine import read_clock, reading, text_of_json, transaction
 from sim_sync.warehouse.pages import stored_beside
 from sim_sync.warehouse.sessions import Locked
 from sim_sync.warehouse.tables import carrier_sims, quarantined_records, sync_sessions

@@ -29,8 +29,8 @@ from sim_sync.core.opening import (
 from sim_sync.core.pages import Cursor, cursor_digest
 from sim_sync.core.session import FINAL_STATES, Session, SessionInternals, SessionRecord, State, SweepState
 from sim_sync.core.storable import DAMAGED, is_storable
-from sim_sync.warehouse.engine import utc_now
-from sim_sync.warehouse.tables import UtcDateTime, inventory_sims, session_internals, sync_sessions, walk_cursors
+from sim_sync.warehouse.engine import UtcDateTime, utc_now
+from sim_sync.warehouse.tables import inventory_sims, session_internals, sync_sessions, walk_cursors
 
 # A cursor in a JSON column, whatever characters the carrier put into it: a place must come back as it was.
 

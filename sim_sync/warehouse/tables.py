@@ -4,65 +4,12 @@ Some are our own notes, as that page says: `session_internals`, `carrier_interna
 `run_leases`. The others are the public contract. A change here needs a migration, and a test compares the two.
 """
 
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-
-class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """An aware UTC time: `timestamptz` in PostgreSQL, ISO text without an offset in SQLite."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Refuse a naive time, and give the database UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"expected an aware time, found {value!r}")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Return what the database has as an aware UTC time."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Money(sa.types.TypeDecorator[Decimal]):
-    """An exact amount of up to four decimals: `numeric(16, 4)` in PostgreSQL.
-
-    SQLite has no decimals: there it is the floating-point number nearest to the amount, from which the amount is read
-    back exactly. Amounts are added up as whole ten-thousandths, never as such numbers.
-    """
-
-    impl = sa.Numeric(16, 4)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        """Return how a database is given and gives the amount."""
-        amount: sa.types.TypeEngine[Any] = sa.Numeric(16, 4)
-        if dialect.name == "sqlite":
-            amount = sa.Numeric(16, 4, asdecimal=False)
-        return dialect.type_descriptor(amount)
-
-    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> Any:
-        """Give the database the amount."""
-        return float(value) if value is not None and dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Decimal | None:
-        """Return what the database has as an amount of four decimals."""
-        return None if value is None else Decimal(str(value)).quantize(Decimal("0.0001"))
-
-
-#: JSON whose text is kept as it was written, so that canonical texts can be compared.
-JsonText = sa.JSON(none_as_null=True).with_variant(sqlite.JSON(none_as_null=True), "sqlite")
-#: A row number that SQLite counts up by itself only if it is called INTEGER.
-RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+from sim_sync.warehouse.engine import JsonText, Money, RowId, UtcDateTime
 
 metadata = sa.MetaData(
     naming_convention={

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sim_sync.core.errors import WarehouseUnavailable
 from sim_sync.core.pages import Page, canonical_json
 from sim_sync.core.sims import Sim
-from sim_sync.warehouse.dialects import copy_rows
 from sim_sync.warehouse.engine import transaction
+from sim_sync.warehouse.postgresql import copy_rows
 from sim_sync.warehouse.tables import carrier_sims
 from sim_sync_tests.fakes.fleet import a_request, a_sim
 from sim_sync_tests.warehouse.databases import SqlUnderTest, empty_tables, rows_of
