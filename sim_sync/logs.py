@@ -20,7 +20,7 @@ FORMAT_VARIABLE = "SIM_SYNC_LOG_FORMAT"
 OURS = "sim_sync"
 _FORMATS = ("text", "json")
 #: What this process works on; a run is one process, and works on one session at a time.
-_at_work: dict[str, object] = {}
+_at_work: list[Callable[[], Session]] = []
 
 
 def is_json(environ: Mapping[str, str] = os.environ) -> bool:
@@ -54,17 +54,20 @@ def is_installed() -> bool:
 
 
 @contextmanager
-def work_noted(session: Session) -> Iterator[Callable[[Session], None]]:
-    """Let every line in the block name the session and the page at work; yield what has to hear of its checkpoints."""
-    _note(session)
+def work_noted(at_work: Callable[[], Session]) -> Iterator[None]:
+    """Let every line in the block name the session and the page at work, as `at_work` has them when it is written."""
+    _at_work.append(at_work)
     try:
-        yield _note
+        yield
     finally:
         _at_work.clear()
 
 
-def _note(session: Session) -> None:
-    _at_work.update(carrier=session.carrier, session=session.session_id, page=session.pages_done + 1)
+def _noted() -> Mapping[str, object]:
+    if not _at_work:
+        return {}
+    session = _at_work[-1]()
+    return {"carrier": session.carrier, "session": session.session_id, "page": session.pages_done + 1}
 
 
 class JsonHandler(logging.Handler):
@@ -77,7 +80,7 @@ class JsonHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record; where nobody can be written to, it is lost, and the work continues."""
         try:
-            known = {"message": self.message_of(record), **_at_work, **self._known}
+            known = {"message": self.message_of(record), **_noted(), **self._known}
             sys.stderr.write(json_line(record, known) + "\n")
             sys.stderr.flush()
         except (OSError, ValueError):

@@ -57,9 +57,9 @@ def test_an_exception_is_in_the_object() -> None:
 def test_while_a_session_is_at_work_every_line_names_it_and_its_page(capsys: pytest.CaptureFixture[str]) -> None:
     session = a_session(State.RUNNING)
     handler = JsonHandler(run="run-1")
-    with work_noted(session) as note:
+    with work_noted(lambda: session):
         at_work = written(capsys, handler, a_record("x"))
-        note(a_session(State.RUNNING, pages_done=8))
+        session = a_session(State.RUNNING, pages_done=8)
         later = written(capsys, handler, a_record("x"))
     after = written(capsys, handler, a_record("x"))
     assert (at_work["carrier"], at_work["session"], at_work["page"], at_work["run"]) == ("acme", "acme-1", 8, "run-1")

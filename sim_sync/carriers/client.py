@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from sim_sync.carriers.auth import Authorizer
-from sim_sync.carriers.dialect import Dialect, error_for, refuses_a_login, retry_after_for
+from sim_sync.carriers.dialect import Dialect, error_for, never, refuses_a_login, retry_after_for
 from sim_sync.carriers.http import HttpClient
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.rate_limit import RateLimiter
@@ -40,8 +40,31 @@ from sim_sync.core.text import counted
 _LOGIN_REFUSED = frozenset({400, 401, 403})
 
 
+@dataclass(slots=True)
+class Paused:
+    """How long the carrier's own word has kept the requests for one page waiting."""
+
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Logins:
+    """`LoginTransport` of the requests for one page."""
+
+    client: "CarrierClient"
+    paused: Paused
+
+    def log_in(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
+        """See `LoginTransport`."""
+        return self.client.log_in(request, headers or {}, self.paused)
+
+    def hide(self, secret: str) -> None:
+        """See `LoginTransport`."""
+        self.client.hide(secret)
+
+
 class CarrierClient:
-    """`LoginTransport` of one carrier, and the way of all its requests. Keeps the limits, obeys every `Retry-After`."""
+    """The way of all requests to one carrier. Keeps the limits, obeys every `Retry-After`."""
 
     def __init__(
         self,
@@ -63,22 +86,36 @@ class CarrierClient:
         self._now = now
         self._elsewhere: dict[str, HttpClient] = {}
         self._elsewhere_lock = threading.Lock()
-        self._paused = threading.local()
         self._accepted: Mapping[str, str] | None = None
 
-    def request(self, request: Request, auth: Authorizer) -> tuple[Response, SimSyncError | None]:
+    def request(
+        self, request: Request, auth: Authorizer, paused: Paused, is_page: Callable[[Response], bool] = never
+    ) -> tuple[Response, SimSyncError | None]:
         """Send one request with its credentials, renewed once where the carrier refuses them.
 
-        Returns the answer, and the error that it is, if it is one. Errors of the wire and of a login are raised.
+        Args:
+            request: what to send.
+            auth: whose credentials.
+            paused: what the carrier's own word has kept the page's requests waiting is added to it.
+            is_page: says that an answer is what was asked for, whatever else it might mean.
+
+        Returns the answer, and the error that it is, if it is a permanent one.
+
+        Raises:
+            TransientError, ParkRequired: the carrier cannot be asked now.
+            CarrierError: of the wire, or of a login.
         """
-        credentials = auth.headers(self)
-        response = self._send(self._http, request, credentials)
-        fresh = auth.renewed(credentials, self) if self._have_expired(credentials, response) else None
+        transport = _Logins(self, paused)
+        credentials = auth.headers(transport)
+        response = self._send(self._http, request, credentials, paused)
+        fresh = auth.renewed(credentials, transport) if self._have_expired(credentials, response) else None
         if fresh is not None:
-            credentials, response = fresh, self._send(self._http, request, fresh)
-        failure = self._failure(self._http, request, response)
+            credentials, response = fresh, self._send(self._http, request, fresh, paused)
+        failure = error_for(response, self._dialect, self._now(), lambda: self._http.told(request, response))
         if failure is None:
             self._accepted = credentials
+        if isinstance(failure, TransientError | ParkRequired) and not is_page(response):
+            raise failure
         if fresh is not None and isinstance(failure, AuthenticationFailed):
             failure = AuthenticationFailed(f"{failure}; a fresh login did not help")
         return response, failure
@@ -91,48 +128,39 @@ class CarrierClient:
         is_perhaps = were_good and self._dialect.credentials_may_have_expired(response)
         return is_perhaps or self._dialect.credentials_expired(response)
 
-    def log_in(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
-        """See `LoginTransport`."""
+    def log_in(self, request: Request, headers: Mapping[str, str], paused: Paused) -> Response:
+        """Send a login call and return its answer; see `LoginTransport`."""
         http, request = self._place_of(request)
-        response = self._send(http, request, headers or {})
+        response = self._send(http, request, headers, paused)
         is_refused = response.status in _LOGIN_REFUSED or refuses_a_login(response)
         if is_refused and not self._dialect.throttling.is_said_by(response):
             raise AuthenticationFailed(
                 f"{http.told(request, response)}; the carrier refused the login: check {self._auth_keys} under "
                 "`auth` in carriers.yaml"
             )
-        failure = self._failure(http, request, response)
+        failure = error_for(response, self._dialect, self._now(), lambda: http.told(request, response))
         if failure is not None:
             raise failure
         return response
 
     def hide(self, secret: str) -> None:
-        """See `LoginTransport`."""
+        """Hide a fresh secret from now on; see `LoginTransport`."""
         self._redactor.add(secret)
 
-    def take_paused_seconds(self) -> float:
-        """Return how long this thread's requests were held since it was last asked."""
-        seconds: float = getattr(self._paused, "seconds", 0.0)
-        self._paused.seconds = 0.0
-        return seconds
-
-    def _send(self, http: HttpClient, request: Request, headers: Mapping[str, str]) -> Response:
+    def _send(self, http: HttpClient, request: Request, headers: Mapping[str, str], paused: Paused) -> Response:
         http.prepare()
         with self._rate_limiter.acquire() as permit:
-            self._paused.seconds = getattr(self._paused, "seconds", 0.0) + permit.paused_seconds
+            paused.seconds += permit.paused_seconds
             response = http.fetch(request, headers)
-        now = self._now()
-        seconds = retry_after_for(response, self._dialect, now)
+        is_slower = self._dialect.throttling.is_said_by(response)
+        seconds = retry_after_for(response, self._dialect, self._now(), is_slower=is_slower)
         if seconds is not None and seconds > 0:
             self._rate_limiter.pause(seconds)
-        if self._dialect.throttling.is_said_by(response):
+        if is_slower:
             self._rate_limiter.slow_down(permit)
         elif response.status < 400:
             self._rate_limiter.speed_up(permit)
         return response
-
-    def _failure(self, http: HttpClient, request: Request, response: Response) -> SimSyncError | None:
-        return error_for(response, self._dialect, self._now(), lambda: http.told(request, response))
 
     def _place_of(self, request: Request) -> tuple[HttpClient, Request]:
         """Return where a login call goes: to `base_url`, or to the origin of a URL from `carriers.yaml`."""
@@ -187,8 +215,7 @@ class Retrier:
         try:
             found: Found = retrying(attempt)
         except ParkRequired as wait:
-            wait.retries, wait.throttled_seconds = tally.retries, tally.throttled_seconds
-            raise
+            raise wait.after(retries=tally.retries, throttled_seconds=tally.throttled_seconds) from None
         return found, Effort(tally.retries, tally.throttled_seconds, tally.last_error)
 
     def _wait_seconds(self, state: RetryCallState) -> float:

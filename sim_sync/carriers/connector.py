@@ -52,7 +52,7 @@ class Connector:
     records_of_first_page: Callable[[Response], list[Any]] | None = None
     #: What ends the list beside what the pagination reads.
     end_signs: EndSigns = field(default_factory=EndSigns)
-    totals: Callable[[Response], Totals] = lambda _response: Totals()
+    totals: Callable[[Response], Totals] | None = None
     #: How it says "slower", "quota gone", "log in again" and "this is an error" where that is not HTTP's way.
     dialect: Dialect = field(default_factory=Dialect)
     #: Statuses that mean "this cursor is no longer taken", on any page but the first.

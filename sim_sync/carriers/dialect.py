@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import starmap
 from typing import Any
 
 from sim_sync.carriers.json_bodies import lookup_of, members, texts
@@ -96,7 +97,7 @@ def documents_an_error(response: Response) -> bool:
     """Say yes to a 2xx whose body is an error document: `success: false`, an `error`, `status: error`, `code: 500`."""
     if not (200 <= response.status < 300 and isinstance(response.body, Mapping)):
         return False
-    return any(_reports_an_error(_bare(str(key)), value) for key, value in response.body.items())
+    return any(starmap(_reports_an_error, response.body.items()))
 
 
 def denies_access(response: Response) -> bool:
@@ -113,7 +114,8 @@ def refuses_a_login(response: Response) -> bool:
     return not (_has_code(response.body, set(range(500, 600))) or _says(response, _TEMPORARY))
 
 
-def _reports_an_error(key: str, value: Any) -> bool:
+def _reports_an_error(name: Any, value: Any) -> bool:
+    key = _MARKS.sub("", str(name).lower())
     if key in _FLAGS:
         return value is False
     if key in _ERRORS:
@@ -268,11 +270,16 @@ def error_for(response: Response, dialect: Dialect, now: datetime, told: Callabl
     return _said_by_status(response, dialect, now, told())
 
 
-def retry_after_for(response: Response, dialect: Dialect, now: datetime) -> float | None:
-    """Return how long nobody may ask this carrier, where an answer says so: throttled, or a 5xx that names a wait."""
+def retry_after_for(
+    response: Response, dialect: Dialect, now: datetime, *, is_slower: bool | None = None
+) -> float | None:
+    """Return how long nobody may ask this carrier, where an answer says so: throttled, or a 5xx that names a wait.
+
+    `is_slower` is whether it means "slower", where that is known.
+    """
     if dialect.throttling.quota_gone(response):
         return _quota_wait_seconds(response, dialect, now)
-    if dialect.throttling.is_said_by(response):
+    if dialect.throttling.is_said_by(response) if is_slower is None else is_slower:
         return _bounded(dialect.throttling.wait_seconds(response, now), dialect)
     if dialect.failed(response) or not (_passes_by_itself(response.status) or dialect.unavailable(response)):
         return None

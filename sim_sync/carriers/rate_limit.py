@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
@@ -136,7 +137,8 @@ class Permission:
 
 def next_permission(state: RateLimitState, limit: RateLimit, now: float) -> tuple[RateLimitState, Permission]:
     """Decide about one request at `now`; only one that may be sent changes the state."""
-    state = state.at(now)
+    if now < state.seen_at:
+        state = state.at(now)
     if now < state.paused_until:
         return state, Permission(state.paused_until - now, is_pause=True)
     rate = state.adaptive_rate.limit(limit.requests_per_second)
@@ -304,9 +306,18 @@ class RateLimiter:
             ParkRequired: the carrier asked for a longer wait than a worker should sleep.
             StopRequested: a wait was cut short.
         """
-        give_back = self._wait_for_slot()
+        while (give_back := self._store.take_slot(self._limit.max_in_flight)) is None:
+            self._waiter.wait(_LOOK_AGAIN_SECONDS)
+        permit = Permit(-math.inf)
         try:
-            yield self._wait_for_permit()
+            while (wait := self._store.change(partial(self._admit, permit))).wait_seconds > 0:
+                if wait.is_pause:
+                    permit.paused_seconds += wait.wait_seconds
+                    self._free_the_worker_for(wait)
+                self._waiter.wait(wait.wait_seconds)
+            with self._recent_lock:
+                self._recent.append(permit.admitted_at)
+            yield permit
         finally:
             give_back()
 
@@ -327,32 +338,10 @@ class RateLimiter:
         if self._is_slowed:
             self._change(lambda state, now: recovered(state, now, admitted_at=permit.admitted_at))
 
-    def _wait_for_slot(self) -> Callable[[], None]:
-        while (give_back := self._store.take_slot(self._limit.max_in_flight)) is None:
-            self._waiter.wait(_LOOK_AGAIN_SECONDS)
-        return give_back
-
-    def _wait_for_permit(self) -> Permit:
-        paused_seconds = 0.0
-        while True:
-            now, permission = self._ask()
-            if permission.wait_seconds <= 0:
-                with self._recent_lock:
-                    self._recent.append(now)
-                return Permit(now, paused_seconds)
-            if permission.is_pause:
-                paused_seconds += permission.wait_seconds
-                self._free_the_worker_for(permission)
-            self._waiter.wait(permission.wait_seconds)
-
-    def _ask(self) -> tuple[float, Permission]:
-        def request(state: RateLimitState) -> tuple[RateLimitState, tuple[float, Permission]]:
-            now = self._monotonic()
-            state, permission = next_permission(state, self._limit, now)
-            self._is_slowed = state.adaptive_rate.requests_per_second is not None
-            return state, (now, permission)
-
-        return self._store.change(request)
+    def _admit(self, permit: Permit, state: RateLimitState) -> tuple[RateLimitState, Permission]:
+        permit.admitted_at = self._monotonic()
+        self._is_slowed = state.adaptive_rate.requests_per_second is not None
+        return next_permission(state, self._limit, permit.admitted_at)
 
     def _change(self, rule: Callable[[RateLimitState, float], RateLimitState]) -> None:
         self._store.change(lambda state: (rule(state, self._monotonic()), None))

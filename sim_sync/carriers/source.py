@@ -7,17 +7,18 @@ import hashlib
 import random
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from sim_sync.carriers.client import CarrierClient, Retrier
+from sim_sync.carriers.client import CarrierClient, Paused, Retrier
 from sim_sync.carriers.connector import Connector, Totals
 from sim_sync.carriers.end_check import SeemingEnd
 from sim_sync.carriers.http import HttpClient, whole_response_limits
-from sim_sync.carriers.messages import Request, Response
+from sim_sync.carriers.messages import Response
 from sim_sync.carriers.pagination import Pagination, PathOf
 from sim_sync.carriers.rate_limit import RateLimiter
 from sim_sync.carriers.records import RecordMap
@@ -65,7 +66,8 @@ class PageReader:
         records = (find or self._connector.records)(response)
         next_cursor = None if self._ends_here(records) else self._pagination.next_cursor(cursor, response, path_of)
         sims, rejected = self._record_map.read_page(records)
-        totals = self._connector.totals(response) if response.body is not None else Totals()
+        told = self._connector.totals
+        totals = Totals() if told is None or response.body is None else told(response)
         return Page(
             sims=sims,
             next_cursor=next_cursor,
@@ -92,8 +94,6 @@ class PageReader:
     def _is_first(self, cursor: Cursor) -> bool:
         return cursor == self._pagination.first_cursor()
 
-
-Found = TypeVar("Found")
 
 #: Keys that every message needs to say what it is about.
 _SHOWN = frozenset({("base_url",), ("type",)})
@@ -186,45 +186,61 @@ class RestCarrier:
 
     def fetch_page(self, cursor: Cursor) -> Page:
         """Fetch one page, riding out transient failures; see `CarrierSource`."""
+        paused = Paused()
         try:
-            return self._fetch_page(cursor)
+            opened = self._seal.opened(cursor)
+            page, response = self._page_at(opened, self._retrier, paused)
+            if page.next_cursor is None:
+                page = self._with_a_sure_end(page, opened, response, paused)
+            return replace(
+                without_own_secrets(page, self._redactor),
+                next_cursor=None if page.next_cursor is None else self._seal.sealed(page.next_cursor),
+                effort=replace(page.effort, throttled_seconds=page.effort.throttled_seconds + paused.seconds),
+            )
         except SimSyncError as error:
-            error.args = (self._redactor(str(error)), *error.args[1:])
-            raise
+            told = error.saying(self._redactor(str(error)))
+        raise told  # out here, so that the text with secrets is not even its context
 
     def reread(self, payload: str) -> Reread:
         """Return what a record from the quarantine is with today's mapping; nothing is fetched."""
         return reread(payload, self._record_map, self._redactor)
 
-    def _fetch_page(self, cursor: Cursor) -> Page:
-        self._client.take_paused_seconds()
-        cursor = self._seal.opened(cursor)
-        page, response = self._page_at(cursor, self._retrier)
-        if page.next_cursor is None:
-            page = self._with_a_sure_end(page, cursor, response)
-        throttled_seconds = page.effort.throttled_seconds + self._client.take_paused_seconds()
-        return replace(
-            without_own_secrets(page, self._redactor),
-            next_cursor=None if page.next_cursor is None else self._seal.sealed(page.next_cursor),
-            effort=replace(page.effort, throttled_seconds=throttled_seconds),
-        )
-
-    def _page_at(self, cursor: Cursor, patience: Retrier) -> tuple[Page, Response]:
-        request = self._in_own_words(
-            f"carrier {self.name}: asking for a page", lambda: self._pagination.request(cursor)
-        )
-        response, effort = patience.call(lambda: self._fetch(request, cursor))
-        page = self._in_own_words(
-            f"{self._http.doing(request)}: reading the answer", lambda: self._read(request, response, cursor)
-        )
+    def _page_at(self, cursor: Cursor, retrier: Retrier, paused: Paused) -> tuple[Page, Response]:
+        with self._in_own_words(f"carrier {self.name}: asking for a page"):
+            request = self._pagination.request(cursor)
+        doing = self._http.doing(request)
+        is_end = partial(self._reader.is_declared_end, cursor)
+        with self._in_own_words(f"{doing}: sending"):
+            attempt = partial(self._client.request, request, self._auth, paused, is_end)
+            (response, failure), effort = retrier.call(attempt)
+        if failure is not None and not is_end(response):
+            self._refuse_all_but_an_end(failure, response, cursor)
+        with self._in_own_words(f"{doing}: reading the answer"):
+            path_of = partial(self._http.path_of, request, links=self._links)
+            try:
+                page = self._reader.read(cursor, response, path_of)
+            except UnexpectedResponse as error:
+                raise UnexpectedResponse(f"{doing}: {error}") from None
         return replace(page, effort=effort), response
 
-    def _with_a_sure_end(self, page: Page, cursor: Cursor, response: Response) -> Page:
+    def _refuse_all_but_an_end(self, failure: SimSyncError, response: Response, cursor: Cursor) -> None:
+        """Raise what an answer is that is no page; return where a page that is not there may be how the list ends."""
+        if not isinstance(failure, UnexpectedResponse) or cursor == self.first_cursor():
+            raise failure
+        if self._connector.dialect.failed(response):
+            raise failure
+        if self._reader.may_be_the_end(cursor, response):
+            return
+        if self._pagination.is_handed_out(cursor) and response.status in self._connector.cursor_rejected_statuses:
+            raise CursorRejected(f"the carrier no longer takes its own cursor: {failure}")
+        raise failure
+
+    def _with_a_sure_end(self, page: Page, cursor: Cursor, response: Response, paused: Paused) -> Page:
         """Look whether the end of the list is one, where that can be mistaken (`end_check`)."""
         first = self.first_cursor()
         if self._reader.may_be_the_end(cursor, response) and not self._reader.is_declared_end(cursor, response):
             # While a gateway has lost the list, its first page is not there either: that is raised as it comes.
-            self._page_at(first, self._retrier)
+            self._page_at(first, self._retrier, paused)
             return page
         beyond, far = (self._reader.beyond(cursor, response, pages) for pages in (1, _FAR))
         if beyond is None or far is None:
@@ -237,34 +253,13 @@ class RestCarrier:
             far=far,
             ends_on_repeat=self._connector.end_signs.repeated_page,
         )
-        return end.seen_through(lambda place: self._page_at(place, self._brief_retrier)[0])
+        return end.seen_through(lambda place: self._page_at(place, self._brief_retrier, paused)[0])
 
-    def _fetch(self, request: Request, cursor: Cursor) -> Response:
-        response, failure = self._in_own_words(
-            f"{self._http.doing(request)}: sending", lambda: self._client.request(request, self._auth)
-        )
-        if failure is None or self._reader.is_declared_end(cursor, response):
-            return response
-        if not isinstance(failure, UnexpectedResponse) or cursor == self.first_cursor():
-            raise failure
-        if self._connector.dialect.failed(response):
-            raise failure
-        if self._reader.may_be_the_end(cursor, response):
-            return response
-        if self._pagination.is_handed_out(cursor) and response.status in self._connector.cursor_rejected_statuses:
-            raise CursorRejected(f"the carrier no longer takes its own cursor: {failure}")
-        raise failure
-
-    def _read(self, request: Request, response: Response, cursor: Cursor) -> Page:
-        try:
-            return self._reader.read(cursor, response, lambda url: self._http.path_of(request, url, self._links))
-        except UnexpectedResponse as error:
-            raise UnexpectedResponse(f"{self._http.doing(request)}: {error}") from None
-
-    def _in_own_words(self, doing: str, act: Callable[[], Found]) -> Found:
+    @contextmanager
+    def _in_own_words(self, doing: str) -> Iterator[None]:
         """Say in our own words what went wrong in a connector's code: its error may quote records or credentials."""
         try:
-            return act()
+            yield
         except SimSyncError:
             raise
         except Exception as error:  # noqa: BLE001 - raised below, in our own words
@@ -273,7 +268,7 @@ class RestCarrier:
                 f"{doing}: the connector {self._connector.type!r} did not expect this "
                 f"({type(error).__name__} in {place.name}, line {place.lineno} of {Path(place.filename).name})"
             )
-        raise UnexpectedResponse(told)  # out here, so that the other error is not even its context
+            raise UnexpectedResponse(told) from None  # `fetch_page` leaves the other error behind
 
 
 def _secret_parameters(settings: CarrierSettings) -> list[str]:

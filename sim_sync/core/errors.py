@@ -49,10 +49,16 @@ class SimSyncError(Exception):
         """Return the message on one line, nothing in it that a terminal acts on."""
         return printable(super().__str__())
 
+    def saying(self, text: str) -> Self:
+        """Return this error with another text; one that was raised stays what it is."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.args = (text, *self.args[1:])
+        return other.with_traceback(self.__traceback__)
+
     def with_context(self, where: str) -> Self:
-        """Put the place where it happened before the text, and return the same error."""
-        self.args = (f"{where}: {self}", *self.args[1:])
-        return self
+        """Return this error with the place where it happened before its text."""
+        return self.saying(f"{where}: {self}")
 
 
 class TransientError(SimSyncError):
@@ -117,13 +123,26 @@ class ParkRequired(SimSyncError):
         wait_seconds: float,
         is_outage: bool = False,
         cause: WaitCause = WaitCause.CARRIER_DOWN,
+        retries: int = 0,
+        throttled_seconds: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.wait_seconds = wait_seconds
         self.is_outage = is_outage
         self.cause = cause
-        self.retries = 0
-        self.throttled_seconds = 0.0
+        self.retries = retries
+        self.throttled_seconds = throttled_seconds
+
+    def after(self, *, retries: int, throttled_seconds: float) -> "ParkRequired":
+        """Return this error with what the page has cost until then."""
+        return ParkRequired(
+            str(self),
+            wait_seconds=self.wait_seconds,
+            is_outage=self.is_outage,
+            cause=self.cause,
+            retries=retries,
+            throttled_seconds=throttled_seconds,
+        )
 
 
 class CarrierError(SimSyncError):

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from sim_sync.core.errors import CarrierError, CursorRejected, ParkRequired, TooManyQuarantined
-from sim_sync.core.pages import Cursor
 from sim_sync.core.ports import CarrierSource, PageStore
 from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted
@@ -89,6 +88,10 @@ class QuarantineLimit:
             )
 
 
+def _once(method: Callable[..., Session], *arguments: object) -> Session:
+    return method(*arguments)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRules:
     """What a walk is bound by: where it may start again, what it tolerates and when it stops."""
@@ -96,6 +99,8 @@ class StepRules:
     should_stop: Callable[[Session], StopReason | None]
     on_checkpoint: Callable[[Session], None]
     quarantine: QuarantineLimit = QuarantineLimit()
+    #: Calls a method of the store with its arguments; again where that helps.
+    retried: Callable[..., Session] = _once
     #: A cursor that the carrier no longer takes sets the walk back to its start, this many times in one run.
     max_walk_restarts: int = 3
     #: Called with `fetch_page:fetched` at the moment at which a crash costs the most.
@@ -113,28 +118,26 @@ def walk(session: Session, carrier: CarrierSource, store: PageStore, rules: Step
     while session.cursor is not None:
         if reason := _reason_to_stop(session, rules):
             return reason
+        page_number = session.pages_done + 1
         try:
-            session = _step(session, session.cursor, carrier, store, rules.at)
-        except CursorRejected as rejected:
+            page = carrier.fetch_page(session.cursor)
+        except CursorRejected as error:
+            rejected = error.with_context(f"page {page_number}")
             if restarts_left == 0 or session.cursor == carrier.first_cursor():
-                raise
+                raise rejected from None
             # A cursor that ran out once does so somewhere else the next time; one that leads nowhere is refused again.
             if session.pages_done <= pages_at_restart:
-                raise rejected.with_context("the walk started again because of this, and got no further")  # noqa: B904
+                raise rejected.with_context("the walk started again because of this, and got no further") from None
             restarts_left, pages_at_restart = restarts_left - 1, session.pages_done
-            session = store.commit_walk_restart(session.claim, carrier.first_cursor(), str(rejected))
+            session = rules.retried(store.commit_walk_restart, session.claim, carrier.first_cursor(), str(rejected))
+        except (CarrierError, ParkRequired) as error:
+            raise error.with_context(f"page {page_number}") from None
+        else:
+            rules.at("fetch_page:fetched")
+            session = rules.retried(store.commit_page, session.claim, session.cursor, page)
         rules.on_checkpoint(session)
         rules.quarantine.check(session)
     return StopReason.PAUSED if session.state is State.PAUSED else None
-
-
-def _step(session: Session, cursor: Cursor, carrier: CarrierSource, store: PageStore, at: CrashPoint) -> Session:
-    try:
-        page = carrier.fetch_page(cursor)
-    except (CarrierError, ParkRequired) as error:
-        raise error.with_context(f"page {session.pages_done + 1}")  # noqa: B904 - the same error, with its place
-    at("fetch_page:fetched")
-    return store.commit_page(session.claim, cursor, page)
 
 
 def _reason_to_stop(session: Session, rules: StepRules) -> StopReason | None:

@@ -73,12 +73,14 @@ def walk_carrier(
         max_stalled_resumes=carrier.retry.max_stalled_resumes,
         quarantine=carrier.quarantine,
     )
-    with stopped_by_signals(stop), work_noted(session) as note:
+    committed = session
 
-        def checkpoint(committed: Session) -> None:
-            note(committed)
-            on_checkpoint(committed)
+    def checkpoint(newest: Session) -> None:
+        nonlocal committed
+        committed = newest
+        on_checkpoint(newest)
 
+    with stopped_by_signals(stop), work_noted(lambda: committed):
         return work_on(
             session,
             carrier.build(stop),

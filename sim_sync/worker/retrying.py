@@ -13,9 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from sim_sync.core.backoff import backoff_seconds
 from sim_sync.core.errors import WarehouseUnavailable
-from sim_sync.core.pages import Cursor, Page
-from sim_sync.core.ports import PageStore, Waiter
-from sim_sync.core.session import Claim, Session
+from sim_sync.core.ports import Waiter
 
 _log = logging.getLogger("sim_sync.worker")
 
@@ -60,22 +58,6 @@ class WarehouseRetry:
             ceiling_seconds=_CEILING_SECONDS,
             chance=self._chance(),
         )
-
-
-class RetryingPages:
-    """A `PageStore` whose every call is retried."""
-
-    def __init__(self, store: PageStore, retry: WarehouseRetry) -> None:
-        self._store = store
-        self._retry = retry
-
-    def commit_page(self, claim: Claim, expected_cursor: Cursor, page: Page) -> Session:
-        """See `PageStore`."""
-        return self._retry(self._store.commit_page, claim, expected_cursor, page)
-
-    def commit_walk_restart(self, claim: Claim, first_cursor: Cursor, reason: str) -> Session:
-        """See `PageStore`."""
-        return self._retry(self._store.commit_walk_restart, claim, first_cursor, reason)
 
 
 def _warn(state: RetryCallState) -> None:

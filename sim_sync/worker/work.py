@@ -20,13 +20,13 @@ from sim_sync.core.errors import (
     WaitCause,
 )
 from sim_sync.core.pages import Effort
-from sim_sync.core.ports import CarrierSource, LeaseStore, PageStore, Waiter, WorkStore
+from sim_sync.core.ports import CarrierSource, LeaseStore, Waiter, WorkStore
 from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sync import CrashPoint, QuarantineLimit, StepRules, StopReason, nothing_armed, walk
 from sim_sync.core.text import counted
 from sim_sync.files import is_about_room
 from sim_sync.worker.lease import kept_lease
-from sim_sync.worker.retrying import RetryingPages, WarehouseRetry
+from sim_sync.worker.retrying import WarehouseRetry
 from sim_sync.worker.stopping import StopSignal
 
 _log = logging.getLogger("sim_sync.worker")
@@ -94,12 +94,19 @@ def work_on(
         should_stop=_stop_question(limits, stop, monotonic),
         on_checkpoint=on_checkpoint,
         quarantine=limits.quarantine,
+        retried=WarehouseRetry(stop),
         at=at,
     )
     exit_ = _Exit(session, store, WarehouseRetry(final_waiter or StopSignal(), attempts=_LAST_ATTEMPTS))
     try:
-        with kept_lease(store, session.claim, lease_seconds=limits.lease_seconds, stop=stop):
-            reason, error = _walk(session, carrier, RetryingPages(store, WarehouseRetry(stop)), rules, stop)
+        try:
+            with kept_lease(store, session.claim, lease_seconds=limits.lease_seconds, stop=stop):
+                # A stop that arrived with the last page: closing is the next run's.
+                reason, error = walk(session, carrier, store, rules) or stop.reason, None
+        except SimSyncError as raised:
+            reason, error = _reason_of(raised, stop)
+        if reason is StopReason.FENCED and isinstance(stop.error, SimSyncError):
+            error = error or stop.error  # the loss was noticed elsewhere
         if reason is StopReason.SHUTDOWN and was_terminated():
             reason = StopReason.PAUSED
     except BaseException as unnamed:
@@ -110,23 +117,19 @@ def work_on(
     return exit_.leave(reason, error)
 
 
-def _walk(
-    session: Session, carrier: CarrierSource, store: PageStore, rules: StepRules, stop: StopSignal
-) -> tuple[StopReason | None, SimSyncError | None]:
-    """Walk, and return why the walk stopped (None: it is at its end) with the error behind that, if there is one."""
-    try:
-        reason = walk(session, carrier, store, rules)
-    except StopRequested:
-        reason = stop.reason or StopReason.SHUTDOWN
-    except Fenced as lost:
-        return StopReason.FENCED, lost
-    except ParkRequired as wait:
-        return StopReason.PARKED, wait
-    except (CarrierError, InputError) as error:  # InputError: of the environment, such as certificates to trust
-        return StopReason.FAILED, error
-    reason = reason or stop.reason  # a stop that arrived with the last page: closing is the next run's
-    lost_elsewhere = stop.error if reason is StopReason.FENCED else None
-    return reason, lost_elsewhere if isinstance(lost_elsewhere, SimSyncError) else None
+def _reason_of(raised: SimSyncError, stop: StopSignal) -> tuple[StopReason, SimSyncError | None]:
+    """Return why a walk stopped that ended with an error, and the error where a session has a word for it."""
+    match raised:
+        case StopRequested():
+            return stop.reason or StopReason.SHUTDOWN, None
+        case Fenced():
+            return StopReason.FENCED, raised
+        case ParkRequired():
+            return StopReason.PARKED, raised
+        case CarrierError() | InputError():  # InputError: of the environment, such as certificates to trust
+            return StopReason.FAILED, raised
+        case _:
+            raise raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +147,10 @@ class _Exit:
             max_stalled_resumes = None
         seconds = decide_parking(wait, stalled_resumes, max_stalled_resumes=max_stalled_resumes, chance=chance)
         if seconds is None:
-            wait.args = (f"{wait}; gave up after {counted(stalled_resumes, 'resume')} without one committed page",)
-            return self.leave(StopReason.FAILED, wait)
+            resumes = counted(stalled_resumes, "resume")
+            return self.leave(
+                StopReason.FAILED, wait.saying(f"{wait}; gave up after {resumes} without one committed page")
+            )
         return self.leave(StopReason.PARKED, wait, wait_seconds=seconds)
 
     def leave(

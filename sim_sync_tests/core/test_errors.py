@@ -3,7 +3,15 @@ import re
 import pytest
 
 from sim_sync.core import errors
-from sim_sync.core.errors import ConfigError, ParkRequired, Problem, SimSyncError, Throttled, TransientError
+from sim_sync.core.errors import (
+    ConfigError,
+    ParkRequired,
+    Problem,
+    SimSyncError,
+    Throttled,
+    TransientError,
+    WaitCause,
+)
 
 
 def drawn_tree() -> dict[str, str | None]:
@@ -67,3 +75,19 @@ def test_a_config_error_lists_all_problems_at_once(count: int, text: str) -> Non
     error = ConfigError(problems)
     assert str(error) == text
     assert error.problems == tuple(problems)
+
+
+def test_an_error_with_its_place_is_another_one_with_the_same_facts() -> None:
+    raised = ParkRequired("Retry-After: 7200", wait_seconds=7200.0, cause=WaitCause.THROTTLED)
+    placed = raised.after(retries=3, throttled_seconds=1.5).with_context("page 2")
+    assert (str(raised), raised.retries, raised.throttled_seconds) == ("Retry-After: 7200", 0, 0.0)
+    assert (str(placed), placed.retries, placed.throttled_seconds) == ("page 2: Retry-After: 7200", 3, 1.5)
+    assert (placed.wait_seconds, placed.cause, placed.is_outage) == (7200.0, WaitCause.THROTTLED, False)
+
+
+def test_an_error_with_another_text_is_of_the_same_kind_and_shows_where_it_was_raised() -> None:
+    with pytest.raises(Throttled) as caught:
+        raise Throttled("with a secret", retry_after_seconds=7.0)
+    told = caught.value.saying("without one")
+    assert (type(told), str(told), told.retry_after_seconds) == (Throttled, "without one", 7.0)
+    assert told.__traceback__ is caught.value.__traceback__

@@ -12,7 +12,7 @@ from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.migrate import migrate
 from sim_sync.warehouse.scratch import outcome_digests
 from sim_sync.warehouse.store import SqlSessionStore
-from sim_sync.worker.retrying import RetryingPages, WarehouseRetry
+from sim_sync.worker.retrying import WarehouseRetry
 from sim_sync_tests.fakes.carrier import Record, ScriptedCarrier, Unreadable, paged
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.fleet import a_request, a_sim
@@ -41,8 +41,8 @@ def sync(
     request = a_request(owner, first_cursor=carrier.first_cursor(), gone_owners=gone_owners)
     opened = retry(store.open_session, request)
     assert opened.refusal is None
-    rules = StepRules(should_stop=never_stop, on_checkpoint=lambda _session: None)
-    assert walk(opened.session, carrier, RetryingPages(store, retry), rules) is None
+    rules = StepRules(should_stop=never_stop, on_checkpoint=lambda _session: None, retried=retry)
+    assert walk(opened.session, carrier, store, rules) is None
     closed = retry(store.close_session, opened.session.claim, SweepPolicy(), carrier.config_hash)
     assert closed.state is State.COMPLETED
     return closed

@@ -9,7 +9,7 @@ from sim_sync.core.errors import ConfigError, Fenced, Problem, StopRequested, Wa
 from sim_sync.core.ports import PageStore, SessionStore
 from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.worker.retrying import RetryingPages, WarehouseRetry
+from sim_sync.worker.retrying import WarehouseRetry
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
 from sim_sync_tests.fakes.waiter import RecordingWaiter
 from sim_sync_tests.fakes.warehouse import InMemoryWarehouse
@@ -52,8 +52,7 @@ def test_what_a_walk_writes_is_asked_again_and_answered_as_the_store_does(method
     expected = PAGE_CALLS[method](plain, opened(plain))
     session = opened(behind)
     faulty.fail(method, AWAY, AWAY)
-    pages = RetryingPages(faulty, WarehouseRetry(waiter, chance=lambda: 0.0))
-    assert PAGE_CALLS[method](pages, session) == expected
+    assert WarehouseRetry(waiter, chance=lambda: 0.0)(PAGE_CALLS[method], faulty, session) == expected
     assert waiter.waits == [0.5, 1.0]
 
 

@@ -224,9 +224,9 @@ def test_a_wait_too_long_for_a_worker_parks_the_session() -> None:
     wait = ParkRequired("Retry-After of two hours", wait_seconds=7200, cause=WaitCause.THROTTLED)
     harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={3: wait}))
     outcome = harness.work()
-    assert (outcome.stopped_by, outcome.error) == (StopReason.PARKED, wait)
+    assert (outcome.stopped_by, str(outcome.error)) == (StopReason.PARKED, f"page 4: {wait}")
     left = harness.left
-    assert (left.state, left.pages_done, left.last_error) == (State.PARKED, 3, f"throttled: {wait}")
+    assert (left.state, left.pages_done, left.last_error) == (State.PARKED, 3, f"throttled: page 4: {wait}")
     assert left.not_before is not None
     assert (left.not_before - harness.warehouse.now()).total_seconds() == 7200
 
@@ -274,19 +274,20 @@ def test_a_wait_for_room_on_this_machine_is_never_given_up() -> None:
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "place"),
     [
-        AuthenticationFailed("carrier acme: 401"),
-        CursorRejected("carrier acme: 410"),
-        InsecureConnection("carrier acme: the certificate is not trusted"),
-        ConfigError([Problem("environment", "SSL_CERT_FILE", "a file", "nothing")]),
+        (AuthenticationFailed("carrier acme: 401"), "page 1: "),
+        (CursorRejected("carrier acme: 410"), "page 1: "),
+        (InsecureConnection("carrier acme: the certificate is not trusted"), "page 1: "),
+        (ConfigError([Problem("environment", "SSL_CERT_FILE", "a file", "nothing")]), ""),
     ],
 )
-def test_a_permanent_error_of_the_carrier_or_of_the_environment_fails_the_session(error: Exception) -> None:
+def test_a_permanent_error_of_the_carrier_or_of_the_environment_fails_the_session(error: Exception, place: str) -> None:
     harness = WorkHarness(carrier=ScriptedCarrier(pages=paged(a_fleet(20), 2), faults={0: error}))
     outcome = harness.work()
-    assert (outcome.stopped_by, outcome.error) == (StopReason.FAILED, error)
-    assert (harness.left.state, harness.left.last_error) == (State.FAILED, str(error))
+    assert (outcome.stopped_by, type(outcome.error)) == (StopReason.FAILED, type(error))
+    assert (harness.left.state, harness.left.last_error) == (State.FAILED, f"{place}{error}")
+    assert str(outcome.error) == f"{place}{error}"
 
 
 def test_too_many_unreadable_records_fail_the_session() -> None:
@@ -413,7 +414,8 @@ def test_a_last_word_that_cannot_be_said_is_an_error_with_its_cause(fault: Excep
     harness.store.fail("release", *[AWAY] * 20)
     with pytest.raises(WarehouseUnavailable) as told:
         harness.work()
-    assert told.value.__cause__ is fault
+    cause = told.value.__cause__
+    assert (type(cause), str(cause)) == (type(fault), f"page 4: {fault}")
     assert (harness.left.state, harness.left.pages_done) == (State.RUNNING, 3), "its lease runs out by itself"
     assert harness.store.calls.count("release") == 4
 
