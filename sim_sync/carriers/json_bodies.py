@@ -73,11 +73,16 @@ def read_json(raw: bytes, content_type: str) -> Any:
         SeveralDocuments: it is more than one document.
         ValueError: it is no whole JSON document.
     """
-    text = decoded(raw, content_type)
+    text = decoded(raw, content_type).rstrip("\x00")  # which ends a text in C
     try:
-        return _parsed(text)
-    except RecursionError:
-        return _parsed(_without_deep_levels(text))
+        try:
+            return _decoder().decode(text)
+        except RecursionError:
+            return _decoder().decode(_without_deep_levels(text))
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            raise SeveralDocuments from None
+        raise
 
 
 def decoded(raw: bytes, content_type: str) -> str:
@@ -120,19 +125,13 @@ _DAMAGED = "sim_sync.surrogates"
 codecs.register_error(_DAMAGED, _as_surrogates)
 
 
-def _parsed(text: str) -> Any:
-    decoder = json.JSONDecoder(
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(
         strict=False,  # a raw line end or NUL inside of a text is a character like others
         parse_int=_whole,
         parse_float=_fraction,
         object_pairs_hook=_Objects(),
     )
-    try:
-        return decoder.decode(text.rstrip("\x00"))  # which ends a text in C
-    except json.JSONDecodeError as error:
-        if error.msg == "Extra data":
-            raise SeveralDocuments from None
-        raise
 
 
 def _whole(text: str) -> int | NumberText:

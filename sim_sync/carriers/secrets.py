@@ -18,14 +18,14 @@ import re
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus
 
 from sim_sync.core.errors import CursorRejected
-from sim_sync.core.pages import Cursor, JsonValue, Page, QuarantinedRecord
+from sim_sync.core.pages import Cursor, Page, QuarantinedRecord
 from sim_sync.core.sims import Sim
 from sim_sync.core.storable import is_secret_key, storable_json
 
@@ -228,7 +228,9 @@ class CursorSeal:
 
     def sealed(self, cursor: Cursor) -> Cursor:
         """Return the cursor as it may be stored."""
-        return {name: self._each_text(name, value, self._sealed_text) for name, value in cursor.items()}
+        return {
+            name: self._sealed_text(name, value) if isinstance(value, str) else value for name, value in cursor.items()
+        }
 
     def opened(self, cursor: Cursor) -> Cursor:
         """Return the cursor as the carrier needs it.
@@ -236,10 +238,9 @@ class CursorSeal:
         Raises:
             CursorRejected: it was sealed under another key: the account's secrets were changed.
         """
-        return {name: self._each_text(name, value, self._opened_text) for name, value in cursor.items()}
-
-    def _each_text(self, name: str, value: JsonValue, change: Callable[[str, str], str]) -> JsonValue:
-        return change(name, value) if isinstance(value, str) else value
+        return {
+            name: self._opened_text(name, value) if isinstance(value, str) else value for name, value in cursor.items()
+        }
 
     def _sealed_text(self, name: str, text: str) -> str:
         path, mark, query = text.partition("?")

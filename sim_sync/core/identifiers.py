@@ -79,6 +79,8 @@ def normal_iccid(raw: str) -> str:
     Raises:
         NotAnIdentifier: something else than digits is left, or not 18 to 22 of them.
     """
+    if raw.isascii() and raw.isdigit() and 18 <= len(raw) <= 22:  # nearly all
+        return raw
     digits = raw if _is_digits(raw) else _SEPARATORS.sub("", raw).rstrip("Ff")
     if _FLOAT_TEXT.fullmatch(raw) or not (_is_digits(digits) and 18 <= len(digits) <= 22):
         raise NotAnIdentifier("expected an ICCID of 18 to 22 digits")

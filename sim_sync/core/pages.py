@@ -236,6 +236,8 @@ def settle_ids(
         may_come_again: the walk visits pages again, so what it has seen in one form may come in the other.
     """
     page = _Page(sims, known, found, None if may_come_again else session_id)
+    if not page.may_hold_two_forms():
+        return Settled([*sims, *page.parted()], dict(known))
     rows = page.rows_of_new_ids()
     settled = [
         sim._replace(sim_id=rows[sim.sim_id].sim.sim_id) if sim.sim_id in rows else page.flagged(sim) for sim in sims
@@ -258,6 +260,11 @@ class _Page:
         for row in found:
             if is_named_by_iccid(row.sim):
                 self._found.setdefault(row.sim.iccid, []).append(row)
+
+    def may_hold_two_forms(self) -> bool:
+        """Return whether any SIM of the page can be another form of one that is stored, or beside it in the page."""
+        longer = (iccid for iccid in self._iccids if iccid is not None and len(iccid) == _WITH_CHECK_DIGIT)
+        return bool(self._found) or any(iccid[:-1] in self._iccids for iccid in longer)
 
     def rows_of_new_ids(self) -> dict[str, KnownSim]:
         """Return the stored SIM that each new id of the page is another form of, where just one can be meant."""

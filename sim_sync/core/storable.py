@@ -40,7 +40,7 @@ def is_storable(text: str) -> bool:
 
 def storable_text(text: str) -> str:
     """Return a text that every database can hold: `DAMAGED` for each NUL and lone surrogate."""
-    return text if is_storable(text) else _UNSTORABLE.sub(DAMAGED, text)
+    return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub(DAMAGED, text)
 
 
 def storable_count(count: int | None) -> int | None:
@@ -50,10 +50,10 @@ def storable_count(count: int | None) -> int | None:
 
 def key_problem(key: str) -> str | None:
     """Return why a text can be no key, or None where it can."""
+    if len(key) <= MAX_KEY_BYTES and key.isascii() and "\x00" not in key:  # nearly all
+        return None
     if not is_storable(key):
         return "a NUL or a lone surrogate in it"
-    if len(key) * 4 <= MAX_KEY_BYTES:
-        return None
     size = len(key.encode())
     return f"{size:,} bytes" if size > MAX_KEY_BYTES else None
 
@@ -74,7 +74,7 @@ def storable_json(value: object) -> str:
 def _is_plain(text: str) -> bool:
     """Return whether there is surely nothing in a JSON text that cannot be held."""
     levels = text.count("{") + text.count("[")
-    return levels <= MAX_LEVELS and "\\u0000" not in text and is_storable(text)
+    return levels <= MAX_LEVELS and "\\u0000" not in text and (text.isascii() or is_storable(text))
 
 
 def _cleaned(value: Any, level: int) -> Any:

@@ -156,7 +156,7 @@ def _nothing(name: str) -> sa.Label[Any]:
     return sa.cast(sa.null(), sa.Text()).label(name)
 
 
-# The other forms of an ICCID (`core.iccid_forms`) in SQL, as values that an index looks up.
+# The other forms of an ICCID (`core.pages`) in SQL, as values that an index looks up.
 
 
 def other_forms_of(iccid: sa.ColumnElement[Any]) -> Sequence[sa.ColumnElement[Any]]:

@@ -30,7 +30,7 @@ from sim_sync.warehouse.tables import carrier_sims, quarantined_records, sim_cha
 # What the warehouse holds of the SIMs of a page: under their ids, or under the other form of the ICCID that is the
 # id.
 #
-# Runs inside the transaction that `store` opened; which stored SIM is which is decided in `core.iccid_forms`.
+# Runs inside the transaction that `store` opened; which stored SIM is which is decided in `core.pages`.
 
 
 _BESIDE = ("last_changed_at", "last_seen_session", "vanished_at")

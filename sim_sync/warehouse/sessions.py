@@ -41,13 +41,21 @@ _ESCAPED = DAMAGED
 
 def stored_cursor(cursor: Cursor | None) -> Any:
     """Return a cursor as it is written: texts that no database can hold, escaped."""
-    return None if cursor is None else _in_texts(cursor, _escaped)
+    if cursor is None or _is_plain(cursor):
+        return cursor
+    return _in_texts(cursor, _escaped)
 
 
 def cursor_from_stored(stored: Any) -> Cursor | None:
     """Return the cursor that was written."""
-    found: Cursor | None = _in_texts(stored, _unescaped)
+    found: Cursor | None = stored if stored is None or _is_plain(stored) else _in_texts(stored, _unescaped)
     return found
+
+
+def _is_plain(cursor: Any) -> bool:
+    """Return whether no text of a cursor is escaped, or needs to be: nearly all."""
+    text = json.dumps(cursor, ensure_ascii=False)
+    return text.isascii() and "\\u0000" not in text
 
 
 def _escaped(text: str) -> str:

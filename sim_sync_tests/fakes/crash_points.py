@@ -1,4 +1,4 @@
-"""A `CrashPoint` that a test arms: it lets the process die at a named point of `core.crash_points`."""
+"""A `CrashPoint` that a test arms: it lets the process die at a named point of `core.sync`."""
 
 import threading
 

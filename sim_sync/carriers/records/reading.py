@@ -277,8 +277,10 @@ class Reading:
 
     def _stored(self, text: str) -> str:
         """Return a text as every database can hold it, flagged where it is damaged, here or at the carrier."""
+        if text.isascii() and "\x00" not in text:  # nearly all
+            return text
         stored = storable_text(text)
-        if not stored.isascii() and DAMAGED in stored:
+        if DAMAGED in stored:
             self._flags.append("bad_text")
         return stored
 

@@ -204,6 +204,8 @@ def _compact(digits: str, form: str) -> Iterator[datetime]:
 
 #: Where a field stands: a key, a JMESPath expression, or a function of the record.
 Field: TypeAlias = str | Lookup
+#: Makes the records of SIMs of one record.
+Split: TypeAlias = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 
 #: The fields that a record map may have. `iccid_with_luhn` is the 20-digit form of a carrier that sends both: it
 #: becomes `iccid`, and what stands in `iccid` becomes `iccid_raw`. `pending` is a flag beside the status word.
@@ -247,7 +249,7 @@ class RecordMap:
     fields: Mapping[str, Field]
     statuses: StatusWords
     ignored: frozenset[str] = frozenset()
-    split: Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]]] | None = None
+    split: Split | None = None
     time: Callable[[Any], datetime] = parse_time
     status_by_prefix: bool = False
     msisdn_region: str | None = None
@@ -274,8 +276,9 @@ class RecordMap:
         """Read a page's records, in their order: the SIMs, and what cannot be one."""
         sims: list[Sim] = []
         rejected: list[QuarantinedRecord] = []
+        split = self.split
         for position, record in enumerate(records):
-            reasons = self._read_into(sims, record)
+            reasons = self._add(sims, record) if split is None else self._add_parts(sims, record, split)
             if reasons:
                 rejected.append(QuarantinedRecord(position, "; ".join(dict.fromkeys(reasons)), payload_text(record)))
         return sims, rejected
@@ -303,12 +306,10 @@ class RecordMap:
                 failed.append(name)
         return Reading(told, failed).sim(record, self._left_out, self._status, self.time, self.msisdn_region)
 
-    def _read_into(self, sims: list[Sim], record: Any) -> list[str]:
+    def _add_parts(self, sims: list[Sim], record: Any, split: Split) -> list[str]:
         """Add the SIMs of a record, and return why it, or a part of it, is none."""
-        if self.split is None:
-            return self._add(sims, record)
         try:
-            parts = self.split(_object(record))
+            parts = split(_object(record))
         except NotAnIdentifier as reason:
             return [str(reason)]
         except _ODD_SHAPE as error:
