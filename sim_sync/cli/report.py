@@ -42,4 +42,4 @@ def _collected(config: Config, carrier: str | None, since: str) -> Report:
     begin = parse_since(since, warehouse.sessions.now())
     names = config.carrier_names if carrier is None else [carrier]
     ages = {name: config.max_age_hours(name) for name in names}
-    return collect(warehouse, ages, begin, has_inventory=config.inventory is not None)
+    return collect(warehouse, ages, begin, with_list=[name for name in names if config.has_list_of(name)])

@@ -143,12 +143,14 @@ class ReportFigures:
 class CarrierPart:
     """What is known of one carrier beside the figures.
 
+    `has_list` says whether a list of ours may have SIMs of it: without one it is never compared.
     `compared_as_of` is of when the newest comparison speaks; None where nothing was ever compared. `waiting` names what
     is known since and not compared yet.
     """
 
     overview: CarrierOverview
     max_age_hours: float
+    has_list: bool = True
     compared_as_of: datetime | None = None
     waiting: Sequence[str] = ()
     drift: Sequence[str] = ()
@@ -166,7 +168,6 @@ class Report:
     figures: ReportFigures
     carriers: Sequence[CarrierPart]
     walks: Sequence[PastWalk] = ()
-    has_inventory: bool = True
 
     def open_of(self, **wanted: str) -> int:
         """Count open discrepancies that nobody has acknowledged, of a `carrier`, `kind` or `severity`."""
@@ -191,6 +192,11 @@ class Report:
     def muted_of(self, carrier: str) -> int:
         """Count a carrier's acknowledged ones."""
         return sum(pile.found for pile in self.figures.piles if pile.is_muted and pile.carrier == carrier)
+
+    @property
+    def has_inventory(self) -> bool:
+        """Whether any of the carriers is in a list of ours."""
+        return any(part.has_list for part in self.carriers)
 
     @property
     def opened(self) -> int:
@@ -304,7 +310,12 @@ def _on_the_carriers(report: Report) -> Iterator[str]:
     never = [part.carrier for part in parts if part.overview.last_completed is None]
     if never:
         yield f"Nothing is known yet of {_names(never)}: never walked to the end."
-    waiting = [part.carrier for part in parts if part.waiting and part.overview.last_completed is not None]
+    unlisted = [part.carrier for part in parts if not part.has_list]
+    if unlisted and report.has_inventory:
+        yield f"Not compared, because no list of ours is configured for it: {_names(unlisted)}."
+    waiting = [
+        part.carrier for part in parts if part.waiting and part.has_list and part.overview.last_completed is not None
+    ]
     if waiting and report.has_inventory:
         yield f"Not the newest state: what is known of {_names(waiting)} since the last comparison is not compared yet."
 

@@ -1,9 +1,8 @@
 """Brings together what a report tells: the figures, what is known of each carrier, and the past walks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from sim_sync.core.notes import CarrierOverview
 from sim_sync.core.report import CarrierPart, Report
 from sim_sync.core.session import Session
 from sim_sync.warehouse import Warehouse
@@ -22,10 +21,18 @@ def collect(
     max_age_hours: Mapping[str, float],
     since: datetime,
     *,
-    has_inventory: bool,
+    with_list: Container[str],
     rows: int = ROWS_SHOWN,
 ) -> Report:
-    """Read what a report tells of the carriers that are named with their `max_age_hours`, from `since` on."""
+    """Read what a report tells of some carriers.
+
+    Args:
+        warehouse: where everything is.
+        max_age_hours: for how long a walk keeps each of the carriers fresh, by its name.
+        since: where the period begins.
+        with_list: the carriers that a list of ours may have SIMs of.
+        rows: how many discrepancies are listed at most.
+    """
     carriers, engine = list(max_age_hours), warehouse.engine
     figures = report_figures(engine, carriers, since, rows=rows)
     compared = compared_of(engine, carriers)
@@ -33,23 +40,17 @@ def collect(
     return Report(
         figures=figures,
         carriers=[
-            _part(warehouse, overview, max_age_hours[overview.carrier], compared[overview.carrier], since)
+            CarrierPart(
+                overview=overview,
+                max_age_hours=max_age_hours[overview.carrier],
+                has_list=overview.carrier in with_list,
+                compared_as_of=compared[overview.carrier].as_of,
+                waiting=list(_waiting(compared[overview.carrier])),
+                drift=_drift(warehouse, overview.last_completed, since),
+            )
             for overview in carrier_overviews(engine, carriers)
         ],
         walks=[walk for walk in walks if _is_of_period(walk.session, since)],
-        has_inventory=has_inventory,
-    )
-
-
-def _part(
-    warehouse: Warehouse, overview: CarrierOverview, max_age_hours: float, compared: Compared, since: datetime
-) -> CarrierPart:
-    return CarrierPart(
-        overview=overview,
-        max_age_hours=max_age_hours,
-        compared_as_of=compared.as_of,
-        waiting=list(_waiting(compared)),
-        drift=_drift(warehouse, overview.last_completed, since),
     )
 
 

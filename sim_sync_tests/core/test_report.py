@@ -39,9 +39,9 @@ def a_part(carrier: str = "acme", *, compared: bool = True, **fields: Any) -> Ca
     )
 
 
-def a_report(*parts: CarrierPart, has_inventory: bool = True, **figures: Any) -> Report:
+def a_report(*parts: CarrierPart, **figures: Any) -> Report:
     found = ReportFigures(since=SINCE, as_of=NOW, **figures)
-    return Report(figures=found, carriers=parts or (a_part(),), has_inventory=has_inventory)
+    return Report(figures=found, carriers=parts or (a_part(),))
 
 
 def piles(**found: int) -> list[Pile]:
@@ -68,7 +68,14 @@ def test_what_it_costs_is_said_where_it_is_priced() -> None:
 def test_that_nothing_differs_is_said_only_of_what_was_compared() -> None:
     assert sentences(a_report())[0] == "Nothing differs at 1 carrier."
     assert sentences(a_report(a_part(compared=False)))[0].startswith("Nothing was compared yet")
-    assert sentences(a_report(has_inventory=False))[0].startswith("Nothing is compared: no inventory is configured")
+    assert sentences(a_report(a_part(has_list=False, compared=False)))[0].startswith(
+        "Nothing is compared: no inventory is configured"
+    )
+
+
+def test_carriers_that_no_list_is_for_are_named() -> None:
+    told = sentences(a_report(a_part(), a_part("zeta", compared=False, has_list=False)))
+    assert "Not compared, because no list of ours is configured for it: zeta." in told
 
 
 def test_what_is_acknowledged_is_not_counted_as_open_and_not_concealed() -> None:
