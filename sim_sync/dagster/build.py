@@ -1,20 +1,22 @@
 """Builds the definitions of one deployment: one configuration, its assets, checks, job, schedule and sensor."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import dagster as dg
 
 from sim_sync.config import Config, load_config
+from sim_sync.defs.alerting import build_send_alerts
 from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
 from sim_sync.defs.checks import build_checks
-from sim_sync.defs.jobs import build_nightly_reconciliation, build_reconcile_carrier, carrier_partitions
+from sim_sync.defs.jobs import AssetJob, build_nightly_reconciliation, build_reconcile_carrier, carrier_partitions
 from sim_sync.defs.names import Names
 from sim_sync.defs.resources import SyncConfigResource, WarehouseResource, config_and_warehouse, kept_run_resource
 from sim_sync.defs.sensors import build_resume_interrupted_syncs
 from sim_sync.logs import OURS, log_for_machines
+from sim_sync.warehouse import Warehouse
 
 
 def build_defs(
@@ -37,7 +39,8 @@ def build_defs(
         group_name: the asset group.
         name_prefix: comes before the names of job, schedule, sensor, ops and resources, joined with `_`.
         schedule: whether there is a nightly schedule.
-        sensor: whether there is the sensor that resumes; without it, only a run resumes an interrupted session.
+        sensor: whether there is the sensor that resumes; without it, only a run resumes an interrupted session. The one
+            that sends alerts is there as well where the configuration has a section `alerts`.
 
     Raises:
         ConfigError: something that concerns all carriers is wrong.
@@ -59,10 +62,17 @@ def build_defs(
         asset_checks=build_checks(names),
         jobs=[job],
         schedules=[build_nightly_reconciliation(job, carriers, config.schedule, names)] if schedule else [],
-        sensors=[build_resume_interrupted_syncs(job, carriers, open_context, names)] if sensor else [],
+        sensors=_sensors(config, job, open_context, names) if sensor else [],
         resources={
             names.named("sync_config"): SyncConfigResource(path=path),
             names.named("warehouse"): WarehouseResource(path=path),
             names.named("kept_run"): kept_run_resource(),
         },
     )
+
+
+def _sensors(
+    config: Config, job: AssetJob, open_context: Callable[[], tuple[Config, Warehouse]], names: Names
+) -> list[dg.SensorDefinition]:
+    resumes = build_resume_interrupted_syncs(job, config.carrier_names, open_context, names)
+    return [resumes] if config.alerts is None else [resumes, build_send_alerts(open_context, names)]
