@@ -318,7 +318,7 @@ def _paced(record: SessionRecord, page: Page, diff: PageDiff, now: datetime) -> 
     pace = progress.pace_of(recent)
     return replace(
         internals,
-        pace_seconds=None if pace is None else pace.seconds,
+        pace_seconds=pace,
         recent_page_seconds=recent,
         page_committed_at=now,
         parked_since=None,

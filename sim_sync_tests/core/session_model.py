@@ -120,14 +120,16 @@ class SessionModel:
         }
 
     def pace(self) -> float | None:
-        """Return the mean seconds of this owner's last pages, none of which counts as more than three usual ones."""
+        """Return the weighted mean of this owner's last pages, none of which counts as more than three usual ones."""
         times = [max((page.at - before.at).total_seconds() - page["throttled"], 0.0) for before, page in self._steps()]
         last = times[-20:]
         if len(last) < 3:
             return None
         ordered = sorted(last)
         usual = (ordered[(len(last) - 1) // 2] + ordered[len(last) // 2]) / 2
-        return float(sum(min(seconds, 3 * usual) for seconds in last) / len(last))
+        weights = [0.9**age for age in range(len(last))][::-1]
+        counted = sum(weight * min(seconds, 3 * usual) for weight, seconds in zip(weights, last, strict=True))
+        return float(counted / sum(weights))
 
     def state(self) -> str:
         """Return the state that the last moving happening led to."""
