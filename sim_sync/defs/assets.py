@@ -13,7 +13,7 @@ from sim_sync.defs.our_list import load_and_tell
 from sim_sync.defs.runs import tag_run
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.reconcile import KindCounts, reconcile
-from sim_sync.worker.kept_run import KeptRun
+from sim_sync.worker.lease import KeptRun
 
 _RESOURCES = ("sync_config", "warehouse", "kept_run")
 

@@ -18,8 +18,8 @@ from sim_sync.defs.progress import session_observation
 from sim_sync.defs.runs import is_automatic_retry, process_of, trigger_of
 from sim_sync.defs.watching import watch_owner
 from sim_sync.warehouse import Warehouse
-from sim_sync.worker.carrier_work import open_carrier
-from sim_sync.worker.kept_run import KeptRun
+from sim_sync.worker.lease import KeptRun
+from sim_sync.worker.work import open_carrier
 
 # Leaves the reason in the carrier's session where a run cannot even open it: there is where people look for it.
 

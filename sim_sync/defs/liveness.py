@@ -26,7 +26,7 @@ from sim_sync.core.session import Process, Session, State
 from sim_sync.defs.jobs import CARRIER_TAG, JOB_NAME, PARTITION_TAG
 from sim_sync.defs.names import Names
 from sim_sync.warehouse import Warehouse
-from sim_sync.worker.kept_run import Wait
+from sim_sync.worker.lease import Wait
 from sim_sync.worker.processes import is_known_dead
 
 # Leases that were written while the clock was days ahead, brought back to what a lease can be.

@@ -21,10 +21,10 @@ from sim_sync.defs.runs import tag_run, tag_session, trigger_of, was_terminated
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.changes import changes_by_field, explain_drift
 from sim_sync.warehouse.warehouse import require_room
-from sim_sync.worker.carrier_work import close_carrier, walk_carrier
-from sim_sync.worker.kept_run import KeptRun, Wait
+from sim_sync.worker.lease import KeptRun, Wait
+from sim_sync.worker.leaving import Outcome
 from sim_sync.worker.stopping import StopSignal, stopped_by_signals
-from sim_sync.worker.work import Outcome
+from sim_sync.worker.work import close_carrier, walk_carrier
 
 # A walk that writes nothing: fetches and compares, and says what a real one would do.
 

@@ -12,8 +12,8 @@ import dagster as dg
 
 from sim_sync.config import Config, load_config
 from sim_sync.warehouse import Warehouse, open_warehouse
-from sim_sync.worker.crash import armed_crash_point
-from sim_sync.worker.kept_run import KeptRun, Wait
+from sim_sync.worker.lease import KeptRun, Wait
+from sim_sync.worker.processes import armed_crash_point
 
 
 class SyncConfigResource(dg.ConfigurableResource[Config]):

@@ -14,7 +14,7 @@ from sim_sync.core.session import Process
 from sim_sync.defs.jobs import CARRIER_TAG, SESSION_TAG
 from sim_sync.logs import JsonHandler, is_json
 from sim_sync.warehouse import Warehouse
-from sim_sync.worker.kept_run import KeptRun
+from sim_sync.worker.lease import KeptRun
 from sim_sync.worker.processes import this_process
 
 # What a run tells about itself: its trigger, its process, its life, its tags; and whether a person ended it.

@@ -42,7 +42,7 @@ from sim_sync.defs.runs import was_terminated
 from sim_sync.defs.watching import death_of
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.warehouse import require_room
-from sim_sync.worker.kept_run import Wait
+from sim_sync.worker.lease import Wait
 
 #: How often the sensor looks. With the start of a run (seconds), a dead sync continues well within a minute.
 LOOK_EVERY_SECONDS = 10

@@ -15,7 +15,7 @@ from sim_sync.core.session import Session, State
 from sim_sync.defs.liveness import bring_back_leases, owner_is_gone
 from sim_sync.defs.runs import trigger_of
 from sim_sync.warehouse import Warehouse
-from sim_sync.worker.kept_run import Wait
+from sim_sync.worker.lease import Wait
 
 # Watches the lease on a session that is in other hands, until its owner has given a sign of life or is lost.
 

@@ -28,10 +28,9 @@ from sim_sync.core.errors import SimSyncError
 from sim_sync.core.session import State
 from sim_sync.processes import handled_by
 from sim_sync.warehouse import Warehouse, open_warehouse
-from sim_sync.worker.carrier_work import sync_once
-from sim_sync.worker.crash import VARIABLE as CRASH_VARIABLE
-from sim_sync.worker.crash import armed_crash_point
-from sim_sync.worker.processes import is_known_dead
+from sim_sync.worker.processes import VARIABLE as CRASH_VARIABLE
+from sim_sync.worker.processes import armed_crash_point, is_known_dead
+from sim_sync.worker.work import sync_once
 
 #: The carrier's name in the config of a trial.
 CARRIER = "selftest"

@@ -1,15 +1,23 @@
-"""Tells whether the operating-system process behind an owner still lives. Who shares its process table can know."""
+"""Who this process is, whether another one still lives, and the crash point that the environment arms in this one.
+
+`SIM_SYNC_CRASH_AT=commit_page:rows_written:7` kills the process with SIGKILL when it passes that point the 7th time:
+for `sim-sync selftest` and the stories in the tests.
+"""
 
 import os
 import secrets
+import signal
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import psutil
 
+from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.session import Process
+from sim_sync.core.sync import CRASH_POINTS, CrashPoint, nothing_armed
 
 #: Linux gives every boot a name; elsewhere its time has to do.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -83,3 +91,35 @@ def _started(process: psutil.Process) -> float:
     The time of day would not do: it moves when the clock is put right, and a living process would be taken for another.
     """
     return process.create_time() - psutil.boot_time()
+
+
+# --- a crash point ---------------------------------------------------------------------------------------------------
+
+VARIABLE = "SIM_SYNC_CRASH_AT"
+
+
+def armed_crash_point(environ: Mapping[str, str] = os.environ) -> CrashPoint:
+    """Return what to call at each crash point: nothing, unless the environment arms one."""
+    armed = environ.get(VARIABLE)
+    if not armed:
+        return nothing_armed
+    name, count = _parse(armed)
+    passes_left = count
+
+    def kill_here(passed: str) -> None:
+        nonlocal passes_left
+        if passed != name:
+            return
+        passes_left -= 1
+        if passes_left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return kill_here
+
+
+def _parse(armed: str) -> tuple[str, int]:
+    name, _, count = armed.rpartition(":")
+    if name not in CRASH_POINTS or not count.isdecimal() or int(count) < 1:
+        expected = f"POINT:COUNT, with POINT one of {', '.join(CRASH_POINTS)}"
+        raise ConfigError([Problem("environment", VARIABLE, expected, armed)])
+    return name, int(count)

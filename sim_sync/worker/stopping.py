@@ -18,37 +18,29 @@ class StopSignal:
         # Not an Event: a signal is handled inside of the very wait that it is to end, where the lock of an Event may be
         # taken. This queue is the one thing of the standard library that may be filled from there.
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._reason: StopReason | None = None
-        self._error: BaseException | None = None
+        #: Why to stop, or None to continue.
+        self.reason: StopReason | None = None
+        #: The loss of the session that was noticed elsewhere, if that is why to stop.
+        self.error: BaseException | None = None
         #: The signal that asked, if one did.
         self.signal_number: int | None = None
 
-    @property
-    def reason(self) -> StopReason | None:
-        """Why to stop, or None to continue."""
-        return self._reason
-
-    @property
-    def error(self) -> BaseException | None:
-        """The loss of the session that was noticed elsewhere, if that is why to stop."""
-        return self._error
-
     def request(self, reason: StopReason, *, error: BaseException | None = None) -> None:
         """Ask to stop; every wait in progress ends now."""
-        if self._reason is None:
-            self._reason, self._error = reason, error
+        if self.reason is None:
+            self.reason, self.error = reason, error
         self._calls.put(None)
 
     def is_stopped(self) -> bool:
         """Return whether somebody has asked to stop."""
-        return self._reason is not None
+        return self.reason is not None
 
     def wait(self, seconds: float) -> None:
         """Wait, as a `Waiter` does: return after `seconds`, or raise `StopRequested` when asked to stop."""
         with suppress(queue.Empty):
             self._calls.get(timeout=max(seconds, 0.0))
             self._calls.put(None)  # for every other wait, and the next
-            raise StopRequested(f"a wait of {seconds:.0f} s was cut short: {self._reason}")
+            raise StopRequested(f"a wait of {seconds:.0f} s was cut short: {self.reason}")
 
 
 @contextmanager

@@ -1,14 +1,21 @@
-"""Works on a claimed session until its walk ends or something stops it, and reports the session what that was."""
+"""One configured carrier's session opened, walked and closed by its settings: what every kind of run does.
+
+Dagster's ops do it in three steps (`defs.ops`); `sync_once` does it in one, for `sim-sync selftest`. A warehouse that
+is away for a while is ridden out: a restart, a cut connection, a lock held too long, a full disk. Every method of the
+store is one transaction that either happened or did not, and says so when asked again; so asking again is always safe.
+"""
 
 import logging
 import random
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import ParamSpec, TypeVar
 
-from sim_sync.core.backoff import decide_parking
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+
+from sim_sync.config import CarrierConfig
+from sim_sync.core.backoff import backoff_seconds
 from sim_sync.core.errors import (
     CarrierError,
     Fenced,
@@ -16,32 +23,82 @@ from sim_sync.core.errors import (
     ParkRequired,
     SimSyncError,
     StopRequested,
-    TransientError,
-    WaitCause,
+    WarehouseUnavailable,
 )
-from sim_sync.core.pages import Effort
-from sim_sync.core.ports import CarrierSource, LeaseStore, Waiter, WorkStore
-from sim_sync.core.session import Event, Release, Session
+from sim_sync.core.opening import Opened, OpenRequest, Trigger
+from sim_sync.core.ports import CarrierSource, SessionStore, Waiter, WorkStore
+from sim_sync.core.session import Process, Session, State
 from sim_sync.core.sync import CrashPoint, QuarantineLimit, StepRules, StopReason, nothing_armed, walk
-from sim_sync.core.text import counted
-from sim_sync.files import is_about_room
+from sim_sync.logs import work_noted
 from sim_sync.worker.lease import kept_lease
-from sim_sync.worker.retrying import WarehouseRetry
-from sim_sync.worker.stopping import StopSignal
+from sim_sync.worker.leaving import Exit, Outcome
+from sim_sync.worker.processes import armed_crash_point, this_process
+from sim_sync.worker.stopping import StopSignal, stopped_by_signals
+
+# --- while the warehouse is away -------------------------------------------------------------------------------------
 
 _log = logging.getLogger("sim_sync.worker")
 
+#: 0.5, 1, 2, 4, 8, 15, 15 seconds: a restart of a database server fits in.
+_ATTEMPTS = 8
+_BASE_SECONDS = 0.5
+_CEILING_SECONDS = 15.0
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class WarehouseRetry:
+    """Calls a method of the store again while the warehouse is unavailable, `attempts` times at most.
+
+    `waiter` waits between the attempts, and cuts them short when the sync has to stop.
+    """
+
+    def __init__(
+        self, waiter: Waiter, *, attempts: int = _ATTEMPTS, chance: Callable[[], float] = random.random
+    ) -> None:
+        self._chance = chance
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(WarehouseUnavailable),
+            stop=stop_after_attempt(attempts),
+            wait=self._wait_seconds,
+            sleep=waiter.wait,
+            before_sleep=_warn,
+            reraise=True,
+        )
+
+    def __call__(
+        self, method: Callable[Arguments, Result], *arguments: Arguments.args, **options: Arguments.kwargs
+    ) -> Result:
+        """Return what the method returns, or raise the error of its last attempt."""
+        return self._retrying(method, *arguments, **options)
+
+    def _wait_seconds(self, state: RetryCallState) -> float:
+        return backoff_seconds(
+            state.attempt_number - 1,
+            base_seconds=_BASE_SECONDS,
+            ceiling_seconds=_CEILING_SECONDS,
+            chance=self._chance(),
+        )
+
+
+def _warn(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    wait_seconds = state.next_action.sleep if state.next_action else 0.0
+    # The first says it all, and what to do; those that follow are for who reads the whole log.
+    _log.log(
+        logging.WARNING if state.attempt_number == 1 else logging.INFO,
+        "attempt %d: %s; trying again in %.1f s",
+        state.attempt_number,
+        error,
+        wait_seconds,
+    )
+
+
+# --- one run's share of a walk ---------------------------------------------------------------------------------------
+
 #: The last word of a run that was told to end is tried for 3.5 seconds: whoever ends it does not wait long.
 _LAST_ATTEMPTS = 4
-
-_EVENT_OF_STOP = {
-    StopReason.PARKED: Event.WAIT_TOO_LONG,
-    StopReason.FAILED: Event.GAVE_UP,
-    StopReason.PAUSED: Event.PAUSED_BY_OPERATOR,
-    StopReason.SHUTDOWN: Event.STOPPED_BY_MACHINE,
-    StopReason.PAGE_BUDGET: Event.STOPPED_BY_MACHINE,
-    StopReason.TIME_BUDGET: Event.STOPPED_BY_MACHINE,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +114,6 @@ class RunLimits:
     seconds: float | None = None
     max_stalled_resumes: int | None = None
     quarantine: QuarantineLimit = field(default_factory=QuarantineLimit)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run's share ended: the session as it stands, and why the work stopped (None: the walk is at its end)."""
-
-    session: Session
-    stopped_by: StopReason | None
-    error: SimSyncError | None = None
 
 
 def work_on(
@@ -97,7 +145,7 @@ def work_on(
         retried=WarehouseRetry(stop),
         at=at,
     )
-    exit_ = _Exit(session, store, WarehouseRetry(final_waiter or StopSignal(), attempts=_LAST_ATTEMPTS))
+    exit_ = Exit(session, store, WarehouseRetry(final_waiter or StopSignal(), attempts=_LAST_ATTEMPTS))
     try:
         try:
             with kept_lease(store, session.claim, lease_seconds=limits.lease_seconds, stop=stop):
@@ -132,60 +180,6 @@ def _reason_of(raised: SimSyncError, stop: StopSignal) -> tuple[StopReason, SimS
             raise raised
 
 
-@dataclass(frozen=True, slots=True)
-class _Exit:
-    """How a run leaves its session; what cannot be written at once is tried again."""
-
-    session: Session
-    store: LeaseStore
-    retry: WarehouseRetry
-
-    def park(self, wait: ParkRequired, max_stalled_resumes: int | None, chance: float) -> Outcome:
-        """Park the session, or fail it where that did not help often enough."""
-        stalled_resumes = self._current().stalled_resumes
-        if wait.cause is WaitCause.NO_ROOM_LEFT:  # a matter of this machine, and of nobody's patience
-            max_stalled_resumes = None
-        seconds = decide_parking(wait, stalled_resumes, max_stalled_resumes=max_stalled_resumes, chance=chance)
-        if seconds is None:
-            resumes = counted(stalled_resumes, "resume")
-            return self.leave(
-                StopReason.FAILED, wait.saying(f"{wait}; gave up after {resumes} without one committed page")
-            )
-        return self.leave(StopReason.PARKED, wait, wait_seconds=seconds)
-
-    def leave(
-        self, reason: StopReason | None, error: SimSyncError | None, *, wait_seconds: float | None = None
-    ) -> Outcome:
-        """Release the session for this reason, unless closing is left to do or the session is another one's."""
-        if reason is None or reason is StopReason.FENCED:
-            return Outcome(self._current(), reason, error)
-        told = None if error is None else str(error)
-        if reason is StopReason.PARKED and isinstance(error, ParkRequired):
-            told = f"{error.cause.value}: {error}"
-        release = Release(_EVENT_OF_STOP[reason], told, wait_seconds, _effort_of(error))
-        try:
-            left = self.retry(self.store.release, self.session.claim, release)
-        except TransientError as unavailable:
-            raise unavailable from error
-        return Outcome(left, reason, error)
-
-    def release_after(self, error: BaseException) -> None:
-        """Leave a word in the session before the error continues; if even that fails, the lease runs out by itself."""
-        told = _without_values(error)
-        try:
-            self.retry(self.store.release, self.session.claim, Release(Event.STOPPED_BY_MACHINE, told))
-        except SimSyncError as refused:
-            _log.warning("carrier %s: the session could not be released: %s", self.session.carrier, refused)
-
-    def _current(self) -> Session:
-        return self.retry(self.store.session, self.session.session_id)
-
-
-def _effort_of(error: SimSyncError | None) -> Effort:
-    """Return what a page has cost that did not come."""
-    return Effort(error.retries, error.throttled_seconds) if isinstance(error, ParkRequired) else Effort()
-
-
 def _stop_question(
     limits: RunLimits, stop: StopSignal, monotonic: Callable[[], float]
 ) -> Callable[[Session], StopReason | None]:
@@ -207,17 +201,103 @@ def _stop_question(
     return should_stop
 
 
-def _without_values(error: BaseException) -> str:
-    """Return what an error says where that is meant for people; of any other one, its kind and place.
+# --- opening, walking, closing ---------------------------------------------------------------------------------------
 
-    A bug's own text may quote the records that it tripped over.
+
+def open_carrier(
+    carrier: CarrierConfig,
+    store: SessionStore,
+    *,
+    owner: str,
+    process: Process | None,
+    trigger: Trigger,
+    restart: bool = False,
+    gone_owners: Collection[str] = (),
+    present_owners: Collection[str] = (),
+) -> Opened:
+    """Open the carrier's session, or take over the one that is open, for the run `owner`.
+
+    `process` is the one that the run lives and dies with, where there is such a one.
     """
-    if isinstance(error, SimSyncError):
-        return str(error)
-    if is_about_room(error):
-        return f"no space is left on a file system ({type(error).__name__})"
-    if isinstance(error, OSError):
-        return f"{type(error).__name__}: {error}"
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {frames[-1].name}, line {frames[-1].lineno} of {Path(frames[-1].filename).name}" if frames else ""
-    return f"{type(error).__name__}{place}"
+    source = carrier.build(StopSignal())
+    request = OpenRequest(
+        carrier=carrier.name,
+        owner=owner,
+        process=process,
+        trigger=trigger,
+        first_cursor=source.first_cursor(),
+        config_hash=source.config_hash,
+        lease_seconds=carrier.lease_seconds,
+        max_session_age_hours=carrier.max_session_age_hours,
+        max_stalled_resumes=carrier.retry.max_stalled_resumes,
+        longest_wait_seconds=carrier.retry.longest_wait_seconds,
+        max_idle_pages=carrier.max_idle_pages,
+        max_pages=carrier.max_pages_per_walk,
+        restart=restart,
+        gone_owners=gone_owners,
+        present_owners=present_owners,
+    )
+    return WarehouseRetry(StopSignal())(store.open_session, request)
+
+
+def walk_carrier(
+    carrier: CarrierConfig,
+    store: WorkStore,
+    session: Session,
+    *,
+    stop: StopSignal,
+    max_pages: int | None,
+    on_checkpoint: Callable[[Session], None],
+    was_terminated: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Walk the carrier's claimed session within its budget, listening to SIGTERM and SIGINT meanwhile."""
+    budget = carrier.run_budget
+    pages = [limit for limit in (max_pages, budget.pages) if limit is not None]
+    limits = RunLimits(
+        lease_seconds=carrier.lease_seconds,
+        pages=min(pages, default=None),
+        seconds=None if budget.minutes is None else budget.minutes * 60,
+        max_stalled_resumes=carrier.retry.max_stalled_resumes,
+        quarantine=carrier.quarantine,
+    )
+    committed = session
+
+    def checkpoint(newest: Session) -> None:
+        nonlocal committed
+        committed = newest
+        on_checkpoint(newest)
+
+    with stopped_by_signals(stop), work_noted(lambda: committed):
+        return work_on(
+            session,
+            carrier.build(stop),
+            store,
+            limits=limits,
+            stop=stop,
+            on_checkpoint=checkpoint,
+            was_terminated=was_terminated,
+            at=armed_crash_point(),
+        )
+
+
+def close_carrier(carrier: CarrierConfig, store: SessionStore, session: Session) -> Session:
+    """Certify the walk, sweep if it may, and complete the session; one that is completed stays as it is."""
+    if session.state is State.COMPLETED:
+        return session
+    source = carrier.build(StopSignal())
+    return WarehouseRetry(StopSignal())(store.close_session, session.claim, carrier.sweep, source.config_hash)
+
+
+def sync_once(carrier: CarrierConfig, store: SessionStore, *, owner: str, gone_owners: Collection[str]) -> Session:
+    """Do a whole run's share without Dagster, and return the session as it is left."""
+    opened = open_carrier(
+        carrier, store, owner=owner, process=this_process(), trigger=Trigger.OPERATOR, gone_owners=gone_owners
+    )
+    if opened.refusal is not None:
+        return opened.session
+    outcome = walk_carrier(
+        carrier, store, opened.session, stop=StopSignal(), max_pages=None, on_checkpoint=lambda _session: None
+    )
+    if outcome.stopped_by is not None:
+        return outcome.session
+    return close_carrier(carrier, store, outcome.session)

@@ -16,8 +16,8 @@ from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.options import MountOptions
 from sim_sync.warehouse import Warehouse, open_warehouse
-from sim_sync.worker.carrier_work import close_carrier, open_carrier, walk_carrier
 from sim_sync.worker.stopping import StopSignal
+from sim_sync.worker.work import close_carrier, open_carrier, walk_carrier
 from sim_sync_tests.fakes.databases import fresh_postgres_database, start_postgres, stop_postgres
 
 CARRIER = "bench"

@@ -2,8 +2,8 @@
 
 For each checkout named (this one by default): files and functions that one page passes, own frames on the stack,
 modules and lines, and the CPU seconds of two imports. Each is measured by its own code, so revisions can be compared:
-`git worktree add ../before REV`, then name both. It relies on nothing but the command `sim-sync simulate`,
-`worker.carrier_work.sync_once` and the store's method `commit_page`.
+`git worktree add ../before REV`, then name both. It relies on nothing but the command `sim-sync simulate`, the worker's
+`sync_once` and the store's method `commit_page`.
 """
 
 import json
@@ -24,8 +24,10 @@ import json, os, sys, threading
 from pathlib import Path
 from sim_sync.config import load_config
 from sim_sync.warehouse import open_warehouse
-from sim_sync.worker.carrier_work import sync_once
-from sim_sync.worker import carrier_work  # imported before the trace begins
+try:
+    from sim_sync.worker.work import sync_once
+except ImportError:  # its module's name until 2026-11
+    from sim_sync.worker.carrier_work import sync_once
 
 package, config_path, traced_page = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 config = load_config(config_path, environ=os.environ)

@@ -26,9 +26,9 @@ from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.messages import TrueSim
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.tables import metadata
-from sim_sync.worker.carrier_work import close_carrier, open_carrier, walk_carrier
 from sim_sync.worker.processes import this_process
 from sim_sync.worker.stopping import StopSignal
+from sim_sync.worker.work import close_carrier, open_carrier, walk_carrier
 
 CARRIER = "acme-eu"
 PROJECT = Path(__file__).parents[2]

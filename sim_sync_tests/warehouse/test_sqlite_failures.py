@@ -14,7 +14,7 @@ from sim_sync.warehouse.scratch import exact_digests
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.tables import session_internals
 from sim_sync.warehouse.warehouse import open_warehouse
-from sim_sync.worker.retrying import WarehouseRetry
+from sim_sync.worker.work import WarehouseRetry
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
 from sim_sync_tests.warehouse.databases import disposed

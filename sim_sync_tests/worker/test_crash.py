@@ -8,7 +8,7 @@ import pytest
 
 from sim_sync.core.errors import ConfigError
 from sim_sync.core.sync import CRASH_POINTS, nothing_armed
-from sim_sync.worker.crash import VARIABLE, armed_crash_point
+from sim_sync.worker.processes import VARIABLE, armed_crash_point
 
 
 @pytest.mark.parametrize("environ", [{}, {VARIABLE: ""}])
@@ -39,7 +39,7 @@ def test_what_is_no_crash_point_is_a_problem_of_the_configuration(armed: str) ->
 
 def test_the_process_dies_when_it_passes_the_point_for_the_nth_time() -> None:
     program = (
-        "from sim_sync.worker.crash import armed_crash_point\n"
+        "from sim_sync.worker.processes import armed_crash_point\n"
         "at = armed_crash_point({'SIM_SYNC_CRASH_AT': 'commit_page:rows_written:3'})\n"
         "for number in range(1, 6):\n"
         "    at('commit_page:begun')\n"

@@ -8,8 +8,7 @@ import pytest
 from sim_sync.core.errors import ConfigError, Fenced, Problem, WarehouseUnavailable
 from sim_sync.core.session import Event, Process
 from sim_sync.core.sync import StopReason
-from sim_sync.worker.kept_run import KeptRun
-from sim_sync.worker.lease import kept_lease, kept_run_lease
+from sim_sync.worker.lease import KeptRun, kept_lease, kept_run_lease
 from sim_sync.worker.processes import this_process
 from sim_sync.worker.stopping import StopSignal
 from sim_sync_tests.fakes.fleet import CARRIER, a_request

@@ -24,8 +24,9 @@ from sim_sync.core.errors import (
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.session import Event, Release, Session, State
 from sim_sync.core.sync import QuarantineLimit, StopReason
+from sim_sync.worker.leaving import Outcome
 from sim_sync.worker.stopping import StopSignal, stopped_by_signals
-from sim_sync.worker.work import Outcome, RunLimits, work_on
+from sim_sync.worker.work import RunLimits, work_on
 from sim_sync_tests.fakes.carrier import ScriptedCarrier, Unreadable, paged
 from sim_sync_tests.fakes.fleet import CARRIER, a_fleet, a_request
 from sim_sync_tests.fakes.waiter import RecordingWaiter
