@@ -6,6 +6,7 @@ import dagster as dg
 
 from sim_sync.config import Config
 from sim_sync.core.discrepancies import Kind
+from sim_sync.defs.discrepancies import essentials
 from sim_sync.defs.errors import as_dagster_failure
 from sim_sync.defs.names import Names
 from sim_sync.defs.ops import RETRIES, build_ops
@@ -79,7 +80,8 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Nam
             if not sync_config.has_list_of(context.partition_key):
                 return dg.MaterializeResult(metadata={"inventory": "none is configured: nothing was compared"})
             counts = reconcile(warehouse.engine, context.partition_key, sync_config.reconcile.fields)
-        return dg.MaterializeResult(metadata=_flat(counts.kinds))
+            first, last = essentials(warehouse, context.partition_key)
+        return dg.MaterializeResult(metadata={**first, **_flat(counts.kinds), **last})
 
     return sim_discrepancies
 

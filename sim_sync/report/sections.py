@@ -1,5 +1,6 @@
 """The sections of a report: which tables and plots there are, from the figures."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from sim_sync.core.held_sweep import decision_text
 from sim_sync.core.notes import error_text, sweep_text
 from sim_sync.core.progress import PastWalk
-from sim_sync.core.report import SEVERITIES, CarrierPart, Hotspot, Report, Standing, money_text
+from sim_sync.core.report import SEVERITIES, CarrierPart, Hotspot, Report, ReportFigures, Standing, money_text
 from sim_sync.core.session import State
 from sim_sync.core.text import counted, duration_text
 from sim_sync.report.plots import Plot, Series, drawn
@@ -112,46 +113,60 @@ def _cost_cells(report: Report, carrier: str) -> Sequence[Cell]:
 
 
 def _trend(report: Report) -> Section:
-    nights = {night.day: night for night in report.figures.nights}
-    days = _days(report.figures.since, report.figures.as_of)
-    plot = Plot(
-        "Discrepancies that opened and were resolved, a day",
-        [f"{day:%-d %b}" for day in days],
-        [
-            Series("opened", "high", [nights[day].opened if day in nights else 0 for day in days]),
-            Series("resolved", "accent", [nights[day].resolved if day in nights else 0 for day in days]),
-        ],
-    )
-    is_quiet = not nights
+    plots = trend(report.figures)
     return Section(
         anchor="trend",
         title="Trend",
-        note="Nothing opened and nothing was resolved in this period." if is_quiet else "",
-        plots=[*_standing(report), *([] if is_quiet else [_drawn(plot, "Day")])],
+        note="" if plots else "Nothing appeared and nothing was resolved in this period.",
+        plots=[_drawn(plot, "Day") for plot in plots],
     )
 
 
-def _standing(report: Report) -> Iterator[PlotPart]:
-    """Draw what was open after each night, where there is more than one: reconciliations keep it."""
-    days = _days(report.figures.since, report.figures.as_of)
-    by_day: dict[date, dict[str, Standing]] = {}
-    known: dict[str, Standing] = {}
-    told = sorted({one.day for one in report.figures.standings})
-    for one in report.figures.standings:
-        known = {**known, one.carrier: one}
-        by_day[one.day] = known
-    if len(told) < 2:
+def trend(figures: ReportFigures) -> Sequence[Plot]:
+    """Return the plots of a period: what was open after each night, and what appeared and was resolved."""
+    return [*_open_plot(figures), *_flow_plot(figures)]
+
+
+def _open_plot(figures: ReportFigures) -> Iterator[Plot]:
+    """Yield what was open after each night, where there is more than one: reconciliations keep it."""
+    if len({one.day for one in figures.standings}) < 2:
         return
-    stands: list[Mapping[str, Standing]] = []
+    days = _days(figures.since, figures.as_of)
+    stands = list(_stands(figures.standings, days))
+    yield Plot(
+        "Open discrepancies after each night",
+        [_short_day(day) for day in days],
+        [Series(name, name, [sum(getattr(one, name) for one in stand) for stand in stands]) for name in SEVERITIES],
+        "stacked",
+    )
+
+
+def _stands(standings: Sequence[Standing], days: Sequence[date]) -> Iterator[Sequence[Standing]]:
+    """Yield how every carrier stood on each day: as on the last day before on which it was compared."""
+    left, known = deque(standings), dict[str, Standing]()
     for day in days:
-        before = [other for other in told if other <= day]
-        stands.append(by_day[before[-1]] if before else {})
-    series = [
-        Series(name, name, [sum(getattr(one, name) for one in stand.values()) for stand in stands])
-        for name in reversed(SEVERITIES)
-    ]
-    title = "Open discrepancies after each night"
-    yield _drawn(Plot(title, [f"{day:%-d %b}" for day in days], series, "stacked"), "Day")
+        while left and left[0].day <= day:
+            known[left[0].carrier] = left.popleft()
+        yield list(known.values())
+
+
+def _flow_plot(figures: ReportFigures) -> Iterator[Plot]:
+    if not figures.nights:
+        return
+    nights = {night.day: night for night in figures.nights}
+    days = _days(figures.since, figures.as_of)
+    yield Plot(
+        "Discrepancies that appeared and were resolved, a day",
+        [_short_day(day) for day in days],
+        [
+            Series("appeared", "high", [nights[day].opened if day in nights else 0 for day in days]),
+            Series("resolved", "accent", [nights[day].resolved if day in nights else 0 for day in days]),
+        ],
+    )
+
+
+def _short_day(day: date) -> str:
+    return f"{day:%-d %b}"
 
 
 def _days(since: datetime, until: datetime) -> Sequence[date]:
@@ -350,7 +365,7 @@ def _walk_plots(walks: Sequence[PastWalk], now: datetime) -> Iterator[PlotPart]:
         Series("waiting for the carrier", "quiet", [round(by_day[day][1], 1) for day in days]),
     ]
     title = "Minutes of walking, by the day on which the walk began"
-    yield _drawn(Plot(title, [f"{day:%-d %b}" for day in days], series, "stacked", "min"), "Day")
+    yield _drawn(Plot(title, [_short_day(day) for day in days], series, "stacked", "min"), "Day")
 
 
 def _drawn(plot: Plot, first: str) -> PlotPart:

@@ -77,6 +77,23 @@ def report_figures(engine: sa.Engine, carriers: Sequence[str], since: datetime, 
         )
 
 
+def brief_figures(engine: sa.Engine, carriers: Sequence[str], since: datetime) -> ReportFigures:
+    """Count what is open, what a period opened and resolved, and what stood after each night; nothing else."""
+    with reading(engine, "counting what differs") as connection:
+        now = read_clock(connection)
+        counted = _counted(connection, carriers, since, now)
+        resolved = _resolved(connection, carriers, since)
+        return ReportFigures(
+            since=since,
+            as_of=now,
+            piles=_piles(counted),
+            flows=_flows(counted, resolved),
+            nights=_nights(counted, resolved),
+            standings=_standings(connection, carriers, since),
+            pairs=_pairs(counted),
+        )
+
+
 def _listed_sims(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, int]:
     query = sa.select(_listed.carrier, sa.func.count()).where(_listed.carrier.in_(carriers))
     query = query.where(_listed.removed_at.is_(None)).group_by(_listed.carrier)
