@@ -26,11 +26,9 @@ from sim_sync.warehouse.discrepancies import (
     discrepancies,
 )
 from sim_sync.warehouse.knowledge import Compared, compared_of
-from sim_sync.warehouse.matching import SEVERITIES
+from sim_sync.warehouse.severity import SEVERITIES
 
-#: Kinds that have a name already, and that no comparison of this version looks for.
-NOT_LOOKED_FOR = ("wrong_carrier", "duplicate_iccid")
-KINDS = (*(kind.value for kind in Kind), *NOT_LOOKED_FOR)
+KINDS = tuple(kind.value for kind in Kind)
 #: A terminal shows this many rows; the other formats show all.
 _SHOWN_IN_TABLE = 200
 
@@ -54,7 +52,7 @@ def show_discrepancies(options: ListOptions) -> ExitCode:
     wanted = _wanted(config, options)
     require_exportable(options.form, options.output)
     warehouse = open_warehouse_to_read(config.warehouse_url)
-    remarks = _remarks(config, warehouse, wanted.carriers, options.kind)
+    remarks = _remarks(config, warehouse, wanted.carriers)
     if options.form == "table":
         _print_table(warehouse, wanted, remarks)
         return ExitCode.DONE
@@ -122,9 +120,7 @@ class Remarks(NamedTuple):
     none_means_none: bool
 
 
-def _remarks(config: Config, warehouse: Warehouse, carriers: Sequence[str], kind: str | None) -> Remarks:
-    if kind in NOT_LOOKED_FOR:
-        return Remarks([f"this version does not look for {kind} yet"], none_means_none=False)
+def _remarks(config: Config, warehouse: Warehouse, carriers: Sequence[str]) -> Remarks:
     if not config.inventory:
         line = f"nothing is compared: no inventory is configured (the key `inventory` of {config.path})"
         return Remarks([line], none_means_none=False)

@@ -158,8 +158,7 @@ GAUGES = (
 #: What every Prometheus and every node_exporter reads.
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
-#: Kinds that have a name already, and that no comparison of this version looks for, are counted where they are.
-_KINDS = frozenset({*(kind.value for kind in Kind), "wrong_carrier", "duplicate_iccid"})
+_KINDS = frozenset(kind.value for kind in Kind)
 _SEVERITIES = ("high", "medium", "low")
 
 

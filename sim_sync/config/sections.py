@@ -1,15 +1,16 @@
 """The sections of `carriers.yaml` that are not about one carrier, as models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 
 from sim_sync.carriers.settings import Settings
 from sim_sync.config.cron import parse_cron
-from sim_sync.core.discrepancies import COMPARABLE_FIELDS
+from sim_sync.core.discrepancies import COMPARABLE_FIELDS, CompanyRules, Kind, Prices, Severity, SeverityRule
 from sim_sync.core.inventory import OUR_COLUMNS
 from sim_sync.core.sims import Lifecycle
 
@@ -102,7 +103,90 @@ InventorySection: TypeAlias = Annotated[Inventory, Field(discriminator="type")]
 InventorySections: TypeAlias = InventorySection | Annotated[list[InventorySection], Field(min_length=1)]
 
 
+#: The most that a month of a plan may cost: nothing does, so it is a slip.
+_MOST = Decimal(1_000_000)
+_DECIMALS = Decimal("0.0001")
+
+
+def _parse_amount(value: Any) -> Decimal:
+    try:
+        amount = None if isinstance(value, bool) else Decimal(str(value))
+    except InvalidOperation:
+        amount = None
+    if amount is None or not amount.is_finite() or not 0 <= amount <= _MOST or amount != amount.quantize(_DECIMALS):
+        raise ValueError("an amount such as 1.20, not below 0 and with four decimals at most")
+    return amount
+
+
+_Amount: TypeAlias = Annotated[
+    Decimal, BeforeValidator(_parse_amount), WithJsonSchema({"type": "number", "minimum": 0, "maximum": int(_MOST)})
+]
+_Text: TypeAlias = Annotated[str, Field(min_length=1)]
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+#: One word, or a list of them.
+_Kinds: TypeAlias = Annotated[tuple[Kind, ...], BeforeValidator(_as_list)]
+_Words: TypeAlias = Annotated[tuple[_Text, ...], BeforeValidator(_as_list)]
+
+
+class OwnSeverity(Settings):
+    """One rule: the severity of discrepancies that fit all that it names, as `sim-sync discrepancies` shows them."""
+
+    severity: Severity
+    kind: _Kinds = ()
+    field: _Words = ()
+    ours: _Words = ()
+    theirs: _Words = ()
+
+    @model_validator(mode="after")
+    def _check_statuses(self) -> Self:
+        """Refuse a status that no SIM can have, where only statuses are compared."""
+        are_statuses = self.field == ("status",) or (
+            self.kind and set(self.kind) <= {Kind.MISSING_AT_CARRIER, Kind.UNKNOWN_TO_US}
+        )
+        known = {status.value for status in Lifecycle}
+        if are_statuses and (strange := sorted({*self.ours, *self.theirs} - known)):
+            raise ValueError(f"statuses of the lifecycle ({', '.join(sorted(known))}), not {', '.join(strange)}")
+        return self
+
+    def rule(self) -> SeverityRule:
+        """Return it as the comparison applies it."""
+        return SeverityRule(self.severity, tuple(kind.value for kind in self.kind), self.field, self.ours, self.theirs)
+
+
+class PriceList(Settings):
+    """What a SIM costs a month, by its plan."""
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    plans: Mapping[_Text, _Amount] = Field(default_factory=dict)
+    #: Of every other plan; None is "not known".
+    default: _Amount | None = None
+    #: In which statuses a SIM is on the bill.
+    billed_statuses: tuple[Lifecycle, ...] = (Lifecycle.ACTIVE,)
+
+    def prices(self) -> Prices:
+        """Return them as the comparison applies them."""
+        return Prices(currency=self.currency, plans=self.plans, default=self.default, billed=self.billed_statuses)
+
+
 class Reconcile(Settings):
-    """What is compared."""
+    """What is compared, how bad what differs is, and what it costs."""
 
     fields: tuple[Annotated[str, AfterValidator(_parse_field)], ...] = ("status", "msisdn", "imsi", "rate_plan")
+    #: The first that fits decides; where none does, the built-in rules.
+    severity: tuple[OwnSeverity, ...] = ()
+    prices: PriceList | None = None
+    #: More open discrepancies than this of a carrier are worth a warning.
+    max_discrepancies: Annotated[int, Field(ge=0)] | None = None
+
+    def rules(self, carriers: Sequence[str]) -> CompanyRules:
+        """Return what the company says beside the fields; `carriers` are all of the configuration."""
+        return CompanyRules(
+            carriers=tuple(carriers),
+            severity=tuple(own.rule() for own in self.severity),
+            prices=None if self.prices is None else self.prices.prices(),
+        )

@@ -1,11 +1,15 @@
 """The words of `sim_discrepancies`, and the sentence that says where changes concentrate. Pure."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-# The words of `sim_discrepancies`: what can differ between our list and a carrier, and in which fields.
+from sim_sync.core.sims import Lifecycle
+
+# The words of `sim_discrepancies`, and a company's own rules about them: how bad something is, and what it costs.
 
 
 class Kind(StrEnum):
@@ -15,14 +19,92 @@ class Kind(StrEnum):
     MISSING_AT_CARRIER = "missing_at_carrier"
     #: The carrier has it, our list does not.
     UNKNOWN_TO_US = "unknown_to_us"
+    #: Our list has it at one carrier, and another one has it.
+    WRONG_CARRIER = "wrong_carrier"
     #: Both have it, and tell one field of it differently.
     MISMATCH = "mismatch"
-    #: Something about the data keeps SIMs from being compared: a status word that nobody has listed.
+    #: One ICCID is there twice: at two carriers, or under two ids of one.
+    DUPLICATE_ICCID = "duplicate_iccid"
+    #: Something about the data keeps SIMs from being compared: a bad identifier, a status word that nobody has listed.
     QUALITY = "quality"
+
+
+class Side(StrEnum):
+    """Who ended a discrepancy."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+    #: Neither side has changed: it is no longer looked for, or its rules are others.
+    CONFIG = "config"
+
+
+class Severity(StrEnum):
+    """How bad a discrepancy is, from the worst to the mildest."""
+
+    #: It costs money or connectivity now.
+    HIGH = "high"
+    #: It should be put right.
+    MEDIUM = "medium"
+    #: It can wait.
+    LOW = "low"
 
 
 #: The fields that can be compared, because both sides have them.
 COMPARABLE_FIELDS: tuple[str, ...] = ("status", "msisdn", "imsi", "imei", "rate_plan", "label")
+#: Amounts are counted in whole ten-thousandths of the currency: exact in every database.
+UNITS = 10_000
+
+
+class SeverityRule(NamedTuple):
+    """Its own severity of some discrepancies: an empty tuple is any; `ours` and `theirs` as the row has them."""
+
+    severity: Severity
+    kinds: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    ours: tuple[str, ...] = ()
+    theirs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What a SIM costs a month by its plan; `default` is for all other plans, None where nobody knows.
+
+    A SIM is on the bill while the carrier has it in one of the `billed` statuses.
+    """
+
+    currency: str
+    plans: Mapping[str, Decimal]
+    default: Decimal | None = None
+    billed: Sequence[Lifecycle] = (Lifecycle.ACTIVE,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompanyRules:
+    """What a company says about its discrepancies, beside the fields that are compared.
+
+    `carriers` are all those among which a SIM may move; `severity` has the rules that go before ours, the first that
+    fits first.
+    """
+
+    carriers: Sequence[str] = ()
+    severity: Sequence[SeverityRule] = ()
+    prices: Prices | None = None
+
+
+def in_units(amount: Decimal) -> int:
+    """Return an amount in whole ten-thousandths."""
+    return int(amount * UNITS)
+
+
+def from_units(units: int) -> Decimal:
+    """Return the amount of so many ten-thousandths."""
+    return Decimal(units) / UNITS
+
+
+def shown_amount(amount: Decimal) -> str:
+    """Return an amount for people and machines: `1,234.50` without the comma, two decimals, or as many as it needs."""
+    text = f"{amount:.4f}"
+    return text[:-2] if text.endswith("00") else text.removesuffix("0")
 
 
 # Where changes concentrate: in one sentence where one group of SIMs has far more of them than its share, else

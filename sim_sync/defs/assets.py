@@ -79,7 +79,9 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Nam
             tag_run(context, sync_config, warehouse, kept_run)
             if not sync_config.has_list_of(context.partition_key):
                 return dg.MaterializeResult(metadata={"inventory": "none is configured: nothing was compared"})
-            counts = reconcile(warehouse.engine, context.partition_key, sync_config.reconcile.fields)
+            told = sync_config.reconcile
+            rules = told.rules(sync_config.carrier_names)
+            counts = reconcile(warehouse.engine, context.partition_key, told.fields, rules)
             first, last = essentials(warehouse, context.partition_key)
         return dg.MaterializeResult(metadata={**first, **_flat(counts.kinds), **last})
 

@@ -5,22 +5,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sim_sync.core.discrepancies import Kind
+from sim_sync.core.discrepancies import CompanyRules, Kind
 from sim_sync.core.pages import DIGITS, WITHOUT_CHECK_DIGIT
 from sim_sync.core.sims import Lifecycle
 from sim_sync.warehouse.matching import (
-    Facts,
-    forget_matches,
     match_sims,
     our_unmatched,
     ours,
     pairs,
-    severity_of,
     their_unmatched,
     theirs_of,
     there,
     unlisted_words,
 )
+from sim_sync.warehouse.pricing import billed_plan, plan_prices, units_of
+from sim_sync.warehouse.severity import Facts, advice_of, first_rule, overruled, severity_of
+from sim_sync.warehouse.shared_sims import Placement, is_placed, placements
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 
@@ -29,79 +29,173 @@ from sim_sync.warehouse.temporary import analyzed, temporary_table
 # The fields, and when both sides can be said to tell one, are defined here; which SIM is which is in `matching`.
 
 
-#: What differs now.
+#: What differs now; `units` is what it costs a month, in ten-thousandths.
 found = temporary_table(
-    "found_discrepancies", "kind", "field", "iccid", "ours", "theirs", "severity", key=("kind", "field", "iccid")
+    *("found_discrepancies", "kind", "field", "iccid", "ours", "theirs", "severity", "advice"),
+    key=("kind", "field", "iccid"),
+    numbers=("units",),
 )
 #: The pairs that tell at least one field differently.
 _differing = temporary_table("differing_sims", "iccid", "their_iccid", key=("iccid",))
 sa.Index("ix_differing_sims_their_iccid", _differing.c.their_iccid)
 
 _theirs = carrier_sims.c
+_NOTHING = sa.cast(sa.null(), sa.Text())
 
 
-def find_differences(connection: sa.Connection, carrier: str, fields: Sequence[str]) -> None:
-    """Create and fill `found` for a carrier; the caller drops it."""
+def find_differences(
+    connection: sa.Connection, carrier: str, fields: Sequence[str], rules: CompanyRules, *, only_shared: bool = False
+) -> None:
+    """Create and fill `found` for a carrier, and the tables of `matching`; the caller drops them.
+
+    `only_shared` looks at nothing but the SIMs that it shares with the carrier that is compared.
+    """
     found.create(connection)
-    match_sims(connection, carrier)
-    _find(connection, Kind.MISSING_AT_CARRIER, _missing())
-    _find(connection, Kind.UNKNOWN_TO_US, _unknown())
-    _find(connection, Kind.UNKNOWN_TO_US, _without_iccid(carrier))
+    match_sims(connection, carrier, only_shared=only_shared)
+    finder = _Finder(connection, carrier, rules)
+    finder.find_missing()
+    finder.find_unknown()
+    finder.find_elsewhere()
     if fields:
-        _find_mismatches(connection, fields)
-    if "status" in fields and (words := unlisted_words(connection, carrier)):
-        connection.execute(found.insert(), words)
-    forget_matches(connection)
+        finder.find_mismatches(fields)
+    if not only_shared:
+        finder.find_without_iccid()
+        finder.find_twins()
+        if "status" in fields:
+            finder.find_unlisted_words()
     analyzed(connection, found)
 
 
-def _find(connection: sa.Connection, kind: Kind, query: sa.Select[Any], field: str = "") -> None:
-    """Write what a query found: ICCID, our value, theirs, severity."""
-    rows = query.subquery()
-    columns = ["kind", "field", "iccid", "ours", "theirs", "severity"]
-    said = sa.select(sa.literal(kind.value, sa.Text()), sa.literal(field, sa.Text()), *rows.c)
-    connection.execute(found.insert().from_select(columns, said))
+class _Finder:
+    """Writes what it finds at one carrier, each with its severity, advice and price."""
 
+    def __init__(self, connection: sa.Connection, carrier: str, rules: CompanyRules) -> None:
+        self._connection = connection
+        self._carrier = carrier
+        self._rules = rules
 
-def _missing() -> sa.Select[Any]:
-    facts = Facts(ours=ours.c.status, theirs=sa.null(), pending=sa.false())
-    severity = severity_of(Kind.MISSING_AT_CARRIER, facts)
-    return sa.select(ours.c.iccid, ours.c.status.label("ours"), _nothing("theirs"), severity.label("severity")).where(
-        our_unmatched()
-    )
+    def find_missing(self) -> None:
+        """Find SIMs of our list that the carrier does not have, and no other carrier either."""
+        facts = Facts(ours=ours.c.status, theirs=sa.null(), pending=sa.false())
+        told = self._telling(Kind.MISSING_AT_CARRIER, facts, ours.c.iccid, ours.c.status, _NOTHING)
+        moved = is_placed(self._carrier, ours.c.iccid, Placement.MOVED)
+        self._write(Kind.MISSING_AT_CARRIER, told.where(our_unmatched(), ~moved))
 
+    def find_unknown(self) -> None:
+        """Find SIMs of the carrier that our list does not have anywhere."""
+        facts = Facts(ours=sa.null(), theirs=there.c.status, pending=_is_pending())
+        plan = self._billed(there.c.status, sa.null(), there.c.rate_plan)
+        told = self._telling(Kind.UNKNOWN_TO_US, facts, there.c.iccid, _NOTHING, there.c.status, plan=plan)
+        elsewhere = is_placed(self._carrier, there.c.iccid, Placement.WRONG_CARRIER, Placement.DUPLICATE_ICCID)
+        self._write(Kind.UNKNOWN_TO_US, told.where(their_unmatched(), ~elsewhere))
 
-def _unknown() -> sa.Select[Any]:
-    facts = Facts(ours=sa.null(), theirs=there.c.status, pending=_is_pending())
-    severity = severity_of(Kind.UNKNOWN_TO_US, facts).label("severity")
-    return sa.select(there.c.iccid, _nothing("ours"), there.c.status.label("theirs"), severity).where(their_unmatched())
+    def find_without_iccid(self) -> None:
+        """Find the carrier's SIMs without an ICCID, under their `sim_id`: nobody can be their pair."""
+        facts = Facts(ours=sa.null(), theirs=_theirs.status, pending=_theirs.pending)
+        plan = self._billed(_theirs.status, sa.null(), _theirs.rate_plan)
+        name = sa.literal("sim_id:", sa.Text()) + _theirs.sim_id
+        told = self._telling(Kind.UNKNOWN_TO_US, facts, name, _NOTHING, _theirs.status, plan=plan)
+        self._write(Kind.UNKNOWN_TO_US, told.where(theirs_of(self._carrier), _theirs.iccid.is_(None)))
 
+    def find_elsewhere(self) -> None:
+        """Find SIMs that are at this carrier and should be, or are too, at another one."""
+        said = placements.c
+        facts = Facts(ours=said.our_status, theirs=there.c.status, pending=_is_pending())
+        for kind in (Kind.WRONG_CARRIER, Kind.DUPLICATE_ICCID):
+            is_known = kind is Kind.WRONG_CARRIER
+            plan = self._billed(there.c.status, said.our_status, there.c.rate_plan, untold_is_known=is_known)
+            told = self._telling(kind, facts, there.c.iccid, said.ours, said.theirs, plan=plan)
+            is_said = sa.and_(said.carrier == self._carrier, said.placement == kind.value, said.iccid == there.c.iccid)
+            self._write(kind, told.where(is_said))
 
-def _without_iccid(carrier: str) -> sa.Select[Any]:
-    """Return the carrier's SIMs without an ICCID, under their `sim_id`: nobody can be their pair."""
-    facts = Facts(ours=sa.null(), theirs=_theirs.status, pending=_theirs.pending)
-    severity = severity_of(Kind.UNKNOWN_TO_US, facts).label("severity")
-    name = sa.literal("sim_id:", sa.Text()) + _theirs.sim_id
-    return sa.select(name.label("iccid"), _nothing("ours"), _theirs.status.label("theirs"), severity).where(
-        theirs_of(carrier), _theirs.iccid.is_(None)
-    )
+    def find_twins(self) -> None:
+        """Find ICCIDs that the carrier has under several ids, all of them seen by the last walk."""
+        here = sa.and_(theirs_of(self._carrier), _theirs.absent_since.is_(None), _theirs.iccid.is_not(None))
+        both = sa.func.min(_theirs.sim_id) + sa.literal(", ", sa.Text()) + sa.func.max(_theirs.sim_id)
+        ids = sa.select(_theirs.iccid, both.label("ids")).where(here).group_by(_theirs.iccid)
+        twins = ids.having(sa.func.count() > 1).subquery()
+        facts = Facts(ours=sa.null(), theirs=there.c.status, pending=_is_pending())
+        told = self._telling(Kind.DUPLICATE_ICCID, facts, there.c.iccid, _NOTHING, twins.c.ids, field="sim_id")
+        self._write(Kind.DUPLICATE_ICCID, told.where(twins.c.iccid == there.c.iccid), "sim_id")
 
+    def find_mismatches(self, fields: Sequence[str]) -> None:
+        """Find fields that both sides tell differently."""
+        # One pass over all pairs, then one a field over the few that differ at all.
+        _differing.create(self._connection)
+        differs = sa.or_(*(_differ(name) for name in fields))
+        both = sa.select(pairs.c.iccid, pairs.c.their_iccid).where(_are_both_of(pairs), differs)
+        self._connection.execute(_differing.insert().from_select(["iccid", "their_iccid"], both))
+        analyzed(self._connection, _differing)
+        for name in dict.fromkeys(fields):
+            self._find_mismatch(name)
+        _differing.drop(self._connection)
 
-def _find_mismatches(connection: sa.Connection, fields: Sequence[str]) -> None:
-    # One pass over all pairs, then one a field over the few that differ at all.
-    _differing.create(connection)
-    differs = sa.or_(*(_differ(name) for name in fields))
-    both = sa.select(pairs.c.iccid, pairs.c.their_iccid).where(_are_both_of(pairs), differs)
-    connection.execute(_differing.insert().from_select(["iccid", "their_iccid"], both))
-    analyzed(connection, _differing)
-    facts = Facts(ours=ours.c.status, theirs=there.c.status, pending=_is_pending())
-    for name in dict.fromkeys(fields):
-        severity = severity_of(Kind.MISMATCH, facts, field=name)
-        telling = sa.select(
-            ours.c.iccid, ours.c[name].label("ours"), there.c[name].label("theirs"), severity.label("s")
+    def _find_mismatch(self, name: str) -> None:
+        facts = Facts(ours=ours.c.status, theirs=there.c.status, pending=_is_pending())
+        plan: sa.ColumnElement[Any] = _NOTHING
+        if name == "status":
+            told_plan = sa.func.coalesce(there.c.rate_plan, ours.c.rate_plan)
+            plan = self._billed(there.c.status, ours.c.status, told_plan)
+        told = self._telling(Kind.MISMATCH, facts, ours.c.iccid, ours.c[name], there.c[name], plan=plan, field=name)
+        self._write(Kind.MISMATCH, told.where(_are_both_of(_differing), _differ(name)), name)
+
+    def find_unlisted_words(self) -> None:
+        """Find status words without a place in the lifecycle."""
+        if words := unlisted_words(self._connection, self._carrier):
+            self._connection.execute(found.insert(), [self._word(word) for word in words])
+
+    def _word(self, word: dict[str, str | None]) -> dict[str, str | int | None]:
+        field = str(word["field"])
+        rule = first_rule(Kind.QUALITY, field)
+        severity = next(
+            (
+                own.severity.value
+                for own in self._rules.severity
+                if (not own.kinds or Kind.QUALITY.value in own.kinds)
+                and (not own.fields or field in own.fields)
+                and all(
+                    not given or word[name] in given for name, given in (("ours", own.ours), ("theirs", own.theirs))
+                )
+            ),
+            rule.severity,
         )
-        _find(connection, Kind.MISMATCH, telling.where(_are_both_of(_differing), _differ(name)), name)
-    _differing.drop(connection)
+        units = None if self._rules.prices is None else 0
+        return {**word, "severity": severity, "advice": rule.advice, "units": units}
+
+    def _billed(
+        self,
+        theirs: sa.ColumnElement[Any],
+        mine: sa.ColumnElement[Any],
+        plan: sa.ColumnElement[Any],
+        *,
+        untold_is_known: bool = False,
+    ) -> sa.ColumnElement[Any]:
+        return billed_plan(self._rules.prices, theirs=theirs, ours=mine, plan=plan, untold_is_known=untold_is_known)
+
+    def _telling(
+        self,
+        kind: Kind,
+        facts: Facts,
+        *said: sa.ColumnElement[Any],
+        plan: sa.ColumnElement[Any] = _NOTHING,
+        field: str = "",
+    ) -> sa.Select[Any]:
+        """Return the query of what is found: its ICCID and both values as `said`, severity, advice, and billed plan."""
+        severity, advice = severity_of(kind, facts, field=field), advice_of(kind, facts, field=field)
+        columns = dict(zip(("iccid", "ours", "theirs"), said, strict=True)) | {"severity": severity, "advice": advice}
+        columns["plan"] = plan
+        return sa.select(*(column.label(name) for name, column in columns.items()))
+
+    def _write(self, kind: Kind, query: sa.Select[Any], field: str = "") -> None:
+        rows = query.subquery()
+        severity = overruled(rows.c.severity, self._rules.severity, rows, kind.value, field)
+        told = [rows.c[name] for name in ("iccid", "ours", "theirs")]
+        units = units_of(self._rules.prices, rows.c.plan)
+        said = sa.select(
+            *(sa.literal(kind.value, sa.Text()), sa.literal(field, sa.Text()), *told, severity, rows.c.advice, units)
+        ).select_from(rows.outerjoin(plan_prices, plan_prices.c.plan == rows.c.plan))
+        columns = ["kind", "field", "iccid", "ours", "theirs", "severity", "advice", "units"]
+        self._connection.execute(found.insert().from_select(columns, said))
 
 
 def _are_both_of(matches: sa.Table) -> sa.ColumnElement[bool]:
@@ -114,11 +208,11 @@ def _is_pending() -> sa.ColumnElement[bool]:
 
 def _differ(name: str) -> sa.ColumnElement[bool]:
     """Return whether both sides tell a field, and differently. A side that is NULL or empty does not tell."""
-    mine, told = (sa.func.nullif(_compared(name, side.c[name]), "") for side in (ours, there))
+    mine, told = (sa.func.nullif(compared_form(name, side.c[name]), "") for side in (ours, there))
     return mine != told
 
 
-def _compared(name: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+def compared_form(name: str, value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """Return the form in which a value is compared: MSISDN and IMEI by what they name, all else as it is.
 
     A status that is `unknown` is not told: nobody knows what its word means.
@@ -150,10 +244,6 @@ def _device(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     A check digit or the two digits of the software version follow (3GPP TS 23.003, 6.2); networks tell the latter.
     """
     return sa.case((sa.func.length(value).between(14, 16), sa.func.substr(value, 1, 14)), else_=value)
-
-
-def _nothing(name: str) -> sa.Label[Any]:
-    return sa.cast(sa.null(), sa.Text()).label(name)
 
 
 # The other forms of an ICCID (`core.pages`) in SQL, as values that an index looks up.

@@ -11,7 +11,7 @@ from sim_sync.core.errors import InputError
 from sim_sync.core.identifiers import NotAnIdentifier, normal_iccid
 from sim_sync.core.storable import storable_text
 from sim_sync.warehouse.engine import read_clock, reading, transaction
-from sim_sync.warehouse.matching import SEVERITIES
+from sim_sync.warehouse.severity import SEVERITIES
 from sim_sync.warehouse.tables import carrier_internals, carrier_sims, inventory_sims, sim_discrepancies
 
 # Discrepancies that somebody has acknowledged: known exceptions that do not hide news.

@@ -76,6 +76,14 @@ def next_comparison(connection: sa.Connection, carrier: str, walk: Session) -> C
     return comparison
 
 
+def last_comparisons(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, Comparison | None]:
+    """Return the last comparison of each of the carriers; None where one was never compared."""
+    return {
+        carrier: None if one.compared_at is None else Comparison(one.comparison_number, one.compared_at)
+        for carrier, one in _read_all(connection, carriers).items()
+    }
+
+
 def _new_since(noted: CarrierInternals, walk: Session) -> list[datetime]:
     """Return when what is new since the last comparison came to be known."""
     times = []

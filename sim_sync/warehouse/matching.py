@@ -1,13 +1,14 @@
-"""Which SIM of our list is which SIM of the carrier, and how bad it is that they differ, in set-based SQL."""
+"""Which SIM of our list is which SIM of the carrier, and what keeps SIMs from being compared, in set-based SQL."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import COMPARABLE_FIELDS, Kind
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle
 from sim_sync.core.text import counted
+from sim_sync.warehouse.shared_sims import Placement, in_scope, is_placed
 from sim_sync.warehouse.tables import carrier_sims, inventory_sims
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 
@@ -45,12 +46,15 @@ def pending_word(pending: sa.ColumnElement[bool]) -> sa.ColumnElement[str]:
     return sa.case((pending, sa.literal("true", sa.Text())), else_=sa.literal("false", sa.Text()))
 
 
-def match_sims(connection: sa.Connection, carrier: str) -> None:
-    """Create and fill `ours`, `there` and `pairs` for a carrier; `forget_matches` drops them."""
+def match_sims(connection: sa.Connection, carrier: str, *, only_shared: bool = False) -> None:
+    """Create and fill `ours`, `there` and `pairs` for a carrier; `forget_matches` drops them.
+
+    `only_shared` takes the SIMs alone whose findings are corrected (`shared_sims`).
+    """
     for table in (ours, there, pairs):
         table.create(connection)
-    _fill_ours(connection, carrier)
-    _fill_there(connection, carrier)
+    _fill_ours(connection, carrier, only_shared=only_shared)
+    _fill_there(connection, carrier, only_shared=only_shared)
     _pair_same_form(connection)
     _pair_other_form(connection)
     analyzed(connection, pairs)
@@ -72,33 +76,35 @@ def their_unmatched() -> sa.ColumnElement[bool]:
     return ~sa.exists().where(pairs.c.their_iccid == there.c.iccid)
 
 
-def _fill_ours(connection: sa.Connection, carrier: str) -> None:
+def _fill_ours(connection: sa.Connection, carrier: str, *, only_shared: bool) -> None:
     listed = inventory_sims.c
     columns = ("iccid", *COMPARABLE_FIELDS)
     chosen = sa.select(*(listed[name] for name in columns)).where(
         listed.carrier == carrier, listed.removed_at.is_(None)
     )
+    if only_shared:
+        chosen = chosen.where(listed.iccid.in_(in_scope(carrier)))
     _fill(connection, ours, columns, chosen)
 
 
-def _fill_there(connection: sa.Connection, carrier: str) -> None:
+def _fill_there(connection: sa.Connection, carrier: str, *, only_shared: bool) -> None:
     # Two SIMs with one ICCID, for example when the carrier has put it under a new id: one that the last walk saw goes
     # before one that it missed, then the one that came last is compared, and rows are not multiplied.
     order = [_theirs.absent_since.is_not(None), _theirs.first_session_number.desc(), _theirs.sim_id]
     place = sa.func.row_number().over(partition_by=_theirs.iccid, order_by=order)
-    placed = (
-        sa.select(
-            _theirs.iccid,
-            pending_word(_theirs.pending).label("pending"),
-            *(_theirs[name] for name in COMPARABLE_FIELDS),
-            place.label("place"),
-        )
-        .where(theirs_of(carrier), _theirs.iccid.is_not(None))
-        .subquery()
-    )
+    counted = sa.select(
+        _theirs.iccid,
+        pending_word(_theirs.pending).label("pending"),
+        *(_theirs[name] for name in COMPARABLE_FIELDS),
+        place.label("place"),
+    ).where(theirs_of(carrier), _theirs.iccid.is_not(None))
+    if only_shared:
+        counted = counted.where(_theirs.iccid.in_(in_scope(carrier)))
+    placed = counted.subquery()
     columns = ("iccid", "pending", *COMPARABLE_FIELDS)
     chosen = sa.select(*(placed.c[name] for name in columns)).where(placed.c.place == 1)
     _fill(connection, there, columns, chosen)
+    connection.execute(there.delete().where(is_placed(carrier, there.c.iccid, Placement.LEFT)))
 
 
 def _fill(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: sa.Select[Any]) -> None:
@@ -135,89 +141,6 @@ def _fill_left_over(connection: sa.Connection, table: sa.Table, unmatched: sa.Se
     )
     table.create(connection)
     _fill(connection, table, ("stem", "digits", "iccid"), alone)
-
-
-# How bad a discrepancy is: `high` costs money or connectivity now, `medium` should be put right, `low` can wait.
-#
-# The rules are one table; the first rule that applies decides. `docs/tables.md` tells it to the people who read the
-# list.
-
-
-HIGH = "high"
-MEDIUM = "medium"
-LOW = "low"
-
-#: From the worst to the mildest.
-SEVERITIES = (HIGH, MEDIUM, LOW)
-
-_IN_USE = frozenset({Lifecycle.ACTIVE})
-_OVER = frozenset({Lifecycle.DEACTIVATED, Lifecycle.TERMINATED, Lifecycle.REPLACED})
-_IN_STOCK = frozenset({Lifecycle.INVENTORY})
-
-
-class Rule(NamedTuple):
-    """One line of the table: a severity, and for which statuses on each side; `None` is any, "not told" included.
-
-    `field` narrows a mismatch to one field, and `pending` to a SIM for which the carrier says that a change is in
-    flight.
-    """
-
-    severity: str
-    reason: str
-    ours: frozenset[Lifecycle] | None = None
-    theirs: frozenset[Lifecycle] | None = None
-    field: str | None = None
-    pending: bool | None = None
-
-
-RULES: dict[Kind, tuple[Rule, ...]] = {
-    Kind.MISSING_AT_CARRIER: (
-        Rule(HIGH, "we count on a SIM that the carrier does not have", ours=_IN_USE),
-        Rule(LOW, "we have done with it too", ours=_OVER),
-        Rule(MEDIUM, "our list is out of date"),
-    ),
-    Kind.UNKNOWN_TO_US: (
-        Rule(HIGH, "a SIM in use, and on our bill, that nobody knows of", theirs=_IN_USE),
-        Rule(LOW, "it neither works nor costs", theirs=_OVER | _IN_STOCK),
-        Rule(MEDIUM, "it may come into use"),
-    ),
-    Kind.MISMATCH: (
-        Rule(LOW, "the carrier is about to change it: the next night tells", pending=True),
-        Rule(HIGH, "we count on a SIM that is over", field="status", ours=_IN_USE, theirs=_OVER),
-        Rule(HIGH, "a SIM that we gave up is in use, and on our bill", field="status", ours=_OVER, theirs=_IN_USE),
-        Rule(LOW, "a name", field="label"),
-        Rule(MEDIUM, "one side is out of date"),
-    ),
-}
-
-
-class Facts(NamedTuple):
-    """The SQL of what the rules look at; `sa.null()` for a side that does not have the SIM."""
-
-    ours: sa.ColumnElement[Any]
-    theirs: sa.ColumnElement[Any]
-    pending: sa.ColumnElement[bool]
-
-
-def severity_of(kind: Kind, facts: Facts, *, field: str = "") -> sa.ColumnElement[str]:
-    """Return the SQL of a kind's rules: the severity of the first that applies. The last one always does."""
-    rules = [rule for rule in RULES[kind] if rule.field in {None, field}]
-    cases = [(condition, rule.severity) for rule in rules if (condition := _condition(rule, facts)) is not None]
-    last = sa.literal(rules[-1].severity, sa.Text())
-    return sa.case(*cases, else_=last) if cases else last
-
-
-def _condition(rule: Rule, facts: Facts) -> sa.ColumnElement[bool] | None:
-    conditions: list[sa.ColumnElement[bool]] = []
-    if rule.ours is not None:
-        conditions.append(facts.ours.in_(sorted(word.value for word in rule.ours)))
-    if rule.theirs is not None:
-        conditions.append(facts.theirs.in_(sorted(word.value for word in rule.theirs)))
-    if rule.pending is not None:
-        conditions.append(facts.pending.is_(rule.pending))
-    if rule.field is not None and not conditions:
-        conditions.append(sa.true())
-    return sa.and_(*conditions) if conditions else None
 
 
 # Status words without a place in the lifecycle: one finding a word, however many SIMs have it.
@@ -257,6 +180,12 @@ def unlisted_words(connection: sa.Connection, carrier: str) -> list[dict[str, st
     return [*theirs, _finding("status", f"{_WORD}{Lifecycle.UNKNOWN.value}", ours=told)]
 
 
+def word_is_used(carrier: str, name: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return whether a SIM of the carrier has the word that a finding is about, listed or not."""
+    word = sa.func.substr(name, len(_WORD) + 1)
+    return sa.exists().where(_sims.carrier == carrier, _sims.vanished_at.is_(None), _sims.carrier_status == word)
+
+
 def _by_word(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     """Yield a name and a sentence for each word, the commonest first, and for the rest of them together."""
     words = sorted(counts, key=lambda word: (-counts[word], word))
@@ -273,5 +202,5 @@ def _sims_have(count: int) -> str:
 
 
 def _finding(field: str, name: str, **told: str) -> dict[str, str | None]:
-    row = {"kind": Kind.QUALITY.value, "field": field, "iccid": name, "severity": MEDIUM}
+    row = {"kind": Kind.QUALITY.value, "field": field, "iccid": name}
     return {"ours": None, "theirs": None, **row, **told}

@@ -1,11 +1,15 @@
 """The comparison of our list with what the carrier says, and the history of what differs, all in set-based SQL.
 
-One transaction: which SIM is which (`matching`), what differs now (`differences`), how bad it is (`severity`), and, in
-here, what that makes of `sim_discrepancies`: opened, seen again, resolved. No row passes through Python.
+One transaction: what the carrier shares with others (`shared_sims`), which SIM is which (`matching`), what differs now
+(`differences`) with its severity, advice and price, and, in here, what that makes of `sim_discrepancies`: opened, seen
+again, resolved by which side (`resolving`). No row passes through Python. A row of the trend is written with it.
 
 A discrepancy is open while `resolved_at` is null. One that comes back after it was resolved is opened again: since now,
 seen once. A comparison of what was compared before writes only what has become different; which one that is, is told
 by its number (`knowledge`).
+
+A SIM may move between carriers. So a comparison also corrects what the last comparisons of the other carriers have
+found about the SIMs that it shares with them: whichever was compared last, all come to the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,22 +19,29 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from sim_sync.core.discrepancies import COMPARABLE_FIELDS, Kind
+from sim_sync.core.discrepancies import COMPARABLE_FIELDS, CompanyRules, Kind
 from sim_sync.core.errors import InputError
 from sim_sync.core.session import Session
 from sim_sync.warehouse.differences import find_differences, follow_iccid_forms, found
 from sim_sync.warehouse.discrepancies import UNMUTED, unmuted_if
-from sim_sync.warehouse.engine import transaction
-from sim_sync.warehouse.knowledge import Comparison, next_comparison
+from sim_sync.warehouse.engine import read_clock, transaction
+from sim_sync.warehouse.knowledge import Comparison, last_comparisons, next_comparison
+from sim_sync.warehouse.matching import forget_matches
+from sim_sync.warehouse.pricing import amount_of, create_prices, plan_prices
+from sim_sync.warehouse.resolving import resolved_by
 from sim_sync.warehouse.sessions import read_last_completed
+from sim_sync.warehouse.shared_sims import forget_shared, in_scope, place_shared
 from sim_sync.warehouse.tables import sim_discrepancies
-from sim_sync.warehouse.temporary import lock_comparison
+from sim_sync.warehouse.temporary import lock_comparisons
+from sim_sync.warehouse.trend import Counted, count_kept, write_trend
 
 _kept = sim_discrepancies.c
+_TOLD = ("ours", "theirs", "severity", "advice")
+_NO_RULES = CompanyRules()
 
 
 class KindCounts(NamedTuple):
-    """What a comparison did to one kind: what it wrote, and how many are `open` after it."""
+    """What a comparison did to one kind: what it wrote, and how many are `open` after it, acknowledged ones too."""
 
     opened: int
     seen_again: int
@@ -50,13 +61,16 @@ class ReconcileCounts:
         return {kind.value: counts._asdict() for kind, counts in self.kinds.items()}
 
 
-def reconcile(engine: sa.Engine, carrier: str, fields: Sequence[str]) -> ReconcileCounts:
+def reconcile(
+    engine: sa.Engine, carrier: str, fields: Sequence[str], rules: CompanyRules = _NO_RULES
+) -> ReconcileCounts:
     """Compare our list with the carrier's last complete walk, and bring `sim_discrepancies` to what differs now.
 
     Args:
         engine: the warehouse.
         carrier: whose SIMs are compared.
         fields: which of `COMPARABLE_FIELDS` are compared; one is compared only where both sides tell it.
+        rules: what the company says beside that; without it there are no other carriers and no prices.
 
     Raises:
         InputError: a field cannot be compared, or the carrier was never walked to its end.
@@ -65,13 +79,20 @@ def reconcile(engine: sa.Engine, carrier: str, fields: Sequence[str]) -> Reconci
     if strange := [name for name in fields if name not in COMPARABLE_FIELDS]:
         raise InputError(f"cannot compare {', '.join(strange)}: expected some of {', '.join(COMPARABLE_FIELDS)}")
     with transaction(engine, f"comparing carrier {carrier} with our inventory") as connection:
-        lock_comparison(connection, carrier)
-        comparison = next_comparison(connection, carrier, _last_complete_walk(connection, carrier))
-        find_differences(connection, carrier, fields)
-        follow_iccid_forms(connection, carrier)
-        counts = {kind: _keep_history(connection, carrier, kind, comparison) for kind in Kind}
-        found.drop(connection)
-    return ReconcileCounts(comparison.as_of, counts)
+        lock_comparisons(connection, sorted({carrier, *rules.carriers}))
+        walk = _last_complete_walk(connection, carrier)
+        comparison = next_comparison(connection, carrier, walk)
+        others = last_comparisons(connection, [name for name in rules.carriers if name != carrier])
+        create_prices(connection, rules.prices)
+        to_correct = place_shared(connection, carrier, {name: one is not None for name, one in others.items()})
+        comparing = _Comparing(connection, fields, rules, read_clock(connection))
+        counted = comparing.compare(carrier, comparison, walk.session_id)
+        for other in to_correct:
+            if (last := others[other]) is not None:
+                comparing.correct(other, last)
+        forget_shared(connection)
+        plan_prices.drop(connection)
+    return ReconcileCounts(comparison.as_of, _by_kind(counted))
 
 
 def _last_complete_walk(connection: sa.Connection, carrier: str) -> Session:
@@ -85,44 +106,99 @@ def _last_complete_walk(connection: sa.Connection, carrier: str) -> Session:
     return walks[0]
 
 
-def _keep_history(connection: sa.Connection, carrier: str, kind: Kind, comparison: Comparison) -> KindCounts:
-    as_of, number = comparison.as_of, comparison.number
-    mine = sa.and_(_kept.carrier == carrier, _kept.kind == kind.value)
-    key = sa.and_(found.c.kind == _kept.kind, found.c.field == _kept.field, found.c.iccid == _kept.iccid)
-    is_open = _kept.resolved_at.is_(None)
-    update = sim_discrepancies.update()
-    told = {name: found.c[name] for name in ("ours", "theirs", "severity")}
-    differs = sa.or_(*(_kept[name].is_distinct_from(column) for name, column in told.items()))
-    is_news = sa.or_(*(_kept[name].is_distinct_from(told[name]) for name in ("ours", "theirs")))
-    now_told = {**told, **unmuted_if(is_news)}
-    seen_now = {"last_seen_at": as_of, "last_comparison_number": number}
-    since_now = {"first_seen_at": as_of, "first_comparison_number": number, **seen_now, "times_seen": 1}
+def _by_kind(counted: Sequence[Counted]) -> Mapping[Kind, KindCounts]:
+    def total(kind: Kind) -> KindCounts:
+        mine = [one for one in counted if one.kind == kind.value]
+        return KindCounts(
+            opened=sum(one.new for one in mine),
+            seen_again=sum(one.seen_again for one in mine),
+            resolved=sum(one.resolved for one in mine),
+            open=sum(one.open + one.muted for one in mine),
+        )
 
-    gone = sa.and_(mine, is_open, ~sa.exists().where(key))
-    resolved = connection.execute(update.where(gone).values(resolved_at=as_of)).rowcount
-    # The same comparison again: only what has become different is written.
-    corrected = update.where(mine, key, is_open, _kept.last_comparison_number >= number, differs).values(**now_told)
-    connection.execute(corrected)
-    again = update.where(mine, key, is_open, _kept.last_comparison_number < number).values(
-        **now_told, **seen_now, times_seen=_kept.times_seen + 1
-    )
-    seen_again = connection.execute(again).rowcount
-    back = update.where(mine, key, ~is_open).values(**told, **since_now, **UNMUTED, resolved_at=None)
-    reopened = connection.execute(back).rowcount
-    opened = reopened + _insert_new(connection, carrier, kind, since_now)
-    count = sa.select(sa.func.count()).select_from(sim_discrepancies).where(mine, is_open)
-    return KindCounts(opened, seen_again, resolved, connection.execute(count).scalar_one())
+    return {kind: total(kind) for kind in Kind}
 
 
-def _insert_new(connection: sa.Connection, carrier: str, kind: Kind, since_now: Mapping[str, Any]) -> int:
-    keys = [found.c[name] for name in ("kind", "field", "iccid")]
-    told = [found.c[name] for name in ("ours", "theirs", "severity")]
-    known = sa.and_(_kept.carrier == carrier, *(_kept[column.name] == column for column in keys))
-    times = [sa.literal(value, _kept[name].type) for name, value in since_now.items()]
-    new = sa.select(sa.literal(carrier, sa.Text()), *keys, *told, *times).where(
-        found.c.kind == kind.value, ~sa.exists().where(known)
-    )
-    columns = ["carrier", "kind", "field", "iccid", "ours", "theirs", "severity", *since_now]
-    insert = sim_discrepancies.insert().from_select(columns, new)
-    # psycopg forgets the count of an INSERT unless SQLAlchemy is told to keep it.
-    return connection.execute(insert.execution_options(preserve_rowcount=True)).rowcount
+class _Comparing:
+    """One reconciliation: the carrier that is compared, and what it corrects about others."""
+
+    def __init__(self, connection: sa.Connection, fields: Sequence[str], rules: CompanyRules, now: datetime) -> None:
+        self._connection = connection
+        self._fields = fields
+        self._rules = rules
+        self._now = now
+
+    def compare(self, carrier: str, comparison: Comparison, session_id: str) -> Sequence[Counted]:
+        """Find what differs at a carrier, and bring its history to that."""
+        find_differences(self._connection, carrier, self._fields, self._rules)
+        follow_iccid_forms(self._connection, carrier)
+        self._keep_history(carrier, comparison, _kept.carrier == carrier)
+        return self._count(carrier, comparison, session_id)
+
+    def correct(self, carrier: str, last: Comparison) -> None:
+        """Bring what a carrier's last comparison found about shared SIMs to what is known now."""
+        find_differences(self._connection, carrier, self._fields, self._rules, only_shared=True)
+        mine = sa.and_(_kept.carrier == carrier, _kept.kind != Kind.QUALITY.value, _kept.iccid.in_(in_scope(carrier)))
+        # What it only seemed to open, because the other carrier's part was not known yet, was never there.
+        seeming = sa.and_(mine, _kept.first_comparison_number == last.number, _kept.resolved_at.is_(None), ~_is_found())
+        self._connection.execute(sim_discrepancies.delete().where(seeming))
+        self._keep_history(carrier, last, mine)
+        self._count(carrier, last, None)
+
+    def _keep_history(self, carrier: str, comparison: Comparison, mine: sa.ColumnElement[bool]) -> None:
+        as_of, number, run = comparison.as_of, comparison.number, self._connection.execute
+        told = self._told()
+        key, is_open = sa.and_(mine, _same()), _kept.resolved_at.is_(None)
+        update = sim_discrepancies.update()
+        is_news = sa.or_(*(_kept[name].is_distinct_from(told[name]) for name in ("ours", "theirs")))
+        now_told = {**told, **unmuted_if(is_news)}
+        seen_now = {"last_seen_at": as_of, "last_comparison_number": number}
+        since_now = {"first_seen_at": as_of, "first_comparison_number": number, **seen_now, "times_seen": 1}
+
+        gone = sa.and_(mine, is_open, ~_is_found())
+        by = resolved_by(carrier, self._fields, self._rules)
+        run(update.where(gone).values(resolved_at=as_of, resolved_by=by))
+        # The same comparison again: only what has become different is written.
+        differs = sa.or_(*(_kept[name].is_distinct_from(column) for name, column in told.items()))
+        run(update.where(key, is_open, _kept.last_comparison_number >= number, differs).values(**now_told))
+        again = {**now_told, **seen_now, "times_seen": _kept.times_seen + 1}
+        run(update.where(key, is_open, _kept.last_comparison_number < number).values(**again))
+        back = {**told, **since_now, **UNMUTED, "resolved_at": None, "resolved_by": None}
+        run(update.where(key, ~is_open).values(**back))
+        self._insert_new(carrier, since_now)
+
+    def _told(self) -> dict[str, sa.ColumnElement[Any]]:
+        return {
+            **{name: found.c[name] for name in _TOLD},
+            "monthly_cost": amount_of(self._connection, found.c.units),
+        }
+
+    def _insert_new(self, carrier: str, since_now: Mapping[str, Any]) -> None:
+        keys = [found.c[name] for name in ("kind", "field", "iccid")]
+        told = self._told()
+        known = sa.and_(_kept.carrier == carrier, _same())
+        times = [sa.literal(value, _kept[name].type) for name, value in since_now.items()]
+        new = sa.select(sa.literal(carrier, sa.Text()), *keys, *told.values(), *times).where(~sa.exists().where(known))
+        columns = ["carrier", "kind", "field", "iccid", *told, *since_now]
+        self._connection.execute(sim_discrepancies.insert().from_select(columns, new))
+
+    def _count(self, carrier: str, comparison: Comparison, session_id: str | None) -> Sequence[Counted]:
+        found.drop(self._connection)
+        forget_matches(self._connection)
+        as_of, number = comparison.as_of, comparison.number
+        counted = count_kept(self._connection, carrier, number=number, as_of=as_of, now=self._now)
+        write_trend(
+            *(self._connection, carrier, counted, self._rules.prices),
+            as_of=as_of,
+            number=number,
+            session_id=session_id,
+        )
+        return counted
+
+
+def _same() -> sa.ColumnElement[bool]:
+    return sa.and_(found.c.kind == _kept.kind, found.c.field == _kept.field, found.c.iccid == _kept.iccid)
+
+
+def _is_found() -> sa.ColumnElement[bool]:
+    return sa.exists().where(_same())

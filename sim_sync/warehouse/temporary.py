@@ -13,8 +13,10 @@ import sqlalchemy as sa
 _ADVISORY_LOCK = 7_461_747
 
 
-def temporary_table(name: str, *columns: str, key: Sequence[str]) -> sa.Table:
+def temporary_table(name: str, *columns: str, key: Sequence[str], numbers: Sequence[str] = ()) -> sa.Table:
     """Return a temporary table of text columns, to be created and dropped within one transaction.
+
+    `numbers` are columns of whole numbers beside them.
 
     SQLite joins by looking up keys: a column that others are joined to is in `key` or has an index.
     """
@@ -22,6 +24,7 @@ def temporary_table(name: str, *columns: str, key: Sequence[str]) -> sa.Table:
         name,
         sa.MetaData(),
         *(sa.Column(column, sa.Text(), primary_key=column in key) for column in columns),
+        *(sa.Column(column, sa.BigInteger()) for column in numbers),
         prefixes=["TEMPORARY"],
         sqlite_with_rowid=False,
     )
@@ -42,6 +45,12 @@ def lock_comparison(connection: sa.Connection, carrier: str) -> None:
         number = zlib.crc32(carrier.encode()) - 2**31
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK, number)))
         _refuse_nested_loops(connection)
+
+
+def lock_comparisons(connection: sa.Connection, carriers: Sequence[str]) -> None:
+    """Do so for several carriers; in their order, so that nobody waits for who waits for them."""
+    for carrier in sorted(carriers):
+        lock_comparison(connection, carrier)
 
 
 def _refuse_nested_loops(connection: sa.Connection) -> None:

@@ -149,14 +149,6 @@ def test_without_an_inventory_nothing_is_counted_and_it_is_said_why(command_line
     assert (said.code, said.document, said.err) == (0, [], f"sim-sync: {line}\n")
 
 
-@pytest.mark.parametrize("kind", ["wrong_carrier", "duplicate_iccid"])
-def test_a_kind_that_nobody_looks_for_is_said_to_be_one(differing: CommandLine, kind: str) -> None:
-    line = f"this version does not look for {kind} yet"
-    assert differing.type_in("discrepancies", "--kind", kind).out == f"{line}\n"
-    said = differing.type_in("discrepancies", "--kind", kind, "--json")
-    assert (said.document, said.err) == ([], f"sim-sync: {line}\n")
-
-
 def test_a_kind_of_which_there_is_none_is_counted(differing: CommandLine) -> None:
     assert differing.type_in("discrepancies", "--carrier", "acme", "--kind", "quality").out == "0 discrepancies\n"
 

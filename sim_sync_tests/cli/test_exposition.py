@@ -14,7 +14,7 @@ from sim_sync.core.discrepancies import Kind
 from sim_sync.core.notes import CarrierOverview
 from sim_sync.core.progress import CarrierFigures, Problem
 from sim_sync.core.session import State, SweepState
-from sim_sync.warehouse.matching import SEVERITIES
+from sim_sync.warehouse.severity import SEVERITIES
 from sim_sync_tests.cli.scraping import families, names, samples, value
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.figures import SECRET, a_session, everything, figures

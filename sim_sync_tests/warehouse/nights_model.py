@@ -12,6 +12,7 @@ from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import Sim
 
 FIELDS = ("status", "msisdn", "imsi", "rate_plan")
+KINDS = ("missing_at_carrier", "unknown_to_us", "wrong_carrier", "mismatch", "duplicate_iccid", "quality")
 Key = tuple[str, str, str]
 
 
@@ -85,7 +86,7 @@ class ModelOfNights:
                 "resolved": count(kind, lambda one: one.resolved_at == as_of),
                 "open": count(kind, lambda one: one.resolved_at is None),
             }
-            for kind in ("missing_at_carrier", "unknown_to_us", "mismatch", "quality")
+            for kind in KINDS
         }
 
     def _differing(self) -> Mapping[Key, tuple[str | None, str | None]]:

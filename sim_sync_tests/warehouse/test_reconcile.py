@@ -124,7 +124,8 @@ def test_two_sims_of_the_carrier_with_one_iccid_are_compared_once_by_the_one_tha
     night(under_test, [theirs(sim_id="b", label="old, and changed since"), theirs(sim_id="a", label="new")])
     load_inventory(engine, CARRIER, [ours(label="ours")], now=under_test.clock.now())
     reconcile(engine, CARRIER, ["label"])
-    assert [(row["kind"], row["theirs"]) for row in rows_of(engine, "sim_discrepancies")] == [("mismatch", "new")]
+    found = {row["kind"]: (row["field"], row["theirs"]) for row in rows_of(engine, "sim_discrepancies")}
+    assert found == {"mismatch": ("label", "new"), "duplicate_iccid": ("sim_id", "a, b")}
 
 
 def test_of_two_sims_with_one_iccid_the_one_that_the_last_walk_missed_is_not_compared(engine: sa.Engine) -> None:
@@ -134,7 +135,7 @@ def test_of_two_sims_with_one_iccid_the_one_that_the_last_walk_missed_is_not_com
     night(under_test, [theirs(sim_id="old", label="old")])
     load_inventory(engine, CARRIER, [ours(label="ours")], now=under_test.clock.now())
     reconcile(engine, CARRIER, ["label"])
-    assert [row["theirs"] for row in rows_of(engine, "sim_discrepancies")] == ["old"]
+    assert [(row["kind"], row["theirs"]) for row in rows_of(engine, "sim_discrepancies")] == [("mismatch", "old")]
 
 
 def test_a_sim_of_the_carrier_without_an_iccid_is_unknown_by_its_id(engine: sa.Engine) -> None:

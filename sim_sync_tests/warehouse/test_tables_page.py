@@ -12,8 +12,8 @@ from sim_sync.core.discrepancies import Kind
 from sim_sync.core.session import State, SweepState
 from sim_sync.core.sims import TRACKED_FIELDS, Lifecycle
 from sim_sync.warehouse.inventory import load_inventory
-from sim_sync.warehouse.matching import SEVERITIES
 from sim_sync.warehouse.reconcile import reconcile
+from sim_sync.warehouse.severity import SEVERITIES
 from sim_sync.warehouse.tables import metadata
 from sim_sync_tests.fakes.fleet import CARRIER, a_sim
 from sim_sync_tests.warehouse.databases import SqlUnderTest
