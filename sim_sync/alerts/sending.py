@@ -16,7 +16,7 @@ from sim_sync.alerts.webhook import ATTEMPT_SECONDS
 from sim_sync.config import Config
 from sim_sync.config.alerts import Alerts
 from sim_sync.core.deliveries import Delivery, Outcome
-from sim_sync.core.errors import DeliveryFailed
+from sim_sync.core.errors import ConfigError, DeliveryFailed
 from sim_sync.warehouse.alerts import Alert, Claimed, SqlAlerts
 
 #: No attempt begins after a round has taken so long; what is left is for the next one.
@@ -97,6 +97,8 @@ class _Round:
             receiver.send(notice_of(alert, delivery))
         except DeliveryFailed as failure:
             return self._failed(delivery, failure)
+        except ConfigError as problem:  # certificates that cannot be read, for example: no reason to starve the others
+            return self._failed(delivery, DeliveryFailed(str(problem)))
         self._sent.delivered += 1
         _log.info("alert %d (%s) was delivered to %s", alert.id, delivery.event.value, name)
         return Outcome(delivery.id)
