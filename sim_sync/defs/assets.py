@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from sim_sync import __version__
 from sim_sync.config import Config
 from sim_sync.core.discrepancies import Kind
+from sim_sync.defs.account import table_metadata
 from sim_sync.defs.discrepancies import essentials
 from sim_sync.defs.errors import as_dagster_failure
 from sim_sync.defs.names import Names
@@ -16,6 +18,8 @@ from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.reconcile import KindCounts, reconcile
 from sim_sync.worker.lease import KeptRun
 
+#: Who is asked about the assets, as Dagster shows it.
+OWNERS = ["team:sim_operations"]
 _RESOURCES = ("sync_config", "warehouse", "kept_run")
 
 
@@ -24,6 +28,9 @@ def build_sim_inventory(partitions: dg.PartitionsDefinition[str], names: Names) 
 
     @dg.asset(
         key=names.asset("sim_inventory"),
+        metadata=table_metadata("inventory_sims"),
+        owners=OWNERS,
+        code_version=__version__,
         partitions_def=partitions,
         group_name=names.group,
         retry_policy=RETRIES,
@@ -48,7 +55,13 @@ def build_carrier_sims(partitions: dg.PartitionsDefinition[str], names: Names) -
     ops = build_ops(names)
 
     @dg.graph_asset(
-        key=names.asset("carrier_sims"), partitions_def=partitions, group_name=names.group, kinds={"rest", "sql"}
+        key=names.asset("carrier_sims"),
+        partitions_def=partitions,
+        group_name=names.group,
+        kinds={"rest", "sql"},
+        metadata=table_metadata("carrier_sims"),
+        owners=OWNERS,
+        code_version=__version__,
     )
     def carrier_sims() -> None:
         """What the carrier says: its whole SIM list, walked page by page into `carrier_sims`, surviving any crash."""
@@ -65,6 +78,9 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Nam
 
     @dg.asset(
         key=names.asset("sim_discrepancies"),
+        metadata=table_metadata("sim_discrepancies"),
+        owners=OWNERS,
+        code_version=__version__,
         partitions_def=partitions,
         group_name=names.group,
         retry_policy=RETRIES,

@@ -14,6 +14,9 @@ from sim_sync.defs.names import ASSETS, Names
 #: Run tags, part of the public contract.
 CARRIER_TAG = "sim_sync/carrier"
 SESSION_TAG = "sim_sync/session"
+#: The runs of one session, linked both ways.
+PREVIOUS_RUN_TAG = "sim_sync/previous_run"
+NEXT_RUN_TAG = "sim_sync/next_run"
 #: Set by Dagster itself on every run of one partition.
 PARTITION_TAG = "dagster/partition"
 #: Set by Dagster itself on every run that a sensor or schedule asked for with a key.

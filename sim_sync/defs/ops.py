@@ -1,6 +1,6 @@
 """The three ops of `carrier_sims`: open a session, walk it page by page, close it; and a walk that writes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -13,6 +13,7 @@ from sim_sync.core.pages import Cursor, cursor_digest
 from sim_sync.core.session import Event, Release, Session, State, SweepState
 from sim_sync.core.sync import StopReason
 from sim_sync.core.text import counted
+from sim_sync.defs.account import session_account
 from sim_sync.defs.claiming import Wish, claimed_session, is_over_already, open_for_run, reason_kept_in_session
 from sim_sync.defs.errors import RunInterrupted, as_dagster_failure, failure
 from sim_sync.defs.names import Names
@@ -176,13 +177,16 @@ def _sync_pages(
             return
         if session.state is not State.COMPLETED:
             stop = StopSignal()
+            reporter = CheckpointReporter(
+                lambda checkpoint: _report_and_listen(context, checkpoint, stop, reporter.page_seconds)
+            )
             outcome = walk_carrier(
                 carrier,
                 warehouse.sessions,
                 session,
                 stop=stop,
                 max_pages=_wish(context).max_pages,
-                on_checkpoint=CheckpointReporter(lambda checkpoint: _report_and_listen(context, checkpoint, stop)),
+                on_checkpoint=reporter,
                 was_terminated=lambda: was_terminated(context.instance, context.run_id),
             )
             _report(context, outcome.session)
@@ -201,14 +205,16 @@ def _wish(context: dg.OpExecutionContext) -> OpenSessionConfig:
     return OpenSessionConfig(**config.get("config", {}))
 
 
-def _report(context: dg.OpExecutionContext, session: Session) -> None:
+def _report(context: dg.OpExecutionContext, session: Session, page_seconds: Sequence[float] = ()) -> None:
     context.log.info(progress_line(session))
-    context.log_event(session_observation(context, session))
+    context.log_event(session_observation(context, session, page_seconds))
 
 
-def _report_and_listen(context: dg.OpExecutionContext, session: Session, stop: StopSignal) -> None:
+def _report_and_listen(
+    context: dg.OpExecutionContext, session: Session, stop: StopSignal, page_seconds: Sequence[float]
+) -> None:
     """Report a checkpoint, and hear of a *Terminate* that could not be sent: its code server was another one."""
-    _report(context, session)
+    _report(context, session, page_seconds)
     if was_terminated(context.instance, context.run_id):
         stop.request(StopReason.PAUSED)
 
@@ -260,6 +266,7 @@ def _close_session(
         if session.sweep_state in {SweepState.HELD, SweepState.SKIPPED}:
             context.log.warning(f"{session.carrier}: the sweep is {session.sweep_state.value}: {session.sweep_reason}")
         metadata = session_metadata(session) | changes_metadata(session, warehouse)
+        metadata |= session_account(context, session, warehouse)
     yield dg.Output(None, metadata=metadata)
 
 

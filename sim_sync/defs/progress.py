@@ -5,14 +5,16 @@ An event per page would fill the event log forever; the checkpoint row in the wa
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 import dagster as dg
 
 from sim_sync.core import progress
-from sim_sync.core.notes import error_text, sweep_text
+from sim_sync.core.backoff import cause_and_error
+from sim_sync.core.notes import error_text, sweep_text, time_text
 from sim_sync.core.session import Session, State
-from sim_sync.core.text import counted, printable
+from sim_sync.core.text import counted, duration_text, printable
 
 # Texts from outside in what Dagster's UI renders as Markdown: descriptions of check results.
 
@@ -31,12 +33,19 @@ def code_span(text: str) -> str:
 
 #: The metadata that says why a run did nothing.
 LEFT_ALONE = "left_alone"
-#: Seconds between two observations of one running walk.
+#: Seconds between two observations of one running walk; in a long one, that share of its time.
 REPORT_EVERY_SECONDS = 15.0
+_RARER = 0.01
+#: So many kinds of errors are told at once in a run; a carrier may put what it likes into its messages.
+_MOST_KINDS = 20
+_NUMBERS = re.compile(r"\d+")
 
 
-def session_metadata(session: Session) -> dict[str, dg.MetadataValue]:
-    """Return a session as metadata: plain numbers and texts, because those are seen at a glance."""
+def session_metadata(session: Session, page_seconds: Sequence[float] = ()) -> dict[str, dg.MetadataValue]:
+    """Return a session as metadata: plain numbers and texts, because those are seen at a glance.
+
+    `page_seconds` are the times of its last pages, from which its pace and the range of its end follow.
+    """
     percent = progress.percent(session.pages_done, session.pages_expected, finished=session.state is State.COMPLETED)
     numbers: Mapping[str, int | float | None] = {
         "pages_done": session.pages_done,
@@ -50,6 +59,8 @@ def session_metadata(session: Session) -> dict[str, dg.MetadataValue]:
         "retries": session.retries,
         "throttled_seconds": round(session.throttled_seconds, 1),
         "fence": session.fence,
+        # A number, because Dagster draws those over time.
+        "pages_per_minute": progress.pages_per_minute(session, page_seconds, session.updated_at),
     }
     metadata: dict[str, dg.MetadataValue] = {
         "state": dg.MetadataValue.text(session.state.value),
@@ -62,19 +73,45 @@ def session_metadata(session: Session) -> dict[str, dg.MetadataValue]:
             )
     if session.eta_at is not None:
         metadata["eta"] = dg.MetadataValue.timestamp(session.eta_at)
+        if range_text := _range_of_end(session, page_seconds):
+            metadata["eta_range"] = dg.MetadataValue.text(range_text)
+    if session.throttled_seconds >= 1:
+        metadata["waiting"] = dg.MetadataValue.text(_waiting_text(session))
     if session.not_before is not None:
         metadata["not_before"] = dg.MetadataValue.timestamp(session.not_before)
     metadata["last_error"] = dg.MetadataValue.text(error_text(session) or "none")
+    if session.last_error_at is not None:
+        metadata["last_error_at"] = dg.MetadataValue.timestamp(session.last_error_at)
+        metadata["last_error_is_over"] = dg.MetadataValue.bool(session.state in {State.RUNNING, State.COMPLETED})
+    if session.state is State.PARKED:
+        metadata["waits_for"] = dg.MetadataValue.text(cause_and_error(session)[0])
     if session.state is State.COMPLETED:
         metadata["sweep"] = dg.MetadataValue.text(_sweep_text(session))
     return metadata
 
 
+def _range_of_end(session: Session, page_seconds: Sequence[float]) -> str:
+    ends_in = progress.remaining(session, page_seconds, session.updated_at)
+    if ends_in.low_seconds is None or ends_in.high_seconds is None:
+        return ""
+    first, last = (session.updated_at + timedelta(seconds=each) for each in (ends_in.low_seconds, ends_in.high_seconds))
+    return f"between {time_text(first, session.updated_at)} and {time_text(last, session.updated_at)}"
+
+
+def _waiting_text(session: Session) -> str:
+    elapsed = ((session.finished_at or session.updated_at) - session.started_at).total_seconds()
+    return f"throttled {duration_text(session.throttled_seconds)} of {duration_text(elapsed)}"
+
+
 def session_observation(
-    context: dg.OpExecutionContext, session: Session, *, left_alone: str | None = None
+    context: dg.OpExecutionContext,
+    session: Session,
+    page_seconds: Sequence[float] = (),
+    *,
+    left_alone: str | None = None,
 ) -> dg.AssetObservation:
     """Return what is to be seen of a session at its asset, and why the run has left it alone, if it has."""
-    metadata = session_metadata(session)
+    metadata = session_metadata(session, page_seconds)
     if left_alone is not None:
         metadata[LEFT_ALONE] = dg.MetadataValue.text(left_alone)
     return dg.AssetObservation(context.assets_def.key, partition=session.carrier, metadata=metadata)
@@ -96,7 +133,11 @@ def progress_line(session: Session) -> str:
 
 
 class CheckpointReporter:
-    """Turns checkpoints into observations of `carrier_sims`: the first, one every few seconds, and each new error."""
+    """Turns checkpoints into observations of `carrier_sims`: the first, one every few seconds, and each new error.
+
+    The longer a run lasts, the rarer they are: their number grows with the logarithm of its time, however many pages
+    it has. An error that differs from an earlier one in its numbers alone is no new one.
+    """
 
     def __init__(
         self,
@@ -108,16 +149,33 @@ class CheckpointReporter:
         self._report = report
         self._every_seconds = every_seconds
         self._monotonic = monotonic
-        self._next_at = monotonic()
-        self._last_error: str | None = None
+        self._started = self._next_at = monotonic()
+        self._kinds: set[str] = set()
+        self._last: Session | None = None
+        #: The times of the last pages, in seconds, waits left out.
+        self.page_seconds: tuple[float, ...] = ()
 
     def __call__(self, session: Session) -> None:
         """Report the checkpoint if it is time to, or if it tells of an error that was not reported yet."""
-        new_error = session.last_error is not None and session.last_error != self._last_error
-        if self._monotonic() >= self._next_at or new_error:
-            self._next_at = self._monotonic() + self._every_seconds
-            self._last_error = session.last_error
+        self._note_time(session)
+        now = self._monotonic()
+        if self._is_new_error(session) or now >= self._next_at:
+            self._next_at = now + max(self._every_seconds, (now - self._started) * _RARER)
             self._report(session)
+
+    def _note_time(self, session: Session) -> None:
+        last, self._last = self._last, session
+        if last is not None:
+            waited = session.throttled_seconds - last.throttled_seconds
+            took = (session.updated_at - last.updated_at).total_seconds() - waited
+            self.page_seconds = progress.remembered(self.page_seconds, took)
+
+    def _is_new_error(self, session: Session) -> bool:
+        kind = _NUMBERS.sub("0", session.last_error or "")
+        if not kind or kind in self._kinds or len(self._kinds) >= _MOST_KINDS:
+            return False
+        self._kinds.add(kind)
+        return True
 
 
 class RowsReporter:

@@ -11,7 +11,7 @@ from sim_sync.config.carrier import DEFAULT_LEASE_SECONDS
 from sim_sync.core.errors import SimSyncError
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Process
-from sim_sync.defs.jobs import CARRIER_TAG, SESSION_TAG
+from sim_sync.defs.jobs import CARRIER_TAG, NEXT_RUN_TAG, PREVIOUS_RUN_TAG, SESSION_TAG
 from sim_sync.logs import JsonHandler, is_json
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.lease import KeptRun
@@ -114,9 +114,20 @@ def _lease_seconds(sync_config: Config, carrier: str) -> float:
         return DEFAULT_LEASE_SECONDS
 
 
+#: Of one session no more than one is at work and one is queued; the others have ended.
+_RUNS_LOOKED_AT = 10
+
+
 def tag_session(context: Context, session_id: str) -> None:
-    """Tag the run with the session it works on."""
-    context.instance.add_run_tags(context.run.run_id, {SESSION_TAG: session_id})
+    """Tag the run with the session it works on, and with the run before it, which is tagged with this one."""
+    instance, run_id = context.instance, context.run.run_id
+    instance.add_run_tags(run_id, {SESSION_TAG: session_id})
+    found = instance.get_run_records(dg.RunsFilter(tags={SESSION_TAG: session_id}), limit=_RUNS_LOOKED_AT)
+    newest_first = [record.dagster_run.run_id for record in found]
+    # One that the sensor has queued meanwhile is newer, and no run before this one.
+    for previous in newest_first[newest_first.index(run_id) + 1 :][:1]:
+        instance.add_run_tags(run_id, {PREVIOUS_RUN_TAG: previous})
+        instance.add_run_tags(previous, {NEXT_RUN_TAG: run_id})
 
 
 def was_terminated(instance: dg.DagsterInstance, run_id: str) -> bool:

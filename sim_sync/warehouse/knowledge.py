@@ -136,6 +136,13 @@ def present_sims(engine: sa.Engine, carrier: str) -> int:
         return connection.execute(query).scalar_one()
 
 
+def present_sims_of_all(engine: sa.Engine) -> int:
+    """Count the SIMs of all carriers that are not marked vanished."""
+    with reading(engine, "counting the SIMs") as connection:
+        query = sa.select(sa.func.count()).select_from(carrier_sims).where(carrier_sims.c.vanished_at.is_(None))
+        return connection.execute(query).scalar_one()
+
+
 def count_unknown_status_words(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
     """Count present SIMs by carrier and by the status words that its connector does not know; none is left out."""
     query = counted_by_carrier_and_word()

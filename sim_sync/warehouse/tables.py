@@ -4,6 +4,7 @@ Some are our own notes, as that page says: `session_internals`, `carrier_interna
 `run_leases`. The others are the public contract. A change here needs a migration, and a test compares the two.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -313,3 +314,14 @@ sa.Index(
     sqlite_where=alerts.c.closed_at.is_(None),
     postgresql_where=alerts.c.closed_at.is_(None),
 )
+
+
+def table_columns(name: str) -> Sequence[tuple[str, str, bool]]:
+    """Return the columns of a table: the name, what is stored in it, and whether it may be empty."""
+    columns = metadata.tables[name].columns
+    return [(column.name, _kind(column.type), bool(column.nullable)) for column in columns]
+
+
+def _kind(kind: sa.types.TypeEngine[Any]) -> str:
+    shown = kind.impl if isinstance(kind, sa.types.TypeDecorator) else kind
+    return type(shown).__name__.lower()

@@ -1,5 +1,9 @@
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from sim_sync.core.session import Session, State, SweepState
 from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata
@@ -43,6 +47,7 @@ def test_metadata_are_plain_numbers_and_texts() -> None:
         "fence": 2,
         "eta": (START + timedelta(minutes=9)).timestamp(),
         "last_error": "none",
+        "waiting": "throttled 0:04 of 0:00",
     }
 
 
@@ -83,3 +88,46 @@ def test_a_reporter_tells_the_first_checkpoint_then_one_each_interval_and_each_n
         reporter(replace(WALKING, pages_done=page, last_error="status 503" if page >= 20 else None))
 
     assert told == [(1.0, 1), (16.0, 16), (20.0, 20), (35.0, 35)]
+
+
+def checkpoints_of(pages: int, *, seconds_a_page: float, errors: Callable[[int], str | None]) -> list[int]:
+    """Return the pages that a reporter tells of, of a walk of so many pages."""
+    now = 0.0
+    told: list[int] = []
+    reporter = CheckpointReporter(lambda session: told.append(session.pages_done), monotonic=lambda: now)
+    for page in range(1, pages + 1):
+        now += seconds_a_page
+        reporter(replace(WALKING, pages_done=page, last_error=errors(page)))
+    return told
+
+
+@pytest.mark.parametrize("seconds_a_page", [0.05, 1.0, 10.0])
+def test_a_walk_of_twenty_thousand_pages_is_told_in_a_bounded_number_of_events(seconds_a_page: float) -> None:
+    told = checkpoints_of(20_000, seconds_a_page=seconds_a_page, errors=lambda _page: None)
+    assert 60 <= len(told) <= 100 + 100 * math.log(max(20_000 * seconds_a_page / 1500, 1)) + 2
+
+
+def test_an_error_that_differs_in_its_numbers_alone_is_no_new_one() -> None:
+    told = checkpoints_of(10, seconds_a_page=0.1, errors=lambda page: f"page {page}: HTTP 503 after {page * 7} ms")
+    assert told == [1]
+
+
+def test_a_carrier_that_says_something_else_on_every_page_fills_no_log() -> None:
+    told = checkpoints_of(5000, seconds_a_page=0.001, errors=lambda page: "x" * page)
+    assert len(told) <= 21
+
+
+def test_a_session_at_work_tells_its_pace_and_between_when_it_ends() -> None:
+    at_work = replace(WALKING, started_at=START - timedelta(minutes=3), lease_expires_at=START + timedelta(seconds=30))
+    told = {name: value.value for name, value in session_metadata(at_work, [60.0] * 5).items()}
+    assert told["pages_per_minute"] == 1.0
+    assert str(told["eta_range"]).startswith("between 02:0")
+
+
+def test_an_error_is_told_with_its_time_and_whether_it_is_over() -> None:
+    running = replace(WALKING, last_error="carrier down: HTTP 503", last_error_at=START)
+    parked = replace(running, state=State.PARKED)
+    assert session_metadata(running)["last_error_at"].value == START.timestamp()
+    assert session_metadata(running)["last_error_is_over"].value is True
+    assert session_metadata(parked)["last_error_is_over"].value is False
+    assert session_metadata(parked)["waits_for"].value == "carrier down"
