@@ -22,6 +22,10 @@ app = typer.Typer(
 
 sweep = typer.Typer(help="Look at a held sweep and decide on it.", no_args_is_help=True)
 app.add_typer(sweep, name="sweep")
+inventory = typer.Typer(
+    help="Look at our list of a carrier's SIMs, and take one that became short.", no_args_is_help=True
+)
+app.add_typer(inventory, name="inventory")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(discrepancies_app, name="discrepancies")
 app.add_typer(alerts_app, name="alerts")
@@ -156,6 +160,22 @@ def sweep_reject(carrier: Carrier, *, by: By = None, reason: Reason = None) -> N
     from sim_sync.core.held_sweep import SweepChoice
 
     raise typer.Exit(decide_sweep(SweepChoice.REJECT, carrier, by=by, reason=reason))
+
+
+@inventory.command("show")
+def inventory_show(carrier: Carrier, *, as_json: Json = False) -> None:
+    """Say which list counts, why a newer one is not taken, and what taking it would do. Writes nothing."""
+    from sim_sync.cli.inventory import show_list
+
+    raise typer.Exit(show_list(carrier, as_json=as_json))
+
+
+@inventory.command("accept")
+def inventory_accept(carrier: Carrier) -> None:
+    """Take our list as it is now, however short it has become: SIMs that it no longer names are removed from it."""
+    from sim_sync.cli.inventory import accept_list
+
+    raise typer.Exit(accept_list(carrier))
 
 
 @app.command()

@@ -166,7 +166,11 @@ def _backfill_one(config: Config, carrier: str, wish: Wish) -> ExitCode:
         complain(f"{carrier}: {message}")
     if ended.has_input_problem:
         return ExitCode.USAGE
-    return judge(warehouse, carrier, ended)
+    code = judge(warehouse, carrier, ended)
+    if ended.list_held is None:
+        return code
+    say(f"{carrier}: {ended.list_held}")
+    return worst_of([code, ExitCode.NOT_FINISHED])
 
 
 def judge(warehouse: Warehouse, carrier: str, ended: "EndedRun") -> ExitCode:

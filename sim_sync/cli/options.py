@@ -66,6 +66,8 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "sweep show": "sim-sync sweep show acme",
         "sweep approve": 'sim-sync sweep approve acme --reason "moved to another account"',
         "sweep reject": 'sim-sync sweep reject acme --reason "the list was cut off"',
+        "inventory show": "sim-sync inventory show acme",
+        "inventory accept": "sim-sync inventory accept acme",
         "metrics": "sim-sync metrics --listen 127.0.0.1:9464",
         "changes": "sim-sync changes --since 24h --field status",
         "report": "sim-sync report --output report.html --since 7d",

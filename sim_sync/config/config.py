@@ -98,6 +98,10 @@ class Config:
         """Return whether a list may have SIMs of a carrier: without one, nothing is compared."""
         return any(section.covers(carrier) for section in self.inventory)
 
+    def min_percent_of_last(self, carrier: str) -> float:
+        """Return how many per cent of its last SIMs our list of a carrier must have: the strictest section counts."""
+        return max((one.told.min_percent_of_last for one in self.inventory if one.covers(carrier)), default=0.0)
+
     def our_list(self, carrier: str | None = None) -> OurList | None:
         """Return our list of a carrier's SIMs, or of all, to be read; None where none is configured."""
         covering = [one for one in self.inventory if carrier is None or one.covers(carrier)]

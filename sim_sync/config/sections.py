@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 from sim_sync.carriers.settings import Settings
 from sim_sync.config.cron import parse_cron
 from sim_sync.core.discrepancies import COMPARABLE_FIELDS, CompanyRules, Kind, Prices, Severity, SeverityRule
-from sim_sync.core.inventory import OUR_COLUMNS
+from sim_sync.core.inventory import MIN_PERCENT_OF_LAST, OUR_COLUMNS
 from sim_sync.core.sims import Lifecycle
 
 
@@ -57,6 +57,8 @@ class _Inventory(Settings):
     statuses: Mapping[str, Lifecycle] = Field(default_factory=dict)
     #: The carriers whose SIMs the list may have. None are all.
     carriers: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    #: A list with fewer SIMs of a carrier than so many per cent of the last one is held for a person; 0 takes any.
+    min_percent_of_last: Annotated[float, Field(ge=0, le=100)] = MIN_PERCENT_OF_LAST
 
 
 class CsvInventory(_Inventory):

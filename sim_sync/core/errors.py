@@ -201,6 +201,10 @@ class InventoryError(InputError):
     """Our own list of SIMs cannot be read. A failed read is not an empty list."""
 
 
+class InventoryHeld(InventoryError):
+    """Our own list of SIMs has suddenly become much shorter, or empty: a person decides whether that is true."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing to fix in the configuration: where it stands, what was expected, what was found.

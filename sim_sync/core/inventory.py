@@ -15,6 +15,8 @@ from sim_sync.core.text import printable
 
 #: The columns that have a meaning to us; all others of a list go to `attributes`.
 OUR_COLUMNS: tuple[str, ...] = ("iccid", "carrier", "imsi", "msisdn", "imei", "status", "rate_plan", "label")
+#: A list with fewer SIMs of a carrier than so many per cent of the last one waits for a person.
+MIN_PERCENT_OF_LAST = 50.0
 #: How many findings of a kind are kept as examples; all of them are counted.
 _EXAMPLES = 3
 #: How many different words are counted apart: a wrongly mapped column has millions.
@@ -130,9 +132,12 @@ class EndOfList(NamedTuple):
     """The last entry of a list that was read to its end; a list without it broke off.
 
     All rows with a `rounding` of `rounded_from` or more are withdrawn: the list as a whole shows that it was rounded.
+    `refusal` says why nothing of it may be used. One that `is_empty` has not even a row; a person may take it for true.
     """
 
     rounded_from: Rounding | None = None
+    refusal: str | None = None
+    is_empty: bool = False
 
 
 #: What reading a list yields, row by row.

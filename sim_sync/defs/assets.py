@@ -12,7 +12,7 @@ from sim_sync.defs.discrepancies import essentials
 from sim_sync.defs.errors import as_dagster_failure
 from sim_sync.defs.names import Names
 from sim_sync.defs.ops import RETRIES, build_ops
-from sim_sync.defs.our_list import load_and_tell
+from sim_sync.defs.our_list import list_in_use, load_and_tell
 from sim_sync.defs.runs import tag_run
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.reconcile import KindCounts, reconcile
@@ -99,7 +99,9 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Nam
             rules = told.rules(sync_config.carrier_names)
             counts = reconcile(warehouse.engine, context.partition_key, told.fields, rules)
             first, last = essentials(warehouse, context.partition_key)
-        return dg.MaterializeResult(metadata={**first, **_flat(counts.kinds), **last})
+        return dg.MaterializeResult(
+            metadata={**first, **_flat(counts.kinds), **last, **list_in_use(warehouse, context.partition_key)}
+        )
 
     return sim_discrepancies
 

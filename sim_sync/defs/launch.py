@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
 from sim_sync.defs.errors import INPUT_PROBLEM, RunInterrupted
 from sim_sync.defs.jobs import CARRIER_TAG, PARTITION_TAG, SESSION_TAG
+from sim_sync.defs.our_list import LIST_HELD
 from sim_sync.defs.progress import LEFT_ALONE
 from sim_sync.files import FILE_MODE, is_about_room, is_full, make_private_folder, no_room_text
 
@@ -120,7 +121,7 @@ class EndedRun:
     """How a run ended; `messages` are the descriptions of what failed in it.
 
     `session_id` is the session that it opened or took over, if it did; `left_alone` is why it did not.
-    `was_interrupted` where it was told to end.
+    `was_interrupted` where it was told to end. `list_held` is why our list was read and not taken, if so.
     `has_input_problem` where something failed because what we were given cannot be used.
     """
 
@@ -131,6 +132,7 @@ class EndedRun:
     session_id: str | None
     left_alone: str | None
     was_interrupted: bool
+    list_held: str | None = None
 
 
 def run_in_this_process(
@@ -163,6 +165,7 @@ def run_in_this_process(
         _has_input_problem(result),
         session_id=None if run is None else run.tags.get(SESSION_TAG),
         left_alone=_left_alone(result),
+        list_held=_list_held(result),
         was_interrupted=any(_is_interruption(data) for data in _step_failures(result)),
     )
 
@@ -183,6 +186,15 @@ def _left_alone(result: dg.JobExecutionResult) -> str | None:
             told = event.asset_observation_data.asset_observation.metadata
             if LEFT_ALONE in told:
                 return _left_alone_line(str(told["state"].value), str(told[LEFT_ALONE].value))
+    return None
+
+
+def _list_held(result: dg.JobExecutionResult) -> str | None:
+    for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+            told = event.step_materialization_data.materialization.metadata
+            if LIST_HELD in told:
+                return str(told[LIST_HELD].value)
     return None
 
 

@@ -7,15 +7,19 @@ from typing import TypeAlias
 import dagster as dg
 
 from sim_sync.config import Config
+from sim_sync.core.errors import InventoryHeld
 from sim_sync.core.text import counted, printable
 from sim_sync.defs.progress import RowsReporter
 from sim_sync.defs.runs import is_dry_run
 from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.inventory import list_states
 from sim_sync.worker.our_list import LoadReport, load_our_list
 
 #: How far a load is, for the terminal of whoever started this process: Dagster's own log is not shown there.
 LOADING = logging.getLogger("sim_sync.loading")
 _TELL_EVERY_SECONDS = 5.0
+#: In the metadata of a materialization: why the list that was read is not taken.
+LIST_HELD = "list_held"
 
 Metadata: TypeAlias = Mapping[str, str | int | dg.TableMetadataValue]
 
@@ -34,9 +38,32 @@ def load_and_tell(context: dg.AssetExecutionContext, sync_config: Config, wareho
 
     reporter = RowsReporter(tell, every_seconds=_TELL_EVERY_SECONDS)
     sources = [one.where for one in sync_config.our_lists()]
-    report = load_our_list(our_list, warehouse, carrier, dry_run=dry_run, all_sources=sources, on_rows=reporter)
+    try:
+        report = load_our_list(
+            our_list,
+            warehouse,
+            carrier,
+            dry_run=dry_run,
+            min_percent=sync_config.min_percent_of_last(carrier),
+            all_sources=sources,
+            on_rows=reporter,
+        )
+    except InventoryHeld as held:
+        context.log.warning(f"{carrier}: {held}")
+        return None if dry_run else {LIST_HELD: printable(str(held)), **list_in_use(warehouse, carrier)}
     context.log.info(f"{carrier}: {_line(report, dry_run=dry_run)}")
     return None if dry_run else _metadata(report)
+
+
+def list_in_use(warehouse: Warehouse, carrier: str) -> Mapping[str, str]:
+    """Return since when the list that is compared is what it is, where a newer one is not taken."""
+    state = list_states(warehouse.engine, [carrier]).get(carrier)
+    if state is None or state.refused_at is None:
+        return {}
+    told = (
+        f"of {state.loaded_at:%Y-%m-%d %H:%M} UTC; newer ones are not taken since {state.refused_at:%Y-%m-%d %H:%M} UTC"
+    )
+    return {"our_list": told}
 
 
 def _line(report: LoadReport, *, dry_run: bool) -> str:

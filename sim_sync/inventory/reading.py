@@ -166,7 +166,7 @@ class Reading:
             if found:
                 yield from found
                 found.clear()
-        yield EndOfList(self._withdrawn())
+        yield self._end()
 
     def _withdrawn(self) -> Rounding | None:
         rounded_from = self._parser.rounding.rounded_from
@@ -175,29 +175,35 @@ class Reading:
             self.tally.sims -= withdrawn
             example = next(sim for look, sim in sorted(self._examples.items(), reverse=True) if look >= rounded_from)
             self.tally.add(self.words.rounded(example.row_number, example.iccid, example.carrier), withdrawn)
-        self._refuse_unusable()
         return rounded_from
 
-    def _refuse_unusable(self) -> None:
+    def _end(self) -> EndOfList:
+        rounded_from = self._withdrawn()
+        refusal = self._refusal()
+        tally = self.tally
+        return EndOfList(rounded_from, refusal, is_empty=refusal is not None and not tally.unusable_rows)
+
+    def _refusal(self) -> str | None:
+        """Return why the list as a whole cannot be used, if it cannot."""
         tally, where = self.tally, self.where
         if tally.sims or tally.rows_of_others:
-            return
+            return None
         if tally.unusable_rows > sum(tally.unknown_carriers.values()):
             examples = [finding for _, found in tally.by_kind() for finding in found if not finding.uses_row]
             told = "; ".join(tally.described(finding) for finding in examples[:_EXAMPLES])
-            raise InventoryError(
+            return (
                 f"the inventory {where} has no row that could be used ({tally.unusable_rows} could not). "
-                f"{told}. Correct the list and read it again; nothing was written."
+                f"{told}. Correct the list and read it again; the one before it stays."
             )
         if tally.unknown_carriers:
             found = quoted([name for name, _ in tally.unknown_carriers.most_common(_EXAMPLES)])
-            raise InventoryError(
+            return (
                 f"the inventory {where} has no row of a configured carrier: expected "
-                f"{quoted(self._carriers)} in its carrier column, found {found}. Nothing was written."
+                f"{quoted(self._carriers)} in its carrier column, found {found}. The list before it stays."
             )
-        raise InventoryError(
+        return (
             f"the inventory {where} has a header, but no row: expected our SIMs, one a row. "
-            "Was the export cut off? Nothing was written."
+            "Was the export cut off? The list before it stays."
         )
 
 
@@ -245,6 +251,8 @@ def survey(reading: Entries) -> ListTally:
             words = entry.words
         elif isinstance(entry, EndOfList):
             rounded_from = entry.rounded_from
+            if entry.refusal is not None:
+                raise InventoryError(entry.refusal)
     for look, sims in seen.items():
         if rounded_from is None or look < rounded_from:
             _add_repeated(reading.tallies[words.source], words, sims)

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from sim_sync.core.errors import InventoryError
-from sim_sync.core.inventory import Entry, Finding
+from sim_sync.core.errors import InventoryError, InventoryHeld
+from sim_sync.core.inventory import MIN_PERCENT_OF_LAST, Entry, Finding
+from sim_sync.core.text import counted
 from sim_sync.warehouse.engine import UtcDateTime, read_clock, reading, translate_db_errors
 from sim_sync.warehouse.inventory_staging import TOLD, Staged, Staging, drop_tables, listed
 from sim_sync.warehouse.inventory_staging import findings as staged
@@ -53,6 +54,29 @@ def write_note(connection: sa.Connection, carrier: str, source: str, note: LoadN
         row = {"carrier": carrier, "source": source, "digest": note.digest, "report": dict(note.report)}
         rows_left = _rows_of(connection, carrier)
         connection.execute(inventory_loads.insert().values(**row, rows_left=rows_left, loaded_at=now))
+
+
+class ListState(NamedTuple):
+    """The list of a carrier that counts: since when, and which newer one is not taken, why and since when."""
+
+    loaded_at: datetime
+    refused_at: datetime | None
+    refusal: str | None
+
+
+def list_states(engine: sa.Engine, carriers: Collection[str]) -> Mapping[str, ListState]:
+    """Return the state of each carrier's list, of those that have one."""
+    query = sa.select(_loads.carrier, _loads.loaded_at, _loads.refused_at, _loads.refusal)
+    with reading(engine, "reading what was loaded of our lists") as connection:
+        rows = connection.execute(query.where(_loads.carrier.in_(list(carriers)))).all()
+    return {carrier: ListState(*state) for carrier, *state in rows}
+
+
+def note_refusal(connection: sa.Connection, carrier: str, refusal: str, now: datetime) -> None:
+    """Remember that a list is not taken, since when, and that the next one is to be read whatever it is."""
+    since = sa.func.coalesce(_loads.refused_at, sa.literal(now, UtcDateTime()))
+    update = inventory_loads.update().where(_loads.carrier == carrier)
+    connection.execute(update.values(refused_at=since, refusal=refusal, digest=None))
 
 
 def write_findings(
@@ -125,7 +149,7 @@ def load_inventory(
     carrier: str,
     entries: Iterable[Entry],
     *,
-    allow_empty: bool = False,
+    min_percent: float = MIN_PERCENT_OF_LAST,
     dry_run: bool = False,
     note: Callable[[LoadCounts], LoadNote] | None = None,
     on_rows: Callable[[int], None] = lambda _rows: None,
@@ -141,7 +165,7 @@ def load_inventory(
         engine: the warehouse.
         carrier: whose rows are loaded.
         entries: the list, or several one after the other, complete for this carrier, row by row; not held.
-        allow_empty: take an empty list for the truth.
+        min_percent: a list with fewer SIMs than that of the last one is not taken for the truth; 0 takes any.
         dry_run: count what would be done, and write nothing.
         note: what to remember of this load, in the same transaction; by default that nothing is known.
         on_rows: hears how many rows were read so far.
@@ -150,28 +174,34 @@ def load_inventory(
         now: the time of loading; the warehouse's own by default.
 
     Raises:
-        InventoryError: the list has no SIM of this carrier although it had some before.
+        InventoryHeld: the list has far fewer SIMs of this carrier than the last one, or none any more.
+        InventoryError: nothing of the list may be used. After both, `inventory_findings` says what is wrong with it,
+            and nothing else was written.
         WarehouseUnavailable: the transaction did not happen.
     """
     with translate_db_errors(engine, f"loading the inventory of carrier {carrier}"), engine.connect() as connection:
         transaction = _begin_staging(connection)
         staged = Staging(connection, carrier, on_finding).fill(entries, on_rows)
-        if not staged.sims and not allow_empty:
-            _refuse_emptying(connection, carrier)
+        refused = _refusal(connection, carrier, staged, min_percent)
         if dry_run:
             counts = _count(connection, carrier, staged)
         else:
             transaction = _begin_writing(connection, transaction)
             lock_comparison(connection, carrier)
             time = now or read_clock(connection)
-            counts = _apply(connection, carrier, staged, time)
-            if counts.added or counts.changed or counts.removed:
-                note_list_change(connection, carrier, time)
             write_findings(connection, carrier, staged.sources, all_sources, time)
-            source = ", ".join(filter(None, staged.sources))
-            write_note(connection, carrier, source, None if note is None else note(counts), time)
+            if refused is not None:  # what was loaded before it stays
+                note_refusal(connection, carrier, str(refused), time)
+            else:
+                counts = _apply(connection, carrier, staged, time)
+                if counts.added or counts.changed or counts.removed:
+                    note_list_change(connection, carrier, time)
+                source = ", ".join(filter(None, staged.sources))
+                write_note(connection, carrier, source, None if note is None else note(counts), time)
         drop_tables(connection)
         transaction.commit()
+    if refused is not None:
+        raise refused
     return counts
 
 
@@ -188,14 +218,25 @@ def _begin_writing(connection: sa.Connection, transaction: sa.RootTransaction) -
     return connection.execution_options(reads_only=False).begin()
 
 
-def _refuse_emptying(connection: sa.Connection, carrier: str) -> None:
+def _refusal(connection: sa.Connection, carrier: str, staged: Staged, min_percent: float) -> InventoryError | None:
+    """Return why the list is not taken: nothing of it may be used, or it has become much shorter than it was."""
+    if staged.refusal is not None and not staged.is_empty:
+        return InventoryError(staged.refusal)
     query = sa.select(sa.func.count()).where(_ours.carrier == carrier, _IS_THERE)
-    if known := connection.execute(query).scalar_one():
-        raise InventoryError(
-            f"our inventory has no SIM of carrier {carrier} any more, and {known} are known: a failed export looks "
-            "like this. Nothing was written. Check the list and its carrier column; if the carrier is really given up, "
-            "remove it from carriers.yaml."
-        )
+    known = int(connection.execute(query).scalar_one())
+    if known and 100 * staged.sims < known * min_percent:
+        return InventoryHeld(_held_text(carrier, staged, known, min_percent))
+    return InventoryError(staged.refusal) if staged.refusal is not None and min_percent else None
+
+
+def _held_text(carrier: str, staged: Staged, known: int, min_percent: float) -> str:
+    of_it = f"{counted(staged.sims, 'SIM')} of carrier {carrier}" if staged.sims else f"no SIM of carrier {carrier}"
+    unread = f"; {counted(staged.hidden_sims, 'row')} of it cannot be read" if staged.hidden_sims else ""
+    return (
+        f"our inventory has {of_it} any more, and {known:,} are known{unread}: less than {min_percent:g} %, as after "
+        "an export that failed. The list before it stays. Correct the list; or if that is true, take it by "
+        f"`sim-sync inventory accept {carrier}` (inventory.min_percent_of_last: 0 takes every list)"
+    )
 
 
 class _Differences:

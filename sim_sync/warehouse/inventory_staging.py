@@ -70,12 +70,15 @@ _INSERT_LISTED = (
 class Staged(NamedTuple):
     """What stands in the temporary tables: SIMs, each once, and how many rows are SIMs of which we cannot say which.
 
-    `sources` are the lists that were read, as the findings call them.
+    `sources` are the lists that were read, as the findings call them, and `refusal` is why nothing of them may be used.
+    `is_empty` where that is only that one of them has no row.
     """
 
     sims: int
     hidden_sims: int
     sources: Sequence[str]
+    refusal: str | None = None
+    is_empty: bool = False
 
 
 class Staging:
@@ -89,6 +92,7 @@ class Staging:
         self._lists = [ListWords()]
         self._rows = 0
         self._hidden_sims = 0
+        self._refused: list[EndOfList] = []
 
     def fill(self, entries: Iterable[Entry], on_rows: Callable[[int], None]) -> Staged:
         """Take lists to their end; what stands in them twice, and what was rounded, becomes a finding.
@@ -103,7 +107,9 @@ class Staging:
         self._make_findable()
         self._withdraw_repeated()
         sims = self._connection.execute(sa.select(sa.func.count()).select_from(listed)).scalar_one()
-        return Staged(sims, self._hidden_sims, [words.source for words in self._lists])
+        worst = next(iter(sorted(self._refused, key=lambda end: end.is_empty)), EndOfList())
+        sources = [words.source for words in self._lists]
+        return Staged(sims, self._hidden_sims, sources, worst.refusal, is_empty=worst.is_empty)
 
     def _take(self, chunk: Sequence[Entry]) -> None:
         begin = 0
@@ -113,9 +119,15 @@ class Staging:
                 begin = end + 1
                 if isinstance(entry, StartOfList):
                     self._lists.append(entry.words)
-                elif entry.rounded_from is not None:
-                    self._withdraw_rounded(entry.rounded_from)
+                else:
+                    self._end(entry)
         self._take_rows(chunk[begin:])
+
+    def _end(self, end: EndOfList) -> None:
+        if end.rounded_from is not None:
+            self._withdraw_rounded(end.rounded_from)
+        if end.refusal is not None:
+            self._refused.append(end)
 
     def _take_rows(self, rows: Sequence[Entry]) -> None:
         self._append([row for row in rows if isinstance(row, InventorySim)])

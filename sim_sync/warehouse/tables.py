@@ -233,6 +233,8 @@ inventory_loads = sa.Table(
     sa.Column("rows_left", sa.BigInteger(), nullable=False),
     sa.Column("report", JsonText, nullable=False),
     _time("loaded_at", nullable=False),
+    _time("refused_at"),
+    _text("refusal"),
 )
 
 run_leases = sa.Table(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sim_sync.core.inventory import ListTally, shown_words
+from sim_sync.core.inventory import MIN_PERCENT_OF_LAST, ListTally, shown_words
 from sim_sync.inventory import OurList
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.inventory import LoadCounts, LoadNote, load_inventory, unchanged_load
@@ -47,16 +47,18 @@ def load_our_list(
     carrier: str,
     *,
     dry_run: bool = False,
+    min_percent: float = MIN_PERCENT_OF_LAST,
     all_sources: Collection[str] | None = None,
     on_rows: Callable[[int], None] = lambda _rows: None,
 ) -> LoadReport:
     """Make the warehouse say of a carrier's SIMs what our list says.
 
-    `dry_run` counts what would be done and writes nothing. `all_sources` are the lists of all carriers. `on_rows` hears
-    how many rows were read so far.
+    `dry_run` counts what would be done and writes nothing. `min_percent` is how many of the last list's SIMs it must
+    have. `all_sources` are the lists of all carriers. `on_rows` hears how many rows were read so far.
 
     Raises:
-        InventoryError: the list cannot be used; nothing was written.
+        InventoryHeld: the list has fewer SIMs than that; see `load_inventory`.
+        InventoryError: the list cannot be used; the one before it stays.
         InventoryUnavailable, WarehouseUnavailable: nothing was written, and it may go better in a while.
     """
     digest = our_list.digest()
@@ -69,6 +71,7 @@ def load_our_list(
             carrier,
             reading,
             dry_run=dry_run,
+            min_percent=min_percent,
             note=lambda counts: LoadNote(reading.digest(), asdict(_report(reading.tallies, counts))),
             on_rows=on_rows,
             on_finding=lambda source, finding: reading.tallies[source].add(finding),

@@ -252,3 +252,33 @@ def test_a_quiet_backfill_says_nothing_but_how_it_ended(
     assert (said.code, said.err) == (0, "")
     (line,) = said.out.splitlines()
     assert line.startswith("acme: completed, page 20/20")
+
+
+def test_a_list_that_became_much_shorter_exits_with_3_and_waits_for_a_person_while_the_last_one_counts(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    inventory = {"type": "csv", "path": "ours.csv", "columns": {"iccid": "ICCID"}}
+    command_line.write_config({"inventory": inventory, "carriers": {"acme": an_account(simulator.url)}})
+    ours = command_line.folder / "ours.csv"
+
+    def write(sims: int) -> None:
+        ours.write_text("ICCID\n" + "".join(f"89883070000000{number:05d}\n" for number in range(sims)))
+
+    write(10)
+    assert command_line.run("backfill", "acme").code == 0
+    write(4)
+    held = command_line.run("backfill", "acme")
+    assert (held.code, held.err) == (3, "")
+    assert held.out.splitlines()[-1].startswith(
+        "acme: our inventory has 4 SIMs of carrier acme any more, and 10 are known"
+    )
+    missing = ("discrepancies", "--kind", "missing_at_carrier", "--json")
+    assert len(command_line.run(*missing).document) == 10
+    shown = command_line.type_in("inventory", "show", "acme", "--json").document
+    assert (shown["would"]["removed"], shown["would"]["rows"], shown["problem"]) == (6, 4, None)
+    assert shown["refused_at"] > shown["loaded_at"]
+    assert "newer ones are not taken since" in command_line.type_in("inventory", "show", "acme").out
+    taken = command_line.type_in("inventory", "accept", "acme")
+    assert (taken.code, "4 SIMs, 0 added, 0 changed, 6 removed" in taken.out) == (0, True)
+    assert command_line.run("backfill", "acme").code == 0
+    assert len(command_line.run(*missing).document) == 4

@@ -116,6 +116,9 @@ class FakeConfig:
     def our_lists(self) -> "list[GivenList]":
         return [] if self.inventory is None else [self.inventory]
 
+    def min_percent_of_last(self, carrier: str) -> float:
+        return 50.0
+
     def has_list_of(self, carrier: str) -> bool:
         return self.inventory is not None
 

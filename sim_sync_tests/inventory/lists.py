@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sim_sync.core.errors import InventoryError
 from sim_sync.core.inventory import EndOfList, Entry, Finding, InventorySim, ListTally, StartOfList
 from sim_sync.inventory import CsvInventorySettings, CsvList, Reading, Terms
 from sim_sync.inventory.layout import SheetRow
@@ -58,6 +59,8 @@ def gathered(reading: Entries) -> Read:
     end = entries.pop()
     assert isinstance(entries[0], StartOfList)
     assert isinstance(end, EndOfList)
+    if end.refusal is not None:
+        raise InventoryError(end.refusal)
     rows = [entry for entry in entries if isinstance(entry, InventorySim)]
     (tally,) = reading.tallies.values()
     return Read(rows, [entry for entry in entries if isinstance(entry, Finding)], end, tally)

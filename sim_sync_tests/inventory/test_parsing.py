@@ -210,7 +210,7 @@ def test_a_list_without_a_row_that_can_be_used_is_refused_with_examples() -> Non
     assert "has no row that could be used (4 could not). line 2, column 'ICCID': ICCID '1': expected an ICCID" in told
     assert "line 3, column 'ICCID': ICCID '2'" in told
     assert "line 4, column 'ICCID': the row has no ICCID" not in told
-    assert told.endswith("nothing was written.")
+    assert told.endswith("the one before it stays.")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from sim_sync.core.errors import InventoryError, InventoryUnavailable
-from sim_sync.core.inventory import Finding, InventorySim
+from sim_sync.core.inventory import EndOfList, Finding, InventorySim
 from sim_sync.inventory import OurList, Terms
 from sim_sync.inventory.parquet_file import PARQUET, open_parquet
 from sim_sync.inventory.sql_source import SqlList
@@ -35,6 +35,8 @@ def came_to(our_list: OurList) -> tuple[list[InventorySim], list[Finding], str]:
             for entry in reading:
                 sims += [entry] if isinstance(entry, InventorySim) else []
                 findings += [entry] if isinstance(entry, Finding) else []
+                if isinstance(entry, EndOfList) and entry.refusal is not None:
+                    return sims, findings, entry.refusal
     except InventoryError as refused:
         return sims, findings, str(refused)
     return sims, findings, ""

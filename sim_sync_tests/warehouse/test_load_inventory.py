@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim_sync.core.errors import InventoryError
+from sim_sync.core.errors import InventoryError, InventoryHeld
 from sim_sync.core.inventory import (
     EndOfList,
     Entry,
@@ -22,7 +22,7 @@ from sim_sync.core.inventory import (
 )
 from sim_sync.core.pages import canonical_json
 from sim_sync.warehouse.engine import open_engine
-from sim_sync.warehouse.inventory import LastLoad, LoadCounts, LoadNote, load_inventory, unchanged_load
+from sim_sync.warehouse.inventory import LastLoad, LoadCounts, LoadNote, list_states, load_inventory, unchanged_load
 from sim_sync.warehouse.scratch import exact_digests
 from sim_sync.warehouse.tables import inventory_sims
 from sim_sync_tests.fakes.clock import START
@@ -57,7 +57,7 @@ def test_a_first_list_is_added_as_it_stands(engine: sa.Engine) -> None:
     assert load_inventory(engine, "acme", [row], now=FIRST) == LoadCounts(added=1, changed=0, removed=0, unchanged=0)
     (stored,) = rows_of(engine, "inventory_sims")
     told = {name: value for name, value in row._asdict().items() if name not in {"row_number", "rounding"}}
-    assert stored == told | {"attributes": {"a": "ä", "b": "NA"}, "loaded_at": FIRST, "removed_at": None}
+    assert stored == told | {"attributes": {"a": "ä", "b": "NA"}, "loaded_at": FIRST, "removed_at": None, "eid": None}
 
 
 def test_the_next_list_is_told_apart_from_the_last(engine: sa.Engine) -> None:
@@ -118,13 +118,68 @@ def test_an_empty_list_is_refused_where_some_were_known(engine: sa.Engine) -> No
     assert exact_digests(engine) == before
 
 
+@pytest.mark.parametrize(
+    ("left", "min_percent", "is_taken"), [(5, 50, True), (4, 50, False), (4, 40, True), (0, 0, True)]
+)
+def test_a_list_that_has_become_much_shorter_is_held_unless_it_may(
+    engine: sa.Engine, left: int, min_percent: float, is_taken: bool
+) -> None:
+    load(engine, *(ours(number) for number in range(10)))
+    before = rows_of(engine, "inventory_sims")
+    shorter: list[Entry] = [*(ours(number) for number in range(left)), finding(9)]
+    if is_taken:
+        assert load(engine, *shorter, min_percent=min_percent, now=SECOND).removed == 10 - left
+        return
+    for time in (SECOND, THIRD):
+        with pytest.raises(
+            InventoryHeld, match=r"has 4 SIMs of carrier acme any more, and 10 are known: less than 50 %"
+        ):
+            load(engine, *shorter, note=lambda counts: LoadNote("d", {}), now=time)
+    assert rows_of(engine, "inventory_sims") == before
+    assert findings(engine) == [(9, "", "acme", "odd", SECOND)]
+
+
+def test_since_when_newer_lists_are_not_taken_is_known_until_one_is(engine: sa.Engine) -> None:
+    remembered: dict[str, Any] = {"note": lambda _counts: LoadNote("the digest", {})}
+    load(engine, *(ours(number) for number in range(10)), **remembered)
+    for time in (SECOND, THIRD):
+        with pytest.raises(InventoryHeld):
+            load(engine, ours(1), **remembered, now=time)
+    state = list_states(engine, ["acme", "other"])["acme"]
+    assert (state.loaded_at, state.refused_at) == (FIRST, SECOND)
+    assert str(state.refusal).startswith("our inventory has 1 SIM of carrier acme any more, and 10 are known")
+    assert unchanged_load(engine, "acme", "the digest") is None
+    load(engine, ours(1), min_percent=0, **remembered, now=THIRD)
+    assert list_states(engine, ["acme"])["acme"] == (THIRD, None, None)
+
+
+def test_a_list_of_which_nothing_may_be_used_leaves_its_findings_and_nothing_else(engine: sa.Engine) -> None:
+    load(engine, ours(1))
+    overrides: list[dict[str, Any]] = [{}, {"min_percent": 0}]
+    for override in overrides:
+        with pytest.raises(InventoryError, match="all are rounded"):
+            load(engine, finding(2), finding(3), EndOfList(refusal="all are rounded"), now=SECOND, **override)
+    assert [row[0] for row in findings(engine)] == [2, 3]
+    assert table(engine) == {"acme/1": (None, FIRST, None)}
+
+
+def test_a_list_without_a_row_is_taken_from_who_says_that_it_is_meant_and_from_nobody_else(engine: sa.Engine) -> None:
+    empty = EndOfList(refusal="has a header, but no row", is_empty=True)
+    with pytest.raises(InventoryError, match="has a header, but no row"):
+        load(engine, empty)
+    load(engine, ours(1), ours(2))
+    with pytest.raises(InventoryHeld, match="has no SIM of carrier acme any more, and 2 are known"):
+        load(engine, empty)
+    assert load(engine, empty, min_percent=0).removed == 2
+
+
 def test_an_empty_list_is_no_matter_where_none_was_known(engine: sa.Engine) -> None:
     assert load_inventory(engine, "acme", [], now=FIRST) == LoadCounts(added=0, changed=0, removed=0, unchanged=0)
 
 
 def test_an_empty_list_is_taken_from_who_says_that_it_is_meant(engine: sa.Engine) -> None:
     load_inventory(engine, "acme", [ours(1), ours(2)], now=FIRST)
-    assert load_inventory(engine, "acme", [], allow_empty=True, now=SECOND).removed == 2
+    assert load_inventory(engine, "acme", [], min_percent=0, now=SECOND).removed == 2
 
 
 def test_other_carriers_are_left_alone(engine: sa.Engine) -> None:
@@ -172,7 +227,8 @@ def test_lists_in_a_row_come_to_what_a_dict_makes_of_them(
     for day, rows in enumerate(lists):
         now = START + timedelta(days=day)
         first = dict(reversed(rows))
-        counts = load_inventory(sqlite_engine, "acme", [ours(number, label=label) for number, label in rows], now=now)
+        listed_now = [ours(number, label=label) for number, label in rows]
+        counts = load_inventory(sqlite_engine, "acme", listed_now, min_percent=0, now=now)
         assert counts == LoadCounts(
             added=len(first.keys() - there.keys()),
             changed=sum(number in there and there[number] != label for number, label in first.items()),
@@ -323,7 +379,9 @@ def test_sims_that_an_unreadable_row_may_be_are_kept(engine: sa.Engine) -> None:
 
 def test_more_sims_than_rows_cannot_be_read_are_gone(engine: sa.Engine) -> None:
     load(engine, ours(1), ours(2), ours(3))
-    assert load(engine, ours(1), HIDDEN, now=SECOND) == LoadCounts(added=0, changed=0, removed=2, unchanged=1)
+    assert load(engine, ours(1), HIDDEN, min_percent=0, now=SECOND) == LoadCounts(
+        added=0, changed=0, removed=2, unchanged=1
+    )
 
 
 def test_a_row_that_is_no_sim_keeps_nothing(engine: sa.Engine) -> None:
@@ -334,7 +392,7 @@ def test_a_row_that_is_no_sim_keeps_nothing(engine: sa.Engine) -> None:
 def test_of_a_list_that_was_rounded_no_sim_is_taken_for_removed(engine: sa.Engine) -> None:
     load(engine, ours(1), ours(2), ours(3))
     rounded = [ours(number, row_number=number, rounding=Rounding.ZEROS) for number in (100, 200)]
-    counts = load(engine, ours(1), *rounded, EndOfList(Rounding.FLOAT), now=SECOND)
+    counts = load(engine, ours(1), *rounded, EndOfList(Rounding.FLOAT), min_percent=0, now=SECOND)
     assert counts == LoadCounts(added=0, changed=0, removed=0, unchanged=1, kept=2)
 
 

@@ -40,7 +40,7 @@ def compared(
 ) -> Mapping[tuple[str, str, str], tuple[str | None, str | None, str]]:
     """Load, walk and compare, and return what is open: kind, field and ICCID to ours, theirs and severity."""
     under_test = SqlUnderTest(engine)
-    load_inventory(engine, CARRIER, listed, allow_empty=True, now=under_test.clock.now())
+    load_inventory(engine, CARRIER, listed, min_percent=0, now=under_test.clock.now())
     night(under_test, fleet)
     reconcile(engine, CARRIER, fields)
     return {
@@ -324,7 +324,7 @@ def test_a_list_that_changes_by_day_is_compared_as_of_its_loading(engine: sa.Eng
     load_inventory(engine, CARRIER, [ours(label="a")], now=loaded_at)
     assert reconcile(engine, CARRIER, ["label"]).as_of == loaded_at
     removed_at = under_test.clock.advance(600)
-    load_inventory(engine, CARRIER, [], allow_empty=True, now=removed_at)
+    load_inventory(engine, CARRIER, [], min_percent=0, now=removed_at)
     counts = reconcile(engine, CARRIER, ["label"])
     assert (counts.as_of, counts.by_kind()["unknown_to_us"]["opened"]) == (removed_at, 1)
 

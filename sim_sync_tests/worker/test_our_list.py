@@ -90,12 +90,19 @@ def test_a_list_that_comes_back_to_what_it_was_before_the_last_is_loaded(warehou
     assert labels(warehouse) == {f"acme/{ICCID}": "active"}
 
 
-def test_a_list_that_is_refused_leaves_the_last_one_and_what_was_found(warehouse: Warehouse, tmp_path: Path) -> None:
-    load_our_list(our_list(written(tmp_path, f"{HEADER}{ICCID},acme,active,\nx,acme,,\n")), warehouse, "acme")
-    before = exact_digests(warehouse.engine)
-    with pytest.raises(InventoryError):
+def test_a_list_that_is_refused_leaves_the_last_one_and_what_is_wrong_with_it(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    good = f"{HEADER}{ICCID},acme,active,\nx,acme,,\n"
+    load_our_list(our_list(written(tmp_path, good)), warehouse, "acme")
+    before = rows_of(warehouse.engine, "inventory_sims")
+    with pytest.raises(InventoryError, match="no row that could be used"):
         load_our_list(our_list(written(tmp_path, f"{HEADER}{ICCID[:15]}E+19,acme,active,\n")), warehouse, "acme")
-    assert exact_digests(warehouse.engine) == before
+    assert rows_of(warehouse.engine, "inventory_sims") == before
+    assert [row["row_number"] for row in rows_of(warehouse.engine, "inventory_findings")] == [2]
+    report = load_our_list(our_list(written(tmp_path, good)), warehouse, "acme")
+    assert (report.added, report.changed, report.unchanged_since) == (0, 0, None)
+    assert [row["row_number"] for row in rows_of(warehouse.engine, "inventory_findings")] == [3]
 
 
 def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
