@@ -11,6 +11,7 @@ from sim_sync.carriers.messages import Response
 from sim_sync.carriers.pagination import EndSigns, Pagination, ResponseField
 from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.carriers.pagination.rule import whole_number
+from sim_sync.carriers.point_lookup import PointLookup
 from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit
 
@@ -50,6 +51,8 @@ class Connector:
     record_map: RecordMap
     #: The same for the first page, where that is asked more of: null in the place of a list is no empty list there.
     records_of_first_page: Callable[[Response], list[Any]] | None = None
+    #: How one SIM is asked for, where the vendor has a call for that: its absence is then known a night earlier.
+    lookup: PointLookup | None = None
     #: What ends the list beside what the pagination reads.
     end_signs: EndSigns = field(default_factory=EndSigns)
     totals: Callable[[Response], Totals] | None = None

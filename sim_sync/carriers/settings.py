@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -94,7 +95,7 @@ class Options(Settings):
     """Keys of a carrier that only its connector knows; most have none."""
 
     #: Keys that say nothing about which SIMs are listed in which order: a cursor means the same without them.
-    MEANINGLESS_TO_CURSORS: ClassVar[frozenset[str]] = frozenset()
+    MEANINGLESS_TO_CURSORS: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

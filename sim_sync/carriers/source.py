@@ -20,12 +20,14 @@ from sim_sync.carriers.end_check import SeemingEnd
 from sim_sync.carriers.http import HttpClient, whole_response_limits
 from sim_sync.carriers.messages import Response
 from sim_sync.carriers.pagination import Pagination, PathOf
+from sim_sync.carriers.point_lookup import PointLookup, the_one
 from sim_sync.carriers.rate_limit import RateLimiter
 from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.rereading import reread
 from sim_sync.carriers.secrets import CursorSeal, Redactor, without_own_secrets
 from sim_sync.carriers.settings import CarrierSettings
 from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedResponse
+from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome
 from sim_sync.core.pages import Cursor, Page, canonical_json
 from sim_sync.core.ports import Waiter
 from sim_sync.core.quarantine import Reread
@@ -175,7 +177,7 @@ class RestCarrier:
             "version": self._connector.version,
             "base_url": settings.base_url,
             "page_size": settings.page_size,
-            "options": options.model_dump(mode="json", exclude=set(options.MEANINGLESS_TO_CURSORS)),
+            "options": options.model_dump(mode="json", exclude=options.MEANINGLESS_TO_CURSORS),
             "account": settings.auth.identity(),
         }
         return hashlib.sha256(canonical_json(meaning).encode()).hexdigest()[:16]
@@ -201,9 +203,51 @@ class RestCarrier:
             told = error.saying(self._redactor(str(error)))
         raise told  # out here, so that the text with secrets is not even its context
 
+    @property
+    def can_look_up(self) -> bool:
+        """Whether the carrier has a call that asks for one SIM."""
+        return self._connector.lookup is not None
+
+    def look_up(self, asked: AskedSim) -> LookedUp:
+        """Ask for one SIM, riding out transient failures; see `LookupSource`."""
+        try:
+            return self._look_up(asked, Paused())
+        except SimSyncError as error:
+            told = error.saying(self._redactor(str(error)))
+        raise told  # out here, so that the text with secrets is not even its context
+
     def reread(self, payload: str) -> Reread:
         """Return what a record from the quarantine is with today's mapping; nothing is fetched."""
         return reread(payload, self._record_map, self._redactor)
+
+    def _look_up(self, asked: AskedSim, paused: Paused) -> LookedUp:
+        lookup, doing = self._connector.lookup, f"carrier {self.name}: looking up a SIM"
+        with self._in_own_words(doing):
+            request = None if lookup is None else lookup.request(asked)
+        if lookup is None or request is None:
+            return LookedUp(LookupOutcome.UNCLEAR, problem=f"{doing}: it has nothing that it could be asked for by")
+        doing = self._http.doing(request)
+        with self._in_own_words(f"{doing}: sending"):
+            says_not_there = partial(self._says_not_there, lookup)
+            attempt = partial(self._client.request, request, self._auth, paused, says_not_there)
+            (response, failure), effort = self._retrier.call(attempt)
+        effort = replace(effort, throttled_seconds=effort.throttled_seconds + paused.seconds)
+        if says_not_there(response):
+            return LookedUp(LookupOutcome.NOT_FOUND, effort=effort)
+        if failure is not None:
+            raise failure
+        with self._in_own_words(f"{doing}: reading the answer"):
+            try:
+                sims, _ = self._record_map.read_page(lookup.records(response))
+                sim = the_one(asked, sims)
+            except UnexpectedResponse as error:
+                raise UnexpectedResponse(f"{doing}: {error}") from None
+        page = without_own_secrets(Page(sims=[sim], next_cursor=None, records=1), self._redactor)
+        return LookedUp(LookupOutcome.FOUND, page.sims[0], effort=effort)
+
+    def _says_not_there(self, lookup: PointLookup, response: Response) -> bool:
+        is_about_us = self._connector.dialect.throttling.is_said_by(response)
+        return not is_about_us and lookup.says_not_there(response)
 
     def _page_at(self, cursor: Cursor, retrier: Retrier, paused: Paused) -> tuple[Page, Response]:
         with self._in_own_words(f"carrier {self.name}: asking for a page"):

@@ -54,11 +54,12 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class Sweep(Settings):
-    """When SIMs that a walk did not see are held instead of marked."""
+    """When SIMs that a walk did not see are held instead of marked, and how many of them are asked for one by one."""
 
     max_vanished_percent: Percent = _SWEEP.max_vanished_percent
     min_vanished_count: Annotated[int, Field(ge=0)] = _SWEEP.min_vanished_count
     total_tolerance_percent: Percent = _SWEEP.total_tolerance_percent
+    lookup_limit: Annotated[int, Field(ge=0, le=1_000_000)] = _SWEEP.lookup_limit
 
 
 class Quarantine(Settings):

@@ -46,6 +46,23 @@ def sweep_text(session: Session) -> str:
     return f"sweep {session.sweep_state.value}{reason}"
 
 
+def place_text(session: Session) -> str:
+    """Return the step that a session has committed last: a page, or behind the last page the answer about a SIM."""
+    if not session.is_looking_up:
+        return f"page {session.pages_done}"
+    return f"page {session.pages_done} and {session.lookups_done:,} of {counted(session.lookups_expected, 'lookup')}"
+
+
+def lookups_note(session: Session) -> str:
+    """Return that a session asks for SIMs that its list lacks, and how far it is; nothing where it does not."""
+    if not session.is_looking_up:
+        return ""
+    return (
+        f"all pages are read; {session.lookups_done:,} of {counted(session.lookups_expected, 'SIM')} that the list "
+        "lacks asked for"
+    )
+
+
 def error_text(session: Session) -> str:
     """Return the last error of a session without the carrier's name, which stands beside it."""
     return without_name(session.last_error or "", session.carrier)
@@ -82,11 +99,12 @@ def is_silent(session: Session, now: datetime) -> bool:
 def _note_on_running(session: Session, now: datetime) -> str:
     if is_silent(session, now):
         return f"its run {session.owner} is silent; the sensor or `sim-sync backfill {session.carrier}` takes over"
-    return _earlier(session, now)
+    earlier = _earlier(session, now)
+    return "; ".join(filter(None, [lookups_note(session), earlier]))
 
 
 def _note_on_interrupted(session: Session, now: datetime) -> str:
-    continues = f"the sensor or `sim-sync backfill {session.carrier}` continues after page {session.pages_done}"
+    continues = f"the sensor or `sim-sync backfill {session.carrier}` continues after {place_text(session)}"
     if session.last_error_at is not None and session.last_error_at >= session.updated_at:
         return f"{error_text(session)}; {continues}"
     earlier = _earlier(session, now)
@@ -99,7 +117,7 @@ def _note_on_parked(session: Session, now: datetime) -> str:
 
 
 def _note_on_paused(session: Session, _now: datetime) -> str:
-    after = f"paused after page {session.pages_done}" if session.pages_done else "paused before its first page"
+    after = f"paused after {place_text(session)}" if session.pages_done else "paused before its first page"
     return f"{after}; `sim-sync resume {session.carrier}` continues it"
 
 

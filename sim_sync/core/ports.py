@@ -2,13 +2,14 @@
 
 from typing import Protocol
 
+from sim_sync.core.lookups import AskedSim, LookedUp, LookupPlan
 from sim_sync.core.opening import Opened, OpenRequest
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.session import Claim, Process, Release, Session
 from sim_sync.core.sweep import SweepPolicy
 
 
-class CarrierSource(Protocol):
+class PageSource(Protocol):
     """One configured account at one carrier, read page by page."""
 
     @property
@@ -30,6 +31,29 @@ class CarrierSource(Protocol):
             CarrierError: a permanent problem; `CursorRejected` where only the cursor is at fault.
             StopRequested: a wait was cut short because the sync has to stop.
         """
+
+
+class LookupSource(Protocol):
+    """A carrier that may have a way to ask for one SIM."""
+
+    @property
+    def config_hash(self) -> str:
+        """A digest of everything that gives this carrier's cursors their meaning; no secret goes into it."""
+
+    @property
+    def can_look_up(self) -> bool:
+        """Whether it has such a way."""
+
+    def look_up(self, asked: AskedSim) -> LookedUp:
+        """Ask for one SIM, riding out transient failures.
+
+        Raises:
+            ParkRequired, CarrierError, StopRequested: as for a page; a permanent problem leaves the answer unclear.
+        """
+
+
+class CarrierSource(PageSource, LookupSource, Protocol):
+    """One configured account at one carrier, as a whole sync asks it."""
 
 
 class Waiter(Protocol):
@@ -58,6 +82,20 @@ class PageStore(Protocol):
         """Set the session back to its first page, because the carrier no longer takes its cursor."""
 
 
+class LookupStore(Protocol):
+    """Where the answers about SIMs go that a walk has missed. Every method is one transaction."""
+
+    def plan_lookups(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> LookupPlan:
+        """Return whom to ask for still: nobody, where the sweep would not be done, or where no SIM was missed."""
+
+    def commit_lookup(self, claim: Claim, asked: AskedSim, looked_up: LookedUp) -> Session:
+        """Write one answer down, if the claim still holds; a SIM that was found is written as its page would do it.
+
+        Raises:
+            Fenced, WarehouseUnavailable: as for a page.
+        """
+
+
 class LeaseStore(Protocol):
     """What an owner does with its session besides walking. Every method is one transaction."""
 
@@ -81,7 +119,7 @@ class RunLeaseStore(Protocol):
         """Let go of the run's lease."""
 
 
-class WorkStore(PageStore, LeaseStore, Protocol):
+class WorkStore(PageStore, LookupStore, LeaseStore, Protocol):
     """What an owner needs from opening to closing."""
 
 

@@ -50,6 +50,7 @@ class Event(StrEnum):
 
     PAGE_COMMITTED = "page committed"
     WALK_RESTARTED = "walk restarted"
+    SIM_LOOKED_UP = "SIM looked up"
     LEASE_RENEWED = "lease renewed"
     OWNER_LOST = "owner lost"
     STOPPED_BY_MACHINE = "stopped by the machine"
@@ -76,6 +77,10 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         # The carrier no longer takes the cursor: the walk goes back to its first page, in the same session.
         (State.RUNNING, Event.WALK_RESTARTED): State.RUNNING,
         (State.PAUSED, Event.WALK_RESTARTED): State.PAUSED,
+        # Behind the last page, a SIM that the list lacks was asked for, and the answer was committed; also the last
+        # one before a pause.
+        (State.RUNNING, Event.SIM_LOOKED_UP): State.RUNNING,
+        (State.PAUSED, Event.SIM_LOOKED_UP): State.PAUSED,
         # The owner is at work on a page that takes long.
         (State.RUNNING, Event.LEASE_RENEWED): State.RUNNING,
         # The owner's process is gone, its run is over, or its lease ran out (kill -9, power cut, host lost).
@@ -209,6 +214,9 @@ class Session:
     sweep_decided_by: str | None = None
     sweep_decided_at: datetime | None = None
     sweep_decision_reason: str | None = None
+    #: Behind the last page: how many SIMs that the walk missed are asked for one by one, and how many were so far.
+    lookups_expected: int = 0
+    lookups_done: int = 0
 
     @property
     def claim(self) -> Claim:
@@ -219,6 +227,11 @@ class Session:
     def is_open(self) -> bool:
         """Whether the session can still continue."""
         return self.state not in FINAL_STATES
+
+    @property
+    def is_looking_up(self) -> bool:
+        """Whether SIMs that the walk missed are still asked for one by one."""
+        return self.walked_to_the_end and self.lookups_done < self.lookups_expected
 
     @property
     def walked_to_the_end(self) -> bool:
@@ -267,6 +280,8 @@ class SessionInternals:
     max_pages: int = 1_000_000
     #: The cursor whose page was committed last: how a lost acknowledgement is told from a page that was never written.
     last_cursor_digest: str | None = None
+    #: How many of the SIMs that the walk missed are more than `sweep.lookup_limit`.
+    lookups_left_out: int = 0
     #: The digest of the SIMs that were last shown as those that a held sweep would mark.
     shown_sweep_digest: str | None = None
 

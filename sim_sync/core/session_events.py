@@ -15,6 +15,7 @@ from sim_sync.core import progress
 from sim_sync.core.clocks import is_ahead
 from sim_sync.core.errors import InternalError
 from sim_sync.core.held_sweep import OperatorDecision, next_sweep_state
+from sim_sync.core.lookups import LookedUp
 from sim_sync.core.opening import FailedOpening, OpenRequest, Resume
 from sim_sync.core.pages import Cursor, Page, PageDiff, cursor_digest
 from sim_sync.core.session import (
@@ -156,6 +157,49 @@ def walk_restarted(record: SessionRecord, first_cursor: Cursor, reason: str, now
         earlier_records=record.internals.earlier_records + record.session.records_seen,
         last_cursor_digest=None,
         page_committed_at=None,
+    )
+    return SessionRecord(session, internals)
+
+
+def lookups_planned(record: SessionRecord, planned: int, left_out: int, now: datetime) -> SessionRecord:
+    """Return the session behind its last page, with so many SIMs still to ask for one by one, and so many left out.
+
+    A paused one is returned as it is.
+    """
+    session = record.session
+    if session.state is State.PAUSED:
+        return record
+    session = replace(
+        session,
+        state=next_state(session.state, Event.LEASE_RENEWED),
+        lookups_expected=session.lookups_done + planned,
+        eta_at=None,
+        lease_expires_at=_after(now, record.internals.lease_seconds),
+    )
+    internals = replace(_without_pace(record.internals), page_committed_at=now, lookups_left_out=left_out)
+    return SessionRecord(session, internals)
+
+
+def sim_looked_up(record: SessionRecord, looked_up: LookedUp, diff: PageDiff, now: datetime) -> SessionRecord:
+    """Return the session behind the answer about one SIM: a small page, with a pace and an end of its own."""
+    session, effort = record.session, looked_up.effort
+    goes_on = session.state is State.RUNNING
+    internals, pace_seconds = _with_a_step(record.internals, effort.throttled_seconds, now)
+    lookups_done = session.lookups_done + 1
+    eta_at = progress.eta(
+        now, pages_done=lookups_done, pages_expected=session.lookups_expected, pace_seconds=pace_seconds
+    )
+    session = replace(
+        _noting(session, looked_up.problem or effort.last_error, now),
+        state=next_state(session.state, Event.SIM_LOOKED_UP),
+        lookups_done=lookups_done,
+        records_changed=session.records_changed + diff.changed,
+        retries=session.retries + effort.retries,
+        throttled_seconds=session.throttled_seconds + effort.throttled_seconds,
+        eta_at=eta_at if goes_on else None,
+        lease_expires_at=_after(now, internals.lease_seconds) if goes_on else None,
+        stalled_resumes=0,
+        updated_at=now,
     )
     return SessionRecord(session, internals)
 
@@ -311,20 +355,28 @@ def _paced(record: SessionRecord, page: Page, diff: PageDiff, now: datetime) -> 
     A page takes from the commit of the one before it to its own: fetching and committing. What a run does before its
     first page, such as loading our list, and the time between two owners are no page's.
     """
-    session, internals = record.session, progress.learned(record, page, diff)
+    session = record.session
+    internals, _ = _with_a_step(progress.learned(record, page, diff), page.effort.throttled_seconds, now)
+    return replace(internals, last_cursor_digest=None if session.cursor is None else cursor_digest(session.cursor))
+
+
+def _with_a_step(
+    internals: SessionInternals, throttled_seconds: float, now: datetime
+) -> tuple[SessionInternals, float | None]:
+    """Return what is remembered behind a step, and the pace of the last ones in seconds."""
     recent, last = internals.recent_page_seconds, internals.page_committed_at
     if last is not None:
-        recent = progress.remembered(recent, (now - last).total_seconds() - page.effort.throttled_seconds)
+        recent = progress.remembered(recent, (now - last).total_seconds() - throttled_seconds)
     pace = progress.pace_of(recent)
-    return replace(
+    known = replace(
         internals,
         pace_seconds=pace,
         recent_page_seconds=recent,
         page_committed_at=now,
         parked_since=None,
         unparked_at=internals.unparked_at if internals.parked_since is None else now,
-        last_cursor_digest=None if session.cursor is None else cursor_digest(session.cursor),
     )
+    return known, pace
 
 
 def _without_pace(internals: SessionInternals) -> SessionInternals:

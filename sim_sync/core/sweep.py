@@ -16,11 +16,15 @@ _LONG_BREAK_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class SweepPolicy:
-    """The limits of `sweep:` in `carriers.yaml`; `repeats_by_design` where a connector's pages overlap."""
+    """The limits of `sweep:` in `carriers.yaml`; `repeats_by_design` where a connector's pages overlap.
+
+    `lookup_limit` is how many SIMs that a walk missed are asked for one by one; 0 asks for none.
+    """
 
     max_vanished_percent: float = 5.0
     min_vanished_count: int = 20
     total_tolerance_percent: float = 0.5
+    lookup_limit: int = 200
     repeats_by_design: bool = False
 
 

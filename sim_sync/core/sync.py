@@ -7,10 +7,11 @@ which a test, or `sim-sync selftest`, may let a sync die have names, and nothing
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sim_sync.core.errors import CarrierError, CursorRejected, ParkRequired, TooManyQuarantined
-from sim_sync.core.ports import CarrierSource, PageStore
+from sim_sync.core.lookups import LookupLimits
+from sim_sync.core.ports import PageSource, PageStore
 from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted
 
@@ -19,7 +20,8 @@ from sim_sync.core.text import counted
 #: Called with the name of each point as it is passed; a test's version raises or kills.
 CrashPoint: TypeAlias = Callable[[str], None]
 
-#: In the order in which one complete walk passes them. The names say what has happened so far.
+#: In the order in which one complete walk passes them, if it looks up a SIM that its list lacks. The names say what has
+#: happened so far.
 CRASH_POINTS: tuple[str, ...] = (
     "open_session:begun",
     "open_session:written",
@@ -32,6 +34,15 @@ CRASH_POINTS: tuple[str, ...] = (
     "commit_page:quarantine_written",
     "commit_page:checkpoint_written",
     "commit_page:committed",
+    "plan_lookups:begun",
+    "plan_lookups:written",
+    "plan_lookups:committed",
+    "look_up_sim:answered",
+    "commit_lookup:begun",
+    "commit_lookup:fence_checked",
+    "commit_lookup:rows_written",
+    "commit_lookup:checkpoint_written",
+    "commit_lookup:committed",
     "close_session:begun",
     "close_session:swept",
     "close_session:written",
@@ -88,7 +99,7 @@ class QuarantineLimit:
             )
 
 
-def _once(method: Callable[..., Session], *arguments: object) -> Session:
+def _once(method: Callable[..., Any], *arguments: object) -> Any:
     return method(*arguments)
 
 
@@ -100,14 +111,16 @@ class StepRules:
     on_checkpoint: Callable[[Session], None]
     quarantine: QuarantineLimit = QuarantineLimit()
     #: Calls a method of the store with its arguments; again where that helps.
-    retried: Callable[..., Session] = _once
+    retried: Callable[..., Any] = _once
     #: A cursor that the carrier no longer takes sets the walk back to its start, this many times in one run.
     max_walk_restarts: int = 3
-    #: Called with `fetch_page:fetched` at the moment at which a crash costs the most.
+    #: Whether and how SIMs that the walk has missed are asked for behind its end; None asks for none.
+    lookups: LookupLimits | None = None
+    #: Called with `fetch_page:fetched` and `look_up_sim:answered`, the moments at which a crash costs the most.
     at: CrashPoint = nothing_armed
 
 
-def walk(session: Session, carrier: CarrierSource, store: PageStore, rules: StepRules) -> StopReason | None:
+def walk(session: Session, carrier: PageSource, store: PageStore, rules: StepRules) -> StopReason | None:
     """Walk a claimed session from its cursor until the carrier's end signal (None) or a reason to stop.
 
     Raises:

@@ -7,7 +7,7 @@ import dagster as dg
 
 from sim_sync.config import CarrierConfig, Config
 from sim_sync.core.errors import NoRoomLeft
-from sim_sync.core.notes import error_text, session_note, without_name
+from sim_sync.core.notes import error_text, place_text, session_note, without_name
 from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import Cursor, cursor_digest
 from sim_sync.core.session import Event, Release, Session, State, SweepState
@@ -162,7 +162,7 @@ def _opening_line(session: Session) -> str:
     if session.fence == 1:
         return f"{session.carrier}: new session {session.session_id}"
     error = f"; the last error was: {error_text(session)}" if session.last_error else ""
-    return f"{session.carrier}: session {session.session_id} continues after page {session.pages_done}{error}"
+    return f"{session.carrier}: session {session.session_id} continues after {place_text(session)}{error}"
 
 
 def _sync_pages(
@@ -238,7 +238,7 @@ def _tell_outcome(context: dg.OpExecutionContext, outcome: Outcome, stop: StopSi
 def _stopped_line(session: Session, reason: StopReason) -> str:
     if session.state is not State.INTERRUPTED:
         return f"{session.carrier}: {session_note(session, session.updated_at)}"
-    stopped = f"{session.carrier}: interrupted after page {session.pages_done}: {reason.value}"
+    stopped = f"{session.carrier}: interrupted after {place_text(session)}: {reason.value}"
     return f"{stopped}; the sensor or `sim-sync backfill {session.carrier}` continues"
 
 

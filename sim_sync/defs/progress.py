@@ -12,7 +12,7 @@ import dagster as dg
 
 from sim_sync.core import progress
 from sim_sync.core.backoff import cause_and_error
-from sim_sync.core.notes import error_text, sweep_text, time_text
+from sim_sync.core.notes import error_text, lookups_note, sweep_text, time_text
 from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted, duration_text, printable
 
@@ -61,6 +61,8 @@ def session_metadata(session: Session, page_seconds: Sequence[float] = ()) -> di
         "fence": session.fence,
         # A number, because Dagster draws those over time.
         "pages_per_minute": progress.pages_per_minute(session, page_seconds, session.updated_at),
+        "lookups_done": session.lookups_done if session.lookups_expected else None,
+        "lookups_expected": session.lookups_expected or None,
     }
     metadata: dict[str, dg.MetadataValue] = {
         "state": dg.MetadataValue.text(session.state.value),
@@ -125,9 +127,10 @@ def progress_line(session: Session) -> str:
     """Return one line about a session for a log."""
     expected = f"/{session.pages_expected}" if session.pages_expected is not None else ""
     eta = f", ends about {session.eta_at:%H:%M:%S} UTC" if session.eta_at is not None else ""
+    lookups = f", {note}" if (note := lookups_note(session)) else ""
     waited = f", {session.throttled_seconds:.0f} s waited" if session.throttled_seconds else ""
     return (
-        f"{session.carrier}: {session.state.value}, page {session.pages_done}{expected}, "
+        f"{session.carrier}: {session.state.value}, page {session.pages_done}{expected}{lookups}, "
         f"{counted(session.records_seen, 'record')}, {counted(session.retries, 'retry', 'retries')}{waited}{eta}"
     )
 

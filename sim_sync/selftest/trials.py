@@ -12,10 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sim_sync.core.session import State
+from sim_sync.core.session import Session, State
 from sim_sync.core.sync import CRASH_POINTS
 from sim_sync.core.text import counted
-from sim_sync.selftest.victims import CARRIER, LEASE_SECONDS, SyncProcess, SyncScenario, TrialFailed, write_scene
+from sim_sync.selftest.victims import (
+    CARRIER,
+    GONE_SIMS,
+    LEASE_SECONDS,
+    SyncProcess,
+    SyncScenario,
+    TrialFailed,
+    write_night_before,
+    write_scene,
+)
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.simulator.options import MountOptions
@@ -25,7 +34,7 @@ from sim_sync.warehouse.scratch import exact_digests, outcome_digests, scratch_w
 _VENDOR = "twilio_super_sim"
 _KILLED = -9
 #: The ends of the names of those crash points that are not inside of a transaction.
-_OUTSIDE_OF_TRANSACTIONS = (":fetched", ":committed")
+_OUTSIDE_OF_TRANSACTIONS = (":fetched", ":answered", ":committed")
 _STEP_SECONDS = 0.01
 _PATIENCE_SECONDS = 120.0
 
@@ -71,6 +80,11 @@ class TrialEnvironment:
     warehouse: Warehouse
     walk: Walk
 
+    def session(self) -> Session | None:
+        """Return the session of the walk, if it has begun: not that of the night before."""
+        latest = self.warehouse.sessions.latest_sessions([CARRIER])
+        return latest[0] if latest and latest[0].session_number > 1 else None
+
     def outcome(self) -> Mapping[str, str]:
         """Return the digests of what the tables hold, blind to ids and times."""
         return outcome_digests(self.warehouse.engine)
@@ -112,7 +126,7 @@ class TrialRunner:
 
     @contextmanager
     def stage(self, walk: Walk, simulator: RunningSimulator) -> Iterator[TrialEnvironment]:
-        """Yield an empty warehouse with victims ready to sync the carrier into it."""
+        """Yield a warehouse that knows SIMs that are gone, with victims ready to sync the carrier into it."""
         simulator.clear_requests()
         with TemporaryDirectory(prefix="sim-sync-selftest-") as name:
             folder = Path(name)
@@ -124,6 +138,7 @@ class TrialRunner:
                     credentials={key: SIMULATED_CREDENTIALS[key] for key in ("username", "password")},
                     page_size=walk.page_size,
                 )
+                write_night_before(warehouse)
                 yield TrialEnvironment(scene, simulator, warehouse, walk)
 
     def undisturbed(self, walk: Walk, simulator: RunningSimulator) -> Mapping[str, str]:
@@ -136,11 +151,18 @@ class TrialRunner:
 
 def every_commit_point(walk: Walk) -> Sequence[str]:
     """Return each moment of a walk at which a crash is armed: a point, and how often it has been passed by then."""
-    return [
-        f"{point}:{passed}"
-        for point in CRASH_POINTS
-        for passed in range(1, (walk.pages if point.startswith(("commit_page", "fetch_page")) else 1) + 1)
-    ]
+    return [f"{point}:{passed}" for point in CRASH_POINTS for passed in range(1, _passes(point, walk) + 1)]
+
+
+def _passes(point: str, walk: Walk) -> int:
+    """Return how often a whole walk passes a point."""
+    match point.partition(":")[0]:
+        case "commit_page" | "fetch_page":
+            return walk.pages
+        case "look_up_sim" | "commit_lookup":
+            return GONE_SIMS
+        case _:
+            return 1
 
 
 def kill_at_every_commit_point(runner: TrialRunner, tell: Callable[[str], None], walk: Walk = SMALL) -> TrialResult:
@@ -206,8 +228,8 @@ def _kill_somewhere(stage: TrialEnvironment, chance: random.Random, result: Tria
 
 
 def _is_completed(stage: TrialEnvironment) -> bool:
-    latest = stage.warehouse.sessions.latest_sessions([CARRIER])
-    return bool(latest) and latest[0].state is State.COMPLETED
+    session = stage.session()
+    return session is not None and session.state is State.COMPLETED
 
 
 def _wait_for_pages(stage: TrialEnvironment, process: SyncProcess, pages: int) -> None:
@@ -221,8 +243,8 @@ def _wait_for_pages(stage: TrialEnvironment, process: SyncProcess, pages: int) -
 
 
 def _pages_done(stage: TrialEnvironment) -> int:
-    latest = stage.warehouse.sessions.latest_sessions([CARRIER])
-    return latest[0].pages_done if latest else 0
+    session = stage.session()
+    return 0 if session is None else session.pages_done
 
 
 def freeze_and_wake(

@@ -25,7 +25,11 @@ import yaml
 
 from sim_sync.config import load_config
 from sim_sync.core.errors import SimSyncError
+from sim_sync.core.opening import OpenRequest, Trigger
+from sim_sync.core.pages import Page
 from sim_sync.core.session import State
+from sim_sync.core.sims import Sim
+from sim_sync.core.sweep import SweepPolicy
 from sim_sync.processes import handled_by
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.worker.processes import VARIABLE as CRASH_VARIABLE
@@ -36,6 +40,8 @@ from sim_sync.worker.work import sync_once
 CARRIER = "selftest"
 #: Short, so that a frozen worker is taken over soon.
 LEASE_SECONDS = 1
+#: So many SIMs of the night before are gone: few enough that nobody has to look at it.
+GONE_SIMS = 2
 _PATIENCE_SECONDS = 120
 
 _processes = multiprocessing.get_context("forkserver")
@@ -136,6 +142,26 @@ def write_scene(
     }
     path.write_text(yaml.safe_dump({"carriers": {CARRIER: carrier}}), encoding="utf-8")
     return SyncScenario(folder, {**os.environ, "SIM_SYNC_CONFIG": str(path), "SIM_SYNC_WAREHOUSE_URL": warehouse_url})
+
+
+def write_night_before(warehouse: Warehouse) -> None:
+    """Write a night of which some SIMs are gone in the next, so that these are asked for one by one."""
+    store = warehouse.sessions
+    request = OpenRequest(
+        carrier=CARRIER,
+        owner="the night before",
+        process=None,
+        trigger=Trigger.NIGHTLY,
+        first_cursor={},
+        config_hash="the night before",
+        lease_seconds=LEASE_SECONDS,
+        max_session_age_hours=24.0,
+        max_stalled_resumes=1,
+    )
+    session = store.open_session(request).session
+    sims = [Sim(sim_id=f"HS{number:032x}", iccid=f"8988307{number:012d}") for number in range(GONE_SIMS)]
+    session = store.commit_page(session.claim, {}, Page(sims=sims, next_cursor=None, records=GONE_SIMS))
+    store.close_session(session.claim, SweepPolicy(), session.config_hash)
 
 
 @contextmanager

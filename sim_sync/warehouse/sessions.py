@@ -30,7 +30,7 @@ from sim_sync.core.pages import Cursor, cursor_digest
 from sim_sync.core.session import FINAL_STATES, Session, SessionInternals, SessionRecord, State, SweepState
 from sim_sync.core.storable import DAMAGED, is_storable
 from sim_sync.warehouse.engine import UtcDateTime, utc_now
-from sim_sync.warehouse.tables import inventory_sims, session_internals, sync_sessions, walk_cursors
+from sim_sync.warehouse.tables import inventory_sims, session_internals, sim_lookups, sync_sessions, walk_cursors
 
 # A cursor in a JSON column, whatever characters the carrier put into it: a place must come back as it was.
 
@@ -273,6 +273,11 @@ def note_cursor(connection: sa.Connection, session_id: str, digest: str) -> bool
     return connection.execute(_NOTE_CURSOR, {"session_id": session_id, "digest": digest}).rowcount == 1
 
 
+def forget_lookups(connection: sa.Connection, session_id: str) -> None:
+    """Forget what was answered about single SIMs to a session that is over."""
+    connection.execute(sim_lookups.delete().where(sim_lookups.c.session_id == session_id))
+
+
 def forget_cursors(connection: sa.Connection, session_id: str) -> None:
     """Forget the cursors of a walk that is over or starts again."""
     connection.execute(walk_cursors.delete().where(walk_cursors.c.session_id == session_id))
@@ -333,6 +338,7 @@ def carry_out_decision(
         case OpenNew(reason):
             write_record(connection, session_events.superseded(record, reason, now), record)
             forget_cursors(connection, record.session.session_id)
+            forget_lookups(connection, record.session.session_id)
             return Opened(_insert_new(connection, request, now))
         case Resume():
             taken = session_events.taken_over(record, request, decision, now)

@@ -5,6 +5,7 @@ core. Times are the warehouse's own, so that two hosts need not agree about the 
 """
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from sim_sync.core import session_events
 from sim_sync.core.errors import InputError, WriteRefused
 from sim_sync.core.held_sweep import Marked, OperatorDecision, ShownSweep, SweepHistory
+from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome, LookupPlan
 from sim_sync.core.opening import FailedOpening, Opened, OpenRequest, decide_opening
 from sim_sync.core.pages import Cursor, Page, PageDiff, cursor_digest, diff_page
 from sim_sync.core.session import (
@@ -33,7 +35,7 @@ from sim_sync.core.session import (
 )
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import CrashPoint, nothing_armed
-from sim_sync.warehouse import pages, sessions, sweeping
+from sim_sync.warehouse import lookups, pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
 from sim_sync.warehouse.pages import stored_beside, write_isolated
 from sim_sync.warehouse.sessions import carry_out_decision, carry_out_failure
@@ -156,6 +158,46 @@ class SqlSessionStore:
             after = session_events.walk_restarted(record, first_cursor, reason, now)
             return sessions.write_record(connection, after, record)
 
+    def plan_lookups(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> LookupPlan:
+        """Return whom to ask for still: nobody, where the sweep would not be done, or where no SIM was missed."""
+        with transaction(self.engine, f"looking for what the walk over carrier {claim.carrier} missed") as connection:
+            record, now = self._working(connection, claim)
+            self._at("plan_lookups:begun")
+            plan, after = sweeping.plan_lookups(connection, record, policy, config_hash=config_hash, now=now)
+            sessions.write_record(connection, after, record)
+            self._at("plan_lookups:written")
+        self._at("plan_lookups:committed")
+        return plan
+
+    def commit_lookup(self, claim: Claim, asked: AskedSim, looked_up: LookedUp) -> Session:
+        """Write one answer down, if the claim still holds; a SIM that was found is written as its page would do it.
+
+        A record that the database does not take leaves the answer unclear.
+        """
+        try:
+            session = self._commit_lookup(claim, asked, looked_up)
+        except WriteRefused as refused:
+            problem = f"carrier {claim.carrier}: a SIM that was looked up cannot be stored: {refused}"
+            session = self._commit_lookup(
+                claim, asked, replace(looked_up, outcome=LookupOutcome.UNCLEAR, problem=problem)
+            )
+        self._at("commit_lookup:committed")
+        return session
+
+    def _commit_lookup(self, claim: Claim, asked: AskedSim, looked_up: LookedUp) -> Session:
+        with transaction(self.engine, f"committing a lookup at carrier {claim.carrier}") as connection:
+            self._at("commit_lookup:begun")
+            record, now = self._working(connection, claim)
+            if lookups.is_answered(connection, record.session, asked):
+                return record.session
+            self._at("commit_lookup:fence_checked")
+            diff = lookups.write_answer(connection, record.session, asked, looked_up, now)
+            self._at("commit_lookup:rows_written")
+            after = session_events.sim_looked_up(record, looked_up, diff, now)
+            session = sessions.write_record(connection, after, record)
+            self._at("commit_lookup:checkpoint_written")
+        return session
+
     def renew_lease(self, claim: Claim) -> Session:
         """Extend the lease and return the session as it stands, a pause included."""
         with transaction(self.engine, f"renewing the lease on carrier {claim.carrier}") as connection:
@@ -184,6 +226,7 @@ class SqlSessionStore:
             after = session_events.completed(record, decision, sims_seen, now)
             session = sessions.write_record(connection, after, record)
             sessions.forget_cursors(connection, session.session_id)
+            sessions.forget_lookups(connection, session.session_id)
             self._at("close_session:written")
         self._at("close_session:committed")
         return session

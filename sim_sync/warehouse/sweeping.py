@@ -19,10 +19,11 @@ from sim_sync.core.held_sweep import (
     require_as_shown,
     sweep_digest,
 )
-from sim_sync.core.session import Session, SessionRecord, SweepState, unknown_session
+from sim_sync.core.lookups import LookupOutcome, LookupPlan, counts_of, with_lookups
+from sim_sync.core.session import Session, SessionRecord, State, SweepState, unknown_session
 from sim_sync.core.sweep import SweepDecision, SweepPolicy, WalkFacts, decide_sweep, facts_of
 from sim_sync.core.sync import CrashPoint
-from sim_sync.warehouse import sessions
+from sim_sync.warehouse import lookups, sessions
 from sim_sync.warehouse.differences import other_forms_of
 from sim_sync.warehouse.tables import carrier_sims, sync_sessions
 from sim_sync.warehouse.temporary import analyzed, temporary_table
@@ -46,7 +47,29 @@ def sweep(
     decision = decide_sweep(facts, policy)
     if decision.state is SweepState.DONE and unseen:
         mark_unseen(connection, record.session, now)
-    return decision, facts.sims_seen
+    counts = counts_of(record, lookups.count_answers(connection, record.session))
+    return with_lookups(decision, counts, policy.lookup_limit), facts.sims_seen
+
+
+def plan_lookups(
+    connection: sa.Connection, record: SessionRecord, policy: SweepPolicy, *, config_hash: str, now: datetime
+) -> tuple[LookupPlan, SessionRecord]:
+    """Return whom the session has still to ask for, and what that makes of it.
+
+    Nobody, where the sweep would be held or skipped: a fleet that seems gone is a person's to look at, and what a walk
+    that is not whole has missed says nothing.
+    """
+    session = record.session
+    facts, unseen = walk_facts(connection, record, config_hash)
+    may_ask = session.state is State.RUNNING and decide_sweep(facts, policy).state is SweepState.DONE
+    if not (may_ask and unseen):
+        return LookupPlan(session), record
+    still_allowed = max(policy.lookup_limit - session.lookups_done, 0)
+    missed = lookups.missed_sims(connection, session, still_allowed)
+    answered = lookups.count_answers(connection, session)
+    unasked = unseen - answered.get(LookupOutcome.NOT_FOUND, 0) - answered.get(LookupOutcome.UNCLEAR, 0)
+    after = session_events.lookups_planned(record, len(missed), max(unasked - len(missed), 0), now)
+    return LookupPlan(after.session, missed, lookups.seen_sim(connection, session)), after
 
 
 def walk_facts(connection: sa.Connection, record: SessionRecord, config_hash: str) -> tuple[WalkFacts, int]:
@@ -67,9 +90,11 @@ def walk_facts(connection: sa.Connection, record: SessionRecord, config_hash: st
         count(sa.and_(~seen, there)),
     ).where(_sims.carrier == session.carrier)
     sims_seen, sims_known, newly_missing, unseen = connection.execute(query).one()
+    # A SIM that was looked up is there, and yet the list has not shown it: of the walk itself it proves nothing.
+    looked_up = lookups.count_answers(connection, session).get(LookupOutcome.FOUND, 0) if session.lookups_done else 0
     facts = facts_of(
         record,
-        sims_seen=int(sims_seen),
+        sims_seen=int(sims_seen) - looked_up,
         sims_known=int(sims_known),
         newly_missing=int(newly_missing) - (_seen_in_other_form(connection, session) if newly_missing else 0),
         unseen=int(unseen),
@@ -102,14 +127,22 @@ def _seen_in_other_form(connection: sa.Connection, session: Session) -> int:
 
 
 def mark_unseen(connection: sa.Connection, session: Session, now: datetime) -> None:
-    """Mark SIMs missed for the first time as absent, and those that an earlier walk missed too as vanished."""
+    """Mark SIMs missed for the first time as absent.
+
+    Those that an earlier walk missed too, or that the carrier itself has said not to be there, are vanished.
+    """
     unseen = sa.and_(
         _sims.carrier == session.carrier,
         _sims.last_seen_session != session.session_id,
         _sims.vanished_at.is_(None),
     )
-    # First those that were absent before, so that nobody passes both stations in one night.
-    connection.execute(carrier_sims.update().where(unseen, _sims.absent_since.is_not(None)).values(vanished_at=now))
+    is_gone = sa.or_(_sims.absent_since.is_not(None), _sims.sim_id.in_(lookups.ids_not_found(session)))
+    # First those that are gone, so that nobody passes both stations in one night without a lookup.
+    connection.execute(
+        carrier_sims.update()
+        .where(unseen, is_gone)
+        .values(vanished_at=now, absent_since=sa.func.coalesce(_sims.absent_since, now))
+    )
     connection.execute(carrier_sims.update().where(unseen, _sims.absent_since.is_(None)).values(absent_since=now))
 
 

@@ -1,7 +1,8 @@
 """The tables, as both databases have them. `docs/tables.md` explains every column to the people who query them.
 
-Some are our own notes, as that page says: `session_internals`, `carrier_internals`, `walk_cursors`, `inventory_loads`,
-`run_leases`. The others are the public contract. A change here needs a migration, and a test compares the two.
+Some are our own notes, as that page says: `session_internals`, `carrier_internals`, `walk_cursors`, `sim_lookups`,
+`inventory_loads`, `run_leases`. The others are the public contract. A change here needs a migration, and a test
+compares the two.
 """
 
 from collections.abc import Sequence
@@ -114,6 +115,8 @@ sync_sessions = sa.Table(
     _text("sweep_decided_by"),
     _time("sweep_decided_at"),
     _text("sweep_decision_reason"),
+    _count("lookups_expected"),
+    _count("lookups_done"),
     sa.Index("uq_sync_sessions_carrier_session_number", "carrier", "session_number", unique=True),
 )
 #: At most one session per carrier is open: the database itself refuses a second one.
@@ -155,6 +158,7 @@ session_internals = sa.Table(
     _text("shown_sweep_digest"),
     _time("parked_since"),
     _time("unparked_at"),
+    _count("lookups_left_out"),
 )
 
 carrier_internals = sa.Table(
@@ -174,6 +178,14 @@ walk_cursors = sa.Table(
     metadata,
     _text("session_id", primary_key=True),
     _text("digest", primary_key=True),
+)
+
+sim_lookups = sa.Table(
+    "sim_lookups",
+    metadata,
+    _text("session_id", primary_key=True),
+    _text("sim_id", primary_key=True),
+    _text("outcome", nullable=False),
 )
 
 quarantined_records = sa.Table(

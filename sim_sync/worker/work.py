@@ -25,9 +25,12 @@ from sim_sync.core.errors import (
     StopRequested,
     WarehouseUnavailable,
 )
+from sim_sync.core.looking_up import look_up_missing
+from sim_sync.core.lookups import LookupLimits
 from sim_sync.core.opening import Opened, OpenRequest, Trigger
 from sim_sync.core.ports import CarrierSource, SessionStore, Waiter, WorkStore
 from sim_sync.core.session import Process, Session, State
+from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import CrashPoint, QuarantineLimit, StepRules, StopReason, nothing_armed, walk
 from sim_sync.logs import work_noted
 from sim_sync.worker.lease import kept_lease
@@ -100,13 +103,16 @@ def _warn(state: RetryCallState) -> None:
 #: The last word of a run that was told to end is tried for 3.5 seconds: whoever ends it does not wait long.
 _LAST_ATTEMPTS = 4
 
+#: So often in a row a session waits for a lookup that gets no answer.
+_MAX_LOOKUP_PARKS = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
     """What one run is bound by. `seconds` and `pages` are its budget; None is no budget.
 
     A wait after `max_stalled_resumes` resumes in a row without one committed page is no wait any more: the session has
-    failed.
+    failed. `sweep` says whether SIMs that the walk missed are asked for; None asks for none.
     """
 
     lease_seconds: float = 30.0
@@ -114,6 +120,7 @@ class RunLimits:
     seconds: float | None = None
     max_stalled_resumes: int | None = None
     quarantine: QuarantineLimit = field(default_factory=QuarantineLimit)
+    sweep: SweepPolicy | None = None
 
 
 def work_on(
@@ -143,6 +150,7 @@ def work_on(
         on_checkpoint=on_checkpoint,
         quarantine=limits.quarantine,
         retried=WarehouseRetry(stop),
+        lookups=_lookup_limits(limits),
         at=at,
     )
     exit_ = Exit(session, store, WarehouseRetry(final_waiter or StopSignal(), attempts=_LAST_ATTEMPTS))
@@ -150,7 +158,7 @@ def work_on(
         try:
             with kept_lease(store, session.claim, lease_seconds=limits.lease_seconds, stop=stop):
                 # A stop that arrived with the last page: closing is the next run's.
-                reason, error = walk(session, carrier, store, rules) or stop.reason, None
+                reason, error = _step_by_step(session, carrier, store, rules) or stop.reason, None
         except SimSyncError as raised:
             reason, error = _reason_of(raised, stop)
         if reason is StopReason.FENCED and isinstance(stop.error, SimSyncError):
@@ -180,19 +188,33 @@ def _reason_of(raised: SimSyncError, stop: StopSignal) -> tuple[StopReason, SimS
             raise raised
 
 
+def _step_by_step(session: Session, carrier: CarrierSource, store: WorkStore, rules: StepRules) -> StopReason | None:
+    """Walk to the end, and ask for what the walk has missed."""
+    reason = walk(session, carrier, store, rules)
+    return look_up_missing(session.claim, carrier, store, rules) if reason is None else reason
+
+
+def _lookup_limits(limits: RunLimits) -> LookupLimits | None:
+    if limits.sweep is None:
+        return None
+    # Not as often as a session may be resumed without progress: it would have failed by then.
+    parks = _MAX_LOOKUP_PARKS if limits.max_stalled_resumes is None else limits.max_stalled_resumes
+    return LookupLimits(limits.sweep, max_parks=min(parks, _MAX_LOOKUP_PARKS))
+
+
 def _stop_question(
     limits: RunLimits, stop: StopSignal, monotonic: Callable[[], float]
 ) -> Callable[[Session], StopReason | None]:
     started = monotonic()
     pages_left = limits.pages
 
-    def should_stop(_session: Session) -> StopReason | None:
+    def should_stop(session: Session) -> StopReason | None:
         nonlocal pages_left
         if stop.reason is not None:
             return stop.reason
         if limits.seconds is not None and monotonic() - started >= limits.seconds:
             return StopReason.TIME_BUDGET
-        if pages_left is not None:
+        if pages_left is not None and not session.walked_to_the_end:
             if pages_left <= 0:
                 return StopReason.PAGE_BUDGET
             pages_left -= 1
@@ -259,6 +281,7 @@ def walk_carrier(
         seconds=None if budget.minutes is None else budget.minutes * 60,
         max_stalled_resumes=carrier.retry.max_stalled_resumes,
         quarantine=carrier.quarantine,
+        sweep=carrier.sweep,
     )
     committed = session
 

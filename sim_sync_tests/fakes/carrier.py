@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sim_sync.core.errors import CursorRejected
+from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome
 from sim_sync.core.pages import Cursor, Effort, Page, QuarantinedRecord
 from sim_sync.core.sims import Sim
 
@@ -31,6 +32,9 @@ class ScriptedCarrier:
 
     `faults` are raised at the fetch with that number, from 0, instead of an answer. `rejections` says how often the
     cursor of a page is refused. `detours` replaces the next cursor that a page gives. `efforts` is what a page costs.
+
+    `there` are the SIMs that its lookup finds, by the ids that are asked for; without it, it has no lookup.
+    `lookup_faults` are raised at the lookup with that number, from 0.
     """
 
     pages: Sequence[Sequence[Record]]
@@ -41,6 +45,10 @@ class ScriptedCarrier:
     rejections: dict[int, int] = field(default_factory=dict)
     detours: Mapping[int, Cursor] = field(default_factory=dict)
     efforts: Mapping[int, Effort] = field(default_factory=dict)
+    there: Mapping[str, Sim] | None = None
+    lookup_faults: Mapping[int, BaseException] = field(default_factory=dict)
+    #: Every id that was asked for one by one, answered or not.
+    asked: list[str] = field(default_factory=list)
     #: Called when a page has been fetched and is not yet committed.
     on_fetched: Callable[[], object] = lambda: None
     #: Every cursor that was asked for, answered or not.
@@ -56,7 +64,7 @@ class ScriptedCarrier:
         return {"page": 0}
 
     def fetch_page(self, cursor: Cursor) -> Page:
-        """Answer as the script says."""
+        """LookupOutcome as the script says."""
         fetch_number = len(self.fetched)
         self.fetched.append(cursor)
         if fault := self.faults.get(fetch_number):
@@ -68,6 +76,20 @@ class ScriptedCarrier:
         page = self._page(number)
         self.on_fetched()
         return page
+
+    @property
+    def can_look_up(self) -> bool:
+        """Whether the script says what a lookup finds."""
+        return self.there is not None
+
+    def look_up(self, asked: AskedSim) -> LookedUp:
+        """LookupOutcome as the script says."""
+        lookup_number = len(self.asked)
+        self.asked.append(asked.sim_id)
+        if fault := self.lookup_faults.get(lookup_number):
+            raise fault
+        sim = (self.there or {}).get(asked.sim_id)
+        return LookedUp(LookupOutcome.NOT_FOUND) if sim is None else LookedUp(LookupOutcome.FOUND, sim)
 
     def _page(self, number: int) -> Page:
         records = self.pages[number]

@@ -20,6 +20,7 @@ from sim_sync.core.held_sweep import (
     held_session,
     require_as_shown,
 )
+from sim_sync.core.lookups import AskedSim, LookedUp, LookupPlan
 from sim_sync.core.opening import (
     FailedOpening,
     GiveUp,
@@ -97,6 +98,7 @@ class InMemoryWarehouse:
         match decision:
             case OpenNew(reason):
                 tables.put(session_events.superseded(record, reason, now))
+                tables.forget_answers(record.session.session_id)
                 return Opened(self._open_new(tables, request))
             case Resume():
                 return Opened(tables.put(session_events.taken_over(record, request, decision, now)))
@@ -160,6 +162,31 @@ class InMemoryWarehouse:
             tables.use_cursor(claim.session_id, first_cursor)
             return tables.put(session_events.walk_restarted(record, first_cursor, reason, self.clock.now()))
 
+    def plan_lookups(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> LookupPlan:
+        """Return whom to ask for still."""
+        with self._transaction() as tables:
+            record, now = _working(tables, claim), self.clock.now()
+            self._at("plan_lookups:begun")
+            plan = tables.plan_lookups(record, policy, config_hash, now)
+            self._at("plan_lookups:written")
+        self._at("plan_lookups:committed")
+        return plan
+
+    def commit_lookup(self, claim: Claim, asked: AskedSim, looked_up: LookedUp) -> Session:
+        """Write one answer down, and the SIM if it was found."""
+        with self._transaction() as tables:
+            self._at("commit_lookup:begun")
+            record, now = _working(tables, claim), self.clock.now()
+            if (claim.session_id, asked.sim_id) in tables.lookups:
+                return record.session
+            self._at("commit_lookup:fence_checked")
+            diff = tables.write_answer(record, asked, looked_up, now)
+            self._at("commit_lookup:rows_written")
+            session = tables.put(session_events.sim_looked_up(record, looked_up, diff, now))
+            self._at("commit_lookup:checkpoint_written")
+        self._at("commit_lookup:committed")
+        return session
+
     def renew_lease(self, claim: Claim) -> Session:
         """Extend the lease of a running session; a paused one is only told."""
         with self._transaction() as tables:
@@ -182,6 +209,7 @@ class InMemoryWarehouse:
             decision, sims_seen = tables.sweep(record, policy, config_hash, now)
             self._at("close_session:swept")
             session = tables.put(session_events.completed(record, decision, sims_seen, now))
+            tables.forget_answers(session.session_id)
             self._at("close_session:written")
         self._at("close_session:committed")
         return session

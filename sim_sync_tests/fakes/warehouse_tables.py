@@ -5,12 +5,14 @@ No rule of a session is decided in here; see `core.session_events`.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
+from sim_sync.core import session_events
 from sim_sync.core.held_sweep import CERTIFIED, GroupCount, ShownSweep, SweepHistory, UnseenSim, sweep_digest
+from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome, LookupPlan, counts_of, with_lookups
 from sim_sync.core.pages import (
     Cursor,
     KnownSim,
@@ -24,7 +26,7 @@ from sim_sync.core.pages import (
 )
 from sim_sync.core.session import Session, SessionRecord, State, SweepState, may_come_again
 from sim_sync.core.sims import Sim
-from sim_sync.core.sweep import SweepDecision, SweepPolicy, decide_sweep, facts_of
+from sim_sync.core.sweep import SweepDecision, SweepPolicy, WalkFacts, decide_sweep, facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Tables:
     records: dict[str, SessionRecord] = field(default_factory=dict)
     walk_cursors: dict[str, frozenset[str]] = field(default_factory=dict)
     quarantined: dict[tuple[str, int, int], QuarantineRow] = field(default_factory=dict)
+    lookups: dict[tuple[str, str], LookupOutcome] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Return a draft that can be changed without changing this."""
@@ -148,6 +151,15 @@ class Tables:
         self, record: SessionRecord, policy: SweepPolicy, config_hash: str, now: datetime
     ) -> tuple[SweepDecision, int]:
         """Decide what becomes of the SIMs that the session did not see, and mark them; count those that it saw."""
+        facts, unseen = self._facts(record, config_hash)
+        decision = decide_sweep(facts, policy)
+        answers = self._answers(record.session.session_id)
+        if decision.state is SweepState.DONE:
+            self.mark(unseen, now, {sim_id for sim_id, answer in answers.items() if answer is LookupOutcome.NOT_FOUND})
+        counts = counts_of(record, Counter(answer.value for answer in answers.values()))
+        return with_lookups(decision, counts, policy.lookup_limit), facts.sims_seen
+
+    def _facts(self, record: SessionRecord, config_hash: str) -> tuple[WalkFacts, dict[tuple[str, str], SimRow]]:
         session = record.session
         there = {key: row for key, row in self.sims.items() if key[0] == session.carrier and row.vanished_at is None}
         unseen = {key: row for key, row in there.items() if row.last_seen_session != session.session_id}
@@ -158,25 +170,63 @@ class Tables:
             iccid = row.sim.iccid
             return iccid is not None and iccid == row.sim.sim_id and not named.isdisjoint(other_forms(iccid))
 
+        found = sum(answer is LookupOutcome.FOUND for answer in self._answers(session.session_id).values())
         facts = facts_of(
             record,
-            sims_seen=len(there) - len(unseen),
+            sims_seen=len(there) - len(unseen) - found,
             # SIMs that this walk added are not "known" yet: the guard compares with what was there before.
             sims_known=sum(row.first_session_number < session.session_number for row in there.values()),
             newly_missing=sum(row.absent_since is None and not is_there(row) for row in unseen.values()),
             unseen=len(unseen),
             config_hash=config_hash,
         )
-        decision = decide_sweep(facts, policy)
-        if decision.state is SweepState.DONE:
-            self.mark(unseen, now)
-        return decision, facts.sims_seen
+        return facts, unseen
 
-    def mark(self, unseen: Mapping[tuple[str, str], SimRow], now: datetime) -> None:
-        """Mark SIMs as absent, and those that were absent before as vanished."""
+    def mark(self, unseen: Mapping[tuple[str, str], SimRow], now: datetime, not_there: Collection[str] = ()) -> None:
+        """Mark SIMs as absent, and those that were absent before, or are known not to be there, as vanished."""
         for key, row in unseen.items():
-            is_first_miss = row.absent_since is None
-            self.sims[key] = replace(row, absent_since=now) if is_first_miss else replace(row, vanished_at=now)
+            is_gone = row.absent_since is not None or row.sim.sim_id in not_there
+            marked = replace(row, absent_since=row.absent_since or now)
+            self.sims[key] = replace(marked, vanished_at=now) if is_gone else marked
+
+    # --- lookups -----------------------------------------------------------------------------------------------------
+
+    def plan_lookups(self, record: SessionRecord, policy: SweepPolicy, config_hash: str, now: datetime) -> LookupPlan:
+        """Return whom the session has still to ask for, and write down how many those are."""
+        session = record.session
+        facts, unseen = self._facts(record, config_hash)
+        may_ask = session.state is State.RUNNING and decide_sweep(facts, policy).state is SweepState.DONE
+        if not (may_ask and unseen):
+            return LookupPlan(session)
+        answers = self._answers(session.session_id)
+        rows = [row for row in unseen.values() if row.sim.sim_id not in answers]
+        rows.sort(key=lambda row: (row.absent_since is None, row.sim.sim_id))
+        missed = rows[: max(policy.lookup_limit - session.lookups_done, 0)]
+        session = self.put(session_events.lookups_planned(record, len(missed), len(rows) - len(missed), now))
+        seen = [row for row in self.sims.values() if row.last_seen_session == session.session_id]
+        witness = next((_asked(row) for row in seen if row.sim.sim_id not in answers), None)
+        return LookupPlan(session, [_asked(row) for row in missed], witness)
+
+    def write_answer(self, record: SessionRecord, asked: AskedSim, looked_up: LookedUp, now: datetime) -> PageDiff:
+        """Write an answer down, and the SIM where it is the one that was asked for."""
+        answer, diff = looked_up.outcome, PageDiff()
+        if looked_up.sim is not None:
+            draft, page = self.copy(), Page(sims=[looked_up.sim], next_cursor=None, records=1)
+            diff = draft.write_sims(record, page, now)
+            if draft.sims[record.session.carrier, asked.sim_id].last_seen_session == record.session.session_id:
+                self.sims = draft.sims
+                self.write_changes(record.session, diff, now)
+            else:
+                answer, diff = LookupOutcome.UNCLEAR, PageDiff()
+        self.lookups[record.session.session_id, asked.sim_id] = answer
+        return diff
+
+    def _answers(self, session_id: str) -> Mapping[str, LookupOutcome]:
+        return {sim_id: answer for (owner, sim_id), answer in self.lookups.items() if owner == session_id}
+
+    def forget_answers(self, session_id: str) -> None:
+        """Forget the answers of a session that is over."""
+        self.lookups = {key: answer for key, answer in self.lookups.items() if key[0] != session_id}
 
     # --- a held sweep ------------------------------------------------------------------------------------------------
 
@@ -240,6 +290,10 @@ class Tables:
                 return [_quarantine_columns(key, row) for key, row in self.quarantined.items()]
             case _:
                 raise KeyError(f"the in-memory warehouse has no table {table}")
+
+
+def _asked(row: SimRow) -> AskedSim:
+    return AskedSim(row.sim.sim_id, row.sim.iccid, row.sim.iccid_raw)
 
 
 def _groups(values: Iterable[str | None], most: int) -> list[GroupCount]:

@@ -15,6 +15,7 @@ def missing(place: Workspace) -> tuple[set[str], set[str]]:
 
 
 def test_three_nights_with_additions_changes_removals_and_a_crash_in_the_middle(place: Workspace) -> None:
+    place.write_config(sweep={"lookup_limit": 0})
     first = place.sync()
     before = {sim.sim_id for sim in place.true_sims()}
     assert (first.state, first.records_added, first.sweep_state) == (State.COMPLETED, 100, SweepState.DONE)
@@ -45,6 +46,32 @@ def test_three_nights_with_additions_changes_removals_and_a_crash_in_the_middle(
     assert {sim.sim_id: sim.carrier_status for sim in place.true_sims()} == {
         sim_id: word for sim_id, word in stored.items() if sim_id not in removed
     }
+
+
+def test_a_sim_that_the_carrier_does_not_find_has_vanished_in_one_night(place: Workspace) -> None:
+    place.sync()
+    before = {sim.sim_id for sim in place.true_sims()}
+    place.simulator.remove_sims([10, 60])
+
+    second = place.sync()
+
+    assert missing(place) == (set(), before - {sim.sim_id for sim in place.true_sims()})
+    assert second.sweep_reason == "2 SIMs that the list lacks were looked up: 2 not there, vanished now"
+    assert (second.lookups_done, second.lookups_expected) == (2, 2)
+
+
+def test_sims_that_the_list_lacks_and_the_carrier_finds_are_there(place: Workspace) -> None:
+    place.sync()
+    place.simulator.change_sims([99], status="deactivated")
+    place.simulator.arm(EarlyEnd(records_kept="half"), Trigger(nth=10))  # its end is one, but the page is not whole
+
+    second = place.sync()
+
+    assert missing(place) == (set(), set())
+    assert second.sweep_reason == (
+        "5 SIMs that the list lacks were looked up: 5 still there, so the list was not whole"
+    )
+    assert second.records_changed == 1
 
 
 def test_a_night_with_half_of_the_fleet_missing_is_held_and_marks_nothing(place: Workspace) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome
 from sim_sync.core.session import State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import CRASH_POINTS
@@ -90,8 +91,13 @@ class CrashRules:
             assert everything(under_test) == before
 
     def test_a_complete_walk_passes_every_point_of_the_store_in_order(self, under_test: StoreUnderTest) -> None:
-        night(under_test, [a_sim(1)])
-        of_the_store = [point for point in CRASH_POINTS if not point.startswith("fetch_page:")]
+        night(under_test, [a_sim(1), a_sim(2)])
+        under_test.crash_points.passed.clear()
+        session = walked(under_test, opened(under_test), [a_sim(1)])
+        under_test.store.plan_lookups(session.claim, SweepPolicy(), session.config_hash)
+        under_test.store.commit_lookup(session.claim, AskedSim("sim-0002"), LookedUp(LookupOutcome.NOT_FOUND))
+        under_test.store.close_session(session.claim, SweepPolicy(), session.config_hash)
+        of_the_store = [point for point in CRASH_POINTS if not point.endswith((":fetched", ":answered"))]
         assert under_test.crash_points.passed == of_the_store
 
     def test_a_dead_owners_session_continues_where_it_was_committed(self, under_test: StoreUnderTest) -> None:

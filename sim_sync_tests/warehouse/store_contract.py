@@ -9,6 +9,7 @@ from sim_sync_tests.warehouse.decision_rules import DecisionRules
 from sim_sync_tests.warehouse.end_rules import EndRules
 from sim_sync_tests.warehouse.iccid_rules import IccidRules
 from sim_sync_tests.warehouse.lease_rules import LeaseRules
+from sim_sync_tests.warehouse.lookup_rules import LookupRules
 from sim_sync_tests.warehouse.opening_rules import OpeningRules
 from sim_sync_tests.warehouse.page_rules import PageRules
 from sim_sync_tests.warehouse.progress_rules import ProgressRules
@@ -18,6 +19,6 @@ __all__ = ["SessionStoreContract", "StoreUnderTest"]
 
 
 class SessionStoreContract(
-    OpeningRules, PageRules, IccidRules, ProgressRules, LeaseRules, EndRules, DecisionRules, CrashRules
+    OpeningRules, PageRules, IccidRules, ProgressRules, LeaseRules, LookupRules, EndRules, DecisionRules, CrashRules
 ):
     """Every rule that a `SessionStore` keeps."""

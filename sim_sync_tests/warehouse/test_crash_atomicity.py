@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
+from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome
 from sim_sync.core.session import Session
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import CRASH_POINTS
@@ -15,7 +16,7 @@ from sim_sync_tests.warehouse.crash_rules import points_of
 from sim_sync_tests.warehouse.databases import SqlUnderTest
 from sim_sync_tests.warehouse.store_under_test import committed, night, opened, walked
 
-INSIDE = [point for point in CRASH_POINTS if not point.startswith("fetch_page") and not point.endswith(":committed")]
+INSIDE = [point for point in CRASH_POINTS if not point.endswith((":fetched", ":answered", ":committed"))]
 AFTER = [point for point in CRASH_POINTS if point.endswith(":committed")]
 PAGE = a_page([a_sim(1, label="new"), a_sim(3)], {"page": 1}, rejected=[a_rejected(2)], records_total=3)
 
@@ -31,6 +32,11 @@ def prepared(under_test: SqlUnderTest, point: str) -> Callable[[], object]:
         session = opened(under_test, "run-1")
         return lambda: committed(under_test, session, PAGE)
     session = walked(under_test, opened(under_test, "run-1"), [a_sim(1)])
+    if point.startswith("plan_lookups"):
+        return lambda: under_test.store.plan_lookups(session.claim, SweepPolicy(), session.config_hash)
+    if point.startswith("commit_lookup"):
+        found = LookedUp(LookupOutcome.FOUND, a_sim(2, label="new"))
+        return lambda: under_test.store.commit_lookup(session.claim, AskedSim("sim-0002"), found)
     return lambda: closed(under_test, session)
 
 
@@ -39,7 +45,7 @@ def closed(under_test: SqlUnderTest, session: Session) -> Session:
 
 
 def test_every_point_of_the_store_is_crashed_at_in_here() -> None:
-    methods = ("open_session", "commit_page", "close_session")
+    methods = ("open_session", "commit_page", "plan_lookups", "commit_lookup", "close_session")
     assert {*INSIDE, *AFTER} == {point for method in methods for point in points_of(method)}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from sim_sync.core.lookups import AskedSim, LookedUp, LookupPlan
 from sim_sync.core.opening import Opened, OpenRequest
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.ports import SessionStore
@@ -37,6 +38,12 @@ class FaultyStore:
 
     def commit_walk_restart(self, claim: Claim, first_cursor: Cursor, reason: str) -> Session:
         return self._pass_on(self._store.commit_walk_restart, claim, first_cursor, reason)
+
+    def plan_lookups(self, claim: Claim, policy: SweepPolicy, config_hash: str) -> LookupPlan:
+        return self._pass_on(self._store.plan_lookups, claim, policy, config_hash)
+
+    def commit_lookup(self, claim: Claim, asked: AskedSim, looked_up: LookedUp) -> Session:
+        return self._pass_on(self._store.commit_lookup, claim, asked, looked_up)
 
     def renew_lease(self, claim: Claim) -> Session:
         return self._pass_on(self._store.renew_lease, claim)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, model_validator
@@ -172,7 +173,7 @@ class ListCall(Settings):
 class Declaration(Options):
     """What is declared of the API: the list call, and where each field of a SIM stands in a record."""
 
-    MEANINGLESS_TO_CURSORS = frozenset({"errors"})
+    MEANINGLESS_TO_CURSORS = MappingProxyType({"errors": True})
 
     list: ListCall
     errors: Errors = Errors()

@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials, TokenAuth
+from sim_sync.carriers.point_lookup import PointLookup, answered_with, get_by_id, object_in_body
 from sim_sync.carriers.records import list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials, LoginUrl, is_loopback
 from sim_sync.carriers.vendors.twilio_super_sim import RECORDS, list_sims
@@ -41,6 +42,13 @@ def client_auth(settings: CarrierSettings) -> TokenAuth:
     )
 
 
+#: `GET /v1/Sims/{Sid}`; of an error KORE documents `status` and `message`, and `code` only sometimes.
+LOOKUP = PointLookup(
+    request=get_by_id("/v1/Sims"),
+    records=object_in_body,
+    not_there=answered_with(404, lambda body: str(body.get("status")) == "404"),
+)
+
 CONNECTOR = Connector(
     type="kore_super_sim",
     base_url="https://supersim.api.korewireless.com",
@@ -51,4 +59,5 @@ CONNECTOR = Connector(
     pagination=list_sims,
     records=list_at("sims"),
     record_map=RECORDS,
+    lookup=LOOKUP,
 )

@@ -6,6 +6,7 @@ from sim_sync.carriers.auth import BasicAuth
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import NextLinkInBody
+from sim_sync.carriers.point_lookup import PointLookup, answered_with, get_by_id, object_in_body
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
@@ -53,6 +54,13 @@ def list_sims(settings: CarrierSettings) -> NextLinkInBody:
     return NextLinkInBody(first, "meta.next_page_url")
 
 
+#: `GET /v1/Sims/{Sid}`; a SID that is not there is a 404 with the code 20404 (twilio.com/docs/api/errors/20404).
+LOOKUP = PointLookup(
+    request=get_by_id("/v1/Sims"),
+    records=object_in_body,
+    not_there=answered_with(404, lambda body: str(body.get("code")) == "20404"),
+)
+
 CONNECTOR = Connector(
     type="twilio_super_sim",
     base_url="https://supersim.twilio.com",
@@ -63,4 +71,5 @@ CONNECTOR = Connector(
     pagination=list_sims,
     records=list_at("sims"),
     record_map=RECORDS,
+    lookup=LOOKUP,
 )

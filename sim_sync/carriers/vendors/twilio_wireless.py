@@ -5,7 +5,7 @@ from typing import Any
 
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.records import RecordMap, list_at
-from sim_sync.carriers.vendors.twilio_super_sim import AccountAuth, account_auth, list_sims
+from sim_sync.carriers.vendors.twilio_super_sim import LOOKUP, AccountAuth, account_auth, list_sims
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
 STATUSES = StatusWords(
@@ -52,4 +52,5 @@ CONNECTOR = Connector(
         statuses=STATUSES,
         ignored=frozenset({"url", "links"}),
     ),
+    lookup=LOOKUP,
 )
