@@ -3,10 +3,14 @@
 import ast
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
-from sim_sync.core.session import State, SweepState
+from sim_sync.core import errors
+from sim_sync.core.errors import SimSyncError, WaitCause
+from sim_sync.core.notes import CarrierOverview, urgency
+from sim_sync.core.session import Session, State, SweepState
 from sim_sync.terminal.output import ExitCode
 from sim_sync_tests.docs.documents import PROJECT, table_rows
 
@@ -47,6 +51,56 @@ def test_every_state_is_explained_where_it_is_told_how_a_sync_survives() -> None
 def test_every_exit_code_is_explained() -> None:
     told = [row[0] for row in table_rows(OPERATING)]
     assert [code for code in ExitCode if str(int(code)) not in told] == []
+
+
+def kinds_below(kind: type[SimSyncError]) -> Iterator[type[SimSyncError]]:
+    """Yield a kind of error and all kinds below it that the package defines."""
+    yield kind
+    for below in kind.__subclasses__():
+        if below.__module__ == errors.__name__:
+            yield from kinds_below(below)
+
+
+KINDS = {kind.__name__ for kind in kinds_below(SimSyncError)} - {"SimSyncError"}
+
+
+def test_every_kind_of_error_is_explained_with_its_cause_and_what_to_do() -> None:
+    rows = {row[0]: row[1:] for row in table_rows(OPERATING)}
+    assert set(rows) >= KINDS
+    assert all(len(rows[kind]) == 2 and all(rows[kind]) for kind in KINDS)
+
+
+def test_no_kind_of_error_is_explained_that_is_gone() -> None:
+    named = {row[0] for row in table_rows(OPERATING) if re.fullmatch(r"([A-Z][a-z]+){2,}", row[0])}
+    assert named | {"Throttled", "Fenced"} == KINDS
+
+
+def test_every_cause_of_a_wait_is_explained() -> None:
+    assert {cause.value for cause in WaitCause} <= {row[0] for row in table_rows(OPERATING)}
+
+
+@pytest.mark.parametrize("state", State)
+def test_what_status_says_is_to_be_done_is_explained(state: State) -> None:
+    session = a_session(state)
+    todo = urgency(CarrierOverview(carrier="acme", newest=session), 36.0, session.updated_at).todo
+    explained = {row[0].replace("...", "acme") for row in table_rows(OPERATING)} | {"nothing"}
+    cause = re.fullmatch(r"nothing: (.+), tries again .+", todo)
+    assert (cause[1] if cause else todo) in explained
+
+
+def a_session(state: State) -> Session:
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    return Session(
+        session_id="acme-1",
+        session_number=1,
+        carrier="acme",
+        state=state,
+        cursor={},
+        fence=1,
+        config_hash="c",
+        started_at=now,
+        updated_at=now,
+    )
 
 
 @pytest.mark.parametrize("message", messages())
