@@ -9,11 +9,10 @@ from sim_sync.carriers.dialect import Dialect
 from sim_sync.carriers.json_bodies import NumberText
 from sim_sync.carriers.messages import Response
 from sim_sync.carriers.pagination import EndSigns, Pagination, ResponseField
-from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.carriers.pagination.rule import whole_number
 from sim_sync.carriers.point_lookup import PointLookup
 from sim_sync.carriers.records import RecordMap
-from sim_sync.carriers.settings import CarrierSettings, Options, RateLimit
+from sim_sync.carriers.settings import CarrierSettings, LinkRule, Options, RateLimit
 
 #: A class of options; inside of `Connector`, the word `type` is its field.
 OptionsModel: TypeAlias = type[Options]

@@ -22,9 +22,9 @@ import httpx2
 from sim_sync import __version__
 from sim_sync.carriers.json_bodies import SeveralDocuments, UnknownCharset, read_json
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.carriers.pagination.links import LinkRule, origin_of, path_within
+from sim_sync.carriers.pagination.links import origin_of, path_within
 from sim_sync.carriers.secrets import Redactor
-from sim_sync.carriers.settings import Timeouts
+from sim_sync.carriers.settings import LinkRule, Timeouts
 from sim_sync.carriers.tls import lasting_tls_failure, tls_context, unknown_name
 from sim_sync.core.errors import (
     AuthenticationFailed,

@@ -8,10 +8,13 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from sim_sync.carriers.connector import Connector
+if TYPE_CHECKING:  # the building blocks of connectors are loaded with the first of them
+    from importlib.metadata import EntryPoint
+
+    from sim_sync.carriers.connector import Connector
 
 GROUP = "sim_sync.connectors"
 
@@ -22,7 +25,7 @@ _log = logging.getLogger(__name__)
 class Registry:
     """The connectors that can be used, and why a plug-in cannot, by the type name that it would have had."""
 
-    connectors: Mapping[str, Connector]
+    connectors: Mapping[str, "Connector"]
     problems: Mapping[str, str]
 
 
@@ -30,7 +33,7 @@ class _Unusable(Exception):
     """A plug-in that cannot be used; the text says why."""
 
 
-def connectors() -> Mapping[str, Connector]:
+def connectors() -> Mapping[str, "Connector"]:
     """Return every connector by the `type` that `carriers.yaml` gives it."""
     return _installed().connectors
 
@@ -40,7 +43,7 @@ def connector_problems() -> Mapping[str, str]:
     return _installed().problems
 
 
-def collect(plug_ins: Iterable[EntryPoint]) -> Registry:
+def collect(plug_ins: Iterable["EntryPoint"]) -> Registry:
     """Return our own connectors and those of plug-ins."""
     found = dict(built_in())
     problems: dict[str, str] = {}
@@ -53,7 +56,7 @@ def collect(plug_ins: Iterable[EntryPoint]) -> Registry:
 
 
 @cache
-def built_in() -> Mapping[str, Connector]:
+def built_in() -> Mapping[str, "Connector"]:
     """Return our own connectors by their types."""
     # Imported when the first carrier is read: who only needs the config's shape does not load every vendor.
     from sim_sync.carriers import rest
@@ -90,13 +93,15 @@ def built_in() -> Mapping[str, Connector]:
 
 @cache
 def _installed() -> Registry:
+    from importlib.metadata import entry_points
+
     registry = collect(entry_points(group=GROUP))
     for problem in registry.problems.values():
         _log.warning("%s", problem)
     return registry
 
 
-def _load(plug_in: EntryPoint, found: Mapping[str, Connector]) -> Connector:
+def _load(plug_in: "EntryPoint", found: Mapping[str, "Connector"]) -> "Connector":
     if plug_in.name in built_in():
         raise _Unusable("has the name of a built-in connector, which stays as it is: give it another name")
     if plug_in.name in found:
@@ -105,6 +110,8 @@ def _load(plug_in: EntryPoint, found: Mapping[str, Connector]) -> Connector:
         loaded = plug_in.load()
     except Exception as error:  # noqa: BLE001 - another package's code may fail in any way
         raise _Unusable(f"could not be imported: {type(error).__name__}: {error}") from None
+    from sim_sync.carriers.connector import Connector
+
     if not isinstance(loaded, Connector):
         raise _Unusable(f"is a {type(loaded).__name__}, expected a sim_sync.carriers.connector.Connector")
     if loaded.type != plug_in.name:
@@ -112,6 +119,6 @@ def _load(plug_in: EntryPoint, found: Mapping[str, Connector]) -> Connector:
     return loaded
 
 
-def _origin(plug_in: EntryPoint) -> str:
+def _origin(plug_in: "EntryPoint") -> str:
     package = "" if plug_in.dist is None else f"{plug_in.dist.name} {plug_in.dist.version}: "
     return f"{package}{plug_in.value}"

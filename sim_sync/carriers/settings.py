@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
@@ -9,11 +10,19 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.core.backoff import LONGEST_OUTAGE_WAIT_SECONDS
 from sim_sync.core.sims import StatusMeaning
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class LinkRule(StrEnum):
+    """What is taken of a link that a carrier hands out. No request ever goes to another origin than the configured."""
+
+    #: One that names another origin is refused: it may be another API's. `http` for `https` of one host is no other.
+    SAME_ORIGIN = "same_origin"
+    #: Path and query alone: the carrier is behind a proxy, and its links name what it is called inside.
+    PATH_ONLY = "path_only"
 
 
 class Unfit(ValueError):

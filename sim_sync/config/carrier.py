@@ -8,23 +8,22 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema
 
-from sim_sync.carriers.connector import Connector
-from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.carriers.registry import connector_problems, connectors
-from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry, Settings, Timeouts, is_loopback
+from sim_sync.carriers.settings import CarrierSettings, LinkRule, RateLimit, Retry, Settings, Timeouts, is_loopback
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve
 from sim_sync.config.problems import read_part
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.liveness import LONGEST_LEASE_SECONDS
 from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS
-from sim_sync.core.ports import CarrierSource, Waiter
-from sim_sync.core.quarantine import Reread
 from sim_sync.core.sims import Lifecycle, StatusMeaning
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit
 
 if TYPE_CHECKING:
+    from sim_sync.carriers.connector import Connector
     from sim_sync.carriers.source import RestCarrier
+    from sim_sync.core.ports import CarrierSource, Waiter
+    from sim_sync.core.quarantine import Reread
 
 _SWEEP = SweepPolicy()
 _QUARANTINE = QuarantineLimit()
@@ -89,12 +88,12 @@ class CarrierSection(Settings):
     page_size: Annotated[int, Field(ge=1)] | None = None
     max_page_size: Annotated[int, Field(ge=1)] | None = None
     statuses: Mapping[str, Meaning] = Field(default_factory=dict)
-    rate_limit: RateLimit = RateLimit()
-    timeouts: Timeouts = Timeouts()
-    retry: Retry = Retry()
-    sweep: Sweep = Sweep()
-    quarantine: Quarantine = Quarantine()
-    run_budget: RunBudget = RunBudget()
+    rate_limit: RateLimit = RateLimit.model_construct()
+    timeouts: Timeouts = Timeouts.model_construct()
+    retry: Retry = Retry.model_construct()
+    sweep: Sweep = Sweep.model_construct()
+    quarantine: Quarantine = Quarantine.model_construct()
+    run_budget: RunBudget = RunBudget.model_construct()
     max_session_age_hours: Annotated[float, Field(gt=0)] = 24.0
     max_age_hours: Annotated[float, Field(gt=0)] = DEFAULT_MAX_AGE_HOURS
     max_pages_per_walk: Annotated[int, Field(ge=1)] = 1_000_000
@@ -109,7 +108,7 @@ _COMMON_KEYS = frozenset(CarrierSection.model_fields) | {"auth", "options"}
 class CarrierConfig:
     """A carrier that can be synced: its connector, its account, and what its sessions are bound by."""
 
-    connector: Connector = field(repr=False)
+    connector: "Connector" = field(repr=False)
     settings: CarrierSettings
     sweep: SweepPolicy
     quarantine: QuarantineLimit
@@ -130,15 +129,15 @@ class CarrierConfig:
         """How transient failures are ridden out."""
         return self.settings.retry
 
-    def build(self, waiter: Waiter) -> CarrierSource:
+    def build(self, waiter: "Waiter") -> "CarrierSource":
         """Return the carrier, ready to be asked; its waits go through `waiter`."""
         return self._built(waiter)
 
-    def rereader(self, waiter: Waiter) -> Callable[[str], Reread]:
+    def rereader(self, waiter: "Waiter") -> Callable[[str], "Reread"]:
         """Return what reads a record of the quarantine with today's mapping; the carrier is not asked."""
         return self._built(waiter).reread
 
-    def _built(self, waiter: Waiter) -> "RestCarrier":
+    def _built(self, waiter: "Waiter") -> "RestCarrier":
         # Here, because who only reads the config asks no carrier: the HTTP client is half of what importing it cost.
         from sim_sync.carriers.source import RestCarrier
 
@@ -202,7 +201,7 @@ class _Parser:
             lease_seconds=section.lease_seconds,
         )
 
-    def _connector(self) -> Connector | None:
+    def _connector(self) -> "Connector | None":
         known = connectors()
         found = self._part.value.get("type")
         connector = known.get(found) if isinstance(found, str) else None
@@ -211,7 +210,7 @@ class _Parser:
             self._complain("type", f"one of {', '.join(sorted(known))}", shown)
         return connector
 
-    def _section(self, connector: Connector | None) -> CarrierSection | None:
+    def _section(self, connector: "Connector | None") -> CarrierSection | None:
         value = {key: member for key, member in self._part.value.items() if key in CarrierSection.model_fields}
         if connector is None:
             value["type"] = ""  # complained about already
@@ -223,7 +222,7 @@ class _Parser:
         section: CarrierSection | None = self._read(CarrierSection.model_validate, value, self._at)
         return section
 
-    def _auth(self, connector: Connector | None) -> Any:
+    def _auth(self, connector: "Connector | None") -> Any:
         if connector is None:
             return None
         adapter: TypeAdapter[Any] = TypeAdapter(connector.auth_model)
@@ -234,7 +233,7 @@ class _Parser:
             value = {key: member for key, member in value.items() if key not in options}
         return self._read(adapter.validate_python, value, (*self._at, "auth"), known_keys=keys)
 
-    def _options(self, connector: Connector | None) -> Any:
+    def _options(self, connector: "Connector | None") -> Any:
         if connector is None:
             return None
         nested = self._part.value.get("options") or {}
@@ -246,7 +245,7 @@ class _Parser:
         known = _COMMON_KEYS | set(connector.options_model.model_fields)
         return self._read(connector.options_model.model_validate, value, self._at, known_keys=known)
 
-    def _options_under_auth(self, connector: Connector) -> dict[str, Any]:
+    def _options_under_auth(self, connector: "Connector") -> dict[str, Any]:
         """Return options that stand under `auth`: people put an account's name beside its credentials."""
         auth = self._part.value.get("auth")
         if not isinstance(auth, Mapping):
@@ -254,7 +253,7 @@ class _Parser:
         theirs = set(connector.options_model.model_fields) - set(getattr(connector.auth_model, "model_fields", {}))
         return {key: member for key, member in auth.items() if key in theirs}
 
-    def _base_url(self, connector: Connector | None, section: CarrierSection | None) -> str:
+    def _base_url(self, connector: "Connector | None", section: CarrierSection | None) -> str:
         if connector is None or section is None:
             return ""
         url = section.base_url or connector.base_url
@@ -265,7 +264,7 @@ class _Parser:
             self._complain("base_url", problem, "a URL of another form" if "@" in url else self._shown("base_url", url))
         return url.rstrip("/")
 
-    def _page_size(self, connector: Connector | None, section: CarrierSection | None) -> int:
+    def _page_size(self, connector: "Connector | None", section: CarrierSection | None) -> int:
         if connector is None or section is None:
             return 0
         largest = section.max_page_size or connector.max_page_size

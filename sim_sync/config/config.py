@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
@@ -13,13 +13,14 @@ from sim_sync.config.alerts import Alerts
 from sim_sync.config.carrier import CARRIER_NAME, CarrierConfig, parse_carrier
 from sim_sync.config.document import read_document
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve, variable_of
-from sim_sync.config.our_list import list_of, place_of
+from sim_sync.config.our_list import QuietList, list_of, place_of
 from sim_sync.config.problems import read_part
-from sim_sync.config.quiet_list import QuietList
 from sim_sync.config.sections import Inventory, InventorySection, Reconcile, Schedule, WarehouseSection
 from sim_sync.core.errors import ConfigError, InputError, Problem
 from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS
-from sim_sync.inventory import OurList, SeveralLists
+
+if TYPE_CHECKING:  # what reads a list is loaded where one is read
+    from sim_sync.inventory import OurList
 
 CONFIG_VARIABLE = "SIM_SYNC_CONFIG"
 WAREHOUSE_VARIABLE = "SIM_SYNC_WAREHOUSE_URL"
@@ -90,7 +91,7 @@ class Config:
         if problems:
             raise ConfigError(problems)
 
-    def our_lists(self) -> Sequence[OurList]:
+    def our_lists(self) -> Sequence["OurList"]:
         """Return all our lists of SIMs, to be read."""
         return [self._list(section) for section in self.inventory]
 
@@ -102,15 +103,19 @@ class Config:
         """Return how many per cent of its last SIMs our list of a carrier must have: the strictest section counts."""
         return max((one.told.min_percent_of_last for one in self.inventory if one.covers(carrier)), default=0.0)
 
-    def our_list(self, carrier: str | None = None) -> OurList | None:
+    def our_list(self, carrier: str | None = None) -> "OurList | None":
         """Return our list of a carrier's SIMs, or of all, to be read; None where none is configured."""
         covering = [one for one in self.inventory if carrier is None or one.covers(carrier)]
         lists = [self._list(section) for section in covering]
         if not lists:
             return None
-        return lists[0] if len(lists) == 1 else SeveralLists(lists)
+        if len(lists) == 1:
+            return lists[0]
+        from sim_sync.inventory import SeveralLists
 
-    def _list(self, section: "ListSection") -> OurList:
+        return SeveralLists(lists)
+
+    def _list(self, section: "ListSection") -> "OurList":
         places = [place_of(one.told) for one in self.inventory]
         is_shared = places.count(place_of(section.told)) > 1
         suffix = f", section {section.at[-1]}" if is_shared else ""

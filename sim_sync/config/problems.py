@@ -5,7 +5,6 @@ receiver's URL or password, and nothing that came from the environment.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -76,6 +75,8 @@ def _problem(
 
 
 def _unknown_key(place: KeyPath, where: str, known_keys: Collection[str]) -> Problem:
+    from difflib import get_close_matches  # of those few who mistyped a key
+
     near = get_close_matches(str(place[-1]), known_keys, n=1)
     expected = f"one of {', '.join(sorted(known_keys))}" if known_keys else "only known keys"
     found = f"an unknown key{f'; did you mean {near[0]}?' if near else ''}"

@@ -12,9 +12,9 @@ import pytest
 
 from sim_sync.carriers.http import CutOffLimits, HttpClient
 from sim_sync.carriers.messages import Request
-from sim_sync.carriers.pagination.links import LinkRule, origin_of
+from sim_sync.carriers.pagination.links import origin_of
 from sim_sync.carriers.secrets import Redactor
-from sim_sync.carriers.settings import Timeouts
+from sim_sync.carriers.settings import LinkRule, Timeouts
 from sim_sync.core.errors import (
     AuthenticationFailed,
     CarrierUnavailable,

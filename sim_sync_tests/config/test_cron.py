@@ -1,6 +1,6 @@
 import pytest
 
-from sim_sync.config.cron import parse_cron
+from sim_sync.config.sections import parse_cron
 
 
 @pytest.mark.parametrize(

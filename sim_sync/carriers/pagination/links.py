@@ -7,13 +7,13 @@ cursor stands in the body or in a response header, and goes into the next reques
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from sim_sync.carriers.json_bodies import is_plain, lookup_of
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination.rule import Pagination, PathOf, ResponseField, ToBody, ToQuery, position
+from sim_sync.carriers.settings import LinkRule
 from sim_sync.core.errors import ForeignOrigin, UnexpectedResponse
 from sim_sync.core.pages import Cursor
 
@@ -54,15 +54,6 @@ def _port_of(parts: SplitResult) -> int | None:
         return parts.port or _DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
         return -1
-
-
-class LinkRule(StrEnum):
-    """What is taken of a link that a carrier hands out. No request ever goes to another origin than the configured."""
-
-    #: One that names another origin is refused: it may be another API's. `http` for `https` of one host is no other.
-    SAME_ORIGIN = "same_origin"
-    #: Path and query alone: the carrier is behind a proxy, and its links name what it is called inside.
-    PATH_ONLY = "path_only"
 
 
 def path_within(

@@ -12,11 +12,10 @@ from sim_sync.carriers.connector import Connector, Totals, totals_at
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials, TokenAuth
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
-from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, array_or_nothing, list_at
 from sim_sync.carriers.rest.responses import Errors, HeaderName, Path, end_signs_of, place_of, with_a_type
 from sim_sync.carriers.rest.styles import PageNumberStyle, Style, body_paths
-from sim_sync.carriers.settings import CarrierSettings, Credentials, LoginUrl, Options, Settings
+from sim_sync.carriers.settings import CarrierSettings, Credentials, LinkRule, LoginUrl, Options, Settings
 from sim_sync.core.errors import InternalError
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 

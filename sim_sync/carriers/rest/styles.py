@@ -21,10 +21,9 @@ from sim_sync.carriers.pagination import (
     ToBody,
     ToQuery,
 )
-from sim_sync.carriers.pagination.links import LinkRule
 from sim_sync.carriers.pagination.rule import keys_of
 from sim_sync.carriers.rest.responses import DeclaredField, EndOn, FlagThere, HeaderName, Path, place_of, with_a_type
-from sim_sync.carriers.settings import Settings
+from sim_sync.carriers.settings import LinkRule, Settings
 
 ParameterName = Annotated[str, Field(min_length=1)]
 
