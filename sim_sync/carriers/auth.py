@@ -1,4 +1,4 @@
-"""How credentials are put on a request: the ways that need no login. Those that log in first are in `tokens`.
+"""How credentials are put on a request: the ways that need no login. Those that log in first are in `logins`.
 
 An authorizer knows its secrets and shows none of them; it may be used by many threads at once.
 """

@@ -1,7 +1,7 @@
 """What each event does to a session: one pure function an event, and each effect is written in here alone.
 
 A store locks a record, reads it, calls one of these functions and writes what comes back. `now` is the warehouse's
-time. Where an event needs a claim, `claims` has checked it before. After every event holds:
+time. Where an event needs a claim, `session` has checked it before. After every event holds:
 
 - A `running` session has a lease; a `paused` one may keep its owner's until the current page is committed; no other.
 - Only a `running` session has an `eta_at`, only a `parked` one a `not_before`, only a final one a `finished_at`.

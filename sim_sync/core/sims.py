@@ -27,6 +27,9 @@ class Lifecycle(StrEnum):
 UNKNOWN_STATUS_FLAG = "unknown_status"
 
 
+# A new field stands in `Sim`, and in `TRACKED_FIELDS` where its changes are news; its column in `warehouse/tables.py`,
+# with a migration and a row in docs/tables.md; its name in `OUR_FIELDS` (`carriers/records/record_map.py`); and it is
+# read in `Reading.sim` (`carriers/records/reading.py`). After that, each connector that can tell it names its place.
 class Sim(NamedTuple):
     """One SIM as its carrier tells it. A tuple, because pages of a thousand are compared field by field.
 
