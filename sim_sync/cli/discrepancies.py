@@ -1,9 +1,11 @@
 """`sim-sync discrepancies`: what differs between our inventory and the carriers, for eyes, spreadsheets and scripts."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,19 +13,23 @@ from typing import Any, NamedTuple
 from sim_sync.cli.exports import ListFormat, export, require_exportable
 from sim_sync.cli.options import os_user
 from sim_sync.config import Config, load_config
-from sim_sync.core.discrepancies import Kind
+from sim_sync.core.discrepancies import Kind, shown_amount
 from sim_sync.core.errors import InputError
 from sim_sync.core.text import counted
 from sim_sync.terminal.output import ExitCode, complain, print_lines, say
 from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.warehouse import Warehouse, open_warehouse, open_warehouse_to_read
 from sim_sync.warehouse.discrepancies import (
+    Advice,
     DiscrepancyRow,
+    KindCount,
     Wanted,
     acknowledge,
+    advices,
     count_discrepancies,
     count_muted,
     discrepancies,
+    take_acknowledgement_back,
 )
 from sim_sync.warehouse.knowledge import Compared, compared_of
 from sim_sync.warehouse.severity import SEVERITIES
@@ -54,7 +60,8 @@ def show_discrepancies(options: ListOptions) -> ExitCode:
     warehouse = open_warehouse_to_read(config.warehouse_url)
     remarks = _remarks(config, warehouse, wanted.carriers)
     if options.form == "table":
-        _print_table(warehouse, wanted, remarks)
+        prices = config.reconcile.prices
+        _print_table(warehouse, wanted, remarks, None if prices is None else prices.currency)
         return ExitCode.DONE
     export(options.form, DiscrepancyRow._fields, discrepancies(warehouse.engine, wanted), options.output)
     for remark in remarks.lines:
@@ -79,6 +86,15 @@ def acknowledge_discrepancies(
     count = acknowledge(warehouse.engine, carriers, iccids, by=by or os_user(), until=date, reason=reason)
     comes_back = "they change" if date is None else f"{date:%Y-%m-%d}, or until they change"
     say(f"{counted(count, 'discrepancy', 'discrepancies')} acknowledged until {comes_back}")
+    return ExitCode.DONE
+
+
+def take_back(iccids: Sequence[str], *, carrier: str | None) -> ExitCode:
+    """Let the acknowledged discrepancies of these SIMs count again."""
+    config = load_config()
+    warehouse = open_warehouse(config.warehouse_url)
+    count = take_acknowledgement_back(warehouse.engine, _carriers(config, carrier), iccids)
+    say(f"{counted(count, 'discrepancy counts', 'discrepancies count')} again")
     return ExitCode.DONE
 
 
@@ -138,31 +154,51 @@ def _remarks_on(carrier: str, compared: Compared) -> Iterator[str]:
         yield f"as of {compared.as_of:%Y-%m-%d %H:%M} UTC; not compared yet: {' and '.join(waiting)}"
 
 
-def _print_table(warehouse: Warehouse, wanted: Wanted, remarks: Remarks) -> None:
-    print_lines(_summary(warehouse, wanted))
+def _print_table(warehouse: Warehouse, wanted: Wanted, remarks: Remarks, currency: str | None) -> None:
+    counts = count_discrepancies(warehouse.engine, wanted)
+    print_lines(_summary(counts))
     columns = ("ICCID", "what", "ours", "theirs", "severity", "since")
-    extra = ("acknowledged",) if wanted.include_hidden else ()
+    priced = () if currency is None else (f"{currency}/month",)
+    extra = (*priced, *(("acknowledged",) if wanted.include_hidden else ()))
+    to_do = {name: list(told) for name, told in groupby(advices(warehouse.engine, wanted), lambda told: told.carrier)}
     count = 0
     for carrier, of_carrier in groupby(discrepancies(warehouse.engine, wanted), key=lambda row: row.carrier):
         table = narrow_table(*columns, *extra, foldable={"ours", "theirs", "since", *extra})
         for row in of_carrier:
             count += 1
             if count <= _SHOWN_IN_TABLE:
-                table.add_row(*_cells(row), *((_acknowledged(row),) if extra else ()))
+                table.add_row(*_cells(row), *_extra_cells(row, is_priced=bool(priced), is_all=wanted.include_hidden))
         if table.row_count:
             print_lines([f"{carrier}:"])
             print_table(table)
+            print_lines(_to_do(to_do.get(carrier, [])))
     rest = f"; the table shows {_SHOWN_IN_TABLE}, --format csv shows all" if count > _SHOWN_IN_TABLE else ""
     noun = counted(count, "discrepancy", "discrepancies")
     print_lines([f"{noun}{rest}"] if count or remarks.none_means_none else [])
+    print_lines(_total(counts, currency))
     if not wanted.include_hidden and (muted := count_muted(warehouse.engine, wanted)):
         print_lines([f"{muted:,} acknowledged and not shown; --all shows all"])
     print_lines(remarks.lines)
 
 
-def _summary(warehouse: Warehouse, wanted: Wanted) -> Iterator[str]:
+def _to_do(told: Sequence[Advice]) -> Iterator[str]:
+    """Yield what to do about what stands in the table of a carrier, the most frequent first."""
+    for one in told:
+        kind = f"{one.kind} of {one.field}" if one.field else one.kind
+        yield from textwrap.wrap(f"{one.found:,} {kind}: {one.advice}", 78, subsequent_indent="  ")
+
+
+def _total(counts: Sequence[KindCount], currency: str | None) -> Iterator[str]:
+    """Yield what they cost a month, where prices are known."""
+    if currency is None or not counts:
+        return
+    unknown = sum(one.without_price for one in counts)
+    without = f"; {unknown:,} without a price" if unknown else ""
+    yield f"they cost {shown_amount(sum((one.monthly_cost for one in counts), Decimal(0)))} {currency} a month{without}"
+
+
+def _summary(counts: Sequence[KindCount]) -> Iterator[str]:
     """Yield how many there are of each severity and kind, where there are any."""
-    counts = count_discrepancies(warehouse.engine, wanted)
     by_severity, by_kind = Counter[str](), Counter[str]()
     for one in counts:
         by_severity[one.severity] += one.found
@@ -177,6 +213,11 @@ def _cells(row: DiscrepancyRow) -> Sequence[str | None]:
     return (row.iccid, what, row.ours, row.theirs, row.severity, _since(row))
 
 
+def _extra_cells(row: DiscrepancyRow, *, is_priced: bool, is_all: bool) -> Sequence[str]:
+    cost = "?" if row.monthly_cost is None else shown_amount(row.monthly_cost)
+    return (*((cost,) if is_priced else ()), *((_acknowledged(row),) if is_all else ()))
+
+
 def _acknowledged(row: DiscrepancyRow) -> str:
     if row.muted_at is None:
         return ""
@@ -186,4 +227,5 @@ def _acknowledged(row: DiscrepancyRow) -> str:
 
 def _since(row: DiscrepancyRow) -> str:
     since = f"{row.first_seen_at:%Y-%m-%d}"
-    return since if row.resolved_at is None else f"{since} until {row.resolved_at:%Y-%m-%d}"
+    by = f", {row.resolved_by}" if row.resolved_by else ""
+    return since if row.resolved_at is None else f"{since} until {row.resolved_at:%Y-%m-%d}{by}"

@@ -66,3 +66,15 @@ def ack(
     from sim_sync.cli.discrepancies import acknowledge_discrepancies
 
     raise typer.Exit(acknowledge_discrepancies(iccids, carrier=carrier, until=until, reason=reason, by=by))
+
+
+@discrepancies_app.command()
+def unack(
+    iccids: Annotated[list[str], typer.Argument(metavar="ICCID", help="As the list has them, or in another form.")],
+    *,
+    carrier: OneCarrier = None,
+) -> None:
+    """Let the acknowledged discrepancies of these SIMs count again."""
+    from sim_sync.cli.discrepancies import take_back
+
+    raise typer.Exit(take_back(iccids, carrier=carrier))

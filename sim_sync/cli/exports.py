@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from decimal import Decimal
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from sim_sync.core.discrepancies import shown_amount
 from sim_sync.core.errors import InputError
 from sim_sync.core.text import printable
 from sim_sync.files import is_about_room
@@ -120,7 +122,7 @@ def require_exportable(form: ListFormat, output: Path | None, *, load: Callable[
 def export(form: ListFormat, header: Sequence[str], rows: Rows, output: Path | None) -> None:
     """Write a list to standard output, or as a whole into a file that is not there before it is complete."""
     if output is None:
-        print_csv(header, rows) if form == "csv" else print_json_list(_objects(header, rows))
+        print_csv(header, _with_amounts(rows)) if form == "csv" else print_json_list(_objects(header, rows))
         return
     with replacing(output) as part:
         _WRITERS[form](part, header, rows)
@@ -128,7 +130,12 @@ def export(form: ListFormat, header: Sequence[str], rows: Rows, output: Path | N
 
 def _write_csv(path: Path, header: Sequence[str], rows: Rows) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
-        write_csv(stream, header, rows)
+        write_csv(stream, header, _with_amounts(rows))
+
+
+def _with_amounts(rows: Rows) -> Rows:
+    """Return rows with amounts as people write them; they stay numbers, which a spreadsheet program adds up."""
+    return ([Decimal(shown_amount(value)) if isinstance(value, Decimal) else value for value in row] for row in rows)
 
 
 def _write_json(path: Path, header: Sequence[str], rows: Rows) -> None:
@@ -160,9 +167,18 @@ def _objects(header: Sequence[str], rows: Rows) -> Iterator[Mapping[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    """Return a value as JSON has it: an amount is a number, of so few digits that none is lost."""
+    match value:
+        case datetime():
+            return value.isoformat()
+        case Decimal():
+            return float(value)
+        case _:
+            return value
 
 
 def as_text(value: Any) -> str | None:
     """Return a value as the text of a cell; None is an empty one."""
+    if isinstance(value, Decimal):
+        return shown_amount(value)
     return None if value is None else str(_plain(value))

@@ -145,6 +145,11 @@ GAUGES = (
         "Unresolved records that the last completed walk, or a later one, could not read.",
         lambda figures: figures.overview.quarantined,
     ),
+    CarrierMetric(
+        "sim_sync_discrepancies_monthly_cost",
+        "What open discrepancies cost a month, in the currency of reconcile.prices; absent where nothing is priced.",
+        lambda figures: None if figures.monthly_cost is None else float(figures.monthly_cost),
+    ),
 )
 
 

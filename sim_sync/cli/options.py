@@ -78,6 +78,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "quarantine replay": "sim-sync quarantine replay --carrier acme",
         "quarantine drop": 'sim-sync quarantine drop 12 --reason "a test record of the carrier"',
         "discrepancies": "sim-sync discrepancies --severity high --new",
+        "discrepancies unack": "sim-sync discrepancies unack 89883030000000000009",
         "discrepancies ack": 'sim-sync discrepancies ack 89883030000000000009 --reason "test SIM of the laboratory"',
         "alerts list": "sim-sync alerts list --all",
         "alerts test": "sim-sync alerts test webhook",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from statistics import fmean, median
 from typing import NamedTuple
 
@@ -233,7 +234,7 @@ class CarrierFigures:
     """What is known of one carrier at the moment `now`.
 
     `max_age_hours` is for how long a completed walk keeps it fresh. `discrepancies` counts the open ones, and is None
-    where nothing was ever compared.
+    where nothing was ever compared; `monthly_cost` is what these cost, and None where nothing is priced.
     """
 
     overview: CarrierOverview
@@ -241,6 +242,7 @@ class CarrierFigures:
     max_age_hours: float = DEFAULT_MAX_AGE_HOURS
     totals: Totals = field(default_factory=Totals)
     discrepancies: Mapping[Problem, int] | None = None
+    monthly_cost: Decimal | None = None
 
     @property
     def carrier(self) -> str:

@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from sim_sync.core.discrepancies import from_units
 from sim_sync.core.errors import InputError
 from sim_sync.core.identifiers import NotAnIdentifier, normal_iccid
 from sim_sync.core.storable import storable_text
 from sim_sync.warehouse.engine import read_clock, reading, transaction
+from sim_sync.warehouse.pricing import units_in
 from sim_sync.warehouse.severity import SEVERITIES
 from sim_sync.warehouse.tables import carrier_internals, carrier_sims, inventory_sims, sim_discrepancies
 
@@ -69,15 +72,34 @@ def acknowledge(
         }
         is_open = sa.and_(_kept.carrier.in_(carriers), _kept.resolved_at.is_(None))
         update = sim_discrepancies.update().where(is_open).values(**values)
-        counts = {
-            iccid: connection.execute(update.where(_kept.iccid.in_(_names(iccid)))).rowcount
-            for iccid in dict.fromkeys(iccids)
-        }
-        if unknown := [iccid for iccid, count in counts.items() if not count]:
-            names = ", ".join(unknown)
-            raise InputError(
-                f"no open discrepancy of {names}; `sim-sync discrepancies` lists them. Nothing was written"
-            )
+        return _update_each(connection, update, iccids, "open discrepancy", "discrepancies")
+
+
+def take_acknowledgement_back(engine: sa.Engine, carriers: Sequence[str], iccids: Sequence[str]) -> int:
+    """Let the acknowledged discrepancies of these SIMs count again, and return how many that were.
+
+    Args:
+        engine: the warehouse.
+        carriers: of which carriers.
+        iccids: as `acknowledge` takes them.
+
+    Raises:
+        InputError: one has no acknowledged discrepancy; nothing was written.
+    """
+    with transaction(engine, "taking acknowledgements back") as connection:
+        is_theirs = sa.and_(_kept.carrier.in_(carriers), _kept.resolved_at.is_(None), _kept.muted_at.is_not(None))
+        update = sim_discrepancies.update().where(is_theirs).values(**UNMUTED)
+        return _update_each(connection, update, iccids, "acknowledged discrepancy", "discrepancies --all")
+
+
+def _update_each(connection: sa.Connection, update: sa.Update, iccids: Sequence[str], what: str, listed_by: str) -> int:
+    counts = {
+        iccid: connection.execute(update.where(_kept.iccid.in_(_names(iccid)))).rowcount
+        for iccid in dict.fromkeys(iccids)
+    }
+    if unknown := [iccid for iccid, count in counts.items() if not count]:
+        names = ", ".join(unknown)
+        raise InputError(f"no {what} of {names}; `sim-sync {listed_by}` lists them. Nothing was written")
     return sum(counts.values())
 
 
@@ -123,6 +145,9 @@ class DiscrepancyRow(NamedTuple):
     muted_by: str | None
     muted_reason: str | None
     muted_at: datetime | None
+    resolved_by: str | None
+    advice: str | None
+    monthly_cost: Decimal | None
 
 
 _NAMING = ("label", "msisdn", "rate_plan")
@@ -144,11 +169,13 @@ class Wanted:
 
 
 class KindCount(NamedTuple):
-    """How many discrepancies of one kind and severity were found."""
+    """How many discrepancies of one kind and severity were found; what the open ones cost a month, if it is known."""
 
     kind: str
     severity: str
     found: int
+    monthly_cost: Decimal = Decimal(0)
+    without_price: int = 0
 
 
 def discrepancies(engine: sa.Engine, wanted: Wanted) -> Iterator[DiscrepancyRow]:
@@ -188,12 +215,57 @@ def count_discrepancies(engine: sa.Engine, wanted: Wanted) -> list[KindCount]:
     """Count discrepancies by kind and severity; none is left out."""
     with reading(engine, "counting discrepancies") as connection:
         query = (
-            sa.select(_found.kind, _found.severity, sa.func.count())
+            sa.select(_found.kind, _found.severity, sa.func.count(), _units(), _without_price())
             .where(_is_wanted(wanted, read_clock(connection)))
             .group_by(_found.kind, _found.severity)
             .order_by(_found.kind, _found.severity)
         )
-        return [KindCount(*row) for row in connection.execute(query)]
+        return [
+            KindCount(kind, severity, found, from_units(int(units)), int(without_price))
+            for kind, severity, found, units, without_price in connection.execute(query)
+        ]
+
+
+class Advice(NamedTuple):
+    """What to do about so many discrepancies of a carrier, of one kind and field."""
+
+    carrier: str
+    kind: str
+    field: str
+    advice: str
+    found: int
+
+
+def advices(engine: sa.Engine, wanted: Wanted) -> list[Advice]:
+    """Return what to do about discrepancies, by carrier and the most frequent first."""
+    told = (_found.carrier, _found.kind, _found.field, _found.advice)
+    with reading(engine, "counting what to do about discrepancies") as connection:
+        query = (
+            sa.select(*told, sa.func.count())
+            .where(_is_wanted(wanted, read_clock(connection)), _found.advice.is_not(None))
+            .group_by(*told)
+            .order_by(_found.carrier, sa.func.count().desc(), *told[1:])
+        )
+        return [Advice(*row) for row in connection.execute(query)]
+
+
+def _units() -> sa.ColumnElement[Any]:
+    """Return what the open ones cost, in ten-thousandths."""
+    return sa.func.coalesce(sa.func.sum(sa.case((_found.resolved_at.is_(None), units_in(_found.monthly_cost)))), 0)
+
+
+def _without_price() -> sa.ColumnElement[Any]:
+    return sa.func.count(sa.case((sa.and_(_found.resolved_at.is_(None), _found.monthly_cost.is_(None)), 1)))
+
+
+def read_open_costs(connection: sa.Connection, carriers: Sequence[str], now: datetime) -> Mapping[str, Decimal]:
+    """Return what a carrier's open discrepancies cost that nobody has acknowledged, where any of them is priced."""
+    query = (
+        sa.select(_found.carrier, _units())
+        .where(_found.carrier.in_(carriers), ~is_muted(now), _found.monthly_cost.is_not(None))
+        .group_by(_found.carrier)
+    )
+    return {carrier: from_units(int(units)) for carrier, units in connection.execute(query)}
 
 
 def count_muted(engine: sa.Engine, wanted: Wanted) -> int:

@@ -19,7 +19,7 @@ from sim_sync.core.progress import (
 )
 from sim_sync.core.session import Session, SessionInternals, State
 from sim_sync.warehouse import sessions
-from sim_sync.warehouse.discrepancies import is_muted
+from sim_sync.warehouse.discrepancies import is_muted, read_open_costs
 from sim_sync.warehouse.engine import read_clock, reading
 from sim_sync.warehouse.knowledge import compared_of
 from sim_sync.warehouse.sessions import session_from_row
@@ -181,6 +181,7 @@ def carrier_figures(engine: sa.Engine, max_age_hours: Mapping[str, float], now: 
     with reading(engine, "counting what the walks did") as connection:
         totals = _totals(connection, carriers)
         problems = read_open_problems(connection, carriers)
+        costs = read_open_costs(connection, carriers, read_clock(connection))
     return [
         CarrierFigures(
             overview=overview,
@@ -188,6 +189,7 @@ def carrier_figures(engine: sa.Engine, max_age_hours: Mapping[str, float], now: 
             max_age_hours=max_age_hours[overview.carrier],
             totals=totals.get(overview.carrier, Totals()),
             discrepancies=None if compared[overview.carrier].as_of is None else problems[overview.carrier],
+            monthly_cost=costs.get(overview.carrier),
         )
         for overview in overviews
     ]

@@ -2,11 +2,13 @@ import csv
 import io
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from sim_sync.cli.options import os_user
+from sim_sync.core.discrepancies import CompanyRules, Prices
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.discrepancies import DiscrepancyRow
@@ -259,3 +261,51 @@ def test_who_acknowledges_is_the_user_unless_it_is_said(differing: CommandLine) 
 def test_an_acknowledgement_that_cannot_be_is_refused(differing: CommandLine, arguments: list[str], words: str) -> None:
     assert_one_message(differing.type_in("discrepancies", *arguments), 2, words)
     assert len(differing.type_in("discrepancies", "--json").document) == 3
+
+
+def priced(command_line: CommandLine) -> None:
+    """Configure prices, and compare again."""
+    command_line.write_config(with_inventory() | {"reconcile": {"prices": {"currency": "EUR", "default": 0.90}}})
+    prices = Prices(currency="EUR", plans={}, default=Decimal("0.90"))
+    reconcile(command_line.warehouse.engine, "acme", ("status",), CompanyRules(prices=prices))
+
+
+def test_the_table_says_what_to_do_and_what_it_costs(differing: CommandLine) -> None:
+    priced(differing)
+    lines = differing.type_in("discrepancies", "--carrier", "acme").out.splitlines()
+    assert any("EUR/month" in line for line in lines)
+    assert lines[-1] == "they cost 1.80 EUR a month"
+    assert "1 unknown_to_us: Add it to our list, or cancel it at the carrier: it is in" in lines
+    assert max(map(len, shown_in_terminal(differing, "discrepancies", columns=80).splitlines())) <= 80
+
+
+def test_json_has_the_cost_as_a_number_and_csv_as_a_text_of_it(differing: CommandLine) -> None:
+    priced(differing)
+    costs = {row["kind"]: row["monthly_cost"] for row in differing.type_in("discrepancies", "--json").document}
+    assert costs == {"mismatch": 0.9, "unknown_to_us": 0.9, "missing_at_carrier": 0}
+    rows = csv.DictReader(io.StringIO(differing.type_in("discrepancies", "--format", "csv").out))
+    assert {row["kind"]: row["monthly_cost"] for row in rows} == {
+        "mismatch": "0.90",
+        "unknown_to_us": "0.90",
+        "missing_at_carrier": "0.00",
+    }
+
+
+def test_without_prices_nothing_is_said_of_costs(differing: CommandLine) -> None:
+    said = differing.type_in("discrepancies")
+    assert "month" not in said.out
+    assert [row["monthly_cost"] for row in differing.type_in("discrepancies", "--json").document] == [None] * 3
+
+
+def test_an_acknowledgement_is_taken_back(differing: CommandLine) -> None:
+    iccid = str(a_sim(9).iccid)
+    differing.type_in("discrepancies", "ack", iccid)
+    assert len(differing.type_in("discrepancies", "--json").document) == 2
+    said = differing.type_in("discrepancies", "unack", f"{iccid[:5]} {iccid[5:]}")
+    assert (said.code, said.out) == (0, "1 discrepancy counts again\n")
+    assert len(differing.type_in("discrepancies", "--json").document) == 3
+
+
+def test_what_nobody_has_acknowledged_cannot_be_taken_back(differing: CommandLine) -> None:
+    said = differing.type_in("discrepancies", "unack", str(a_sim(9).iccid))
+    assert_one_message(said, 2, "no acknowledged discrepancy of", "Nothing was written")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from sim_sync.core.held_sweep import CERTIFIED, SweepHistory
 from sim_sync.core.notes import CarrierOverview
@@ -57,7 +58,7 @@ def everything() -> CarrierFigures:
         quarantined=3,
     )
     return replace(
-        figures(a_session(), discrepancies={Problem("mismatch", "high"): 2}),
+        figures(a_session(), discrepancies={Problem("mismatch", "high"): 2}, monthly_cost=Decimal("1.20")),
         overview=overview,
         totals=Totals(700, 7000, 50, 60, 8, 12.5, 2, 5, 1),
     )
