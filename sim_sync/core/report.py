@@ -10,20 +10,24 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sim_sync.core.discrepancies import Concentration, Kind, explained
+from sim_sync.core.discrepancies import Concentration, Kind, Severity, explained, from_units
 from sim_sync.core.notes import CarrierOverview, concerns
 from sim_sync.core.progress import PastWalk
 from sim_sync.core.text import counted
 
-#: From the worst to the mildest, as `warehouse.severity` writes them.
-SEVERITIES = ("high", "medium", "low")
-_TEN_THOUSANDTHS = 10_000
+#: From the worst to the mildest.
+SEVERITIES = tuple(severity.value for severity in Severity)
 #: More names than that in a sentence are a list, which stands below.
 _NAMES_IN_SENTENCE = 3
 
 _KIND_TEXTS: Mapping[str, tuple[str, str]] = {
     Kind.UNKNOWN_TO_US: ("is a SIM that only a carrier has", "are SIMs that only a carrier has"),
     Kind.MISSING_AT_CARRIER: ("is a SIM that only our list has", "are SIMs that only our list has"),
+    Kind.WRONG_CARRIER: (
+        "is a SIM at another carrier than our list says",
+        "are SIMs at another carrier than our list says",
+    ),
+    Kind.DUPLICATE_ICCID: ("is an ICCID that is there twice", "are ICCIDs that are there twice"),
     Kind.MISMATCH: ("is a field that both sides tell differently", "are fields that both sides tell differently"),
     Kind.QUALITY: ("is about data that cannot be compared", "are about data that cannot be compared"),
 }
@@ -64,7 +68,7 @@ class Flow(NamedTuple):
 
 
 class Night(NamedTuple):
-    """One day (UTC) of the period: what its comparisons opened and resolved."""
+    """One day (UTC) of the period: what its comparisons opened, also where it was resolved since, and resolved."""
 
     day: date
     opened: int
@@ -177,7 +181,7 @@ class Report:
         """Add up what open discrepancies that nobody has acknowledged cost a month; None where nothing is priced."""
         costs = [pile.cost for pile in self.figures.piles if not pile.is_muted and _is(pile, wanted)]
         priced = [cost for cost in costs if cost is not None]
-        return Decimal(sum(priced)) / _TEN_THOUSANDTHS if priced else None
+        return from_units(sum(priced)) if priced else None
 
     @property
     def currency(self) -> str:
@@ -247,7 +251,7 @@ def kind_text(kind: str, count: int) -> str:
 
 def sentences(report: Report) -> Sequence[str]:
     """Return the few sentences that matter, the most important first."""
-    return [*_on_what_differs(report), *_on_the_carriers(report), *_on_unusable(report), *_on_patterns(report)]
+    return [*_on_what_differs(report), *_on_patterns(report), *_on_the_carriers(report), *_on_unusable(report)]
 
 
 def _on_what_differs(report: Report) -> Iterator[str]:

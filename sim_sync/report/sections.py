@@ -146,7 +146,8 @@ def _stands(standings: Sequence[Standing], days: Sequence[date]) -> Iterator[Seq
     left, known = deque(standings), dict[str, Standing]()
     for day in days:
         while left and left[0].day <= day:
-            known[left[0].carrier] = left.popleft()
+            one = left.popleft()
+            known[one.carrier] = one
         yield list(known.values())
 
 
@@ -193,8 +194,13 @@ def _concentration(report: Report) -> Section:
         title="Where it concentrates",
         told=told,
         is_pair=True,
-        tables=[pairs, _hotspots(report.figures.hotspots, total)],
+        tables=[pairs, _hotspots(_telling(report.figures), total)],
     )
+
+
+def _telling(figures: ReportFigures) -> Sequence[Hotspot]:
+    """Return the groups of SIMs that are not all that a carrier has."""
+    return [one for one in figures.hotspots if one.sims != figures.sims.get(one.carrier)]
 
 
 def _hotspots(hotspots: Sequence[Hotspot], total: int) -> TablePart:

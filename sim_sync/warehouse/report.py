@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from sim_sync.core.discrepancies import can_concentrate
 from sim_sync.core.report import (
     FieldCount,
     Flow,
@@ -22,6 +22,7 @@ from sim_sync.core.report import (
 )
 from sim_sync.warehouse.discrepancies import BY_ID, is_muted, worst_discrepancies
 from sim_sync.warehouse.engine import read_clock, reading
+from sim_sync.warehouse.pricing import units_in
 from sim_sync.warehouse.tables import (
     carrier_sims,
     inventory_findings,
@@ -34,12 +35,14 @@ from sim_sync.warehouse.tables import (
 
 #: So many lines has a list of groups; the rest is told as a number.
 _LINES = 10
+#: Among so many discrepancies of a carrier, groups are looked for whatever share of its SIMs differs.
+_FEW = 20_000
 #: The issuer's digits of an ICCID and the first of a batch: SIMs that were bought together.
 _RANGE_DIGITS = 10
 #: Fields whose values are words. Those of other fields name single SIMs, and are counted together.
 _WORDY = ("", "status", "rate_plan")
-#: What SIMs may have in common, and the group of all of them.
-_PLAN, _RANGE, _ALL = "plan", "ICCID range", "all"
+#: What SIMs may have in common.
+_PLAN, _RANGE = "plan", "ICCID range"
 _GROUPS = (_PLAN, _RANGE)
 
 _found, _sims, _listed, _reconciled = sim_discrepancies.c, carrier_sims.c, inventory_sims.c, reconciliations.c
@@ -58,18 +61,18 @@ def report_figures(engine: sa.Engine, carriers: Sequence[str], since: datetime, 
         now = read_clock(connection)
         counted = _counted(connection, carriers, since, now)
         resolved = _resolved(connection, carriers, since)
-        hotspots, sims = _hotspots(connection, carriers, now)
+        sims = _numbers(connection, _sims.carrier, _sims.vanished_at, carriers)
         return ReportFigures(
             since=since,
             as_of=now,
             sims=sims,
-            listed=_listed_sims(connection, carriers),
+            listed=_numbers(connection, _listed.carrier, _listed.removed_at, carriers),
             piles=_piles(counted),
             flows=_flows(counted, resolved),
             nights=_nights(counted, resolved),
             standings=_standings(connection, carriers, since),
             pairs=_pairs(counted),
-            hotspots=hotspots,
+            hotspots=_hotspots(connection, _groupable(counted, sims), now),
             unread=_unread(connection, carriers),
             unusable=_unusable(connection, carriers),
             changes=_changes(connection, carriers, since),
@@ -94,9 +97,11 @@ def brief_figures(engine: sa.Engine, carriers: Sequence[str], since: datetime) -
         )
 
 
-def _listed_sims(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, int]:
-    query = sa.select(_listed.carrier, sa.func.count()).where(_listed.carrier.in_(carriers))
-    query = query.where(_listed.removed_at.is_(None)).group_by(_listed.carrier)
+def _numbers(
+    connection: sa.Connection, carrier: sa.Column[str], gone_at: sa.Column[datetime], carriers: Sequence[str]
+) -> Mapping[str, int]:
+    """Count the SIMs that are there, of a table with these two columns, by carrier."""
+    query = sa.select(carrier, sa.func.count()).where(carrier.in_(carriers), gone_at.is_(None)).group_by(carrier)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
@@ -129,17 +134,11 @@ def _counted(connection: sa.Connection, carriers: Sequence[str], since: datetime
         "is_muted": sa.case((is_muted(now), 1), else_=0),
         "day": sa.case((_found.first_seen_at >= since, day), else_=sa.null()),
     }
-    named = sa.select(*(key.label(name) for name, key in keys.items()), _ten_thousandths(_found.monthly_cost))
+    named = sa.select(*(key.label(name) for name, key in keys.items()), units_in(_found.monthly_cost).label("cost"))
     rows = named.where(_found.carrier.in_(carriers), _found.resolved_at.is_(None)).subquery()
     columns = [rows.c[name] for name in keys]
     query = sa.select(*columns, sa.func.count(), sa.func.sum(rows.c.cost)).group_by(*columns)
     return [_Counted._make(row) for row in connection.execute(query)]
-
-
-def _ten_thousandths(amount: sa.Column[Decimal]) -> sa.Label[int]:
-    """Return the SQL of an amount as a whole number, which adds up exactly in both databases."""
-    whole = sa.func.round(sa.type_coerce(amount, sa.Numeric()) * 10_000)
-    return sa.cast(whole, sa.BigInteger()).label("cost")
 
 
 def _standings(connection: sa.Connection, carriers: Sequence[str], since: datetime) -> Sequence[Standing]:
@@ -150,7 +149,7 @@ def _standings(connection: sa.Connection, carriers: Sequence[str], since: dateti
     place = sa.func.row_number().over(partition_by=(_reconciled.carrier, within), order_by=newest_first)
     counts = (_reconciled[name] for name in ("high", "medium", "low"))
     rows = (
-        sa.select(_reconciled.carrier, day.label("day"), *counts, _ten_thousandths(_reconciled.monthly_cost))
+        sa.select(_reconciled.carrier, day.label("day"), *counts, units_in(_reconciled.monthly_cost).label("cost"))
         .add_columns(_reconciled.currency, _reconciled.comparison_number, place.label("place"))
         .where(_reconciled.carrier.in_(carriers))
         .subquery()
@@ -166,13 +165,23 @@ def _whole(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def _resolved(connection: sa.Connection, carriers: Sequence[str], since: datetime) -> Mapping[tuple[str, str], int]:
-    """Count what a period has resolved, by carrier and day."""
-    day = _day(connection.dialect.name, _found.resolved_at).label("day")
-    query = sa.select(_found.carrier, day).where(_found.carrier.in_(carriers), _found.resolved_at >= since)
-    rows = query.subquery()
-    grouped = sa.select(rows.c.carrier, rows.c.day, sa.func.count()).group_by(rows.c.carrier, rows.c.day)
-    return {(row[0], row[1]): row[2] for row in connection.execute(grouped)}
+class _Resolved(NamedTuple):
+    """Discrepancies that one day has resolved; `opened` is the day when they opened, None before the period."""
+
+    carrier: str
+    day: str
+    opened: str | None
+    found: int
+
+
+def _resolved(connection: sa.Connection, carriers: Sequence[str], since: datetime) -> Sequence[_Resolved]:
+    dialect = connection.dialect.name
+    opened = sa.case((_found.first_seen_at >= since, _day(dialect, _found.first_seen_at)), else_=sa.null())
+    query = sa.select(_found.carrier, _day(dialect, _found.resolved_at).label("day"), opened.label("opened"))
+    rows = query.where(_found.carrier.in_(carriers), _found.resolved_at >= since).subquery()
+    columns = (rows.c.carrier, rows.c.day, rows.c.opened)
+    grouped = sa.select(*columns, sa.func.count()).group_by(*columns)
+    return [_Resolved._make(row) for row in connection.execute(grouped)]
 
 
 def _piles(counted: Sequence[_Counted]) -> Sequence[Pile]:
@@ -185,22 +194,25 @@ def _piles(counted: Sequence[_Counted]) -> Sequence[Pile]:
     return [Pile(*key, found[key], costs.get(key)) for key in sorted(found)]
 
 
-def _flows(counted: Sequence[_Counted], resolved: Mapping[tuple[str, str], int]) -> Mapping[str, Flow]:
+def _flows(counted: Sequence[_Counted], resolved: Sequence[_Resolved]) -> Mapping[str, Flow]:
     opened, gone = Counter[str](), Counter[str]()
     for one in counted:
         opened[one.carrier] += one.found if one.day is not None and not one.is_muted else 0
-    for (carrier, _day), count in resolved.items():
-        gone[carrier] += count
+    for other in resolved:
+        gone[other.carrier] += other.found
     return {name: Flow(opened[name], gone[name]) for name in sorted({*opened, *gone}) if opened[name] or gone[name]}
 
 
-def _nights(counted: Sequence[_Counted], resolved: Mapping[tuple[str, str], int]) -> Sequence[Night]:
+def _nights(counted: Sequence[_Counted], resolved: Sequence[_Resolved]) -> Sequence[Night]:
+    """Return what each day opened, also what was resolved since, and what it resolved."""
     opened, gone = Counter[str](), Counter[str]()
     for one in counted:
         if one.day is not None and not one.is_muted:
             opened[one.day] += one.found
-    for (_carrier, day), count in resolved.items():
-        gone[day] += count
+    for other in resolved:
+        gone[other.day] += other.found
+        if other.opened is not None:
+            opened[other.opened] += other.found
     return [Night(date.fromisoformat(day), opened[day], gone[day]) for day in sorted({*opened, *gone})]
 
 
@@ -220,18 +232,22 @@ def _day(dialect_name: str, at: sa.Column[datetime]) -> sa.ColumnElement[str]:
     return sa.func.to_char(sa.func.timezone("UTC", at), "YYYY-MM-DD")
 
 
-def _hotspots(
-    connection: sa.Connection, carriers: Sequence[str], now: datetime
-) -> tuple[Sequence[Hotspot], Mapping[str, int]]:
-    """Return the groups with most discrepancies beside their sizes, and how many SIMs there are at each carrier."""
-    largest = {group: _largest(connection, group, carriers, now) for group in _GROUPS}
-    sizes = _sizes(connection, carriers, {group: {row[1] for row in rows} for group, rows in largest.items()})
-    spots = [
-        Hotspot(carrier, group, value, count, sizes.get((group, carrier, value), 0))
-        for group, rows in largest.items()
-        for carrier, value, count in rows
+def _groupable(counted: Sequence[_Counted], sims: Mapping[str, int]) -> Sequence[str]:
+    """Return the carriers at which a group can stand out: where most of many SIMs differ, none does."""
+    found = Counter[str]()
+    for one in counted:
+        found[one.carrier] += 0 if one.is_muted else one.found
+    return [name for name, count in found.items() if count <= _FEW or can_concentrate(count, sims.get(name, 0))]
+
+
+def _hotspots(connection: sa.Connection, carriers: Sequence[str], now: datetime) -> Sequence[Hotspot]:
+    """Return the groups of these carriers' SIMs with most discrepancies, beside their sizes."""
+    found = [(group, *row) for group in _GROUPS for row in _largest(connection, group, carriers, now)]
+    sizes = _sizes(connection, [(group, carrier, value) for group, carrier, value, _ in found])
+    return [
+        Hotspot(carrier, group, value, count, size)
+        for (group, carrier, value, count), size in zip(found, sizes, strict=True)
     ]
-    return spots, {carrier: count for (group, carrier, _value), count in sizes.items() if group == _ALL}
 
 
 def _largest(
@@ -263,26 +279,15 @@ def _plan() -> sa.ColumnElement[str | None]:
     return sa.case((_found.iccid.startswith(BY_ID), by_id), else_=sa.func.coalesce(ours, theirs))
 
 
-def _sizes(
-    connection: sa.Connection, carriers: Sequence[str], names: Mapping[str, set[str]]
-) -> Mapping[tuple[str, str, str], int]:
-    """Count the SIMs at the carriers in one pass: all of them, and those of each named group."""
-    in_range = sa.func.substr(_sims.iccid, 1, _RANGE_DIGITS).label(_RANGE)
-    rows = sa.select(_sims.carrier, _sims.rate_plan.label(_PLAN), in_range)
-    rows = rows.where(_sims.carrier.in_(carriers), _sims.vanished_at.is_(None))
-    named = rows.subquery()
-    columns = (named.c.carrier, named.c[_PLAN], named.c[_RANGE])
-    counted = sa.select(*columns, sa.func.count().label("sims")).group_by(*columns).cte("counted_sims")
-    total = sa.func.sum(counted.c.sims)
-    all_of_it = sa.literal("", sa.Text()).label("value")
-    queries = [sa.select(sa.literal(_ALL, sa.Text()), counted.c.carrier, all_of_it, total).group_by(counted.c.carrier)]
-    queries += [
-        sa.select(sa.literal(group, sa.Text()), counted.c.carrier, counted.c[group].label("value"), total)
-        .where(counted.c[group].in_(sorted(values)))
-        .group_by(counted.c.carrier, counted.c[group])
-        for group, values in names.items()
-    ]
-    return {(row[0], row[1], row[2]): int(row[3]) for row in connection.execute(sa.union_all(*queries))}
+def _sizes(connection: sa.Connection, groups: Sequence[tuple[str, str, str]]) -> Sequence[int]:
+    """Count the SIMs of each group in one pass that sorts nothing."""
+    if not groups:
+        return []
+    values = {_PLAN: _sims.rate_plan, _RANGE: sa.func.substr(_sims.iccid, 1, _RANGE_DIGITS)}
+    is_in = [sa.and_(_sims.carrier == carrier, values[group] == value) for group, carrier, value in groups]
+    sums = [sa.func.coalesce(sa.func.sum(sa.case((one, 1), else_=0)), 0) for one in is_in]
+    query = sa.select(*sums).select_from(carrier_sims).where(_sims.vanished_at.is_(None))
+    return [int(size) for size in connection.execute(query).one()]
 
 
 def _unread(connection: sa.Connection, carriers: Sequence[str]) -> Reasons:

@@ -99,6 +99,8 @@ def test_a_period_has_what_it_opened_and_resolved(harness: ReportHarness) -> Non
     harness.walk(a_sim(2, rate_plan="P1"), a_sim(3, rate_plan="P1"), a_sim(4), a_sim(5, msisdn="4915"))
     harness.compare(ours(1, rate_plan="P2"), ours(4), ours(5, msisdn="4916"))
     assert harness.figures().flows == {"acme": Flow(opened=4, resolved=1)}
+    (night,) = harness.figures().nights
+    assert (night.opened, night.resolved) == (5, 1)  # what was resolved since was opened all the same
     assert harness.figures(since=datetime.now(UTC) + timedelta(days=1)).flows == {}
     assert harness.figures("zeta").flows == {}
 
