@@ -137,7 +137,7 @@ def work_on(
     chance: Callable[[], float] = random.random,
     at: CrashPoint = nothing_armed,
 ) -> Outcome:
-    """Walk a claimed session and leave it in the state that says what happened.
+    """Walk a claimed session, ask for what the walk has missed, and leave it in the state that says what happened.
 
     `was_terminated` is asked after a signal: True if a person ended the run (a pause), False for a deploy.
     `last_waiter` waits between the attempts to leave the session; unlike all other waits, no stop cuts these short.
@@ -157,8 +157,10 @@ def work_on(
     try:
         try:
             with kept_lease(store, session.claim, lease_seconds=limits.lease_seconds, stop=stop):
-                # A stop that arrived with the last page: closing is the next run's.
-                reason, error = _step_by_step(session, carrier, store, rules) or stop.reason, None
+                reason, error = walk(session, carrier, store, rules), None
+                if reason is None:
+                    reason = look_up_missing(session.claim, carrier, store, rules)
+                reason = reason or stop.reason  # a stop that arrived with the last page: closing is the next run's
         except SimSyncError as raised:
             reason, error = _reason_of(raised, stop)
         if reason is StopReason.FENCED and isinstance(stop.error, SimSyncError):
@@ -186,12 +188,6 @@ def _reason_of(raised: SimSyncError, stop: StopSignal) -> tuple[StopReason, SimS
             return StopReason.FAILED, raised
         case _:
             raise raised
-
-
-def _step_by_step(session: Session, carrier: CarrierSource, store: WorkStore, rules: StepRules) -> StopReason | None:
-    """Walk to the end, and ask for what the walk has missed."""
-    reason = walk(session, carrier, store, rules)
-    return look_up_missing(session.claim, carrier, store, rules) if reason is None else reason
 
 
 def _lookup_limits(limits: RunLimits) -> LookupLimits | None:

@@ -69,7 +69,7 @@ print(json.dumps({
 
 def measure(tree: Path) -> dict[str, float]:
     """Return the figures of one checkout."""
-    return _counts(tree / "sim_sync") | _page(tree) | _imports(tree)
+    return _counts(tree / "sim_sync") | way_of_a_page(tree) | _imports(tree)
 
 
 def _counts(package: Path) -> dict[str, float]:
@@ -78,7 +78,8 @@ def _counts(package: Path) -> dict[str, float]:
     return {"modules": len(sources), "lines": lines}
 
 
-def _page(tree: Path) -> dict[str, float]:
+def way_of_a_page(tree: Path = THIS) -> dict[str, float]:
+    """Return how many files and functions one page passes, with how many calls and how deep."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "sim_sync", "simulate", "--quiet", "--sims", str(_SIMS)]
         with subprocess.Popen(command, cwd=folder, env=_environment(tree), stdout=subprocess.PIPE, text=True) as server:
