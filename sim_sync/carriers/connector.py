@@ -51,7 +51,7 @@ class Connector:
     #: The same for the first page, where that is asked more of: null in the place of a list is no empty list there.
     records_of_first_page: Callable[[Response], list[Any]] | None = None
     #: How one SIM is asked for, where the vendor has a call for that: its absence is then known a night earlier.
-    lookup: PointLookup | None = None
+    lookup: Callable[[CarrierSettings], PointLookup] | None = None
     #: What ends the list beside what the pagination reads.
     end_signs: EndSigns = field(default_factory=EndSigns)
     totals: Callable[[Response], Totals] | None = None

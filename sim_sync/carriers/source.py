@@ -127,6 +127,7 @@ class RestCarrier:
         record_map = replace(connector.record_map, statuses=words)
         self._record_map = record_map
         self._reader = PageReader(connector, self._pagination, record_map)
+        self._lookup = None if connector.lookup is None else connector.lookup(settings)
         self._auth = connector.build_auth(settings)
         redactor = self._redactor = Redactor(
             [*settings.auth.secrets(), *self._auth.secrets(), *_secret_parameters(settings)],
@@ -206,7 +207,7 @@ class RestCarrier:
     @property
     def can_look_up(self) -> bool:
         """Whether the carrier has a call that asks for one SIM."""
-        return self._connector.lookup is not None
+        return self._lookup is not None
 
     def look_up(self, asked: AskedSim) -> LookedUp:
         """Ask for one SIM, riding out transient failures; see `LookupSource`."""
@@ -221,7 +222,7 @@ class RestCarrier:
         return reread(payload, self._record_map, self._redactor)
 
     def _look_up(self, asked: AskedSim, paused: Paused) -> LookedUp:
-        lookup, doing = self._connector.lookup, f"carrier {self.name}: looking up a SIM"
+        lookup, doing = self._lookup, f"carrier {self.name}: looking up a SIM"
         with self._in_own_words(doing):
             request = None if lookup is None else lookup.request(asked)
         if lookup is None or request is None:

@@ -75,12 +75,106 @@ TWILIO_404 = {
     "status": 404,
 }
 
+SORACOM = {"auth_key_id": "keyId-1", "auth_key": "secret-of-soracom"}
+LISTED = {"iccid": ICCID, "status": "ACTIVATED", "ratePlan": "fleet", "communicationPlan": "Data"}
+
+
+def hologram_page(*links: Mapping[str, Any]) -> Any:
+    devices = [{"id": 7, "orgid": 1, "name": "pump", "links": {"cellular": [link]}} for link in links]
+    return {"success": True, "limit": 500, "size": len(devices), "data": devices}
+
+
+def thingspace_page(*iccids: str) -> Any:
+    devices = [
+        {
+            "accountName": "0000123456-00001",
+            "carrierInformations": [{"state": "active", "servicePlan": "m2m"}],
+            "deviceIds": [{"id": iccid, "kind": "iccId"}],
+        }
+        for iccid in iccids
+    ]
+    return {"hasMoreData": False, "devices": devices}
+
+
 VENDORS = [
+    Vendor(
+        kind="telnyx",
+        auth={"api_key": "secret-of-telnyx"},
+        asked=AskedSim("6a09cdc3-8948", ICCID, ICCID),
+        target="/v2/sim_cards/6a09cdc3-8948",
+        found={"data": {"id": "6a09cdc3-8948", "iccid": ICCID, "status": {"value": "enabled"}}},
+        other={"data": {"id": "7b09cdc3-8948", "iccid": ICCID, "status": {"value": "enabled"}}},
+        not_there=(404, {"errors": [{"code": "10005", "title": "Resource not found"}]}),
+    ),
+    Vendor(
+        kind="emnify",
+        auth={"application_token": "secret-of-emnify"},
+        asked=AskedSim("42", ICCID, ICCID[:19]),
+        target="/api/v1/sim/42",
+        found={
+            "id": 42,
+            "iccid": ICCID[:19],
+            "iccid_with_luhn": ICCID,
+            "status": {"id": 1, "description": "Activated"},
+        },
+        other={"id": 43, "iccid": ICCID[:19], "iccid_with_luhn": ICCID, "status": {"id": 1}},
+        not_there=(404, {"error_code": 4040, "error_token": "NotFound", "message": "SIM 42 not found"}),
+    ),
+    Vendor(
+        kind="one_nce",
+        auth=CLIENT,
+        asked=AskedSim(ICCID, ICCID, ICCID[:19]),
+        target=f"/management-api/v2/sims/{ICCID[:19]}",
+        found={"iccid": ICCID[:19], "iccid_with_luhn": ICCID, "status": "Enabled"},
+        other={"iccid": OTHER[:18] + "0", "iccid_with_luhn": OTHER[:18] + "00", "status": "Enabled"},
+        not_there=(404, {"error_code": 1000, "error_token": "NotFound", "message": "Not Found"}),
+    ),
+    Vendor(
+        kind="soracom",
+        auth=SORACOM,
+        asked=AskedSim("8942310022000012345", ICCID, ICCID),
+        target="/v1/sims/8942310022000012345",
+        found={"simId": "8942310022000012345", "status": "active", "profiles": {ICCID: {"iccid": ICCID}}},
+        other={"simId": "8942310022000099999", "status": "active", "profiles": {ICCID: {"iccid": ICCID}}},
+        not_there=(404, {"code": "SIM0003", "message": "No such SIM found"}),
+    ),
+    Vendor(
+        kind="cisco_control_center",
+        auth={"username": "portal", "api_key": "secret-of-cisco"},
+        asked=AskedSim(ICCID, ICCID, ICCID),
+        target=f"/rws/api/v1/devices/{ICCID}",
+        found={**LISTED, "imsi": "310410123456789", "accountId": "100", "dateUpdated": "2026-01-01"},
+        other={**LISTED, "iccid": OTHER},
+        not_there=(404, {"errorMessage": "Resource not found - Invalid ICCID.", "errorCode": "20000001"}),
+    ),
+    Vendor(
+        kind="hologram",
+        auth={"api_key": "secret-of-hologram"},
+        asked=AskedSim("900", ICCID, ICCID),
+        target=f"/api/1/devices?sim={ICCID}",
+        found=hologram_page({"id": 900, "sim": ICCID, "state": "LIVE"}),
+        other=hologram_page({"id": 901, "sim": ICCID, "state": "LIVE"}),
+        not_there=(200, hologram_page()),
+    ),
+    Vendor(
+        kind="thingspace",
+        auth={**CLIENT, "username": "user", "password": "secret-of-verizon"},
+        options={"account": "0000123456-00001"},
+        asked=AskedSim(ICCID, ICCID, ICCID),
+        target="/api/m2m/v1/devices/actions/list",
+        method="POST",
+        body={"accountName": "0000123456-00001", "deviceId": {"id": ICCID, "kind": "iccid"}},
+        found=thingspace_page(ICCID),
+        other=thingspace_page(OTHER),
+        not_there=(400, {"errorCode": "UnifiedWebService.REQUEST_FAILED.DeviceNotFound", "errorMessage": "none"}),
+    ),
     twilio("twilio_super_sim", ACCOUNT, (404, TWILIO_404)),
     twilio("twilio_wireless", ACCOUNT, (404, TWILIO_404)),
     twilio("kore_super_sim", CLIENT, (404, {"status": 404, "message": "SIM not found"})),
 ]
 
+#: Those that are asked for a SIM by a path that its id is a part of.
+IN_THE_PATH = [vendor for vendor in VENDORS if vendor.kind not in {"hologram", "thingspace"}]
 vendors = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.kind)
 
 
@@ -174,7 +268,7 @@ def test_another_sim_is_neither(vendor: Vendor) -> None:
         looked_up(vendor, reply(200, vendor.other))
 
 
-@vendors
+@pytest.mark.parametrize("vendor", IN_THE_PATH, ids=lambda one: one.kind)
 @pytest.mark.parametrize("name", ["", ".", ".."])
 def test_an_id_that_would_lead_elsewhere_is_not_asked_for(vendor: Vendor, name: str) -> None:
     seen: list[Received] = []
@@ -182,6 +276,17 @@ def test_an_id_that_would_lead_elsewhere_is_not_asked_for(vendor: Vendor, name: 
     with serving(answering(reply(200, vendor.found), seen)) as server:
         assert strange.look_up(server).outcome is LookupOutcome.UNCLEAR
     assert seen == []
+
+
+def test_what_a_lookup_of_cisco_tells_beyond_the_list_is_left_out() -> None:
+    vendor = next(vendor for vendor in VENDORS if vendor.kind == "cisco_control_center")
+    listed, _ = built_in()["cisco_control_center"].record_map.read_page([LISTED])
+    assert looked_up(vendor, reply(200, vendor.found)).sim == listed[0]
+
+
+def test_a_device_of_thingspace_is_not_there_by_an_empty_list_too() -> None:
+    vendor = next(vendor for vendor in VENDORS if vendor.kind == "thingspace")
+    assert looked_up(vendor, reply(200, thingspace_page())).outcome is LookupOutcome.NOT_FOUND
 
 
 @vendors

@@ -6,16 +6,17 @@ Each operator has its own host. The list has the ICCID, the status and the two p
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, SecretStr
 
 from sim_sync.carriers.auth import BasicAuth
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.dialect import Dialect, Throttling, body_says
-from sim_sync.carriers.messages import Request
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import InBody, PageNumber
 from sim_sync.carriers.pagination.windows import Windows
+from sim_sync.carriers.point_lookup import PointLookup, answered_with, get_by_iccid, object_in_body
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials, Options, RateLimit
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
@@ -83,6 +84,22 @@ def _with_window(request: Request, since: str, till: str) -> Request:
     return replace(request, params={"modifiedSince": since, "modifiedTill": till, **request.params})
 
 
+#: What a device of the list has; asked for alone, it has more.
+_LISTED = frozenset({"iccid", "status", "ratePlan", "communicationPlan"})
+
+
+def as_listed(response: Response) -> list[Any]:
+    """Return the one device in an answer as the list has it: a lookup must not write what a page does not."""
+    return [{key: value for key, value in device.items() if key in _LISTED} for device in object_in_body(response)]
+
+
+#: `GET /rws/api/v1/devices/{iccid}`; "Resource not found - Invalid ICCID" is a 404 with the code 20000001.
+LOOKUP = PointLookup(
+    request=get_by_iccid("/rws/api/v1/devices"),
+    records=as_listed,
+    not_there=answered_with(404, lambda body: str(body.get("errorCode")) == "20000001"),
+)
+
 CONNECTOR = Connector(
     type="cisco_control_center",
     base_url=None,
@@ -99,6 +116,7 @@ CONNECTOR = Connector(
         fields={"iccid": "iccid", "status": "status", "rate_plan": "ratePlan"},
         statuses=STATUSES,
     ),
+    lookup=lambda _settings: LOOKUP,
     # "License has exceeded the rate limit for API calls", whatever the status.
     dialect=Dialect(
         throttling=Throttling(

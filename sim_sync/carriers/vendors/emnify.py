@@ -10,6 +10,7 @@ from sim_sync.carriers.dialect import Dialect, Throttling, body_says
 from sim_sync.carriers.logins import JsonLogin, TokenAuth
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import InHeader, PageNumber
+from sim_sync.carriers.point_lookup import PointLookup, answered_with, get_by_id, object_in_body
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials, RateLimit
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
@@ -78,6 +79,13 @@ def _status(record: Mapping[str, Any]) -> Any:
     return (status.get("description") or status.get("id")) if isinstance(status, dict) else status
 
 
+#: `GET /api/v1/sim/{id}`; a SIM that is not there is a 404 with an error token of emnify's own.
+LOOKUP = PointLookup(
+    request=get_by_id("/api/v1/sim"),
+    records=object_in_body,
+    not_there=answered_with(404, lambda body: "notfound" in str(body.get("error_token")).lower()),
+)
+
 CONNECTOR = Connector(
     type="emnify",
     base_url="https://cdn.emnify.net",
@@ -106,5 +114,6 @@ CONNECTOR = Connector(
         },
         statuses=STATUSES,
     ),
+    lookup=lambda _settings: LOOKUP,
     dialect=Dialect(throttling=Throttling(quota_gone=_quota_is_gone)),
 )

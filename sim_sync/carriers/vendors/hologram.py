@@ -11,9 +11,11 @@ from sim_sync.carriers.dialect import Dialect, ErrorInBody, Throttling, body_say
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import CursorInResponse, InBody, ToQuery
 from sim_sync.carriers.pagination.rule import flag
+from sim_sync.carriers.point_lookup import PointLookup, iccid_of
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials
 from sim_sync.core.identifiers import NotAnIdentifier
+from sim_sync.core.lookups import AskedSim
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
 #: Longer words, as `PAUSED-PENDING-USER`, mean what their listed beginning means.
@@ -78,6 +80,22 @@ def _plan(record: Mapping[str, Any]) -> Any:
     return plan.get("name") or plan.get("id") if isinstance(plan, dict) else plan
 
 
+_devices = list_at("data")
+
+
+def _by_iccid(asked: AskedSim) -> Request | None:
+    iccid = iccid_of(asked)
+    return Request(path="/api/1/devices", params={"sim": iccid}) if iccid else None
+
+
+def _is_empty(response: Response) -> bool:
+    body = response.body
+    return response.status == 200 and isinstance(body, dict) and body.get("success") is True and body.get("data") == []
+
+
+#: The list again, of the devices with this ICCID: only there stands the device beside its SIM. None is an empty list.
+LOOKUP = PointLookup(request=_by_iccid, records=_devices, not_there=_is_empty)
+
 CONNECTOR = Connector(
     type="hologram",
     base_url="https://dashboard.hologram.io",
@@ -85,7 +103,8 @@ CONNECTOR = Connector(
     auth_model=ApiKey,
     build_auth=lambda settings: BasicAuth("apikey", settings.auth.api_key.get_secret_value()),
     pagination=list_sims,
-    records=list_at("data"),
+    records=_devices,
+    lookup=lambda _settings: LOOKUP,
     record_map=RecordMap(
         fields={
             "sim_id": "id",

@@ -59,5 +59,5 @@ CONNECTOR = Connector(
     pagination=list_sims,
     records=list_at("sims"),
     record_map=RECORDS,
-    lookup=LOOKUP,
+    lookup=lambda _settings: LOOKUP,
 )

@@ -6,6 +6,7 @@ from sim_sync.carriers.connector import Connector, totals_at
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials, TokenAuth
 from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import InHeader, PageNumber
+from sim_sync.carriers.point_lookup import PointLookup, answered_with, get_by_iccid, object_in_body
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials, LoginUrl, RateLimit
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
@@ -53,6 +54,13 @@ def list_sims(settings: CarrierSettings) -> PageNumber:
     )
 
 
+#: `GET /management-api/v2/sims/{iccid}`, with 19 digits; a SIM that is not there is a 404 with the token `NotFound`.
+LOOKUP = PointLookup(
+    request=get_by_iccid("/management-api/v2/sims"),
+    records=object_in_body,
+    not_there=answered_with(404, lambda body: body.get("error_token") == "NotFound"),
+)
+
 CONNECTOR = Connector(
     type="one_nce",
     base_url="https://api.1nce.com",
@@ -78,4 +86,5 @@ CONNECTOR = Connector(
         },
         statuses=STATUSES,
     ),
+    lookup=lambda _settings: LOOKUP,
 )

@@ -11,6 +11,7 @@ from sim_sync.carriers.json_bodies import Lookup
 from sim_sync.carriers.logins import JsonLogin, TokenAuth
 from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import CursorInResponse, InHeader, ToQuery
+from sim_sync.carriers.point_lookup import PointLookup, answered_with, get_by_id, object_in_body
 from sim_sync.carriers.records import RecordMap, array_in_body
 from sim_sync.carriers.settings import CarrierSettings, Credentials
 from sim_sync.carriers.waits import throttled_wait
@@ -95,6 +96,13 @@ def _of_the_subscriber(key: str) -> Lookup:
     return find
 
 
+#: `GET /v1/sims/{sim_id}`: "No such SIM found" is a 404 with one of Soracom's error codes.
+LOOKUP = PointLookup(
+    request=get_by_id("/v1/sims"),
+    records=object_in_body,
+    not_there=answered_with(404, lambda body: isinstance(body.get("code"), str)),
+)
+
 CONNECTOR = Connector(
     type="soracom",
     base_url="https://api.soracom.io",
@@ -119,6 +127,7 @@ CONNECTOR = Connector(
         },
         statuses=STATUSES,
     ),
+    lookup=lambda _settings: LOOKUP,
     dialect=Dialect(
         throttling=Throttling(waits=(throttled_wait, wait_header("X-Soracom-Ratelimit-Seconds-Before-Refresh")))
     ),

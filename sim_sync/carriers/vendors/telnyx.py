@@ -1,11 +1,15 @@
 """Telnyx: `GET /v2/sim_cards` (developers.telnyx.com). The current IMEI and IP address are in no list."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import SecretStr
 
 from sim_sync.carriers.auth import BearerAuth
 from sim_sync.carriers.connector import Connector, totals_at
 from sim_sync.carriers.messages import Request
 from sim_sync.carriers.pagination import InBody, PageNumber
+from sim_sync.carriers.point_lookup import PointLookup, answered_with, get_by_id, object_at
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
@@ -49,6 +53,19 @@ def list_sims(settings: CarrierSettings) -> PageNumber:
     )
 
 
+#: `GET /v2/sim_cards/{id}`; a card that is not there is a 404 with the code 10005.
+LOOKUP = PointLookup(
+    request=get_by_id("/v2/sim_cards"),
+    records=object_at("data"),
+    not_there=answered_with(404, lambda body: "10005" in _codes(body)),
+)
+
+
+def _codes(body: Mapping[str, Any]) -> list[str]:
+    errors = body.get("errors")
+    return [str(one.get("code")) for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
+
+
 CONNECTOR = Connector(
     type="telnyx",
     base_url="https://api.telnyx.com",
@@ -73,4 +90,5 @@ CONNECTOR = Connector(
         statuses=STATUSES,
         ignored=frozenset({"record_type"}),
     ),
+    lookup=lambda _settings: LOOKUP,
 )

@@ -11,8 +11,10 @@ from sim_sync.carriers.logins import ClientAuth, ClientCredentials, JsonLogin, L
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import InBody, Keyset, ToBody
 from sim_sync.carriers.pagination.rule import flag
+from sim_sync.carriers.point_lookup import PointLookup, iccid_of
 from sim_sync.carriers.records import RecordMap, list_at
 from sim_sync.carriers.settings import CarrierSettings, Credentials, Options
+from sim_sync.core.lookups import AskedSim
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
 #: The vendor's pages and its answers spell them differently.
@@ -109,6 +111,25 @@ def with_ids(device: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return [{**device, _IDS: ids, _CARRIER: told[0] if isinstance(told, list) and told else None}]
 
 
+def lookup_device(settings: CarrierSettings) -> PointLookup:
+    """Ask for the list of the one device with an ICCID; it is not there by an empty list, or by an error code."""
+
+    def request(asked: AskedSim) -> Request | None:
+        iccid = iccid_of(asked)
+        body = {"accountName": settings.options.account, "deviceId": {"id": iccid, "kind": "iccid"}}
+        return Request(method="POST", path="/api/m2m/v1/devices/actions/list", body=body) if iccid else None
+
+    return PointLookup(request=request, records=devices, not_there=_is_not_there)
+
+
+def _is_not_there(response: Response) -> bool:
+    if not isinstance(response.body, dict):
+        return False
+    if 200 <= response.status < 300:
+        return response.body.get("devices") == [] and not _has_more(response)
+    return str(response.body.get("errorCode")).endswith("REQUEST_FAILED.DeviceNotFound")
+
+
 CONNECTOR = Connector(
     type="thingspace",
     base_url="https://thingspace.verizon.com",
@@ -119,6 +140,7 @@ CONNECTOR = Connector(
     build_auth=two_logins,
     pagination=list_devices,
     records=devices,
+    lookup=lookup_device,
     record_map=RecordMap(
         fields={
             "iccid": f"{_IDS}.iccid",

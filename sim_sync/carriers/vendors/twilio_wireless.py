@@ -52,5 +52,5 @@ CONNECTOR = Connector(
         statuses=STATUSES,
         ignored=frozenset({"url", "links"}),
     ),
-    lookup=LOOKUP,
+    lookup=lambda _settings: LOOKUP,
 )

@@ -72,6 +72,7 @@ class Emnify(RoutedVendor):
     list_path = "/api/v1/sim"
     open_paths = (_LOGIN_PATH,)
     status_words = _STATUS_WORDS
+    alone = ("", "")
 
     def __init__(self, fleet: Fleet, credentials: Mapping[str, str], options: TokenOptions) -> None:
         super().__init__(fleet)
@@ -107,6 +108,10 @@ class Emnify(RoutedVendor):
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM's number at emnify, which grows along the list."""
         return str(_FIRST_ID + sim.index)
+
+    def index_of(self, name: str) -> int | None:
+        """Return the index of the SIM with this number."""
+        return int(name) - _FIRST_ID if name.isascii() and name.isdigit() and int(name) >= _FIRST_ID else None
 
     def listed(self, sim: SimView) -> Mapping[str, str | None]:
         """Return what the list tells; `iccid` has 19 digits, `iccid_with_luhn` 20. There is no time of change."""

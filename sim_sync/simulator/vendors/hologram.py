@@ -145,7 +145,9 @@ class Hologram(RoutedVendor):
         record["links"]["cellular"][0]["sim"] = None
 
     def _list(self, request: Request, fault: PageFault | None) -> Response:
-        refuse_unknown(request.query, ("limit", "startafter"))
+        refuse_unknown(request.query, ("limit", "startafter", "sim"))
+        if "sim" in request.query:
+            return self._of_iccid(request.query["sim"], request)
         limit = parse_number(request.query, "limit", default=_DEFAULT_LIMIT, lowest=1, highest=_MAX_LIMIT)
         after = parse_number(request.query, "startafter", default=-1, lowest=0, highest=2**62)
         if isinstance(fault, ErrorInSuccess):
@@ -158,6 +160,15 @@ class Hologram(RoutedVendor):
         spoil_record(records, fault, forget_id=self.forget_id, forget_iccid=self.forget_iccid)
         following = self._following(devices, limit, after, fault)
         envelope = _envelope(request, limit, len(records), following, fault)
+        return Response(200, f'{envelope[:-1]},"data":[{",".join(records)}]}}'.encode())
+
+    def _of_iccid(self, iccid: str, request: Request) -> Response:
+        """Return the list of the one device whose SIM has the ICCID."""
+        index = self.fleet.index_of_iccid(iccid)
+        number = None if index is None else _device_number(index)
+        beside = [] if number is None else range(_first_sim(number), _first_sim(number + 1))
+        records = [] if number is None else [self._device(number, [one for one in beside if self.fleet.is_live(one)])]
+        envelope = _envelope(request, _DEFAULT_LIMIT, len(records), None, None)
         return Response(200, f'{envelope[:-1]},"data":[{",".join(records)}]}}'.encode())
 
     def _following(

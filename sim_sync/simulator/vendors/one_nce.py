@@ -56,6 +56,7 @@ class OneNce(RoutedVendor):
     list_path = "/management-api/v2/sims"
     open_paths = (_TOKEN_PATH,)
     status_words = _STATUS_WORDS
+    alone = ("", "")
 
     def __init__(self, fleet: Fleet, credentials: Mapping[str, str], options: TokenOptions) -> None:
         super().__init__(fleet)
@@ -86,6 +87,10 @@ class OneNce(RoutedVendor):
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM's whole ICCID: there is no other id."""
         return sim.iccid or ""
+
+    def index_of(self, name: str) -> int | None:
+        """Return the index of the SIM with this ICCID."""
+        return self.index_of_digits(name)
 
     def listed(self, sim: SimView) -> Mapping[str, str | None]:
         """Return what the list tells; `iccid` has 19 digits, `iccid_with_luhn` 20. The IMEI is an IMEISV of 16."""

@@ -5,6 +5,7 @@ Nothing of any one vendor is in here.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 from sim_sync.simulator.faults import CursorExpiry, PageFault, TokenExpiry
@@ -33,6 +34,8 @@ class RoutedVendor(ABC):
     status_words: ClassVar[Mapping[str, str]]
     #: Where a record has its id.
     id_field: ClassVar[str] = "id"
+    #: What stands before and behind a record that is asked for alone; None where there is no such call.
+    alone: ClassVar[tuple[str, str] | None] = None
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -106,7 +109,28 @@ class RoutedVendor(ABC):
 
     def handlers(self, path: str) -> Mapping[str, Handler]:
         """Return who answers each method on a path; empty where there is no such path."""
-        return {method: handler for (method, known), handler in self._routes.items() if known == path}
+        found = {method: handler for (method, known), handler in self._routes.items() if known == path}
+        prefix, _, name = path.rpartition("/")
+        if not found and self.alone is not None and prefix == self.list_path and name:
+            return {"GET": partial(self._one, name)}
+        return found
+
+    def index_of(self, name: str) -> int | None:
+        """Return the index of the SIM that a path names; None where the carrier has none of that name."""
+        return None
+
+    def index_of_digits(self, digits: str) -> int | None:
+        """Return the index of the SIM whose ICCID this is, with its check digit or without."""
+        forms = [digits] if len(digits) == 20 else [f"{digits}{digit}" for digit in range(10)]
+        return next((index for form in forms if (index := self.fleet.index_of_iccid(form)) is not None), None)
+
+    def _one(self, name: str, request: Request, fault: PageFault | None) -> Response:
+        index = self.index_of(name)
+        if index is None or not self.fleet.is_live(index) or self.alone is None:
+            return self.not_found(request)
+        before, behind = self.alone
+        record = self.records([index], request.base_url)[0]
+        return Response(200, f"{before}{record}{behind}".encode())
 
     def expire(self, fault: TokenExpiry | CursorExpiry) -> None:
         """Refuse from now on the tokens or cursors given out so far."""

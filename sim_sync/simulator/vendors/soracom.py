@@ -80,6 +80,7 @@ class Soracom(RoutedVendor):
     list_path = "/v1/sims"
     open_paths = (_LOGIN_PATH,)
     status_words = _STATUS_WORDS
+    alone = ("", "")
     id_field = "simId"
 
     def __init__(self, fleet: Fleet, credentials: Mapping[str, str], options: SoracomOptions) -> None:
@@ -127,6 +128,11 @@ class Soracom(RoutedVendor):
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM's id, 19 digits that look like an ICCID and stay when the ICCID changes."""
         return self.fleet_spec.iccid(sim.index)[:19]
+
+    def index_of(self, name: str) -> int | None:
+        """Return the index of the SIM with this id, which is not its ICCID any more once that has changed."""
+        found = (self.fleet_spec.index_of_iccid(f"{name}{digit}") for digit in range(10))
+        return next((index for index in found if index is not None), None)
 
     def listed(self, sim: SimView) -> Mapping[str, str | None]:
         """Return what the list tells, of the active profile and its primary IMSI; the plan is its subscription."""

@@ -54,6 +54,7 @@ class Telnyx(RoutedVendor):
 
     list_path = "/v2/sim_cards"
     status_words = _STATUS_WORDS
+    alone = ('{"data":', "}")
 
     def __init__(self, fleet: Fleet, credentials: Mapping[str, str], options: NoOptions) -> None:
         super().__init__(fleet)
@@ -86,6 +87,15 @@ class Telnyx(RoutedVendor):
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM card's UUID."""
         return uuid_text(self.fingerprint(sim))
+
+    def index_of(self, name: str) -> int | None:
+        """Return the index of the card with this UUID."""
+        digits = name.replace("-", "")[:16]
+        try:
+            index = self.fleet_spec.index_of_fingerprint(int(digits, 16))
+        except ValueError:
+            return None
+        return index if uuid_text(self.fleet_spec.fingerprint(index)) == name else None
 
     def listed(self, sim: SimView) -> Mapping[str, str | None]:
         """Return the identifiers and the time of the last change; there is no plan, label, IMEI or address."""

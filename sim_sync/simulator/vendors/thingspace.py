@@ -185,9 +185,11 @@ class ThingSpace(RoutedVendor):
 
     def _list(self, request: Request, fault: PageFault | None) -> Response:
         body = json_object(request)
-        refuse_unknown(body, ("accountName", "maxNumberOfDevices", "largestDeviceIdSeen"))
+        refuse_unknown(body, ("accountName", "maxNumberOfDevices", "largestDeviceIdSeen", "deviceId"))
         if not hmac.compare_digest(str(body.get("accountName")).encode(), self._account.encode()):
             raise BadParameter("accountName does not name an account of this login")
+        if "deviceId" in body:
+            return self._one_device(body["deviceId"], request)
         size = _number(body, "maxNumberOfDevices", default=_MAX_PAGE_SIZE, lowest=1, highest=_MAX_PAGE_SIZE)
         seen = _number(body, "largestDeviceIdSeen", default=_device_id(-1), lowest=0, highest=2**62)
         found = self._indices(seen, size, fault)
@@ -195,6 +197,15 @@ class ThingSpace(RoutedVendor):
         records = ",".join(self.records(found[:size], request.base_url, fault))
         text = f'{{"hasMoreData":{"true" if has_more else "false"},"devices":[{records}]}}'
         return Response(202 if has_more else 200, text.encode())
+
+    def _one_device(self, asked: Any, request: Request) -> Response:
+        """Return the list of the one device with an ICCID, or that there is none."""
+        iccid = asked.get("id") if isinstance(asked, dict) and str(asked.get("kind")).lower() == "iccid" else None
+        index = self.fleet.index_of_iccid(str(iccid))
+        if index is None:
+            return _error(400, "REQUEST_FAILED.DeviceNotFound", "The device is not in this account")
+        record = self.records([index], request.base_url)[0]
+        return Response(200, f'{{"hasMoreData":false,"devices":[{record}]}}'.encode())
 
     def _indices(self, seen: int, size: int, fault: PageFault | None) -> Sequence[int]:
         """Return the page's SIMs and one more where the list continues."""
