@@ -51,8 +51,12 @@ def _pictures(figures: ReportFigures) -> Iterator[tuple[str, Any]]:
     from sim_sync.report.sections import trend
 
     if plots := trend(figures):
-        images = (base64.b64encode(standalone(plot).encode()).decode() for plot in plots)
-        yield "trend", dg.MetadataValue.md("\n\n".join(f"![](data:image/svg+xml;base64,{image})" for image in images))
+        told = (f"{plot.title}\n\n![]({_source(standalone(plot))})" for plot in plots)
+        yield "trend", dg.MetadataValue.md("\n\n".join(told))
+
+
+def _source(drawing: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"
 
 
 def _table(words: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.TableMetadataValue:

@@ -48,6 +48,8 @@ def drawn(plot: Plot) -> Markup:
 def standalone(plot: Plot) -> str:
     """Return a plot as an SVG document that brings its own style: for a place with other style sheets."""
     root = _tree(plot, _WIDE)
+    width, height = _WIDE
+    root.attrib |= {"width": str(width), "height": str(height)}  # without them, a picture is as small as it may be
     style = ET.Element("style")
     style.text = _style()
     root.insert(0, style)

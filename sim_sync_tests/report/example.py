@@ -4,11 +4,15 @@ import random
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from sim_sync.report.collecting import collect
+from sim_sync.report.page import page
+from sim_sync.warehouse import open_warehouse
 from sim_sync.warehouse.engine import transaction
 from sim_sync.warehouse.tables import (
     carrier_internals,
@@ -54,6 +58,22 @@ _KINDS = (
     ("mismatch", "rate_plan", "IoT 5 MB", "IoT 50 MB", "medium"),
     ("mismatch", "label", None, None, "low"),
 )
+
+
+def write_example(folder: Path) -> Path:
+    """Write the report on the example into a folder, and return where it is."""
+    warehouse = open_warehouse(f"sqlite:///{folder / 'example.db'}")
+    try:
+        now = warehouse.sessions.now()
+        fill(warehouse.engine, now)
+        report = collect(
+            warehouse, dict.fromkeys(FLEETS, 36.0), now - timedelta(days=_NIGHTS // 2), with_list=list(FLEETS)
+        )
+    finally:
+        warehouse.close()
+    path = folder / "report.html"
+    path.write_text(page(report), encoding="utf-8")
+    return path
 
 
 def fill(engine: sa.Engine, now: datetime) -> None:

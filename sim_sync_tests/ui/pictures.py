@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from playwright.sync_api import Page, expect
 
+from sim_sync_tests.report.example import write_example
 from sim_sync_tests.ui.browser import chromium_path, opened_page
 from sim_sync_tests.ui.project import PROJECT, ServedProject, served_project
 
@@ -35,9 +36,15 @@ def status(page: Page, project: ServedProject) -> None:
     show_terminal(page, project, "status")
 
 
+def report(page: Page, project: ServedProject) -> None:
+    """The report on an invented company, as far as a manager reads before asking."""
+    page.set_viewport_size({"width": 1160, "height": 1290})
+    page.goto(write_example(Path(project.folder)).as_uri())
+
+
 #: The pictures by their names; each gets the page to show its view on.
 PICTURES: Mapping[str, Callable[[Page, ServedProject], None]] = MappingProxyType(
-    {"asset-graph": asset_graph, "status": status}
+    {"asset-graph": asset_graph, "status": status, "report": report}
 )
 
 
