@@ -1,6 +1,5 @@
 """One carrier's part of `carriers.yaml`: checked against its connector, and turned into what a sync needs of it."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 _SWEEP = SweepPolicy()
 _QUARANTINE = QuarantineLimit()
-#: A carrier's name is a partition key, part of session ids and of file names.
-CARRIER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 
 
 def _meaning(value: Any) -> Any:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from sim_sync.config.alerts import Alerts
-from sim_sync.config.carrier import CARRIER_NAME, CarrierConfig, parse_carrier
-from sim_sync.config.document import read_document
+from sim_sync.config.document import CARRIER_NAME, read_document
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve, variable_of
 from sim_sync.config.our_list import QuietList, list_of, place_of
 from sim_sync.config.problems import read_part
@@ -20,6 +19,7 @@ from sim_sync.core.errors import ConfigError, InputError, Problem
 from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS
 
 if TYPE_CHECKING:  # what reads a list is loaded where one is read
+    from sim_sync.config.carrier import CarrierConfig
     from sim_sync.inventory import OurList
 
 CONFIG_VARIABLE = "SIM_SYNC_CONFIG"
@@ -50,7 +50,7 @@ class Config:
         """The names of all carriers, in the order of the file."""
         return tuple(self._carriers)
 
-    def carrier(self, name: str) -> CarrierConfig:
+    def carrier(self, name: str) -> "CarrierConfig":
         """Return one carrier's configuration.
 
         Raises:
@@ -58,6 +58,8 @@ class Config:
             ConfigError: its part has problems.
         """
         self.require_known(name)
+        from sim_sync.config.carrier import parse_carrier  # here, because it knows all connectors
+
         return parse_carrier(name, self._carriers[name], self._environ, str(self.path))
 
     def max_age_hours(self, name: str) -> float:

@@ -14,6 +14,9 @@ import yaml
 
 from sim_sync.core.errors import ConfigError, Problem
 
+#: A carrier's name is a partition key, part of session ids and of file names.
+CARRIER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the resolvers of YAML 1.2."""

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from sim_sync.carriers.connector import Connector
 from sim_sync.carriers.registry import connectors
 from sim_sync.config.alerts import Alerts
-from sim_sync.config.carrier import CARRIER_NAME, CarrierSection
+from sim_sync.config.carrier import CarrierSection
+from sim_sync.config.document import CARRIER_NAME
 from sim_sync.config.sections import InventorySections, Reconcile, Schedule, WarehouseSection
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

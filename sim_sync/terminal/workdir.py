@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sim_sync.config import load_config
 from sim_sync.core.errors import ConfigError, InputError, Problem
 from sim_sync.files import make_private_folder, opened_privately
 
@@ -51,6 +50,8 @@ def require_project_folder(root: Path) -> None:
 
 def require_simulated(root: Path) -> None:
     """Raise `ConfigError` unless `carriers.yaml` is about the simulated carrier alone: a demonstration kills syncs."""
+    from sim_sync.config import load_config  # here, because every command imports this module
+
     config = load_config(root / "carriers.yaml")
     if tuple(config.carrier_names) != (SIMULATED_CARRIER,):
         raise ConfigError(

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from sim_sync_tests.bench import ends, promises, report, steps, walks
+from sim_sync_tests.bench import ends, promises, report, steps, views, walks
 from sim_sync_tests.bench.figures import Figure, print_figures
 
 
@@ -31,6 +31,8 @@ def _measures(sims: int, rows: int) -> dict[str, Callable[[], Iterator[Figure]]]
         "limits": lambda: promises.rate_limit(400),
         "kills": lambda: promises.kills(20),
         "ends": lambda: ends.range_of_the_end(300),
+        "status": lambda: views.status(rows),
+        "events": lambda: views.events(20_000),
         "large": lambda: steps.large_table(rows, 200),
         "memory": lambda: walks.memory(sims),
         "report": lambda: report.report(rows),
@@ -44,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
         "--rows", type=int, default=1_000_000, help="SIMs of the large table; the goal is for 10,000,000"
     )
     parser.add_argument(
-        "--only", nargs="*", help="some of: throughput, steps, latency, limits, kills, ends, large, memory, report"
+        "--only",
+        nargs="*",
+        help="some of: throughput, steps, latency, limits, kills, ends, status, events, large, memory, report",
     )
     return parser
 
