@@ -15,7 +15,7 @@ from sim_sync.core.notes import CarrierOverview
 from sim_sync.core.progress import CarrierFigures, Problem
 from sim_sync.core.session import State, SweepState
 from sim_sync.warehouse.severity import SEVERITIES
-from sim_sync_tests.cli.scraping import families, names, samples, value
+from sim_sync_tests.cli.scraping import families, lint, names, samples, value
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.figures import SECRET, a_session, everything, figures
 
@@ -39,6 +39,29 @@ def test_every_name_follows_the_conventions() -> None:
         for sample in family.samples:
             assert sample.name.endswith("_total") == (family.type == "counter"), sample.name
             assert {"carrier", "version"} & set(sample.labels) or sample.name == "sim_sync_up"
+
+
+def test_no_name_breaks_a_rule_of_promtool() -> None:
+    assert lint(families(text_of(everything()))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("# HELP x_things \n# TYPE x_things gauge\nx_things 1\n", "no help text"),
+        ("# HELP x_total Y.\n# TYPE x_total gauge\nx_total 1\n", "non-counter metrics"),
+        ("# HELP x_wait_minutes Y.\n# TYPE x_wait_minutes gauge\nx_wait_minutes 1\n", "base units"),
+        ("# HELP x_wait_ms Y.\n# TYPE x_wait_ms gauge\nx_wait_ms 1\n", "no abbreviated units"),
+        ("# HELP x_gauge Y.\n# TYPE x_gauge gauge\nx_gauge 1\n", "no type in the name"),
+        ("# HELP x_pages_count Y.\n# TYPE x_pages_count gauge\nx_pages_count 1\n", "suffix of a histogram"),
+        ("# HELP xPages Y.\n# TYPE xPages gauge\nxPages 1\n", "snake_case"),
+        ('# HELP x Y.\n# TYPE x gauge\nx{carrierName="a"} 1\n', "snake_case"),
+        ("# HELP x:y Y.\n# TYPE x:y gauge\nx:y 1\n", "colons"),
+    ],
+)
+def test_a_name_that_breaks_a_rule_is_found(text: str, why: str) -> None:
+    (found,) = lint(families(text))
+    assert why in found
 
 
 def test_every_metric_has_a_value_where_all_is_known() -> None:

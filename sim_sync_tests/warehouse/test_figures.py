@@ -10,6 +10,7 @@ from sim_sync.core.pages import Effort
 from sim_sync.core.progress import CarrierFigures, Problem, Totals
 from sim_sync.core.session import Event, Release, SweepState
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync.warehouse.discrepancies import acknowledge
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.overviews import carrier_figures
 from sim_sync.warehouse.reconcile import reconcile
@@ -116,3 +117,12 @@ def test_open_discrepancies_are_counted_by_kind_and_severity(harness: FiguresHar
     load_inventory(harness.engine, "acme", [ours(1), ours(2)])
     reconcile(harness.engine, "acme", ("status",))
     assert harness.figures().discrepancies == {}
+
+
+def test_what_somebody_has_acknowledged_is_not_open(harness: FiguresHarness) -> None:
+    harness.walk()
+    reconcile(harness.engine, "acme", ("status",))
+    iccid = a_sim(1).iccid
+    assert iccid is not None
+    acknowledge(harness.engine, ["acme"], [iccid], by="jo")
+    assert harness.figures().discrepancies == {Problem("unknown_to_us", "high"): 1}
