@@ -118,6 +118,11 @@ def _problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
     yield from _total_problems(facts, policy) if facts.carrier_total is not None else _repeat_problems(facts, policy)
 
 
+def is_about_total(total: int, seen: int) -> bool:
+    """Return whether a walk saw as many SIMs as the carrier said it has, but for the tolerance, or for one SIM."""
+    return abs(total - seen) <= max(1.0, total * SweepPolicy().total_tolerance_percent / 100)
+
+
 def _total_problems(facts: WalkFacts, policy: SweepPolicy) -> Iterator[str]:
     """Yield how the walk disagrees with the carrier's total.
 

@@ -17,11 +17,19 @@ from sim_sync.core.notes import (
     quarantine_concern,
     sweep_concern,
 )
+from sim_sync.core.sweep import is_about_total
 from sim_sync.core.text import counted
 from sim_sync.defs.names import Names
 from sim_sync.defs.progress import code_span
 from sim_sync.warehouse import Warehouse
-from sim_sync.warehouse.knowledge import compared_of, count_high_discrepancies, count_unknown_status_words
+from sim_sync.warehouse.bad_identifiers import count_bad_identifiers
+from sim_sync.warehouse.knowledge import (
+    compared_of,
+    count_high_discrepancies,
+    count_open_discrepancies,
+    count_unknown_status_words,
+    totals_of_last_walks,
+)
 from sim_sync.warehouse.overviews import carrier_overviews
 
 
@@ -77,6 +85,41 @@ def no_severe_discrepancy(config: Config, warehouse: Warehouse) -> dg.AssetCheck
     )
 
 
+def discrepancies_are_few(config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No carrier has more open discrepancies than `reconcile.max_discrepancies`, acknowledged ones left out."""
+    most = config.reconcile.max_discrepancies
+    if most is None:
+        return _result({}, "no threshold is configured (reconcile.max_discrepancies)")
+    counts = count_open_discrepancies(warehouse.engine, config.carrier_names)
+    found = {
+        carrier: f"{counted(count, 'open discrepancy', 'open discrepancies')}, more than {most:,}"
+        for carrier, count in counts.items()
+        if count > most
+    }
+    return _result(found, f"no carrier has more than {counted(most, 'open discrepancy', 'open discrepancies')}")
+
+
+def totals_agree(config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """The last completed walk of every carrier saw as many SIMs as the carrier said it has."""
+    totals = totals_of_last_walks(warehouse.engine, config.carrier_names)
+    found = {
+        carrier: f"it says it has {counted(total.told, 'SIM')}, and its last complete walk saw {total.seen:,}"
+        for carrier, total in totals.items()
+        if not is_about_total(total.told, total.seen)
+    }
+    return _result(found, "every total that a carrier tells agrees with its walk")
+
+
+def identifiers_are_sound(config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No SIM has an identifier that cannot be one: too short or long, rounded, or with other marks than digits."""
+    counts = count_bad_identifiers(warehouse.engine, config.carrier_names)
+    found = {
+        carrier: ", ".join(f"{field.upper()} ({count:,})" for field, count in fields.items())
+        for carrier, fields in counts.items()
+    }
+    return _result(found, "every identifier can be one", "bad identifiers, see `sim-sync discrepancies --kind quality`")
+
+
 Check: TypeAlias = Callable[[Config, Warehouse], dg.AssetCheckResult]
 
 #: The checks of each asset.
@@ -87,8 +130,10 @@ CHECKS: Mapping[str, Sequence[Check]] = {
         no_session_has_failed,
         every_record_was_read,
         status_words_are_known,
+        totals_agree,
+        identifiers_are_sound,
     ),
-    "sim_discrepancies": (no_severe_discrepancy,),
+    "sim_discrepancies": (no_severe_discrepancy, discrepancies_are_few),
 }
 _RESOURCES = ("sync_config", "warehouse")
 

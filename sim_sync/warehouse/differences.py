@@ -8,6 +8,14 @@ import sqlalchemy as sa
 from sim_sync.core.discrepancies import CompanyRules, Kind
 from sim_sync.core.pages import DIGITS, WITHOUT_CHECK_DIGIT
 from sim_sync.core.sims import Lifecycle
+from sim_sync.warehouse.bad_identifiers import (
+    MOST_SIMS,
+    count_bad,
+    finding_about_many,
+    has_bad,
+    name_of_sim,
+    value_of,
+)
 from sim_sync.warehouse.matching import (
     match_sims,
     our_unmatched,
@@ -40,6 +48,8 @@ _differing = temporary_table("differing_sims", "iccid", "their_iccid", key=("icc
 sa.Index("ix_differing_sims_their_iccid", _differing.c.their_iccid)
 
 _theirs = carrier_sims.c
+#: What decides whether a SIM is on the bill, and what it costs.
+_PAID_BY = ("status", "rate_plan")
 _NOTHING = sa.cast(sa.null(), sa.Text())
 
 
@@ -60,6 +70,7 @@ def find_differences(
         finder.find_mismatches(fields)
     if not only_shared:
         finder.find_without_iccid()
+        finder.find_bad_identifiers()
         finder.find_twins()
         if "status" in fields:
             finder.find_unlisted_words()
@@ -95,7 +106,33 @@ class _Finder:
         plan = self._billed(_theirs.status, sa.null(), _theirs.rate_plan)
         name = sa.literal("sim_id:", sa.Text()) + _theirs.sim_id
         told = self._telling(Kind.UNKNOWN_TO_US, facts, name, _NOTHING, _theirs.status, plan=plan)
-        self._write(Kind.UNKNOWN_TO_US, told.where(theirs_of(self._carrier), _theirs.iccid.is_(None)))
+        nameless = sa.and_(theirs_of(self._carrier), _theirs.iccid.is_(None), ~has_bad("iccid"))
+        self._write(Kind.UNKNOWN_TO_US, told.where(nameless))
+
+    def find_bad_identifiers(self) -> None:
+        """Find SIMs of the carrier with an identifier that cannot be one; very many of one sort are one finding."""
+        for field, count in count_bad(self._connection, self._carrier).items():
+            if count > MOST_SIMS:
+                self._connection.execute(found.insert(), [self._word(finding_about_many(field, count))])
+            else:
+                self._find_bad(field)
+
+    def _find_bad(self, field: str) -> None:
+        # Two SIMs of one ICCID may have the same trouble: it is one finding, with the greater value.
+        told_of = {"iccid": name_of_sim(), "theirs": value_of(field), **{name: _theirs[name] for name in _PAID_BY}}
+        named = (
+            sa.select(*(column.label(name) for name, column in told_of.items()))
+            .where(theirs_of(self._carrier), has_bad(field))
+            .subquery()
+        )
+        greatest = (sa.func.max(named.c[name]).label(name) for name in ("theirs", *_PAID_BY))
+        bad = sa.select(named.c.iccid, *greatest).group_by(named.c.iccid).subquery()
+        facts = Facts(ours=sa.null(), theirs=bad.c.status, pending=sa.false())
+        # One whose ICCID is bad is in use and nobody can say whose it is: it costs what an unknown one does.
+        is_nameless = sa.and_(sa.literal(field == "iccid"), bad.c.iccid.startswith("sim_id:"))
+        plan = sa.case((is_nameless, self._billed(bad.c.status, sa.null(), bad.c.rate_plan)))
+        told = self._telling(Kind.QUALITY, facts, bad.c.iccid, _NOTHING, bad.c.theirs, plan=plan, field=field)
+        self._write(Kind.QUALITY, told, field)
 
     def find_elsewhere(self) -> None:
         """Find SIMs that are at this carrier and should be, or are too, at another one."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -12,7 +12,7 @@ from sim_sync.warehouse.discrepancies import is_muted
 from sim_sync.warehouse.engine import read_clock, reading
 from sim_sync.warehouse.matching import counted_by_carrier_and_word
 from sim_sync.warehouse.sessions import read_last_completed
-from sim_sync.warehouse.tables import carrier_internals, carrier_sims, sim_discrepancies
+from sim_sync.warehouse.tables import carrier_internals, carrier_sims, session_internals, sim_discrepancies
 
 # What is compared, in order: how often our list changed, which walk was the last complete one, and what was compared.
 #
@@ -152,6 +152,37 @@ def count_unknown_status_words(engine: sa.Engine, carriers: Sequence[str]) -> Ma
         for carrier, word, count in connection.execute(query):
             counts.setdefault(carrier, {})[word] = count
     return counts
+
+
+class WalkTotal(NamedTuple):
+    """How many SIMs a carrier said it has, at its last completed walk, and how many that saw."""
+
+    told: int
+    seen: int
+
+
+def totals_of_last_walks(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, WalkTotal]:
+    """Return the totals of the carriers' last completed walks; those that tell none are left out."""
+    known = session_internals.c
+    with reading(engine, "reading the totals of the last walks") as connection:
+        walks = {walk.session_id: walk.carrier for walk in read_last_completed(connection, carriers)}
+        query = sa.select(known.session_id, known.carrier_total, known.sims_seen).where(
+            known.session_id.in_(list(walks)), known.carrier_total.is_not(None), known.sims_seen.is_not(None)
+        )
+        return {walks[session_id]: WalkTotal(told, seen) for session_id, told, seen in connection.execute(query)}
+
+
+def count_open_discrepancies(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, int]:
+    """Count the open discrepancies by carrier that nobody has acknowledged; carriers without one are left out."""
+    found = sim_discrepancies.c
+    with reading(engine, "counting open discrepancies") as connection:
+        query = (
+            sa.select(found.carrier, sa.func.count())
+            .where(found.carrier.in_(carriers), found.resolved_at.is_(None), ~is_muted(read_clock(connection)))
+            .group_by(found.carrier)
+            .order_by(found.carrier)
+        )
+        return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def count_high_discrepancies(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, int]:

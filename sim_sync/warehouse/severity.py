@@ -178,7 +178,7 @@ RULES: dict[Kind, tuple[Rule, ...]] = {
             "no SIM of ours can be told to be this one",
             "Have the carrier correct the ICCID.",
         ),
-        Rule(LOW, "it is no longer what its standard says", "Have the carrier correct the identifier."),
+        Rule(LOW, "it cannot be what its standard says", "Have the carrier correct the identifier."),
     ),
 }
 

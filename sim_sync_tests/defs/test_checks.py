@@ -3,11 +3,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from sim_sync.config.sections import Reconcile
 from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
 from sim_sync.core.opening import Trigger
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.session import Event, Release
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
+from sim_sync.warehouse.discrepancies import acknowledge
+from sim_sync.warehouse.tables import session_internals
 from sim_sync_tests.defs.stage import DagsterHarness, GivenList
 from sim_sync_tests.fakes.carrier import Unreadable, paged
 from sim_sync_tests.fakes.fleet import a_fleet, a_sim
@@ -29,7 +32,10 @@ def test_after_a_good_night_of_all_carriers_all_checks_pass(stage: DagsterHarnes
         "no_session_has_failed": True,
         "every_record_was_read": True,
         "status_words_are_known": True,
+        "totals_agree": True,
+        "identifiers_are_sound": True,
         "no_severe_discrepancy": True,
+        "discrepancies_are_few": True,
     }
 
 
@@ -166,3 +172,30 @@ def test_a_severe_discrepancy_is_a_warning_with_its_number(stage: DagsterHarness
     # Ten active SIMs that nobody here knows of.
     assert (evaluation.passed, evaluation.metadata["acme"].value) == (False, 10)
     assert evaluation.description == "10 open differences of high severity at acme: see `sim-sync discrepancies`"
+
+
+def test_too_many_open_discrepancies_are_a_warning_until_they_are_acknowledged(stage: DagsterHarness) -> None:
+    stage.config.inventory = GivenList([("89445000000000000001", "other", "active")])
+    stage.config.reconcile = Reconcile(max_discrepancies=9)
+    assert told_of_acme(stage.run())["discrepancies_are_few"] == "10 open discrepancies, more than 9"
+    acknowledge(stage.warehouse.engine, ["acme"], [str(a_sim(1).iccid)], by="eve")
+    assert "discrepancies_are_few" not in told_of_acme(stage.run(carrier="other"))
+
+
+def test_an_identifier_that_cannot_be_one_is_a_warning_with_its_sort(stage: DagsterHarness) -> None:
+    odd: Any = {"imsi": "12", "quality_flags": canonical_json(["iccid_check_digit", "imsi_length"])}
+    stage.carrier.pages = [[a_sim(1), a_sim(2, **odd), a_sim(3, **odd)]]
+    assert told_of_acme(stage.run())["identifiers_are_sound"] == "IMSI (2)"
+
+
+def test_a_total_that_its_walk_does_not_come_to_is_a_warning_also_while_a_later_one_is_open(
+    stage: DagsterHarness,
+) -> None:
+    stage.run()
+    with stage.warehouse.engine.begin() as connection:
+        connection.execute(session_internals.update().values(carrier_total=19))
+    said = "it says it has 19 SIMs, and its last complete walk saw 10"
+    assert told_of_acme(stage.run(carrier="other"))["totals_agree"] == said
+    stage.clock.advance(60)
+    stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
+    assert told_of_acme(stage.run(carrier="other"))["totals_agree"] == said

@@ -114,7 +114,7 @@ def _work_of_nights(engine: sa.Engine, share: Share, size: int, statistics: str)
             _analyze(engine)
         night(under_test, fleet)
         with counted_work(engine) as work:
-            load_inventory(engine, CARRIER, rows, now=under_test.clock.now())
+            load_inventory(engine, CARRIER, rows, now=under_test.clock.now(), min_percent=0)
             reconcile(engine, CARRIER, COMPARABLE_FIELDS)
         done.append(work.done)
     return done

@@ -11,6 +11,7 @@ from sim_sync.core.errors import InputError
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle, Sim
+from sim_sync.warehouse.bad_identifiers import MOST_SIMS
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.knowledge import Compared, compared_of
 from sim_sync.warehouse.matching import MOST_WORDS
@@ -373,3 +374,32 @@ def test_what_is_new_since_the_last_comparison_is_told(engine: sa.Engine) -> Non
     assert not compared_of(engine, [CARRIER])[CARRIER].list_is_newer
     night(under_test, [theirs()])
     assert compared_of(engine, [CARRIER]) == {CARRIER: Compared(walked_at, walk_is_newer=True, list_is_newer=False)}
+
+
+def flagged(number: int, *flags: str, **fields: Any) -> Sim:
+    return theirs(f"8988303{number:012d}", quality_flags=canonical_json(sorted(flags)), **fields)
+
+
+def test_an_identifier_that_cannot_be_one_is_a_finding_and_a_wrong_check_digit_is_none(engine: sa.Engine) -> None:
+    fleet = [
+        flagged(1, "imsi_length", imsi="12"),
+        flagged(2, "iccid_check_digit", "imei_check_digit"),
+        flagged(3, "eid_malformed", "msisdn_length", eid="x", msisdn="+1"),
+    ]
+    assert compared(engine, [ours(str(sim.iccid)) for sim in fleet], fleet, fields=["status"]) == {
+        ("quality", "imsi", str(fleet[0].iccid)): (None, "12", "low"),
+        ("quality", "eid", str(fleet[2].iccid)): (None, "x", "low"),
+        ("quality", "msisdn", str(fleet[2].iccid)): (None, "+1", "low"),
+    }
+
+
+def test_a_sim_whose_iccid_cannot_be_one_is_quality_and_not_unknown(engine: sa.Engine) -> None:
+    bad = theirs(None, sim_id="7", quality_flags=canonical_json(["iccid_malformed"]))._replace(iccid_raw="12AB")
+    assert compared(engine, [ours()], [theirs(), bad]) == {("quality", "iccid", "sim_id:7"): (None, "12AB", "medium")}
+
+
+def test_very_many_bad_identifiers_of_one_sort_are_one_finding(engine: sa.Engine) -> None:
+    fleet = [flagged(number, "imsi_length", imsi="12") for number in range(MOST_SIMS + 1)]
+    assert compared(engine, [ours(str(sim.iccid)) for sim in fleet], fleet) == {
+        ("quality", "imsi", "flag:imsi"): (None, "101 SIMs have a bad IMSI", "low")
+    }
