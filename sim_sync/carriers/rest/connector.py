@@ -5,15 +5,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
 
 from sim_sync.carriers.auth import Authorizer, BasicAuth, BearerAuth, HeaderAuth, NoAuth
 from sim_sync.carriers.connector import Connector, Totals, totals_at
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials, TokenAuth
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
+from sim_sync.carriers.point_lookup import PointLookup
 from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, array_or_nothing, list_at
-from sim_sync.carriers.rest.responses import Errors, HeaderName, Path, end_signs_of, place_of, with_a_type
+from sim_sync.carriers.rest.lookup import Lookup
+from sim_sync.carriers.rest.responses import Errors, HeaderName, Path, Text, end_signs_of, place_of, with_a_type
 from sim_sync.carriers.rest.styles import PageNumberStyle, Style, body_paths
 from sim_sync.carriers.settings import CarrierSettings, Credentials, LinkRule, LoginUrl, Options, Settings
 from sim_sync.core.errors import InternalError
@@ -111,20 +113,12 @@ def declared_auth(settings: CarrierSettings) -> Authorizer:
 _OUR_WORDS = StatusWords({word.value: StatusMeaning(word) for word in Lifecycle})
 
 
-def _as_text(value: Any) -> Any:
-    """Take `true` and `5` for the text that goes into a query."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int) else value
-
-
 def _field_name(name: str) -> str:
     if name not in OUR_FIELDS:
         raise ValueError(f"a field of a SIM: {', '.join(OUR_FIELDS)}")
     return name
 
 
-Text = Annotated[str, BeforeValidator(_as_text)]
 FieldName = Annotated[str, AfterValidator(_field_name)]
 
 
@@ -139,6 +133,7 @@ class ListCall(Settings):
     body: Mapping[str, Any] | None = None
     links: LinkRule | None = None
     pagination: Style
+    lookup: Lookup | None = None
 
     @model_validator(mode="after")
     def _has_a_body_only_in_a_post(self) -> Any:
@@ -172,7 +167,7 @@ class ListCall(Settings):
 class Declaration(Options):
     """What is declared of the API: the list call, and where each field of a SIM stands in a record."""
 
-    MEANINGLESS_TO_CURSORS = MappingProxyType({"errors": True})
+    MEANINGLESS_TO_CURSORS = MappingProxyType({"errors": True, "list": {"lookup": True}})
 
     list: ListCall
     errors: Errors = Errors()
@@ -203,12 +198,20 @@ def describe(settings: CarrierSettings) -> Connector:
         totals=_totals(call.pagination),
         record_map=RecordMap(fields=declared.fields, statuses=_OUR_WORDS, msisdn_region=declared.msisdn_region),
         dialect=declared.errors.dialect(),
+        lookup=None if call.lookup is None else _lookup,
     )
 
 
 def _pagination(settings: CarrierSettings) -> Pagination:
     call: ListCall = settings.options.list
     return call.pagination.rule(call.request(), call.records_of(), settings.page_size)
+
+
+def _lookup(settings: CarrierSettings) -> PointLookup:
+    call: ListCall = settings.options.list
+    if call.lookup is None:
+        raise InternalError("a lookup was asked for that is not declared; please report this as a bug")
+    return call.lookup.rule()
 
 
 def _totals(style: Style) -> Any:

@@ -44,6 +44,17 @@ Path = Annotated[str, Field(min_length=1), AfterValidator(_path)]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 
 
+def _as_text(value: Any) -> Any:
+    """Take `true` and `5` for the text that goes into a query."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else value
+
+
+#: A text, for which `true` and `5` may be written.
+Text = Annotated[str, BeforeValidator(_as_text)]
+
+
 class HeaderField(Settings):
     """A response header."""
 

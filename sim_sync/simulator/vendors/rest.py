@@ -6,6 +6,7 @@ form; the client's credentials come in the form or in HTTP Basic. Each record li
 
 import json
 from collections.abc import Mapping
+from functools import partial
 
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
@@ -57,6 +58,7 @@ class Rest(RoutedVendor):
 
     open_paths = (_TOKEN_PATH,)
     status_words = _STATUS_WORDS
+    alone = ("", "")
 
     def __init__(self, fleet: Fleet, credentials: Mapping[str, str], options: RestOptions) -> None:
         _check(options)
@@ -123,6 +125,15 @@ class Rest(RoutedVendor):
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM's number, which grows along the list."""
         return str(FIRST_ID + sim.index)
+
+    def handlers(self, path: str) -> Mapping[str, Handler]:
+        """Return who answers on a path, which may name a SIM below that of the list."""
+        prefix, _, name = path.rpartition("/")
+        return {"GET": partial(self._one, name)} if prefix == self._options.path and name else super().handlers(path)
+
+    def index_of(self, name: str) -> int | None:
+        """Return the index of the SIM with this number."""
+        return int(name) - FIRST_ID if name.isascii() and name.isdigit() and int(name) >= FIRST_ID else None
 
     def listed(self, sim: SimView) -> Mapping[str, str | None]:
         """Return what the list tells, which is everything but an account."""

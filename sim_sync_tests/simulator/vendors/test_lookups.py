@@ -19,7 +19,17 @@ from sim_sync.simulator.vendors.thingspace import DEFAULT_ACCOUNT
 from sim_sync_tests.fakes.moving_time import MovingTime
 
 Start = Callable[..., SimulatorServer]
-VENDORS = sorted(kind for kind, connector in built_in().items() if connector.lookup is not None and kind != "rest")
+VENDORS = [*sorted(kind for kind, connector in built_in().items() if connector.lookup is not None), "rest"]
+REST = {
+    "auth": {"type": "bearer", "token": simulated_credentials("rest")["token"]},
+    "list": {
+        "path": "/v1/sims",
+        "records": "data",
+        "pagination": {"type": "page_number", "page_param": "page", "size_param": "per_page", "total": "meta.total"},
+        "lookup": {"path": "/v1/sims/{sim_id}"},
+    },
+    "fields": {"sim_id": "id", "iccid": "iccid", "status": "state", "imsi": "imsi"},
+}
 
 
 def connected(kind: str, url: str) -> CarrierSource:
@@ -31,6 +41,8 @@ def connected(kind: str, url: str) -> CarrierSource:
     }
     if kind == "thingspace":
         section["account"] = DEFAULT_ACCOUNT
+    if kind == "rest":
+        section |= REST
     return parse_carrier("acme", section, {}, "carriers.yaml").build(MovingTime())
 
 
