@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from sim_sync.core.identifiers import NotAnIdentifier, normal_iccid
-from sim_sync.core.sims import FieldChange, Sim, tracked_changes
+from sim_sync.core.sims import PRESENCE, FieldChange, Sim, tracked_changes
 
 # --- a page ----------------------------------------------------------------------------------------------------------
 
@@ -140,6 +140,8 @@ def diff_page(
     for sim in {sim.sim_id: sim for sim in sims}.values():
         old = known.get(sim.sim_id)
         diff.first_seen += old is None or old.last_seen_session != session_id
+        if old is not None and old.is_vanished:
+            diff.changes.append(FieldChange(sim.sim_id, PRESENCE, "vanished", "present"))
         if old is None:
             diff.added += 1
             diff.upserts.append(Upsert(sim, now))

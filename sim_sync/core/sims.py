@@ -77,6 +77,10 @@ TRACKED_FIELDS: tuple[str, ...] = (
 _TRACKED_POSITIONS: tuple[tuple[int, str], ...] = tuple((Sim._fields.index(name), name) for name in TRACKED_FIELDS)
 
 
+#: What stands in the place of a field where a SIM came, was missed, went or came back.
+PRESENCE = "presence"
+
+
 class FieldChange(NamedTuple):
     """One tracked field of one SIM that is no longer what it was; both values as text."""
 

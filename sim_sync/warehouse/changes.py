@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import MIN_CHANGES, MIN_SHARE, Concentration, can_concentrate, explained
-from sim_sync.core.sims import TRACKED_FIELDS
+from sim_sync.core.sims import PRESENCE, TRACKED_FIELDS
 from sim_sync.warehouse.engine import reading
 from sim_sync.warehouse.tables import carrier_sims, sim_changes, sync_sessions
 
@@ -19,8 +19,6 @@ from sim_sync.warehouse.tables import carrier_sims, sim_changes, sync_sessions
 # on a sweep in `sync_sessions`.
 
 
-#: The field of a SIM that came (`present`), was missed by a walk (`absent`), or went (`vanished`).
-PRESENCE = "presence"
 #: The field of a decision on a held sweep; it is of no single SIM.
 DECISION = "sweep_state"
 #: What a change can be of.
@@ -56,7 +54,7 @@ def changes(
         since: nothing from before this moment; None means all.
         field: one of `FIELDS`; None means all.
     """
-    queries = [_of_fields(field)] if field not in {PRESENCE, DECISION} else []
+    queries = [_of_fields(field)] if field != DECISION else []
     queries += [_came(), _missed(), _went()] if field in {None, PRESENCE} else []
     queries += [_decided()] if field in {None, DECISION} else []
     told = sa.union_all(*queries).subquery()
@@ -147,7 +145,7 @@ def explain_drift(
     """
     which = [_changes.carrier == carrier]
     which += [] if session_id is None else [_changes.session_id == session_id]
-    which += [] if field is None else [_changes.field == field]
+    which += [_changes.field != PRESENCE] if field is None else [_changes.field == field]
     which += [] if since is None else [_changes.changed_at >= since]
     with reading(engine, f"counting the changes of carrier {carrier}") as connection:
         sims = sa.func.count() if session_id is not None else sa.func.count(_changes.sim_id.distinct())

@@ -42,6 +42,19 @@ def test_what_changed_is_told_newest_first_with_what_came_and_went(nights: SqlUn
     ]
 
 
+def test_a_vanished_sim_that_came_back_is_told_with_the_session_that_saw_it(nights: SqlUnderTest) -> None:
+    for label in (None, "found again"):
+        night(nights, [a_sim(1), a_sim(2, status="suspended"), a_sim(3, label=label), a_sim(4)])
+    newest = max(nights.rows("sync_sessions"), key=lambda row: row["session_number"])
+    assert told(nights)[:2] == [
+        ("sim-0003", "label", None, "found again"),
+        ("sim-0003", "presence", "vanished", "present"),
+    ]
+    (back,) = [row for row in changes(nights.engine, [CARRIER], field="presence") if row.old_value == "vanished"]
+    assert back.session_id is not None
+    assert back.session_id != newest["session_id"]
+
+
 def test_a_change_names_its_sim_its_session_and_its_time(nights: SqlUnderTest) -> None:
     sessions = sorted(nights.rows("sync_sessions"), key=lambda row: row["session_number"])
     (changed,) = changes(nights.engine, [CARRIER], field="status")
