@@ -31,7 +31,7 @@ def check_everything(carriers: Sequence[str], *, as_json: bool) -> ExitCode:
     for name in carriers:
         config.require_known(name)
     names = carriers or config.carrier_names
-    config.require_sound(names)
+    config.require_sound(names, with_alerts=True)
     places = [look_at_tables(config), look_at_inventory(config, names), look_at_folders(config)]
     found = look_at_carriers(config, names)
     if as_json:

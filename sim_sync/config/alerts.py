@@ -7,8 +7,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, model_validator
 
 from sim_sync.carriers.settings import Settings, is_loopback
+from sim_sync.config.environment import KeyPath, resolve
+from sim_sync.config.problems import read_part
 from sim_sync.core.alerts import DEFAULT_THRESHOLDS, AlertKind
+from sim_sync.core.errors import ConfigError
 
+_PLACE: KeyPath = ("alerts",)
 _EXPECTED_CONDITION = f"one of {', '.join(AlertKind)}, or such a word with its threshold, as findings_over: 100"
 _LEAST_MINUTES, _MOST = 1.0, 1e9
 _RECEIVER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$"
@@ -184,3 +188,16 @@ class Alerts(Settings):
 
 def _numbered(word: str, number: int) -> str:
     return word if number == 1 else f"{word}-{number}"
+
+
+def parse_alerts(raw: Any, environ: Mapping[str, str], where: str) -> Alerts:
+    """Return the section of a file; `where` names that.
+
+    Raises:
+        ConfigError: it has problems; all of them are listed.
+    """
+    part = resolve(raw, _PLACE, environ, where)
+    found, problems = read_part(Alerts.model_validate, part, _PLACE, where, known_keys=Alerts.model_fields)
+    if found is None or part.problems or problems:
+        raise ConfigError([*part.problems, *problems])
+    return found

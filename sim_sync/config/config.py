@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from sim_sync.config.alerts import Alerts
 from sim_sync.config.document import CARRIER_NAME, read_document
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve, variable_of
 from sim_sync.config.our_list import QuietList, list_of, place_of
@@ -19,6 +18,7 @@ from sim_sync.core.errors import ConfigError, InputError, Problem
 from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS
 
 if TYPE_CHECKING:  # what reads a list is loaded where one is read
+    from sim_sync.config.alerts import Alerts
     from sim_sync.config.carrier import CarrierConfig
     from sim_sync.inventory import OurList
 
@@ -41,14 +41,32 @@ class Config:
     #: The lists of our SIMs; none where nothing is compared.
     inventory: Sequence["ListSection"] = field(repr=False)
     reconcile: Reconcile
-    alerts: Alerts | None = field(repr=False)
     _carriers: Mapping[str, Any] = field(repr=False)
     _environ: Mapping[str, str] = field(repr=False)
+    _alerts: Any = field(default=None, repr=False)
 
     @property
     def carrier_names(self) -> Sequence[str]:
         """The names of all carriers, in the order of the file."""
         return tuple(self._carriers)
+
+    @property
+    def has_alerts(self) -> bool:
+        """Whether somebody is to be told."""
+        return self._alerts is not None
+
+    @property
+    def alerts(self) -> "Alerts | None":
+        """Who is told of what; None where nobody is. Read only when it is asked for: no sync needs it.
+
+        Raises:
+            ConfigError: the section has problems.
+        """
+        if self._alerts is None:
+            return None
+        from sim_sync.config.alerts import parse_alerts
+
+        return parse_alerts(self._alerts, self._environ, str(self.path))
 
     def carrier(self, name: str) -> "CarrierConfig":
         """Return one carrier's configuration.
@@ -82,14 +100,18 @@ class Config:
         if name not in self._carriers:
             raise InputError(f"no carrier {name!r}; {self.path} has: {', '.join(self._carriers)}")
 
-    def require_sound(self, names: Sequence[str]) -> None:
-        """Raise `ConfigError` with all the problems of these carriers, unless they have none."""
+    def require_sound(self, names: Sequence[str], *, with_alerts: bool = False) -> None:
+        """Raise `ConfigError` with all the problems of these carriers, and of `alerts`, unless they have none."""
         problems: list[Problem] = []
         for name in names:
             try:
                 self.carrier(name)
             except ConfigError as error:
                 problems.extend(error.problems)
+        try:
+            _ = self.alerts if with_alerts else None
+        except ConfigError as error:
+            problems.extend(error.problems)
         if problems:
             raise ConfigError(problems)
 
@@ -166,16 +188,15 @@ class _Reader:
         schedule = self._section("schedule", Schedule) or Schedule()
         inventory = list(self._lists()) if "inventory" in self._document else []
         reconcile = self._section("reconcile", Reconcile) or Reconcile()
-        alerts = self._section("alerts", Alerts)
         config = Config(
             path=self._path,
             warehouse_url=warehouse_url,
             schedule=schedule,
             inventory=inventory,
             reconcile=reconcile,
-            alerts=alerts,
             _carriers=self._carriers(),
             _environ=self._environ,
+            _alerts=self._document.get("alerts"),
         )
         if self._problems:
             self._add_problems_of_carriers(config)
@@ -252,7 +273,7 @@ class _Reader:
 
     def _add_problems_of_carriers(self, config: Config) -> None:
         try:
-            config.require_sound(config.carrier_names)
+            config.require_sound(config.carrier_names, with_alerts=True)
         except ConfigError as error:
             self._problems.extend(error.problems)
 

@@ -75,4 +75,4 @@ def _sensors(
     config: Config, job: AssetJob, open_context: Callable[[], tuple[Config, Warehouse]], names: Names
 ) -> list[dg.SensorDefinition]:
     resumes = build_resume_interrupted_syncs(job, config.carrier_names, open_context, names)
-    return [resumes] if config.alerts is None else [resumes, build_send_alerts(open_context, names)]
+    return [resumes, build_send_alerts(open_context, names)] if config.has_alerts else [resumes]

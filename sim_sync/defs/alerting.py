@@ -90,9 +90,10 @@ class _Round(threading.Thread):
 
 
 def _one_round(config: Config, warehouse: Warehouse) -> str:
-    if config.alerts is None:
+    settings = config.alerts
+    if settings is None:
         return f"{config.path} has no section `alerts` any more"
-    return _summary(send_alerts(config, config.alerts, SqlAlerts(warehouse.engine), receivers_of(config.alerts)))
+    return _summary(send_alerts(config, settings, SqlAlerts(warehouse.engine), receivers_of(settings)))
 
 
 def _summary(sent: Sent) -> str:

@@ -157,3 +157,9 @@ def test_a_section_that_cannot_be_used_is_told_without_a_secret(
     said = command_line.type_in("alerts", "send")
     assert_one_message(said, 2, expected)
     assert "s3cr3t" not in said.err
+
+
+def test_a_secret_that_only_dagster_has_keeps_no_other_command_from_its_work(command_line: CommandLine) -> None:
+    configure(command_line, webhook={"url": {"env": "ALERT_URL"}})
+    assert command_line.type_in("status").code == 0
+    assert_one_message(command_line.type_in("check"), 2, "alerts.webhook.url", "ALERT_URL")

@@ -262,3 +262,24 @@ def test_where_one_of_several_lists_is_stays_untold_if_the_environment_says_it(l
     with pytest.raises(SimSyncError, match=r"\{env: PLACE\}, section 0") as refused:
         listed(config)
     assert "4711" not in str(refused.value) + repr(config)
+
+
+def test_a_problem_of_the_alerts_is_told_by_whoever_asks_for_them_and_by_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "carriers.yaml"
+    account = "{type: emnify, auth: {application_token: x}}"
+    path.write_text(f"carriers: {{acme: {account}}}\nalerts: {{webhook: {{url: {{env: ALERT_URL}}}}, onn: []}}\n")
+    config = load_config(path, environ={})
+    config.require_sound(["acme"])
+    with pytest.raises(ConfigError, match=r"alerts\.onn"):
+        _ = config.alerts
+    with pytest.raises(ConfigError) as caught:
+        config.require_sound(["acme"], with_alerts=True)
+    assert [problem.key for problem in caught.value.problems] == ["alerts.webhook.url", "alerts.onn"]
+
+
+def test_a_problem_of_the_alerts_is_told_with_those_of_all_carriers(tmp_path: Path) -> None:
+    path = tmp_path / "carriers.yaml"
+    path.write_text("carriers: {}\nalerts: {on: [nothing]}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, environ={})
+    assert [problem.key for problem in caught.value.problems] == ["carriers", "alerts.on.0"]

@@ -125,3 +125,12 @@ def test_a_configuration_that_has_changed_is_a_reason_to_skip(tmp_path: Path, te
     else:
         path.write_text(text, encoding="utf-8")
     assert told in tick(sensor)
+
+
+def test_a_secret_that_is_not_set_stops_the_alerts_and_nothing_else(tmp_path: Path) -> None:
+    path = with_alerts(tmp_path, webhook={"url": {"env": "NO_SUCH_ALERT_URL"}})
+    repository = build_defs(path).get_repository_def()
+    assert "NO_SUCH_ALERT_URL" in tick(repository.get_sensor_def("send_alerts"))
+    assert tick(repository.get_sensor_def("resume_interrupted_syncs")) == (
+        "no session is open at the carriers of this code location"
+    )
