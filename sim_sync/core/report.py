@@ -85,6 +85,15 @@ class Pair(NamedTuple):
     found: int
 
 
+class Todo(NamedTuple):
+    """What to do about so many open discrepancies of one severity, and what they cost a month in ten-thousandths."""
+
+    advice: str
+    severity: str
+    found: int
+    cost: int | None
+
+
 class Hotspot(NamedTuple):
     """A group of a carrier's SIMs, how many open discrepancies and how many SIMs at the carrier it has."""
 
@@ -135,6 +144,7 @@ class ReportFigures:
     #: By carrier and day, the oldest first; the last one before the period too.
     standings: Sequence[Standing] = ()
     pairs: Sequence[Pair] = ()
+    todos: Sequence[Todo] = ()
     hotspots: Sequence[Hotspot] = ()
     unread: Reasons = _NO_REASONS
     unusable: Reasons = _NO_REASONS

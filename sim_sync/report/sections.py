@@ -4,10 +4,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from sim_sync.core.discrepancies import from_units, in_units
 from sim_sync.core.held_sweep import decision_text
 from sim_sync.core.notes import error_text, sweep_text
 from sim_sync.core.progress import PastWalk
@@ -55,6 +57,7 @@ def sections(report: Report) -> Sequence[Section]:
     """Return the sections of a report in their order."""
     return [
         _carriers(report),
+        *_to_do(report),
         _trend(report),
         _concentration(report),
         _held(report),
@@ -69,7 +72,7 @@ def _carriers(report: Report) -> Section:
         Column("Carrier"),
         *(Column(name, is_number=True) for name in ("SIMs", "In our list", "Open", "High", "Medium", "Low")),
         *(Column(name, is_number=True) for name in ("New", "Resolved", "Acknowledged")),
-        *([] if report.cost_of() is None else [Column(f"{report.currency} a month".strip(), is_number=True)]),
+        *_cost_column(report),
         Column("Last complete walk"),
     ]
     table = TablePart(
@@ -100,16 +103,48 @@ def _carrier_row(report: Report, part: CarrierPart) -> Sequence[Cell]:
         number(flow.opened if flow else 0),
         number(flow.resolved if flow else 0),
         number(report.muted_of(name)),
-        *_cost_cells(report, name),
+        *_cost(report, _units(report.cost_of(carrier=name))),
         moment(part.overview.complete_as_of),
     ]
 
 
-def _cost_cells(report: Report, carrier: str) -> Sequence[Cell]:
+def _units(amount: Decimal | None) -> int | None:
+    return None if amount is None else in_units(amount)
+
+
+def _to_do(report: Report) -> Iterator[Section]:
+    """Yield what to do, where anything is."""
+    if not report.figures.todos:
+        return
+    columns = [Column("What to do"), Column("Severity"), Column("Open", is_number=True)]
+    rows = [
+        [
+            text(todo.advice, "wide"),
+            _severity(todo.severity),
+            share(todo.found, report.open_of()),
+            *_cost(report, todo.cost),
+        ]
+        for todo in report.figures.todos
+    ]
+    table = TablePart(anchor="advice", title="What to do", columns=[*columns, *_cost_column(report)], rows=rows)
+    yield Section(anchor="to-do", title="What to do first", tables=[table])
+
+
+def _severity(severity: str) -> Cell:
+    return Cell(severity, _RANKS.get(severity, 0), tone=severity)
+
+
+def _cost_column(report: Report) -> Sequence[Column]:
+    return [] if report.cost_of() is None else [Column(f"{report.currency} a month".strip(), is_number=True)]
+
+
+def _cost(report: Report, units: int | None) -> Sequence[Cell]:
+    """Return the cell of an amount in ten-thousandths; nothing where nothing is priced."""
     if report.cost_of() is None:
         return []
-    cost = report.cost_of(carrier=carrier)
-    return [Cell("") if cost is None else Cell(money_text(cost, ""), float(cost), tone="" if cost else "zero")]
+    if units is None:
+        return [Cell("")]
+    return [Cell(money_text(from_units(units), ""), units, tone="" if units else "zero")]
 
 
 def _trend(report: Report) -> Section:
@@ -269,8 +304,8 @@ def _discrepancies(report: Report) -> Section:
         anchor="worst",
         title="Open discrepancies, the worst first",
         note=note if total else "",
-        columns=[Column(name, is_number=name == "Nights") for name in _DISCREPANCY_COLUMNS],
-        rows=[_discrepancy_row(row) for row in rows],
+        columns=[*(Column(name, is_number=name == "Nights") for name in _DISCREPANCY_COLUMNS), *_cost_column(report)],
+        rows=[[*_discrepancy_row(row), *_cost(report, _units(row.monthly_cost))] for row in rows],
         empty="None is open.",
         is_filtered=True,
     )
@@ -287,7 +322,7 @@ def _discrepancy_row(row: Any) -> Sequence[Cell]:
         text(_what(row.kind, row.field)),
         text(row.ours),
         text(row.theirs),
-        Cell(row.severity, _RANKS.get(row.severity, 0), tone=row.severity),
+        _severity(row.severity),
         text(row.label),
         text(row.rate_plan),
         Cell(f"{row.first_seen_at:%Y-%m-%d}", row.first_seen_at.timestamp(), tone="nowrap"),

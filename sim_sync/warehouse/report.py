@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import can_concentrate
 from sim_sync.core.report import (
+    SEVERITIES,
     FieldCount,
     Flow,
     Hotspot,
@@ -19,6 +20,7 @@ from sim_sync.core.report import (
     Reasons,
     ReportFigures,
     Standing,
+    Todo,
 )
 from sim_sync.warehouse.discrepancies import BY_ID, is_muted, worst_discrepancies
 from sim_sync.warehouse.engine import read_clock, reading
@@ -72,6 +74,7 @@ def report_figures(engine: sa.Engine, carriers: Sequence[str], since: datetime, 
             nights=_nights(counted, resolved),
             standings=_standings(connection, carriers, since),
             pairs=_pairs(counted),
+            todos=_todos(counted),
             hotspots=_hotspots(connection, _groupable(counted, sims), now),
             unread=_unread(connection, carriers),
             unusable=_unusable(connection, carriers),
@@ -112,6 +115,7 @@ class _Counted(NamedTuple):
     kind: str
     severity: str
     field: str
+    advice: str | None
     ours: str | None
     theirs: str | None
     is_muted: int
@@ -129,6 +133,7 @@ def _counted(connection: sa.Connection, carriers: Sequence[str], since: datetime
         "kind": _found.kind,
         "severity": _found.severity,
         "field": _found.field,
+        "advice": _found.advice,
         "ours": sa.case((is_wordy, _found.ours), else_=sa.null()),
         "theirs": sa.case((is_wordy, _found.theirs), else_=sa.null()),
         "is_muted": sa.case((is_muted(now), 1), else_=0),
@@ -223,6 +228,25 @@ def _pairs(counted: Sequence[_Counted]) -> Sequence[Pair]:
             found[one.kind, one.field, one.ours, one.theirs] += one.found
     most = sorted(found, key=lambda key: (-found[key], [word or "" for word in key]))
     return [Pair(*key, found[key]) for key in most[:_LINES]]
+
+
+def _todos(counted: Sequence[_Counted]) -> Sequence[Todo]:
+    """Return what to do, for the worst first, then for what costs most."""
+    found, costs = Counter[tuple[str, str]](), dict[tuple[str, str], int]()
+    for one in counted:
+        if one.advice is None or one.is_muted:
+            continue
+        key = (one.advice, one.severity)
+        found[key] += one.found
+        if one.cost is not None:
+            costs[key] = costs.get(key, 0) + int(one.cost)
+    todos = [Todo(*key, count, costs.get(key)) for key, count in found.items()]
+    return sorted(todos, key=_urgency)[:_LINES]
+
+
+def _urgency(todo: Todo) -> tuple[int, int, int, str]:
+    worst_first = SEVERITIES.index(todo.severity) if todo.severity in SEVERITIES else len(SEVERITIES)
+    return worst_first, -(todo.cost or 0), -todo.found, todo.advice
 
 
 def _day(dialect_name: str, at: sa.Column[datetime]) -> sa.ColumnElement[str]:

@@ -32,6 +32,13 @@ FLEETS: Mapping[str, int] = MappingProxyType({"nordlink": 6200, "globalsim": 415
 _NIGHTS = 60
 _PLANS = (*("IoT 5 MB",) * 9, *("IoT 50 MB",) * 6, "Pilot 2024")
 _PRICE = Decimal("3.4500")
+_ADVICE = {
+    ("unknown_to_us", "active"): "Find out whose it is: put it on our list, or have the carrier deactivate it.",
+    ("missing_at_carrier", None): "Take it off our list, or ask the carrier where it is.",
+    ("mismatch", "suspended"): "Have the carrier activate it, or write down that it is suspended.",
+    ("mismatch", "active"): "Have the carrier deactivate it: it is on the bill.",
+    ("mismatch", "IoT 50 MB"): "Have the carrier change the plan, or correct our list.",
+}
 _HELD = "112 of 1,480 known SIMs (7.6 %) were missing at once, more than 5 % and 20"
 _REASON = "expected an ICCID of 18 to 22 digits, found 8.98E+19"
 
@@ -151,6 +158,7 @@ def _discrepancy(one: Found, now: datetime) -> dict[str, Any]:
     return {
         **{name: getattr(one, name) for name in ("carrier", "kind", "field", "ours", "theirs", "severity")},
         "iccid": a_sim(one.number).iccid,
+        "advice": _ADVICE.get((one.kind, one.theirs)),
         "first_seen_at": _at(one.opened, now),
         "last_seen_at": _at(last, now),
         "times_seen": last - one.opened + 1,

@@ -149,6 +149,16 @@ def test_the_last_reconciliation_of_a_day_stands_for_it(harness: ReportHarness) 
     ]
 
 
+def test_what_to_do_comes_for_the_worst_first_and_adds_up(harness: ReportHarness) -> None:
+    differ(harness)
+    todos = harness.figures().todos
+    assert sum(todo.found for todo in todos) == harness.count("advice IS NOT NULL AND resolved_at IS NULL") == 5
+    ranks = [("high", "medium", "low").index(todo.severity) for todo in todos]
+    assert ranks == sorted(ranks)
+    acknowledge(harness.engine, ["acme"], [a_sim(2).iccid or ""], by="eve")
+    assert sum(todo.found for todo in harness.figures().todos) == 4
+
+
 def test_groups_are_told_beside_their_size(harness: ReportHarness) -> None:
     differ(harness)
     spots = harness.figures().hotspots
