@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from sim_sync_tests.bench import ends, promises, report, steps, views, walks
+from sim_sync_tests.bench import ends, promises, reconciling, report, steps, views, walks
 from sim_sync_tests.bench.figures import Figure, print_figures
 
 
@@ -36,6 +36,7 @@ def _measures(sims: int, rows: int) -> dict[str, Callable[[], Iterator[Figure]]]
         "large": lambda: steps.large_table(rows, 200),
         "memory": lambda: walks.memory(sims),
         "report": lambda: report.report(rows),
+        "reconciling": lambda: reconciling.reconciliations(rows),
     }
 
 
@@ -48,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only",
         nargs="*",
-        help="some of: throughput, steps, latency, limits, kills, ends, status, events, large, memory, report",
+        help="some of: throughput, steps, latency, limits, kills, ends, status, events, large, memory, report, "
+        "reconciling",
     )
     return parser
 
