@@ -91,11 +91,15 @@ def backfill(
         int | None, typer.Option("--max-pages", metavar="N", min=1, help="Stop after N pages.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing until it ends.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Walk from page 1, say what would be done, write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print one JSON document.")] = False,
 ) -> None:
     """Reconcile carriers now, in this process; an open session continues where it stopped."""
     from sim_sync.cli.backfill import Wish, backfill_carriers
 
-    wish = Wish(restart=restart, max_pages=max_pages, quiet=quiet)
+    wish = Wish(restart=restart, max_pages=max_pages, quiet=quiet, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(backfill_carriers(carriers or [], every=every, wish=wish))
 
 

@@ -111,11 +111,13 @@ _AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How a person wants it: from page 1, so many pages at most, and without a word about progress."""
+    """How a person wants it: from page 1, so many pages at most, without a word about progress, or only to be told."""
 
     restart: bool = False
     max_pages: int | None = None
     quiet: bool = False
+    dry_run: bool = False
+    as_json: bool = False
 
     @property
     def options(self) -> Sequence[str]:
@@ -129,6 +131,12 @@ def backfill_carriers(carriers: Sequence[str], *, every: bool, wish: Wish) -> Ex
     config = load_config()
     names = _chosen(config, carriers, every=every)
     config.require_sound(names)  # whatever is wrong with any of them is told before the first one starts
+    if wish.dry_run:
+        from sim_sync.cli.dry_run import run_all_dry
+
+        return run_all_dry(config, names, max_pages=wish.max_pages, as_json=wish.as_json)
+    if wish.as_json:
+        raise InputError("--json: a run tells its progress line by line; `sim-sync status --json` tells how it ended")
     if full := full_disks(config.warehouse_url):
         raise NoRoomLeft("; ".join(full))
     if len(names) == 1:

@@ -5,14 +5,12 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from sim_sync.config import CarrierConfig, Config
+from sim_sync.config import Config
 from sim_sync.core.errors import NoRoomLeft
 from sim_sync.core.notes import error_text, place_text, session_note, without_name
 from sim_sync.core.opening import Trigger
-from sim_sync.core.pages import Cursor, cursor_digest
 from sim_sync.core.session import Event, Release, Session, State, SweepState
 from sim_sync.core.sync import StopReason
-from sim_sync.core.text import counted
 from sim_sync.defs.account import session_account
 from sim_sync.defs.claiming import Wish, claimed_session, is_over_already, open_for_run, reason_kept_in_session
 from sim_sync.defs.errors import RunInterrupted, as_dagster_failure, failure
@@ -21,40 +19,32 @@ from sim_sync.defs.progress import CheckpointReporter, progress_line, session_me
 from sim_sync.defs.runs import tag_run, tag_session, trigger_of, was_terminated
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.changes import changes_by_field, explain_drift
+from sim_sync.warehouse.rehearsal import rehearsal_of
 from sim_sync.warehouse.warehouse import require_room
+from sim_sync.worker.dry_run import document_of, lines_of, run_dry
 from sim_sync.worker.lease import KeptRun, Wait
 from sim_sync.worker.leaving import Outcome
-from sim_sync.worker.stopping import StopSignal, stopped_by_signals
+from sim_sync.worker.stopping import StopSignal
 from sim_sync.worker.work import close_carrier, walk_carrier
 
-# A walk that writes nothing: fetches and compares, and says what a real one would do.
+# A run that writes nothing: it finds out on a copy of the warehouse what a real one would do, and says so.
 
 
-def walk_dry(
-    context: dg.OpExecutionContext, carrier: CarrierConfig, warehouse: Warehouse, *, max_pages: int | None
+def tell_dry_run(
+    context: dg.OpExecutionContext, sync_config: Config, warehouse: Warehouse, *, max_pages: int | None
 ) -> None:
-    """Walk from the first page, up to `max_pages`, and log what would be added, changed and quarantined."""
-    stop = StopSignal()
-    source = carrier.build(stop)
-    cursor: Cursor | None = source.first_cursor()
-    pages = records = added = changed = rejected = 0
-    used: set[str] = set()
-    with stopped_by_signals(stop):
-        while cursor is not None and stop.reason is None and (max_pages is None or pages < max_pages):
-            used.add(cursor_digest(cursor))
-            page = source.fetch_page(cursor)
-            diff = warehouse.sessions.preview_page(carrier.name, page)
-            pages, records = pages + 1, records + page.records
-            added, changed, rejected = added + diff.added, changed + diff.changed, rejected + len(page.rejected)
-            cursor = page.next_cursor
-            if cursor is not None and cursor_digest(cursor) in used:
-                context.log.error(f"page {pages} leads back to a page already fetched: a real walk would stop here")
-                break
-    whole = "the whole list" if cursor is None else "not the whole list"
-    context.log.info(
-        f"dry run over {carrier.name}, nothing written: {counted(pages, 'page')} ({whole}), "
-        f"{counted(records, 'record')}; {added:,} would be added, {changed:,} changed, {rejected:,} quarantined"
-    )
+    """Walk from the first page, up to `max_pages`, and tell what would be done, in the log and as an observation."""
+    carrier = sync_config.carrier(context.partition_key)
+    with rehearsal_of(warehouse.engine) as copy:
+        run = run_dry(carrier, sync_config, copy, stop=StopSignal(), max_pages=max_pages)
+    for line in lines_of(run):
+        context.log.info(line)
+    told = document_of(run)
+    metadata: dict[str, Any] = {name: value for name, value in told.items() if isinstance(value, int)}
+    metadata["dry_run"] = dg.MetadataValue.json(told)
+    context.log_event(dg.AssetObservation(context.assets_def.key, partition=carrier.name, metadata=metadata))
+    if run.stopped_by is StopReason.FAILED:
+        raise failure(f"dry run: {run.error}")
 
 
 # A run of the night or of the sensor that finds the warehouse full waits until somebody has made room.
@@ -141,7 +131,7 @@ def _open_session(
     with as_dagster_failure():
         if config.dry_run:
             tag_run(context, sync_config, warehouse, kept_run)
-            walk_dry(context, sync_config.carrier(context.partition_key), warehouse, max_pages=config.max_pages)
+            tell_dry_run(context, sync_config, warehouse, max_pages=config.max_pages)
             return
         with reason_kept_in_session(context, warehouse, last_retry=RETRIES.max_retries):
             carrier = sync_config.carrier(context.partition_key)

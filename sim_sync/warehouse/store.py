@@ -16,7 +16,7 @@ from sim_sync.core.errors import InputError, WriteRefused
 from sim_sync.core.held_sweep import Marked, OperatorDecision, ShownSweep, SweepHistory
 from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome, LookupPlan
 from sim_sync.core.opening import FailedOpening, Opened, OpenRequest, decide_opening
-from sim_sync.core.pages import Cursor, Page, PageDiff, cursor_digest, diff_page
+from sim_sync.core.pages import Cursor, Page, PageDiff, cursor_digest
 from sim_sync.core.session import (
     CLOSABLE_STATES,
     WORKING_STATES,
@@ -37,7 +37,7 @@ from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import CrashPoint, nothing_armed
 from sim_sync.warehouse import lookups, pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
-from sim_sync.warehouse.pages import stored_beside, write_isolated
+from sim_sync.warehouse.pages import write_isolated
 from sim_sync.warehouse.sessions import carry_out_decision, carry_out_failure
 
 #: Writes a page's rows, and returns the page as it was written with what that changed.
@@ -142,12 +142,6 @@ class SqlSessionStore:
             return
         if not sessions.note_cursor(connection, session.session_id, cursor_digest(page.next_cursor)):
             raise repeated_cursor(session, page)
-
-    def preview_page(self, carrier: str, page: Page) -> PageDiff:
-        """Return what committing a page would change, without writing anything."""
-        with reading(self.engine, f"comparing a page of carrier {carrier}") as connection:
-            settled = stored_beside(connection, carrier, page.sims)
-            return diff_page(settled.sims, settled.known, self._now(connection))
 
     def commit_walk_restart(self, claim: Claim, first_cursor: Cursor, reason: str) -> Session:
         """Set the session back to its first page, because the carrier no longer takes its cursor."""

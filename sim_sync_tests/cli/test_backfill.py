@@ -282,3 +282,35 @@ def test_a_list_that_became_much_shorter_exits_with_3_and_waits_for_a_person_whi
     assert (taken.code, "4 SIMs, 0 added, 0 changed, 6 removed" in taken.out) == (0, True)
     assert command_line.run("backfill", "acme").code == 0
     assert len(command_line.run(*missing).document) == 4
+
+
+def test_a_dry_run_tells_what_would_be_done_and_leaves_no_file_behind(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    command_line.write_carriers(acme=an_account(simulator.url))
+    said = command_line.run("backfill", "acme", "--dry-run")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(
+        "acme: dry run over acme, nothing written: 5 pages (the whole list), 45 records; 45 would be"
+    )
+    assert not (command_line.folder / ".sim_sync" / "warehouse.db").exists()
+
+
+def test_a_dry_run_as_json_is_one_document_and_the_warehouse_stays_what_it_is(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    inventory = {"type": "csv", "path": "ours.csv", "columns": {"iccid": "ICCID"}}
+    command_line.write_config({"inventory": inventory, "carriers": {"acme": an_account(simulator.url)}})
+    (command_line.folder / "ours.csv").write_text("ICCID\n8988307000000000013\n")
+    assert command_line.run("backfill", "acme").code == 0
+    (command_line.folder / "ours.csv").write_text("ICCID\n8988307000000000021\n")
+    file = command_line.folder / ".sim_sync" / "warehouse.db"
+    before = file.read_bytes()
+    said = command_line.run("backfill", "--all", "--dry-run", "--json")
+    (told,) = said.document
+    assert (said.code, file.read_bytes() == before) == (0, True)
+    assert (told["carrier"], told["whole"], told["added"], told["changed"], told["absent"]) == ("acme", True, 0, 0, 0)
+    assert (told["opened"], told["resolved"]) == (1, 1)
+    assert told["examples"]["opened"][0]["iccid"] == "8988307000000000021"
+    short = command_line.run("backfill", "acme", "--dry-run", "--max-pages", "1")
+    assert (short.code, "1 page (not the whole list)" in short.out) == (3, True)

@@ -2,6 +2,7 @@ import itertools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -585,8 +586,23 @@ def test_a_dry_run_ends_where_the_carrier_leads_in_a_circle(stage: DagsterHarnes
     result = stage.run(dry_run=True)
 
     told = " ".join(record.user_message for record in stage.instance.all_logs(result.run_id))
-    assert "page 3 leads back to a page already fetched" in told
+    assert not result.success
+    assert "the walk stopped: " in told
     assert stage.carrier.fetched_pages == [0, 1, 2]
+
+
+def test_a_dry_run_is_an_observation_with_its_numbers_and_examples(stage: DagsterHarness) -> None:
+    stage.run()
+    stage.carrier.pages = [[a_sim(0, status="suspended"), a_sim(1), a_sim(77)]]
+
+    result = stage.run(dry_run=True)
+
+    (observed,) = result.get_asset_observation_events()
+    metadata = observed.asset_observation_data.asset_observation.metadata
+    assert (metadata["added"].value, metadata["changed"].value, metadata["absent"].value) == (1, 1, 8)
+    document: Any = metadata["dry_run"].value
+    assert document["examples"]["changed"][0]["new_value"] == "suspended"
+    assert document["sweep_state"] == "done"
 
 
 # --- a run that cannot even open its session -------------------------------------------------------------------
