@@ -11,10 +11,10 @@ from markupsafe import Markup
 
 from sim_sync.core.discrepancies import from_units, in_units
 from sim_sync.core.held_sweep import decision_text
-from sim_sync.core.notes import error_text, sweep_text
+from sim_sync.core.notes import error_text
 from sim_sync.core.progress import PastWalk
 from sim_sync.core.report import SEVERITIES, CarrierPart, Hotspot, Report, ReportFigures, Standing, money_text
-from sim_sync.core.session import State
+from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted, duration_text
 from sim_sync.report.plots import Plot, Series, drawn
 from sim_sync.report.tables import Cell, Column, TablePart, moment, number, share, text
@@ -382,9 +382,16 @@ def _walk_row(walk: PastWalk, now: datetime) -> Sequence[Cell]:
         _duration(session.throttled_seconds),
         number(walk.resumes),
         text(session.state.value, "high" if session.state is State.FAILED else ""),
-        text(sweep_text(session).removeprefix("sweep ") if session.state is State.COMPLETED else ""),
+        text(_sweep(session)),
         text(error_text(session)),
     ]
+
+
+def _sweep(session: Session) -> str:
+    """Return what became of a walk's sweep, and why; what to do about it stands with what was held."""
+    if session.state is not State.COMPLETED:
+        return ""
+    return f"{session.sweep_state.value}: {session.sweep_reason}" if session.sweep_reason else session.sweep_state.value
 
 
 def _duration(seconds: float | None) -> Cell:

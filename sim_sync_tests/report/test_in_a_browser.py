@@ -21,6 +21,8 @@ pytestmark = [
 ]
 
 WIDTHS = {"wide": 1280, "tablet": 768, "narrow": 360}
+#: What the margins leave of A4, in CSS pixels.
+A4_WIDTH = 710
 HOSTILE = (*CONTROLS, *FORMULAS, *MARKUPS, "w" * 300)
 #: Contrast of text that WCAG 2.2 wants at level AA.
 READABLE = 4.5
@@ -139,4 +141,6 @@ def test_printed_it_is_light_whatever_the_screen_is(browser: Browser, path: Path
         )
         assert set(grounds) == {"rgb(255, 255, 255)"}
         assert not found.page.locator("nav").is_visible()
+        found.page.set_viewport_size({"width": A4_WIDTH, "height": 900})
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= A4_WIDTH
         assert found.page.pdf(format="A4").startswith(b"%PDF")
