@@ -152,14 +152,9 @@ def without_own_secrets(page: Page, redactor: Redactor) -> Page:
     )
 
 
-def _texts(sims: Sequence[Sim], rejected: Sequence[QuarantinedRecord]) -> Iterator[str]:
-    for sim in sims:
-        for value in sim:
-            if isinstance(value, str):
-                yield value
-    for one in rejected:
-        yield one.reason
-        yield one.payload
+def _texts(sims: Sequence[Sim], rejected: Sequence[QuarantinedRecord]) -> list[str]:
+    texts = [value for sim in sims for value in sim if isinstance(value, str)]
+    return [*texts, *(text for one in rejected for text in (one.reason, one.payload))]
 
 
 def _sim(sim: Sim, redactor: Redactor) -> Sim:

@@ -145,12 +145,13 @@ class Reading:
     __slots__ = ("_as_sent", "_failed", "_flags", "_told")
 
     def __init__(self, told: Mapping[str, Any], failed: Collection[str] = ()) -> None:
-        if no_numbers := [name for name, value in told.items() if value.__class__ is float and is_no_number(value)]:
+        if float in map(type, told.values()):
+            no_numbers = [name for name, value in told.items() if is_no_number(value)]
             told = {**told, **dict.fromkeys(no_numbers)}
             failed = [*failed, *no_numbers]
         self._told = told
         self._failed = failed
-        self._flags = [f"{name}_malformed" for name in failed]
+        self._flags = [f"{name}_malformed" for name in failed] if failed else []
         self._as_sent: dict[str, str] = {}
 
     def sim(
