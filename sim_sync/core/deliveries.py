@@ -93,13 +93,23 @@ def next_attempt_at(deliveries: Sequence[Delivery]) -> datetime | None:
 
 
 def claim(
-    deliveries: Sequence[Delivery], now: datetime, seconds: float, held_back: Collection[str] = ()
+    deliveries: Sequence[Delivery],
+    now: datetime,
+    seconds: float,
+    *,
+    held_back: Collection[str] = (),
+    is_hurried: bool = False,
 ) -> tuple[list[Delivery], list[Delivery]]:
     """Return the deliveries with those that are due put off for so many seconds, and those that the claimer may try.
 
-    `held_back` are receivers that have not got an earlier alert of the same kind: they are told in order.
+    Args:
+        deliveries: of one alert.
+        now: the warehouse's time.
+        seconds: how long the claim lasts.
+        held_back: receivers that have not got an earlier alert of the same kind: they are told in order.
+        is_hurried: somebody wants all that waits to be tried now.
     """
-    due = {one.id for one in _waiting(deliveries) if is_due(one.due_at, now)}
+    due = {one.id for one in _waiting(deliveries) if is_hurried or is_due(one.due_at, now)}
     after = [replace(one, due_at=now + timedelta(seconds=seconds)) if one.id in due else one for one in deliveries]
     return after, [one for one in after if one.id in due and one.receiver not in held_back]
 

@@ -128,7 +128,10 @@ class SqlAlerts:
             if row is None:
                 return None
             alert = _alert(row)
-            deliveries, due = claim(alert.deliveries, now, lease_seconds, _behind(connection, alert))
+            # A person may have set the column to an earlier time than ours.
+            is_hurried = alert.next_attempt_at != next_attempt_at(alert.deliveries)
+            behind = _behind(connection, alert)
+            deliveries, due = claim(alert.deliveries, now, lease_seconds, held_back=behind, is_hurried=is_hurried)
             _update(connection, alert.id, **_delivery_values(deliveries))
         return Claimed(alert, due)
 

@@ -158,6 +158,17 @@ def test_a_dead_receiver_is_tried_again_later_and_later_up_to_a_quarter_of_an_ho
     assert sending.receiver.attempts == 8
 
 
+def test_a_person_may_set_the_next_attempt_to_now(sending: Sending) -> None:
+    sending.receiver.failure = _DEAD
+    sending.fail_session()
+    sending.send()
+    sending.receiver.failure = None
+    with sending.engine.begin() as connection:
+        connection.execute(alerts.update().values(next_attempt_at=sending.clock.now()))
+    sending.send()
+    assert sending.receiver.events == [OPENED]
+
+
 def test_a_wait_that_a_receiver_names_is_kept(sending: Sending) -> None:
     sending.receiver.failure = DeliveryFailed("HTTP 429", retry_after_seconds=600)
     sending.fail_session()
