@@ -106,6 +106,11 @@ def _refuse_mapping(sheet: Sheet, columns: Mapping[str, str], carriers: Sequence
         raise InventoryError("the inventory's `columns` do not say which column holds the ICCID: add `iccid: <column>`")
     if strange := [name for name in columns if name not in OUR_COLUMNS]:
         raise InventoryError(f"the inventory's `columns` may map {', '.join(OUR_COLUMNS)}; found {', '.join(strange)}")
+    if secret := [theirs for theirs in columns.values() if is_secret_key(theirs)]:
+        raise InventoryError(
+            f"the inventory's `columns` name {quoted(secret)}: PINs, PUKs and keys of cards are never stored; leave "
+            "the column out"
+        )
     if "carrier" not in columns and len(carriers) != 1:
         raise InventoryError(
             f"the inventory {sheet.where} has no column mapped to `carrier`, and {len(carriers)} carriers are "

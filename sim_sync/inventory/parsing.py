@@ -4,6 +4,7 @@ One value never costs the list: an identifier or a word that a spreadsheet has c
 ICCID cannot be read is told. Nothing is repaired by guess.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -14,6 +15,7 @@ from sim_sync.core.identifiers import NotAnIdentifier, normal_iccid
 from sim_sync.core.inventory import Finding, FindingKind, InventorySim, ListTally, count_word, shortened
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
+from sim_sync.core.storable import without_secrets
 from sim_sync.inventory.layout import Damage, Layout, Sheet
 from sim_sync.inventory.values import (
     REMEMBERED,
@@ -282,13 +284,28 @@ class RowParser:
 
 
 def attribute_writer(columns: Sequence[tuple[str, int]]) -> Callable[[Sequence[str]], str]:
-    """Return what writes the filled cells of some columns, names with places, as canonical JSON text."""
+    """Return what writes the filled cells of some columns, names with places, as canonical JSON text.
+
+    A cell that is JSON itself loses its members whose names say that they are secrets.
+    """
     keys = [(f"{encode_basestring(name)}:", at) for name, at in sorted(columns)]
 
     def write(cells: Sequence[str]) -> str:
-        return "{" + ",".join([key + encode_basestring(cells[at]) for key, at in keys if cells[at]]) + "}"
+        return "{" + ",".join([key + encode_basestring(_shown(cells[at])) for key, at in keys if cells[at]]) + "}"
 
     return write
+
+
+def _shown(cell: str) -> str:
+    """Return what of a cell may be stored."""
+    if cell[0] not in "{[":
+        return cell
+    try:
+        value = json.loads(cell, parse_float=str, parse_constant=str)  # no digit of a number is lost
+    except (ValueError, RecursionError):
+        return cell
+    plain = without_secrets(value)
+    return cell if plain == value else canonical_json(plain)
 
 
 def _refuse_shapeless(cells: Sequence[str], width: int, damaged: Damage | None) -> None:

@@ -12,7 +12,7 @@ from sim_sync.core.inventory import InventorySim
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import Lifecycle
 from sim_sync.inventory.parsing import attribute_writer
-from sim_sync_tests.inventory.lists import ICCID, OTHER, parsed
+from sim_sync_tests.inventory.lists import COLUMNS, ICCID, OTHER, parsed
 
 IMSI = "295050910000001"
 IMEI = "352099001761481"
@@ -364,6 +364,28 @@ def test_every_row_is_used_found_or_counted(rows: list[tuple[str, ...]]) -> None
     except InventoryError:
         return
     assert len(inventory.rows) + len({finding.row_number for finding in inventory.findings}) == len(filled)
+
+
+@pytest.mark.parametrize(
+    ("cell", "stored"),
+    [
+        ('{"puk": "12345678", "n": 8988307000000000013}', '{"n":8988307000000000013}'),
+        ('[{"a": {"Ki": "0F"}, "b": 1.50}]', '[{"a":{},"b":"1.50"}]'),
+        ('{"b": 1}', '{"b": 1}'),
+        ("{no JSON", "{no JSON"),
+        ("[" * 2_000, "[" * 2_000),
+    ],
+)
+def test_a_cell_that_is_json_loses_the_secrets_in_it(cell: str, stored: str) -> None:
+    (sim,) = parsed([ICCID, "acme", "", cell], header=("ICCID", "Carrier", "State", "More")).sims
+    assert sim.attributes == canonical_json({"More": stored})
+
+
+def test_a_column_of_secrets_is_not_taken_for_one_of_ours() -> None:
+    with pytest.raises(InventoryError, match=r"name 'PUK1': PINs, PUKs and keys of cards are never stored"):
+        parsed(
+            [ICCID, "acme", "", "1"], header=("ICCID", "Carrier", "State", "PUK1"), columns={**COLUMNS, "label": "PUK1"}
+        )
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=4, unique_by=lambda pair: pair[0]))

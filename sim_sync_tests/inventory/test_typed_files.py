@@ -1,6 +1,8 @@
 """The same SIMs in every form in which a list arrives: all match, or exactly those that lost digits are refused."""
 
 import csv
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -348,3 +350,38 @@ def test_a_package_that_is_not_installed_is_told_with_what_to_install() -> None:
         "the inventory ours.xlsx is an Excel workbook (.xlsx), and reading it needs openpyxl, which is not installed: "
         "pip install 'sim-sync[xlsx]'"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "few", "many"), [("parquet", 6_000, 200_000), ("xlsx", 2_000, 20_000)])
+def test_a_long_file_is_read_without_holding_it(tmp_path: Path, kind: str, few: int, many: int) -> None:
+    """In a process of its own, whose memory is measured."""
+    for rows in (few, many):
+        iccids = [f"8944500{number:012d}" for number in range(rows)]
+        notes = [chr(97 + number % 26) * 200 for number in range(rows)]
+        path = tmp_path / f"{rows}.{kind}"
+        if kind == "parquet":
+            pq.write_table(pa.table({"ICCID": iccids, "Note": notes}), path, row_group_size=5_000)
+        else:
+            workbook(path, [("ICCID", "Note"), *zip(iccids, notes, strict=True)])
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from sim_sync.inventory import Terms\n"
+        "from sim_sync.inventory.parquet_file import PARQUET, open_parquet\n"
+        "from sim_sync.inventory.typed_file import TypedFileList, TypedFileSettings\n"
+        "from sim_sync.inventory.workbook import XLSX, open_workbook\n"
+        "form = {'parquet': (PARQUET, open_parquet), 'xlsx': (XLSX, open_workbook)}[sys.argv[2]]\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "def count(rows):\n"
+        "    settings = TypedFileSettings(Path(sys.argv[1], f'{rows}.{sys.argv[2]}'))\n"
+        "    with TypedFileList(settings, Terms({'iccid': 'ICCID'}, ['acme'], {}), *form).opened() as reading:\n"
+        "        return sum(1 for _ in reading) - 2\n"
+        "count(int(sys.argv[3])); before = peak()\n"
+        "print(count(int(sys.argv[4])), (peak() - before) // 1024)\n"
+    )
+    arguments = [sys.executable, "-c", program, str(tmp_path), kind, str(few), str(many)]
+    answer = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=250)
+    rows_read, megabytes = map(int, answer.stdout.split())
+    assert rows_read == many
+    assert megabytes < 25
