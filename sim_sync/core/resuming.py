@@ -41,6 +41,10 @@ class ResumeRequest:
         """A key that is new for every takeover and every attempt: run keys are remembered forever."""
         return f"{self.session_id}:{self.fence}:{self.attempt}"
 
+    def is_about(self, session: Session) -> bool:
+        """Return whether nobody has taken the session over since: then this is the last word about it."""
+        return (self.session_id, self.fence) == (session.session_id, session.fence)
+
 
 @dataclass(frozen=True, slots=True)
 class Death:
@@ -229,10 +233,8 @@ def _deaths(snapshot: CarrierSnapshot) -> int:
 
 
 def _asked_about_this(snapshot: CarrierSnapshot) -> ResumeRequest | None:
-    asked, session = snapshot.asked, snapshot.session
-    if asked is None or (asked.session_id, asked.fence) != (session.session_id, session.fence):
-        return None
-    return asked
+    asked = snapshot.asked
+    return asked if asked is not None and asked.is_about(snapshot.session) else None
 
 
 def _last(snapshot: CarrierSnapshot) -> str:

@@ -1,5 +1,9 @@
 """How texts are made safe to print, and counts go with their words."""
 
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 
 # Text from outside as it may be shown: what a terminal acts on, or nobody would see, is written out.
 #
@@ -39,6 +43,33 @@ def _written_out(char: str) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return `1 page`, `2 pages`, `1,345 pages`; `plural` where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def bounded_list(lines: Sequence[str], noun: str, longest: int) -> str:
+    """Return the lines as one, joined with `; `: where that grows too long, the first of them and how many are left.
+
+    `longest` is in bytes of ASCII JSON: so does Dagster write what it keeps. A line is cut where it takes too much.
+    """
+    whole = "; ".join(lines)
+    if _size(whole) <= longest:
+        return whole
+    room = longest - len(f"; and {counted(len(lines), f'more {noun}')}")
+    short = [_cut(line, room // 3 if len(lines) > 1 else longest) for line in lines]
+    ends = list(accumulate(_size(line) + 2 for line in short))
+    shown = max(bisect_right(ends, room + 2), 1)
+    rest = f"; and {counted(len(lines) - shown, f'more {noun}')}" if shown < len(lines) else ""
+    return "; ".join(short[:shown]) + rest
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text)) - 2
+
+
+def _cut(text: str, longest: int) -> str:
+    if _size(text) <= longest:
+        return text
+    ends = list(accumulate(map(_size, text)))
+    return text[: bisect_right(ends, longest - 3)] + "..."
 
 
 def percent_text(percent: float) -> str:

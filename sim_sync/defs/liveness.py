@@ -22,6 +22,7 @@ from sim_sync.core.liveness import (
     renewal_seconds,
     silent_runs,
 )
+from sim_sync.core.resuming import Death
 from sim_sync.core.session import Process, Session, State
 from sim_sync.defs.jobs import CARRIER_TAG, JOB_NAME, PARTITION_TAG
 from sim_sync.defs.names import Names
@@ -48,11 +49,9 @@ def bring_back_leases(
     for session in owned:
         with suppress(OwnershipError):  # somebody else has it by now, under a lease of today
             warehouse.sessions.renew_lease(session.claim)
-    lengths = {
-        session.owner: warehouse.sessions.internals(session.session_id).lease_seconds
-        for session in sessions
-        if session.state is State.RUNNING
-    }
+    running = [session for session in sessions if session.state is State.RUNNING]
+    internals = warehouse.sessions.internals_of([session.session_id for session in running])
+    lengths = {session.owner: internals[session.session_id].lease_seconds for session in running}
     for lease in runs:
         warehouse.runs.renew(lease.run_id, lease.process, lengths.get(lease.run_id, LONGEST_LEASE_SECONDS))
     return True
@@ -75,10 +74,15 @@ class UnfinishedRun:
     `walks` unless it never comes to its carrier's session: a person may ask for our list alone.
     """
 
-    run: dg.DagsterRun
+    record: dg.RunRecord
     carrier: str
     snapshot: RunSnapshot
     walks: bool = True
+
+    @property
+    def run(self) -> dg.DagsterRun:
+        """The run itself."""
+        return self.record.dagster_run
 
 
 def unfinished_runs(
@@ -94,7 +98,7 @@ def unfinished_runs(
         run = record.dagster_run
         carrier = run.tags.get(CARRIER_TAG) or run.tags.get(PARTITION_TAG)
         if carrier is not None and names.has(run):
-            found.append(UnfinishedRun(run, carrier, _sight(record, names, by_run, now), _walks(run, names)))
+            found.append(UnfinishedRun(record, carrier, _sight(record, names, by_run, now), _walks(run, names)))
     return found
 
 
@@ -148,19 +152,26 @@ class View:
         """The unfinished runs on which nobody works any more."""
         return frozenset(run.run.run_id for run in self.runs if is_lost(run.snapshot, self.silent)) - self.living
 
-    def waited_for(self, carrier: str) -> Sequence[str]:
-        """Return the runs that may still come to a carrier's session."""
-        runs = (run for run in self.runs if run.carrier == carrier and run.walks)
-        return [run.run.run_id for run in runs if is_waited_for(run.snapshot, self.silent)]
+    def waited_for(self) -> Mapping[str, Sequence[str]]:
+        """Return the runs that may still come to a carrier's session, by carrier."""
+        found: dict[str, list[str]] = {}
+        for run in self.runs:
+            if run.walks and is_waited_for(run.snapshot, self.silent):
+                found.setdefault(run.carrier, []).append(run.run.run_id)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Whom one deployment's sensor looks after, and how it passes the time between two looks."""
+    """Whom one deployment's sensor looks after, and how it passes the time between two looks.
+
+    `deaths` is what it has learnt already of runs that ended before they opened their session, by their ids.
+    """
 
     carriers: Sequence[str]
     names: Names
     wait: Wait
+    deaths: dict[str, Death]
 
 
 def look_twice_where_in_doubt(instance: dg.DagsterInstance, warehouse: Warehouse, watch: Watch) -> View:
@@ -177,11 +188,14 @@ def look_twice_where_in_doubt(instance: dg.DagsterInstance, warehouse: Warehouse
 
 def _look(instance: dg.DagsterInstance, warehouse: Warehouse, watch: Watch) -> View:
     # The runs last: of one that ends in between, neither a lease nor an end would be seen.
-    sessions, leases = _open_sessions(warehouse, watch), warehouse.runs.read()
-    if bring_back_leases(warehouse, sessions, leases, warehouse.sessions.now()):
-        sessions, leases = _open_sessions(warehouse, watch), warehouse.runs.read()
-    runs = unfinished_runs(instance, watch.names, leases, datetime.now(UTC))
-    return View(warehouse.sessions.now(), sessions, leases, runs)
+    sessions, leases, now = _read(warehouse, watch)
+    if bring_back_leases(warehouse, sessions, leases, now):
+        sessions, leases, now = _read(warehouse, watch)
+    return View(now, sessions, leases, unfinished_runs(instance, watch.names, leases, datetime.now(UTC)))
+
+
+def _read(warehouse: Warehouse, watch: Watch) -> tuple[Sequence[Session], Sequence[RunLease], datetime]:
+    return _open_sessions(warehouse, watch), warehouse.runs.read(), warehouse.sessions.now()
 
 
 def _open_sessions(warehouse: Warehouse, watch: Watch) -> Sequence[Session]:
@@ -193,8 +207,7 @@ def grant_first_leases(warehouse: Warehouse, view: View) -> None:
     owed = [run.run.run_id for run in view.runs if is_owed_a_lease(run.snapshot)]
     if not owed or not warehouse.runs.can_be_renewed():
         return
-    for run_id in owed:
-        warehouse.runs.grant(run_id, FIRST_LEASE_SECONDS)
+    warehouse.runs.grant(owed, FIRST_LEASE_SECONDS)
 
 
 def report_lost_runs(
@@ -231,9 +244,11 @@ class Owners:
 
 def owner_is_gone(instance: dg.DagsterInstance, owner: str, process: Process | None) -> bool:
     """Return whether a session's owner is certainly over: its run is finished, or its process here is gone."""
-    if is_known_dead(process):
-        return True
-    run = instance.get_run_by_id(owner)
+    return is_known_dead(process) or is_over(instance.get_run_by_id(owner))
+
+
+def is_over(run: dg.DagsterRun | None) -> bool:
+    """Return whether the instance knows the run, and knows that it is finished."""
     return run is not None and run.is_finished
 
 

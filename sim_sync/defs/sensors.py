@@ -7,9 +7,10 @@ is in the warehouse: the cursor only remembers what was asked for.
 import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -17,6 +18,7 @@ from sim_sync.config import Config
 from sim_sync.core.errors import NoRoomLeft, SimSyncError
 from sim_sync.core.resuming import (
     CarrierSnapshot,
+    Death,
     GiveUpNow,
     LeaveAlone,
     PauseNow,
@@ -27,22 +29,24 @@ from sim_sync.core.resuming import (
     decide_resumes,
     lost_owner,
 )
-from sim_sync.core.session import Event, Session, State
+from sim_sync.core.session import Event, Session, SessionInternals, State
+from sim_sync.core.text import bounded_list
 from sim_sync.defs.jobs import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG, AssetJob
 from sim_sync.defs.liveness import (
     View,
     Watch,
     grant_first_leases,
+    is_over,
     look_twice_where_in_doubt,
-    owner_is_gone,
     report_lost_runs,
 )
 from sim_sync.defs.names import Names
-from sim_sync.defs.runs import was_terminated
+from sim_sync.defs.runs import terminated_runs
 from sim_sync.defs.watching import death_of
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.warehouse import require_room
 from sim_sync.worker.lease import Wait
+from sim_sync.worker.processes import is_known_dead
 
 #: How often the sensor looks. With the start of a run (seconds), a dead sync continues well within a minute.
 LOOK_EVERY_SECONDS = 10
@@ -61,6 +65,7 @@ def build_resume_interrupted_syncs(
     `open_context` returns what it looks with. These are not resources of Dagster: one that cannot be opened is a reason
     to skip, and would be a failed tick. `wait` passes the time between two looks at a lease that has run out.
     """
+    deaths: dict[str, Death] = {}
 
     @dg.sensor(
         name=names.named("resume_interrupted_syncs"),
@@ -71,7 +76,7 @@ def build_resume_interrupted_syncs(
     def resume_interrupted_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         """Resumes every sync that died, was stopped by a deploy, ran out of its budget, or was parked and is due."""
         try:
-            return _evaluate(context, *open_context(), Watch(carrier_names, names, wait))
+            return _evaluate(context, *open_context(), Watch(carrier_names, names, wait, deaths))
         except NoRoomLeft as full:
             return dg.SkipReason(f"no run is launched: {full}")
         except SimSyncError as error:
@@ -85,7 +90,7 @@ def _evaluate(
 ) -> dg.SensorResult:
     memory = memory_from_cursor(context.cursor)
     view = look_twice_where_in_doubt(context.instance, warehouse, watch)
-    snapshots = [_sight(context.instance, warehouse, session, view, memory) for session in view.sessions]
+    snapshots = _sight(context.instance, warehouse, view, memory, watch.deaths)
     verdicts = decide_resumes(snapshots, paces(config), view.now, random.random())  # noqa: S311 - jitter, no secret
     lost_owners = {lost_owner(snapshot, view.now) for snapshot in snapshots}
     report_lost_runs(context.instance, warehouse, view, lost_owners)
@@ -94,8 +99,10 @@ def _evaluate(
         require_room(warehouse.engine)  # a run could not even say that it lives
     for decision in verdicts:
         _move(warehouse, decision)
-        context.log.info(_line(decision))
-    return _result(verdicts, memory, _unknown_carriers(config, watch))
+    told = _told(verdicts, _unknown_carriers(config, watch))
+    if not all(isinstance(decision, LeaveAlone) for decision in verdicts):
+        context.log.info(told)
+    return _result(verdicts, told, kept_memory(memory, verdicts, watch.carriers))
 
 
 def _unknown_carriers(config: Config, watch: Watch) -> Sequence[str]:
@@ -129,40 +136,114 @@ def paces(sync_config: Config) -> Mapping[str, ResumeBackoff]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of the runs that have to do with the open sessions: a query or two a kind, however many there are.
+
+    `asked` are the runs that were asked for last, by their run key, the newest first.
+    """
+
+    internals: Mapping[str, SessionInternals]
+    owners: Mapping[str, dg.RunRecord]
+    asked: Mapping[str, Sequence[dg.DagsterRun]]
+    terminated: frozenset[str]
+
+
 def _sight(
     instance: dg.DagsterInstance,
     warehouse: Warehouse,
-    session: Session,
     view: View,
     memory: Mapping[str, ResumeRequest],
-) -> CarrierSnapshot:
-    process = warehouse.sessions.internals(session.session_id).process
-    is_gone = session.owner is not None and owner_is_gone(instance, session.owner, process)
-    asked = memory.get(session.carrier)
-    asked_runs = _asked_runs(instance, session, asked)
-    return CarrierSnapshot(
-        session=session,
-        live_runs=view.waited_for(session.carrier),
-        gone_owners=frozenset({session.owner} if session.owner is not None and is_gone else ()),
-        present_owners=view.living,
-        asked=asked,
-        terminated_run=_terminated_run(instance, session, asked_runs),
-        death=death_of(instance, asked_runs),
-    )
-
-
-def _asked_runs(instance: dg.DagsterInstance, session: Session, asked: ResumeRequest | None) -> Sequence[dg.DagsterRun]:
-    """Return the runs that were asked for last and have not taken the session over, the newest first."""
-    if asked is None or (asked.session_id, asked.fence) != (session.session_id, session.fence):
+    deaths: dict[str, Death],
+) -> Sequence[CarrierSnapshot]:
+    if not view.sessions:
         return ()
-    return instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: asked.run_key}))
+    known = _known(instance, warehouse, view, memory)
+    live_runs, present = view.waited_for(), view.living
+    return [
+        CarrierSnapshot(
+            session=session,
+            live_runs=live_runs.get(session.carrier, ()),
+            gone_owners=_gone_owners(session, known),
+            present_owners=present,
+            asked=memory.get(session.carrier),
+            terminated_run=_terminated_run(session, asked_runs, known.terminated),
+            death=_death(instance, asked_runs, deaths),
+        )
+        for session in view.sessions
+        for asked_runs in [known.asked.get(_run_key(session, memory) or "", ())]
+    ]
 
 
-def _terminated_run(instance: dg.DagsterInstance, session: Session, asked_runs: Sequence[dg.DagsterRun]) -> str | None:
+def _known(
+    instance: dg.DagsterInstance, warehouse: Warehouse, view: View, memory: Mapping[str, ResumeRequest]
+) -> _Known:
+    owners = _owners(instance, view)
+    asked = _asked_runs(instance, [key for session in view.sessions if (key := _run_key(session, memory))])
+    asked_by_key: dict[str, list[dg.DagsterRun]] = {}
+    for record in asked:
+        asked_by_key.setdefault(record.dagster_run.tags[RUN_KEY_TAG], []).append(record.dagster_run)
+    internals = warehouse.sessions.internals_of([session.session_id for session in view.sessions])
+    return _Known(internals, owners, asked_by_key, terminated_runs(instance, [*owners.values(), *asked]))
+
+
+def _owners(instance: dg.DagsterInstance, view: View) -> Mapping[str, dg.RunRecord]:
+    """Return the runs that own an open session, by their ids, without those that the instance does not know."""
+    wanted = {session.owner for session in view.sessions if session.owner is not None}
+    found = {run.run.run_id: run.record for run in view.runs if run.run.run_id in wanted}
+    if missing := sorted(wanted - found.keys()):
+        records = instance.get_run_records(dg.RunsFilter(run_ids=missing))
+        found |= {record.dagster_run.run_id: record for record in records}
+    return found
+
+
+def _run_key(session: Session, memory: Mapping[str, ResumeRequest]) -> str | None:
+    """Return the key of the run that was asked for last, unless somebody has taken the session over since."""
+    asked = memory.get(session.carrier)
+    return asked.run_key if asked is not None and asked.is_about(session) else None
+
+
+def _asked_runs(instance: dg.DagsterInstance, run_keys: Sequence[str]) -> Sequence[dg.RunRecord]:
+    return instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: run_keys})) if run_keys else ()
+
+
+def _death(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun], known: dict[str, Death]) -> Death | None:
+    """Return how the newest of these runs died; each is asked about once, for a run does not die anew."""
+    failed = next((run for run in runs if run.status is dg.DagsterRunStatus.FAILURE), None)
+    if failed is None:
+        return None
+    if failed.run_id not in known and (death := death_of(instance, [failed])) is not None:
+        known[failed.run_id] = death
+    return known.get(failed.run_id)
+
+
+def _gone_owners(session: Session, known: _Known) -> frozenset[str]:
+    if session.owner is None:
+        return frozenset()
+    owner = known.owners.get(session.owner)
+    is_gone = is_known_dead(known.internals[session.session_id].process) or is_over(
+        None if owner is None else owner.dagster_run
+    )
+    return frozenset({session.owner} if is_gone else ())
+
+
+def _terminated_run(session: Session, asked_runs: Sequence[dg.DagsterRun], terminated: Collection[str]) -> str | None:
     """Return the run that the session was to continue with, where a person ended it before it could say so itself."""
     run_ids = [session.owner] if session.state is State.RUNNING and session.owner is not None else []
     run_ids += [run.run_id for run in asked_runs]
-    return next((run_id for run_id in run_ids if was_terminated(instance, run_id)), None)
+    return next((run_id for run_id in run_ids if run_id in terminated), None)
+
+
+#: What a tick tells, in bytes as Dagster stores it: it keeps the text of every tick, and one of the log twice.
+LONGEST_TOLD = 1500
+
+
+def _told(verdicts: Sequence[ResumeDecision], unknown: Sequence[str]) -> str:
+    """Return what a tick has to tell: first what it moves, then what only a person can, then what it leaves alone."""
+    moved = [decision for decision in verdicts if not isinstance(decision, LeaveAlone)]
+    left = [decision for decision in verdicts if isinstance(decision, LeaveAlone)]
+    none = [] if verdicts else ["no session is open at the carriers of this code location"]
+    return bounded_list([*none, *map(_line, moved), *unknown, *map(_line, left)], "carrier", LONGEST_TOLD)
 
 
 def _line(decision: ResumeDecision) -> str:
@@ -178,18 +259,11 @@ def _line(decision: ResumeDecision) -> str:
             return f"{carrier}: session {session_id} is left alone: {why}"
 
 
-def _result(
-    verdicts: Sequence[ResumeDecision], memory: Mapping[str, ResumeRequest], unknown: Sequence[str]
-) -> dg.SensorResult:
+def _result(verdicts: Sequence[ResumeDecision], told: str, memory: Mapping[str, ResumeRequest]) -> dg.SensorResult:
     resumes = [decision for decision in verdicts if isinstance(decision, ResumeNow)]
-    new = {
-        decision.session.carrier: decision.asked for decision in verdicts if isinstance(decision, ResumeNow | PauseNow)
-    }
-    remembered = dict(memory) | new
-    cursor = cursor_from_memory(remembered)
+    cursor = cursor_from_memory(memory)
     if not resumes:
-        told = [*map(_line, verdicts)] or ["no session is open at the carriers of this code location"]
-        return dg.SensorResult(skip_reason="; ".join([*told, *unknown]), cursor=cursor)
+        return dg.SensorResult(skip_reason=told, cursor=cursor)
     return dg.SensorResult(run_requests=[_request(decision) for decision in resumes], cursor=cursor)
 
 
@@ -206,27 +280,77 @@ def memory_from_cursor(cursor: str | None) -> dict[str, ResumeRequest]:
     """Return what the sensor remembers; what an earlier or later version wrote and this one cannot read is dropped."""
     memory: dict[str, ResumeRequest] = {}
     try:
-        carriers = json.loads(cursor or "{}").get("carriers", {})
-        for carrier, asked in carriers.items():
-            memory[carrier] = ResumeRequest(
-                session_id=str(asked["session_id"]),
-                fence=int(asked["fence"]),
-                pages_done=int(asked["pages_done"]),
-                attempt=int(asked["attempt"]),
-                asked_at=datetime.fromisoformat(asked["asked_at"]),
-                deaths=int(asked.get("deaths", 0)),
-                session_updated_at=_time_or_none(asked.get("session_updated_at")),
-            )
-    except (ValueError, TypeError, KeyError, AttributeError):
+        known = json.loads(cursor or "{}")
+        for carrier, asked in known.get("asked", {}).items():
+            memory[carrier] = _from_short(carrier, asked)
+        for carrier, asked in known.get("carriers", {}).items():  # as earlier versions wrote it
+            memory[carrier] = _from_long(asked)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return memory
     return memory
 
 
+def kept_memory(
+    memory: Mapping[str, ResumeRequest], verdicts: Sequence[ResumeDecision], carriers: Collection[str]
+) -> Mapping[str, ResumeRequest]:
+    """Return what is worth remembering after a tick: what was asked about open sessions that nobody has taken over.
+
+    Of who is none of these carriers for now, nobody has looked at the session: run keys must not begin anew with it.
+    """
+    kept = {carrier: asked for carrier, asked in memory.items() if carrier not in carriers}
+    for decision in verdicts:
+        session = decision.session
+        asked = decision.asked if isinstance(decision, ResumeNow | PauseNow) else memory.get(session.carrier)
+        if asked is not None and asked.is_about(session):
+            kept[session.carrier] = asked
+    return kept
+
+
 def cursor_from_memory(memory: Mapping[str, ResumeRequest]) -> str:
-    """Return the sensor's memory as its cursor."""
-    carriers = {carrier: asdict(asked) for carrier, asked in sorted(memory.items())}
-    return json.dumps({"carriers": carriers}, default=datetime.isoformat)
+    """Return the sensor's memory as its cursor: Dagster keeps it with every tick, so it is short."""
+    asked = {carrier: _short(carrier, one) for carrier, one in sorted(memory.items())}
+    return json.dumps({"asked": asked}, separators=(",", ":"))
 
 
-def _time_or_none(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+#: Stands for the carrier at the start of its session's id.
+_CARRIER = "~"
+
+
+def _short(carrier: str, asked: ResumeRequest) -> list[Any]:
+    own = asked.session_id.startswith(carrier)
+    session_id = _CARRIER + asked.session_id.removeprefix(carrier) if own else asked.session_id
+    times = [_ticks(asked.asked_at), _ticks(asked.session_updated_at)]
+    return [session_id, asked.fence, asked.pages_done, asked.attempt, asked.deaths, *times]
+
+
+def _from_short(carrier: str, asked: Sequence[Any]) -> ResumeRequest:
+    session_id, fence, pages_done, attempt, deaths, asked_at, updated = asked
+    if session_id.startswith(_CARRIER):
+        session_id = carrier + session_id.removeprefix(_CARRIER)
+    place = (session_id, int(fence), int(pages_done), int(attempt))
+    return ResumeRequest(*place, _time(asked_at), int(deaths), None if updated is None else _time(updated))
+
+
+def _from_long(asked: Mapping[str, Any]) -> ResumeRequest:
+    updated = asked.get("session_updated_at")
+    return ResumeRequest(
+        session_id=str(asked["session_id"]),
+        fence=int(asked["fence"]),
+        pages_done=int(asked["pages_done"]),
+        attempt=int(asked["attempt"]),
+        asked_at=datetime.fromisoformat(asked["asked_at"]),
+        deaths=int(asked.get("deaths", 0)),
+        session_updated_at=None if updated is None else datetime.fromisoformat(updated),
+    )
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+
+
+def _ticks(time: datetime | None) -> int | None:
+    return None if time is None else (time - _EPOCH) // _TICK
+
+
+def _time(ticks: int) -> datetime:
+    return _EPOCH + ticks * _TICK

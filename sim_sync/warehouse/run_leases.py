@@ -1,6 +1,6 @@
 """The leases of runs, in the warehouse and by its clock: whether a run lives is seen from any host."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from sqlalchemy.dialects import sqlite
 
 from sim_sync.core.liveness import RunLease
 from sim_sync.core.session import Process
+from sim_sync.core.text import counted
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
 from sim_sync.warehouse.tables import run_leases
 
@@ -31,26 +32,16 @@ class SqlRunLeases:
     def renew(self, run_id: str, process: Process, lease_seconds: float) -> None:
         """Take the run's lease, or extend it."""
         with transaction(self._engine, f"renewing the lease of run {run_id}") as connection:
-            values = self._values(connection, run_id, process, lease_seconds)
+            values = _values(run_id, process, self._now(connection) + timedelta(seconds=lease_seconds))
             insert = _insert(connection).values(values)
             connection.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_=values))
 
-    def grant(self, run_id: str, lease_seconds: float) -> None:
-        """Give a run its first lease before it has taken its own; one that it has is left as it is."""
-        with transaction(self._engine, f"granting a lease to run {run_id}") as connection:
-            values = self._values(connection, run_id, _UNKNOWN, lease_seconds)
-            connection.execute(_insert(connection).values(values).on_conflict_do_nothing())
-
-    def _values(
-        self, connection: sa.Connection, run_id: str, process: Process, lease_seconds: float
-    ) -> Mapping[str, object]:
-        return {
-            "run_id": run_id,
-            "host": process.host,
-            "pid": process.pid,
-            "started": process.started,
-            "lease_expires_at": self._now(connection) + timedelta(seconds=lease_seconds),
-        }
+    def grant(self, run_ids: Sequence[str], lease_seconds: float) -> None:
+        """Give runs their first lease before they have taken their own; one that a run has is left as it is."""
+        with transaction(self._engine, f"granting a lease to {counted(len(run_ids), 'run')}") as connection:
+            until = self._now(connection) + timedelta(seconds=lease_seconds)
+            rows = [_values(run_id, _UNKNOWN, until) for run_id in run_ids]
+            connection.execute(_insert(connection).values(rows).on_conflict_do_nothing())
 
     def give_back(self, run_id: str) -> None:
         """Let go of the run's lease; those that nobody has asked for in a week go with it."""
@@ -73,6 +64,16 @@ class SqlRunLeases:
 
     def _now(self, connection: sa.Connection) -> datetime:
         return read_clock(connection) if self._clock is None else self._clock()
+
+
+def _values(run_id: str, process: Process, until: datetime) -> dict[str, object]:
+    return {
+        "run_id": run_id,
+        "host": process.host,
+        "pid": process.pid,
+        "started": process.started,
+        "lease_expires_at": until,
+    }
 
 
 def _insert(connection: sa.Connection) -> "sqlite.Insert | postgresql.Insert":

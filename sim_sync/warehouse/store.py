@@ -4,7 +4,7 @@ Rows are written in `pages`, session rows in `sessions`, the end of a walk in `s
 core. Times are the warehouse's own, so that two hosts need not agree about the time of day.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
@@ -292,6 +292,11 @@ class SqlSessionStore:
         if internals is None:
             raise InputError(f"session {session_id} does not exist in this warehouse")
         return internals
+
+    def internals_of(self, session_ids: Sequence[str]) -> Mapping[str, SessionInternals]:
+        """Return the same about many sessions, by their ids, in one query."""
+        with reading(self.engine, "reading what is remembered about the sessions") as connection:
+            return sessions.read_all_internals(connection, session_ids)
 
     def open_session_of(self, carrier: str) -> Session | None:
         """Return the carrier's session that is not final, if it has one."""

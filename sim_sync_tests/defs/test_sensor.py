@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -165,7 +164,7 @@ def test_a_memory_that_is_lost_or_of_another_version_keeps_nothing_from_being_re
         stage.sensor_cursor = cursor
         assert len(stage.look()[0]) == 1
     assert stage.sensor_cursor is not None
-    assert json.loads(stage.sensor_cursor)["carriers"][ACME]["attempt"] == 0
+    assert memory_from_cursor(stage.sensor_cursor)[ACME].attempt == 0
 
 
 def test_the_memory_survives_being_written_and_read() -> None:

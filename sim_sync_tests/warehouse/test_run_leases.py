@@ -41,15 +41,15 @@ def test_a_run_that_continues_in_another_process_is_known_by_that_one(leases: Sq
 
 
 def test_a_granted_lease_is_of_no_process_and_the_run_takes_it_over(leases: SqlRunLeases, clock: SettableClock) -> None:
-    leases.grant("run-1", 60)
+    leases.grant(["run-1"], 60)
     assert leases.read() == [RunLease("run-1", Process("", 0, ""), START + timedelta(seconds=60))]
     clock.advance(20)
-    leases.grant("run-1", 60)
+    leases.grant(["run-1"], 60)
     assert [lease.expires_at for lease in leases.read()] == [START + timedelta(seconds=60)], "it was granted once"
     leases.renew("run-1", HERE, 30)
     taken = leases.read()
     assert taken == [RunLease("run-1", HERE, START + timedelta(seconds=50))]
-    leases.grant("run-1", 60)
+    leases.grant(["run-1"], 60)
     assert leases.read() == taken
 
 
