@@ -30,7 +30,7 @@ from sim_sync.warehouse.matching import forget_matches
 from sim_sync.warehouse.pricing import amount_of, create_prices, plan_prices
 from sim_sync.warehouse.resolving import resolved_by
 from sim_sync.warehouse.sessions import read_last_completed
-from sim_sync.warehouse.shared_sims import forget_shared, in_scope, place_shared
+from sim_sync.warehouse.shared_sims import Placement, forget_shared, in_scope, is_placed, place_shared
 from sim_sync.warehouse.tables import sim_discrepancies
 from sim_sync.warehouse.temporary import lock_comparisons
 from sim_sync.warehouse.trend import Counted, count_kept, write_trend
@@ -81,15 +81,16 @@ def reconcile(
     with transaction(engine, f"comparing carrier {carrier} with our inventory") as connection:
         lock_comparisons(connection, sorted({carrier, *rules.carriers}))
         walk = _last_complete_walk(connection, carrier)
+        before = last_comparisons(connection, [carrier])[carrier]
         comparison = next_comparison(connection, carrier, walk)
         others = last_comparisons(connection, [name for name in rules.carriers if name != carrier])
         create_prices(connection, rules.prices)
         to_correct = place_shared(connection, carrier, {name: one is not None for name, one in others.items()})
         comparing = _Comparing(connection, fields, rules, read_clock(connection))
-        counted = comparing.compare(carrier, comparison, walk.session_id)
+        counted = comparing.compare(carrier, comparison, before, walk.session_id)
         for other in to_correct:
             if (last := others[other]) is not None:
-                comparing.correct(other, last)
+                comparing.correct(other, last, comparison.as_of)
         forget_shared(connection)
         plan_prices.drop(connection)
     return ReconcileCounts(comparison.as_of, _by_kind(counted))
@@ -128,24 +129,45 @@ class _Comparing:
         self._rules = rules
         self._now = now
 
-    def compare(self, carrier: str, comparison: Comparison, session_id: str) -> Sequence[Counted]:
-        """Find what differs at a carrier, and bring its history to that."""
+    def compare(
+        self, carrier: str, comparison: Comparison, before: Comparison | None, session_id: str
+    ) -> Sequence[Counted]:
+        """Find what differs at a carrier, and bring its history to that. `before` is its comparison before this one."""
         find_differences(self._connection, carrier, self._fields, self._rules)
         follow_iccid_forms(self._connection, carrier)
-        self._keep_history(carrier, comparison, _kept.carrier == carrier)
+        mine = _kept.carrier == carrier
+        if before is not None:
+            opened_since = sa.and_(mine, _kept.first_seen_at > before.as_of)
+            self._forget_seeming(carrier, opened_since, before.number)
+        self._keep_history(carrier, comparison, mine, comparison.as_of)
         return self._count(carrier, comparison, session_id)
 
-    def correct(self, carrier: str, last: Comparison) -> None:
-        """Bring what a carrier's last comparison found about shared SIMs to what is known now."""
+    def correct(self, carrier: str, last: Comparison, since: datetime) -> None:
+        """Bring what a carrier's last comparison found about shared SIMs to what is known since another one's."""
         find_differences(self._connection, carrier, self._fields, self._rules, only_shared=True)
         mine = sa.and_(_kept.carrier == carrier, _kept.kind != Kind.QUALITY.value, _kept.iccid.in_(in_scope(carrier)))
-        # What it only seemed to open, because the other carrier's part was not known yet, was never there.
-        seeming = sa.and_(mine, _kept.first_comparison_number == last.number, _kept.resolved_at.is_(None), ~_is_found())
-        self._connection.execute(sim_discrepancies.delete().where(seeming))
-        self._keep_history(carrier, last, mine)
+        self._forget_seeming(carrier, mine, last.number)
+        self._keep_history(carrier, last, mine, since)
         self._count(carrier, last, None)
 
-    def _keep_history(self, carrier: str, comparison: Comparison, mine: sa.ColumnElement[bool]) -> None:
+    def _forget_seeming(self, carrier: str, mine: sa.ColumnElement[bool], number: int) -> None:
+        """Delete what a comparison only seemed to open, because what another carrier or our list has was not known yet.
+
+        In a night one carrier after the other is loaded, walked and compared. In between, a SIM that has moved, or that
+        our list has moved, is nowhere or twice; a duplicate that the carrier's own walk does not confirm was a move.
+        """
+        opened = sa.and_(mine, _kept.first_comparison_number == number, _kept.resolved_at.is_(None))
+        is_elsewhere = sa.exists().where(found.c.kind == Kind.WRONG_CARRIER.value, found.c.iccid == _kept.iccid)
+        has_moved = sa.or_(is_elsewhere, is_placed(carrier, _kept.iccid, Placement.LEFT))
+        seeming = sa.or_(
+            _kept.kind.in_([Kind.UNKNOWN_TO_US.value, Kind.MISSING_AT_CARRIER.value]),
+            sa.and_(_kept.kind == Kind.DUPLICATE_ICCID.value, has_moved),
+        )
+        self._connection.execute(sim_discrepancies.delete().where(opened, seeming, ~_is_found()))
+
+    def _keep_history(
+        self, carrier: str, comparison: Comparison, mine: sa.ColumnElement[bool], since: datetime
+    ) -> None:
         as_of, number, run = comparison.as_of, comparison.number, self._connection.execute
         told = self._told()
         key, is_open = sa.and_(mine, _same()), _kept.resolved_at.is_(None)
@@ -153,7 +175,8 @@ class _Comparing:
         is_news = sa.or_(*(_kept[name].is_distinct_from(told[name]) for name in ("ours", "theirs")))
         now_told = {**told, **unmuted_if(is_news)}
         seen_now = {"last_seen_at": as_of, "last_comparison_number": number}
-        since_now = {"first_seen_at": as_of, "first_comparison_number": number, **seen_now, "times_seen": 1}
+        now_first = {"first_seen_at": since, "last_seen_at": since, "last_comparison_number": number}
+        since_now = {**now_first, "first_comparison_number": number, "times_seen": 1}
 
         gone = sa.and_(mine, is_open, ~_is_found())
         by = resolved_by(carrier, self._fields, self._rules)
