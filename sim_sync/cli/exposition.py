@@ -146,6 +146,11 @@ GAUGES = (
         lambda figures: figures.overview.quarantined,
     ),
     CarrierMetric(
+        "sim_sync_undelivered_alerts",
+        "Alerts with a message that a receiver has not taken yet.",
+        lambda figures: figures.undelivered_alerts,
+    ),
+    CarrierMetric(
         "sim_sync_discrepancies_monthly_cost",
         "What open discrepancies cost a month, in the currency of reconcile.prices; absent where nothing is priced.",
         lambda figures: None if figures.monthly_cost is None else float(figures.monthly_cost),

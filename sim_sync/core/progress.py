@@ -235,6 +235,7 @@ class CarrierFigures:
 
     `max_age_hours` is for how long a completed walk keeps it fresh. `discrepancies` counts the open ones, and is None
     where nothing was ever compared; `monthly_cost` is what these cost, and None where nothing is priced.
+    `undelivered_alerts` counts alerts with a message that a receiver has not taken yet.
     """
 
     overview: CarrierOverview
@@ -243,6 +244,7 @@ class CarrierFigures:
     totals: Totals = field(default_factory=Totals)
     discrepancies: Mapping[Problem, int] | None = None
     monthly_cost: Decimal | None = None
+    undelivered_alerts: int = 0
 
     @property
     def carrier(self) -> str:

@@ -23,7 +23,7 @@ from sim_sync.warehouse.discrepancies import is_muted, read_open_costs
 from sim_sync.warehouse.engine import read_clock, reading
 from sim_sync.warehouse.knowledge import compared_of
 from sim_sync.warehouse.sessions import session_from_row
-from sim_sync.warehouse.tables import quarantined_records, session_internals, sim_discrepancies, sync_sessions
+from sim_sync.warehouse.tables import alerts, quarantined_records, session_internals, sim_discrepancies, sync_sessions
 
 # What is known of every carrier's walks, in one consistent reading. What it means is decided in `core.unresolved`.
 
@@ -182,6 +182,7 @@ def carrier_figures(engine: sa.Engine, max_age_hours: Mapping[str, float], now: 
         totals = _totals(connection, carriers)
         problems = read_open_problems(connection, carriers)
         costs = read_open_costs(connection, carriers, read_clock(connection))
+        undelivered = _undelivered_alerts(connection, carriers)
     return [
         CarrierFigures(
             overview=overview,
@@ -190,6 +191,7 @@ def carrier_figures(engine: sa.Engine, max_age_hours: Mapping[str, float], now: 
             totals=totals.get(overview.carrier, Totals()),
             discrepancies=None if compared[overview.carrier].as_of is None else problems[overview.carrier],
             monthly_cost=costs.get(overview.carrier),
+            undelivered_alerts=undelivered.get(overview.carrier, 0),
         )
         for overview in overviews
     ]
@@ -215,6 +217,12 @@ def _totals(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, 
         .group_by(walks.carrier)
     )
     return {carrier: Totals(*counts) for carrier, *counts in connection.execute(query)}
+
+
+def _undelivered_alerts(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, int]:
+    waiting = sa.and_(alerts.c.carrier.in_(carriers), alerts.c.next_attempt_at.is_not(None))
+    query = sa.select(alerts.c.carrier, sa.func.count()).where(waiting).group_by(alerts.c.carrier)
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _one_if(state: State) -> sa.ColumnElement[int]:

@@ -18,6 +18,7 @@ from sim_sync.core.errors import DeliveryFailed
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Event, Release
 from sim_sync.warehouse.alerts import SqlAlerts
+from sim_sync.warehouse.overviews import carrier_figures
 from sim_sync.warehouse.store import SqlSessionStore
 from sim_sync.warehouse.tables import alerts, sim_discrepancies
 from sim_sync_tests.fakes.clock import SettableClock
@@ -156,6 +157,21 @@ def test_a_dead_receiver_is_tried_again_later_and_later_up_to_a_quarter_of_an_ho
         sending.clock.set(alert.next_attempt_at)
     assert waits == [45, 75, 135, 255, 495, 915, 915, 915]
     assert sending.receiver.attempts == 8
+
+
+def test_the_metrics_tell_what_no_receiver_has_taken(sending: Sending) -> None:
+    def undelivered() -> list[int]:
+        figures = carrier_figures(sending.engine, {"acme": 36.0, "zeta": 36.0}, sending.clock.now())
+        return [one.undelivered_alerts for one in figures]
+
+    sending.receiver.failure = _DEAD
+    sending.fail_session()
+    sending.send()
+    assert undelivered() == [1, 0]
+    sending.receiver.failure = None
+    sending.clock.advance(_LONG)
+    sending.send()
+    assert undelivered() == [0, 0]
 
 
 def test_a_person_may_set_the_next_attempt_to_now(sending: Sending) -> None:
