@@ -222,10 +222,14 @@ class Report:
         """How many the period has resolved."""
         return sum(flow.resolved for flow in self.figures.flows.values())
 
+    def is_compared(self, part: CarrierPart) -> bool:
+        """Return whether a carrier was ever compared: otherwise that nothing is open says nothing."""
+        return part.compared_as_of is not None or any(pile.carrier == part.carrier for pile in self.figures.piles)
+
     @property
     def compared(self) -> Sequence[CarrierPart]:
         """The carriers that were ever compared."""
-        return [part for part in self.carriers if part.compared_as_of is not None]
+        return [part for part in self.carriers if self.is_compared(part)]
 
     def concerns_of(self, part: CarrierPart) -> Sequence[str]:
         """Return what is unresolved at a carrier."""

@@ -13,7 +13,7 @@ from sim_sync.core.discrepancies import from_units, in_units
 from sim_sync.core.held_sweep import decision_text
 from sim_sync.core.notes import error_text
 from sim_sync.core.progress import PastWalk
-from sim_sync.core.report import SEVERITIES, CarrierPart, Hotspot, Report, ReportFigures, Standing, money_text
+from sim_sync.core.report import SEVERITIES, CarrierPart, Flow, Hotspot, Report, ReportFigures, Standing, money_text
 from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted, duration_text
 from sim_sync.report.plots import Plot, Series, drawn
@@ -92,19 +92,29 @@ def _carriers(report: Report) -> Section:
 
 def _carrier_row(report: Report, part: CarrierPart) -> Sequence[Cell]:
     name, figures = part.carrier, report.figures
-    flow = figures.flows.get(name)
-    total = report.open_of(carrier=name)
     return [
         text(name),
         number(figures.sims.get(name, 0)),
         number(figures.listed.get(name, 0)),
-        share(total, report.open_of()),
-        *(number(report.open_of(carrier=name, severity=severity)) for severity in SEVERITIES),
-        number(flow.opened if flow else 0),
-        number(flow.resolved if flow else 0),
-        number(report.muted_of(name)),
+        *(_compared_cells(report, name) if report.is_compared(part) else [_UNKNOWN] * _COMPARED_CELLS),
         *_cost(report, _units(report.cost_of(carrier=name))),
         moment(part.overview.complete_as_of),
+    ]
+
+
+#: Of a carrier that was never compared nobody knows: no zero stands there.
+_UNKNOWN = Cell("\N{EN DASH}", -1, tone="zero")
+_COMPARED_CELLS = 7
+
+
+def _compared_cells(report: Report, carrier: str) -> Sequence[Cell]:
+    total, flow = report.open_of(carrier=carrier), report.figures.flows.get(carrier, Flow())
+    return [
+        share(total, report.open_of()),
+        *(number(report.open_of(carrier=carrier, severity=severity)) for severity in SEVERITIES),
+        number(flow.opened),
+        number(flow.resolved),
+        number(report.muted_of(carrier)),
     ]
 
 
@@ -425,18 +435,21 @@ def _day_text(at: datetime) -> str:
 
 
 def tiles(report: Report) -> Sequence[Mapping[str, str]]:
-    """Return the figures that stand in large type: name, value, tone."""
+    """Return the figures that stand in large type: name, value, tone. What was never compared is not told as zero."""
     figures = report.figures
     high, cost = report.open_of(severity="high"), report.cost_of()
-    found = [
-        ("Open", report.open_of(), ""),
-        ("High", high, "high" if high else ""),
-        ("New", report.opened, ""),
-        ("Resolved", report.resolved, ""),
+    compared = [("Open", report.open_of(), ""), ("High", high, "high" if high else "")]
+    flows = [("New", report.opened, ""), ("Resolved", report.resolved, "")]
+    sims = [
         ("SIMs at carriers", sum(figures.sims.values()), ""),
         ("SIMs in our list", sum(figures.listed.values()), ""),
     ]
-    told = [{"name": name, "value": f"{value:,}", "tone": tone} for name, value, tone in found]
+    is_known = any(map(report.is_compared, report.carriers))
+    told = [_tile(name, f"{value:,}" if is_known else _UNKNOWN.text, tone) for name, value, tone in compared + flows]
     if cost is not None:
-        told.insert(2, {"name": f"{report.currency} a month".strip(), "value": money_text(cost, ""), "tone": ""})
-    return told
+        told.insert(len(compared), _tile(f"{report.currency} a month".strip(), money_text(cost, ""), ""))
+    return [*told, *(_tile(name, f"{value:,}", tone) for name, value, tone in sims)]
+
+
+def _tile(name: str, value: str, tone: str) -> Mapping[str, str]:
+    return {"name": name, "value": value, "tone": tone}

@@ -61,6 +61,18 @@ def test_an_empty_warehouse_has_a_page_too(command_line: CommandLine) -> None:
     assert [line for line in ("None is open.", "No walk in this period.") if line not in page.text] == []
 
 
+def test_what_was_never_compared_is_not_told_as_zero(command_line: CommandLine) -> None:
+    with_inventory(command_line, "acme", "zeta")
+    _, page = written(command_line)
+    figures = page.text[: page.text.index("SIMs at carriers")]
+    assert figures.count("\N{EN DASH}") == 4
+    compared(command_line, a_fleet(2), a_fleet(2))
+    _, page = written(command_line)
+    cells = page.text[page.text.index("acme") :]
+    assert "\N{EN DASH}" not in page.text[: page.text.index("SIMs at carriers")]
+    assert cells.count("\N{EN DASH}") == 7  # zeta's
+
+
 def test_without_an_inventory_it_says_that_nothing_is_compared(command_line: CommandLine) -> None:
     command_line.walk(a_sim(1))
     _, page = written(command_line)
