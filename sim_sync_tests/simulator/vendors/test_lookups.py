@@ -58,7 +58,7 @@ def listed(carrier: CarrierSource) -> list[Sim]:
 
 @pytest.mark.parametrize("kind", VENDORS)
 def test_a_sim_that_is_looked_up_is_the_sim_of_the_list(start: Start, kind: str) -> None:
-    server = start(MountOptions(vendor=kind, sims=40, seed=7))
+    server = start(MountOptions(vendor=kind, sims=40, seed=7, options={"total": "total"} if kind == "rest" else {}))
     carrier = connected(kind, server.url)
     sims = listed(carrier)
     assert carrier.can_look_up
@@ -69,7 +69,7 @@ def test_a_sim_that_is_looked_up_is_the_sim_of_the_list(start: Start, kind: str)
 
 @pytest.mark.parametrize("kind", VENDORS)
 def test_a_sim_that_was_removed_is_not_there(start: Start, kind: str) -> None:
-    server = start(MountOptions(vendor=kind, sims=40, seed=7))
+    server = start(MountOptions(vendor=kind, sims=40, seed=7, options={"total": "total"} if kind == "rest" else {}))
     carrier = connected(kind, server.url)
     before = {sim.sim_id: sim for sim in listed(carrier)}
     SimulatorControl(server.url).remove_sims([3, 6, 20])
