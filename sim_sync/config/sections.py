@@ -177,8 +177,8 @@ def _as_list(value: Any) -> Any:
 
 
 #: One word, or a list of them.
-_Kinds: TypeAlias = Annotated[tuple[Kind, ...], BeforeValidator(_as_list)]
-_Words: TypeAlias = Annotated[tuple[_Text, ...], BeforeValidator(_as_list)]
+_Kinds: TypeAlias = Annotated[tuple[Kind, ...], BeforeValidator(_as_list, json_schema_input_type=Kind | list[Kind])]
+_Words: TypeAlias = Annotated[tuple[_Text, ...], BeforeValidator(_as_list, json_schema_input_type=_Text | list[_Text])]
 
 
 class OwnSeverity(Settings):
