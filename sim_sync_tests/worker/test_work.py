@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from sim_sync.core.errors import (
 )
 from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.session import Event, Release, Session, State
+from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit, StopReason
 from sim_sync.worker.leaving import Outcome
 from sim_sync.worker.stopping import StopSignal, stopped_by_signals
@@ -452,3 +454,51 @@ def test_what_one_run_left_the_next_one_ends_without_fetching_a_page_twice() -> 
     harness.limits = RunLimits()
     assert harness.work().stopped_by is None
     assert harness.carrier.fetched_pages == list(range(10))
+
+
+# --- lookups behind the last page ------------------------------------------------------------------------------------
+
+
+def looking_up(**fields: Any) -> WorkHarness:
+    """Return a run whose session has missed three SIMs of the night before; one of them is there."""
+    working = WorkHarness(ScriptedCarrier(pages=[a_fleet(20)]), RunLimits())
+    working.work()
+    working.warehouse.close_session(working.left.claim, SweepPolicy(), working.left.config_hash)
+    carrier = ScriptedCarrier(pages=[a_fleet(17)], there={sim.sim_id: sim for sim in a_fleet(18)}, **fields)
+    working.carrier, working.limits = carrier, RunLimits(sweep=SweepPolicy(), pages=1, max_stalled_resumes=3)
+    working.session = working.warehouse.open_session(a_request("run-2")).session
+    return working
+
+
+def test_lookups_are_no_pages_of_the_runs_budget() -> None:
+    working = looking_up()
+    assert working.work().stopped_by is None
+    assert (working.left.lookups_done, working.left.pages_done) == (3, 1)
+
+
+def test_a_long_wait_in_a_lookup_parks_the_session() -> None:
+    wait = ParkRequired("HTTP 429", wait_seconds=900, cause=WaitCause.THROTTLED)
+    working = looking_up(lookup_faults={1: wait})
+    assert working.work().stopped_by is StopReason.PARKED
+    left = working.left
+    assert (left.state, left.lookups_done, left.last_error) == (State.PARKED, 1, "throttled: HTTP 429")
+    assert left.not_before == working.warehouse.now() + timedelta(seconds=900)
+
+
+@pytest.mark.parametrize(("is_terminated", "state"), [(False, State.INTERRUPTED), (True, State.PAUSED)])
+def test_a_signal_between_two_lookups_stops_as_between_two_pages(is_terminated: bool, state: State) -> None:
+    working = looking_up()
+
+    def stop_after_one(session: Session) -> None:
+        if session.lookups_done == 1:
+            working.stop.request(StopReason.SHUTDOWN)
+
+    working.on_checkpoint, working.was_terminated = stop_after_one, lambda: is_terminated
+    working.work()
+    assert (working.left.state, working.left.lookups_done) == (state, 1)
+
+
+def test_a_lookup_that_is_refused_fails_no_session() -> None:
+    working = looking_up(lookup_faults=dict.fromkeys(range(9), AuthenticationFailed("HTTP 403")))
+    assert working.work().stopped_by is None
+    assert (working.left.state, working.left.lookups_done) == (State.RUNNING, 3)
