@@ -25,7 +25,7 @@ PlotPoint: TypeAlias = tuple[float, int]
 
 _MOST_POINTS = 1000
 _BUCKETS = 60
-_BUCKET_WIDTH, _PLOT_HEIGHT = 8, 120
+_BUCKET_WIDTH, _PLOT_HEIGHT = 5, 100
 _WHITE, _BLUE = 0, 1
 _PALETTE = bytes((255, 255, 255, 70, 110, 220))
 

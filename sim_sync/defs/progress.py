@@ -41,6 +41,10 @@ _MOST_KINDS = 20
 _NUMBERS = re.compile(r"\d+")
 
 
+#: What is looked for first of all: Dagster's log shows five entries of an event, and hides the others behind a click.
+_FIRST = ("state", "pages_done", "percent", "eta", "last_error")
+
+
 def session_metadata(session: Session, page_seconds: Sequence[float] = ()) -> dict[str, dg.MetadataValue]:
     """Return a session as metadata: plain numbers and texts, because those are seen at a glance.
 
@@ -89,7 +93,7 @@ def session_metadata(session: Session, page_seconds: Sequence[float] = ()) -> di
         metadata["waits_for"] = dg.MetadataValue.text(cause_and_error(session)[0])
     if session.state is State.COMPLETED:
         metadata["sweep"] = dg.MetadataValue.text(_sweep_text(session))
-    return metadata
+    return {name: metadata[name] for name in (*_FIRST, *metadata) if name in metadata}
 
 
 def _range_of_end(session: Session, page_seconds: Sequence[float]) -> str:
@@ -129,10 +133,18 @@ def progress_line(session: Session) -> str:
     eta = f", ends about {session.eta_at:%H:%M:%S} UTC" if session.eta_at is not None else ""
     lookups = f", {note}" if (note := lookups_note(session)) else ""
     waited = f", {session.throttled_seconds:.0f} s waited" if session.throttled_seconds else ""
-    return (
+    told = (
         f"{session.carrier}: {session.state.value}, page {session.pages_done}{expected}{lookups}, "
         f"{counted(session.records_seen, 'record')}, {counted(session.retries, 'retry', 'retries')}{waited}{eta}"
     )
+    return told + _last_error(session)
+
+
+def _last_error(session: Session) -> str:
+    """Return the newest error with its time: whoever opens a run looks for it first of all."""
+    if session.last_error is None:
+        return ""
+    return f"; last error, at {time_text(session.last_error_at, session.updated_at)}: {error_text(session)}"
 
 
 class CheckpointReporter:

@@ -51,6 +51,10 @@ def test_metadata_are_plain_numbers_and_texts() -> None:
     }
 
 
+def test_what_is_looked_for_first_stands_first() -> None:
+    assert list(session_metadata(WALKING))[:5] == ["state", "pages_done", "percent", "eta", "last_error"]
+
+
 def test_what_is_not_known_is_left_out() -> None:
     unknown = replace(WALKING, pages_expected=None, records_expected=None, eta_at=None)
 
@@ -74,6 +78,11 @@ def test_one_line_tells_it_all() -> None:
     assert progress_line(replace(WALKING, pages_expected=None, eta_at=None, throttled_seconds=0.0)) == (
         "acme: running, page 3, 30 records, 1 retry"
     )
+
+
+def test_the_line_in_a_runs_log_ends_with_the_last_error_and_its_time() -> None:
+    failed_once = replace(WALKING, last_error="carrier acme: page 3: HTTP 503", last_error_at=START)
+    assert progress_line(failed_once).endswith("; last error, at 02:00:00 UTC: page 3: HTTP 503")
 
 
 def test_a_reporter_tells_the_first_checkpoint_then_one_each_interval_and_each_new_error_at_once() -> None:

@@ -36,6 +36,19 @@ def status(page: Page, project: ServedProject) -> None:
     show_terminal(page, project, "status")
 
 
+def checkpoints(page: Page, project: ServedProject) -> None:
+    """A run's observations: how far it is, its pace, its end, and its last error."""
+    page.goto(f"{project.url}/runs/{project.newest_run()}?logs=type%3AASSET_OBSERVATION")
+    expect(page.locator("body")).to_contain_text("pages_done", timeout=_PATIENCE_MS)
+
+
+def account(page: Page, project: ServedProject) -> None:
+    """The asset's page after a walk: the account of the whole session."""
+    page.goto(f"{project.url}/assets/carrier_sims")
+    expect(page.locator("body")).to_contain_text("pages_fetched_twice", timeout=_PATIENCE_MS)
+    page.get_by_text("pages_fetched_twice", exact=True).first.scroll_into_view_if_needed()
+
+
 def report(page: Page, project: ServedProject) -> None:
     """The report on an invented company, as far as a manager reads before asking."""
     page.set_viewport_size({"width": 1160, "height": 1290})
@@ -44,7 +57,13 @@ def report(page: Page, project: ServedProject) -> None:
 
 #: The pictures by their names; each gets the page to show its view on.
 PICTURES: Mapping[str, Callable[[Page, ServedProject], None]] = MappingProxyType(
-    {"asset-graph": asset_graph, "status": status, "report": report}
+    {
+        "asset-graph": asset_graph,
+        "status": status,
+        "checkpoints": checkpoints,
+        "account": account,
+        "report": report,
+    }
 )
 
 
