@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from sim_sync.cli.bars import BarLine, bar_line, bars_shown, is_a_terminal
-from sim_sync.cli.dagster_home import chosen_dagster_home, full_disks
+from sim_sync.cli.dagster_home import chosen_dagster_home, full_disks, require_one_truth
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
@@ -137,6 +137,7 @@ def backfill_carriers(carriers: Sequence[str], *, every: bool, wish: Wish) -> Ex
         return run_all_dry(config, names, max_pages=wish.max_pages, as_json=wish.as_json)
     if wish.as_json:
         raise InputError("--json: a run tells its progress line by line; `sim-sync status --json` tells how it ended")
+    require_one_truth(config.warehouse_url)
     if full := full_disks(config.warehouse_url):
         raise NoRoomLeft("; ".join(full))
     if len(names) == 1:

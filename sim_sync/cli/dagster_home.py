@@ -1,10 +1,12 @@
 """Where a command works: which Dagster home, and whether the disks under it and the warehouse are full."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from sim_sync.config.document import read_document
 from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
 from sim_sync.files import (
     file_system_of,
@@ -18,7 +20,7 @@ from sim_sync.files import (
 )
 from sim_sync.warehouse.postgresql import warehouse_url
 from sim_sync.warehouse.sqlite_files import sqlite_file
-from sim_sync.warehouse.warehouse import Warehouse, require_room
+from sim_sync.warehouse.warehouse import Warehouse, require_room, require_shared
 
 # Which Dagster home a command works with: the one of the environment, this folder if it is one, or one of our own.
 
@@ -73,6 +75,28 @@ def _require_home(home: Path) -> None:
             f"DAGSTER_HOME is {home}, but Dagster needs the absolute path of a folder that this user may write; "
             "set it to one, or unset it"
         )
+
+
+def require_one_truth(url: str) -> None:
+    """Refuse a warehouse of this host alone where `dagster.yaml` puts Dagster's own storage on a server of many hosts.
+
+    Raises:
+        ConfigError: the warehouse is SQLite, and Dagster's storage is not.
+    """
+    settings: Mapping[str, Any] = {}
+    with suppress(SimSyncError):  # whoever opens it says what is wrong with it
+        settings = read_document(dagster_home() / "dagster.yaml")
+    for module in _storage_modules(settings):
+        require_shared(url, module)
+
+
+def _storage_modules(settings: Mapping[str, Any]) -> Iterator[str]:
+    for section in (settings.get("storage"), settings.get("run_storage")):
+        if isinstance(section, Mapping):
+            yield from (f"dagster_{name}" for name in ("postgres", "mysql") if name in section)
+            custom = section.get("custom", section)
+            if isinstance(custom, Mapping) and isinstance(custom.get("module"), str):
+                yield custom["module"]
 
 
 # Which of the file systems that a sync writes to are full: the warehouse's, Dagster's, and that of our own files.

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from sim_sync.carriers.settings import Retry
-from sim_sync.cli.dagster_home import full_beside, own_folders
+from sim_sync.cli.dagster_home import full_beside, own_folders, require_one_truth
 from sim_sync.config import CarrierConfig, Config
 from sim_sync.core.errors import (
     AuthenticationFailed,
@@ -148,6 +148,7 @@ class _FirstPage:
 def look_at_tables(config: Config) -> PlaceFindings:
     """Return how the warehouse is."""
     try:
+        require_one_truth(config.warehouse_url)
         health = look_at_warehouse(config.warehouse_url)
     except SimSyncError as error:
         return PlaceFindings("warehouse", str(error), _code_of(error))

@@ -12,6 +12,7 @@ import dagster as dg
 
 from sim_sync.config import Config, load_config
 from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse.warehouse import require_shared
 from sim_sync.worker.lease import KeptRun, Wait
 from sim_sync.worker.processes import armed_crash_point
 
@@ -33,7 +34,21 @@ class WarehouseResource(dg.ConfigurableResource[Warehouse]):
 
     def create_resource(self, context: dg.InitResourceContext) -> Warehouse:
         """Return the opened warehouse of this process."""
-        return opened_warehouse(_load(self.path).warehouse_url)
+        url = _load(self.path).warehouse_url
+        if context.instance is not None:
+            require_one_truth(context.instance, url)
+        return opened_warehouse(url)
+
+
+def require_one_truth(instance: dg.DagsterInstance, url: str) -> None:
+    """Refuse a warehouse of this host alone where the instance is one of many hosts.
+
+    Raises:
+        ConfigError: the warehouse is SQLite, and the instance is not.
+    """
+    storage = instance.run_storage
+    # One that `storage:` in `dagster.yaml` names as a whole may come wrapped.
+    require_shared(url, type(getattr(storage, "_storage", storage)).__module__)
 
 
 def kept_run_resource(wait: Wait = time.sleep) -> dg.ResourceDefinition:

@@ -41,6 +41,7 @@ from sim_sync.defs.liveness import (
     report_lost_runs,
 )
 from sim_sync.defs.names import Names
+from sim_sync.defs.resources import require_one_truth
 from sim_sync.defs.runs import terminated_runs
 from sim_sync.defs.watching import death_of
 from sim_sync.warehouse import Warehouse
@@ -76,7 +77,9 @@ def build_resume_interrupted_syncs(
     def resume_interrupted_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         """Resumes every sync that died, was stopped by a deploy, ran out of its budget, or was parked and is due."""
         try:
-            return _evaluate(context, *open_context(), Watch(carrier_names, names, wait, deaths))
+            config, warehouse = open_context()
+            require_one_truth(context.instance, str(warehouse.engine.url))
+            return _evaluate(context, config, warehouse, Watch(carrier_names, names, wait, deaths))
         except NoRoomLeft as full:
             return dg.SkipReason(f"no run is launched: {full}")
         except SimSyncError as error:
@@ -208,7 +211,7 @@ def _asked_runs(instance: dg.DagsterInstance, run_keys: Sequence[str]) -> Sequen
 
 
 def _death(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun], known: dict[str, Death]) -> Death | None:
-    """Return how the newest of these runs died; each is asked about once, for a run does not die anew."""
+    """Return how the newest of these runs died; each is asked about once: a run dies once."""
     failed = next((run for run in runs if run.status is dg.DagsterRunStatus.FAILURE), None)
     if failed is None:
         return None
@@ -295,7 +298,7 @@ def kept_memory(
 ) -> Mapping[str, ResumeRequest]:
     """Return what is worth remembering after a tick: what was asked about open sessions that nobody has taken over.
 
-    Of who is none of these carriers for now, nobody has looked at the session: run keys must not begin anew with it.
+    Of who is none of these carriers for now, nobody has looked at the session: its run keys must not be used twice.
     """
     kept = {carrier: asked for carrier, asked in memory.items() if carrier not in carriers}
     for decision in verdicts:

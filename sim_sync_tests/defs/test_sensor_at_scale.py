@@ -63,7 +63,7 @@ class Fleet:
         )
 
     def pass_time(self, seconds: float) -> None:
-        """Let the warehouse's clock go on."""
+        """Advance the warehouse's clock."""
         self.clock.advance(seconds)
 
     def open_sessions(self, event: Event | None = None) -> dict[str, Session]:
@@ -219,7 +219,7 @@ def test_what_was_asked_about_a_session_that_is_over_is_forgotten(fleet: Fleet) 
     fleet.tick()
 
     memory = memory_from_cursor(fleet.cursor)
-    assert memory.pop("of-a-carrier-that-is-not-here") == away, "its run keys must not begin anew"
+    assert memory.pop("of-a-carrier-that-is-not-here") == away, "its run keys must not be used twice"
     assert {asked.session_id for asked in memory.values()} == {session.session_id for session in sessions}
 
 
