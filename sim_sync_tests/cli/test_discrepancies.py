@@ -156,7 +156,7 @@ def test_a_kind_of_which_there_is_none_is_counted(differing: CommandLine) -> Non
 
 
 def test_what_is_known_since_the_last_comparison_is_said_to_wait_for_the_next(differing: CommandLine) -> None:
-    load_inventory(differing.warehouse.engine, "acme", [ours(0)])
+    load_inventory(differing.warehouse.engine, "acme", [ours(0)], min_percent=0)
     last = differing.type_in("discrepancies", "--carrier", "acme").out.splitlines()[-1]
     assert last.endswith("UTC; not compared yet: what our list says since")
     differing.walk(*FLEET)
