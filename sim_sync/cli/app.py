@@ -22,9 +22,7 @@ app = typer.Typer(
 
 sweep = typer.Typer(help="Look at a held sweep and decide on it.", no_args_is_help=True)
 app.add_typer(sweep, name="sweep")
-inventory = typer.Typer(
-    help="Look at our list of a carrier's SIMs, and take one that became short.", no_args_is_help=True
-)
+inventory = typer.Typer(help="Look at our own list, and take one that is short.", no_args_is_help=True)
 app.add_typer(inventory, name="inventory")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(discrepancies_app, name="discrepancies")
