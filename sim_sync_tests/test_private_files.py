@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from sim_sync.carriers.rate_limit import paused
-from sim_sync.carriers.shared_limits import SharedRateLimits
+from sim_sync.carriers.rate_limit import SharedRateLimits, paused
 from sim_sync.files import make_private_file, make_private_folder, opened_privately, private_by_default
 from sim_sync.terminal.workdir import locked
 from sim_sync.warehouse import open_warehouse

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sim_sync.alerts.notices import notice_of
-from sim_sync.alerts.receivers import Receiver
-from sim_sync.alerts.webhook import ATTEMPT_SECONDS
+from sim_sync.alerts.receivers import ATTEMPT_SECONDS, Receiver
 from sim_sync.config import Config
 from sim_sync.config.alerts import Alerts
 from sim_sync.core.deliveries import Delivery, Outcome

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sim_sync.core.renamed import renamed_names
+from sim_sync.core.errors import renamed_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

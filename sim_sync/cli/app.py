@@ -6,10 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from sim_sync import __version__
-from sim_sync.cli.alerts_app import alerts_app
-from sim_sync.cli.discrepancies_app import discrepancies_app
+from sim_sync.cli.groups import alerts_app, discrepancies_app, quarantine_app
 from sim_sync.cli.options import By, Carrier, Json, OneCarrier, PlainCommand, Reason, SomeCarriers, example_of
-from sim_sync.cli.quarantine_app import quarantine_app
 
 app = typer.Typer(
     name="sim-sync",

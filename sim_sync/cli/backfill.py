@@ -76,7 +76,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 # How far our own list is loaded by a run in this process, in the terminal: before that, there is no page to report.
 
 
-#: The logger of `sim_sync.defs.our_list`, which imports Dagster.
+#: The logger of `sim_sync.defs.assets`, which imports Dagster.
 LOADING = "sim_sync.loading"
 
 

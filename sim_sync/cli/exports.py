@@ -14,8 +14,7 @@ from sim_sync.core.discrepancies import shown_amount
 from sim_sync.core.errors import InputError
 from sim_sync.core.text import printable
 from sim_sync.files import is_about_room
-from sim_sync.terminal.output import print_csv, print_json_list, write_json_list
-from sim_sync.terminal.spreadsheet import write_csv
+from sim_sync.terminal.output import print_csv, print_json_list, write_csv, write_json_list
 
 # Files that are written as a whole: whoever reads one sees what it was, or all of what it is now.
 

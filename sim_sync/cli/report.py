@@ -7,8 +7,7 @@ from sim_sync.config import Config, load_config
 from sim_sync.core.clocks import parse_since
 from sim_sync.core.report import Report, sentences
 from sim_sync.files import make_private_file
-from sim_sync.report.collecting import collect
-from sim_sync.report.page import page
+from sim_sync.report.page import collect, page
 from sim_sync.terminal.output import ExitCode, print_document, say
 from sim_sync.warehouse import open_warehouse_to_read
 

@@ -8,13 +8,17 @@ from pathlib import Path
 import dagster as dg
 
 from sim_sync.config import Config, load_config
-from sim_sync.defs.alerting import build_send_alerts
 from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
 from sim_sync.defs.checks import build_checks
-from sim_sync.defs.jobs import AssetJob, build_nightly_reconciliation, build_reconcile_carrier, carrier_partitions
-from sim_sync.defs.names import Names
+from sim_sync.defs.jobs import (
+    AssetJob,
+    Names,
+    build_nightly_reconciliation,
+    build_reconcile_carrier,
+    carrier_partitions,
+)
 from sim_sync.defs.resources import SyncConfigResource, WarehouseResource, config_and_warehouse, kept_run_resource
-from sim_sync.defs.sensors import build_resume_interrupted_syncs
+from sim_sync.defs.sensors import build_resume_interrupted_syncs, build_send_alerts
 from sim_sync.logs import OURS, log_for_machines
 from sim_sync.warehouse import Warehouse
 

@@ -1,22 +1,197 @@
-"""The three assets, one partition a carrier: what we think we own, what the carrier says, and what differs."""
+"""The three assets and the ops behind two of them: our list, what the carrier says, what differs."""
 
-from collections.abc import Iterator, Mapping
+import base64
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeAlias
 
 import dagster as dg
 
 from sim_sync import __version__
 from sim_sync.config import Config
 from sim_sync.core.discrepancies import Kind
+from sim_sync.core.errors import InventoryHeld
+from sim_sync.core.report import SEVERITIES, CarrierPart, Report, ReportFigures, sentences
+from sim_sync.core.text import counted, printable
 from sim_sync.defs.account import table_metadata
-from sim_sync.defs.discrepancies import essentials
 from sim_sync.defs.errors import as_dagster_failure
-from sim_sync.defs.names import Names
+from sim_sync.defs.jobs import Names
 from sim_sync.defs.ops import RETRIES, build_ops
-from sim_sync.defs.our_list import list_in_use, load_and_tell
-from sim_sync.defs.runs import tag_run
+from sim_sync.defs.progress import RowsReporter
+from sim_sync.defs.runs import is_dry_run, tag_run
 from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.inventory import list_states
+from sim_sync.warehouse.overviews import carrier_overviews
 from sim_sync.warehouse.reconcile import KindCounts, reconcile
+from sim_sync.warehouse.report import brief_figures
 from sim_sync.worker.lease import KeptRun
+from sim_sync.worker.our_list import LoadReport, load_our_list
+
+# Loading our own list in a run: how far it is, and what it came to, as people see it in Dagster.
+
+
+#: How far a load is, for the terminal of whoever started this process: Dagster's own log is not shown there.
+LOADING = logging.getLogger("sim_sync.loading")
+_TELL_EVERY_SECONDS = 5.0
+#: In the metadata of a materialization: why the list that was read is not taken.
+LIST_HELD = "list_held"
+
+Metadata: TypeAlias = Mapping[str, str | int | dg.TableMetadataValue]
+
+
+def load_and_tell(context: dg.AssetExecutionContext, sync_config: Config, warehouse: Warehouse) -> Metadata | None:
+    """Load our list and return what it came to; None after a dry run, which materializes nothing."""
+    carrier, dry_run = context.partition_key, is_dry_run(context)
+    our_list = sync_config.our_list(carrier)
+    if our_list is None:
+        return None if dry_run else {"inventory": "none is configured", "rows": 0}
+
+    def tell(rows: int) -> None:
+        line = f"{carrier}: loading our inventory ({counted(rows, 'row')})"
+        context.log.info(line)
+        LOADING.info(line)
+
+    reporter = RowsReporter(tell, every_seconds=_TELL_EVERY_SECONDS)
+    sources = [one.where for one in sync_config.our_lists()]
+    try:
+        report = load_our_list(
+            our_list,
+            warehouse,
+            carrier,
+            dry_run=dry_run,
+            min_percent=sync_config.min_percent_of_last(carrier),
+            all_sources=sources,
+            on_rows=reporter,
+        )
+    except InventoryHeld as held:
+        context.log.warning(f"{carrier}: {held}")
+        return None if dry_run else {LIST_HELD: printable(str(held)), **list_in_use(warehouse, carrier)}
+    context.log.info(f"{carrier}: {_line(report, dry_run=dry_run)}")
+    return None if dry_run else _metadata(report)
+
+
+def list_in_use(warehouse: Warehouse, carrier: str) -> Mapping[str, str]:
+    """Return since when the list that is compared is what it is, where a newer one is not taken."""
+    state = list_states(warehouse.engine, [carrier]).get(carrier)
+    if state is None or state.refused_at is None:
+        return {}
+    told = (
+        f"of {state.loaded_at:%Y-%m-%d %H:%M} UTC; newer ones are not taken since {state.refused_at:%Y-%m-%d %H:%M} UTC"
+    )
+    return {"our_list": told}
+
+
+def _line(report: LoadReport, *, dry_run: bool) -> str:
+    if report.unchanged_since is not None:
+        return f"our inventory is unchanged since {report.unchanged_since:%Y-%m-%d %H:%M} UTC: not loaded again"
+    would = "dry run, nothing written: of our inventory would be" if dry_run else "our inventory is loaded:"
+    kept = f"; {report.kept:,} kept, because as many rows cannot be read" if report.kept else ""
+    return (
+        f"{would} {report.added:,} added, {report.changed:,} changed, {report.removed:,} removed{kept}; "
+        f"{counted(report.unusable_rows, 'row')} cannot be used, {counted(report.values_left_out, 'value')} left out"
+    )
+
+
+def _metadata(report: LoadReport) -> Metadata:
+    since = report.unchanged_since
+    return {
+        "rows": report.rows,
+        "added": report.added,
+        "changed": report.changed,
+        "removed": report.removed,
+        "kept": report.kept,
+        "unusable_rows": report.unusable_rows,
+        "values_left_out": report.values_left_out,
+        "unknown_status_words": report.unknown_status_words or "none",
+        "list": "read" if since is None else f"unchanged since {since:%Y-%m-%d %H:%M} UTC, not read again",
+        "findings": _findings(report),
+    }
+
+
+def _findings(report: LoadReport) -> dg.TableMetadataValue:
+    """Return examples of each kind of finding as a table of plain texts: in markdown, a cell could be an image."""
+    rows = [
+        dg.TableRecord(
+            {
+                "list": printable(finding.source),
+                "line": finding.row_number,
+                "column": printable(finding.column),
+                "reason": printable(finding.reason),
+                "of this kind": finding.times,
+            }
+        )
+        for finding in report.findings
+    ]
+    kinds = {"list": "string", "line": "int", "column": "string", "reason": "string", "of this kind": "int"}
+    columns = [dg.TableColumn(name, kind) for name, kind in kinds.items()]
+    return dg.MetadataValue.table(rows, schema=dg.TableSchema(columns))
+
+
+# What a reconciliation came to, as metadata of `sim_discrepancies`: entries to read, then tables, then the plot.
+#
+# Everything is of the one carrier of the partition. The report on all of them is `sim-sync report`.
+
+
+#: How far back the trend goes.
+_PERIOD = timedelta(days=30)
+
+EssentialsMetadata: TypeAlias = Mapping[str, Any]
+
+
+def essentials(warehouse: Warehouse, carrier: str) -> tuple[EssentialsMetadata, EssentialsMetadata]:
+    """Return what stands first on the asset's page, and what stands last: tables and the plot."""
+    figures = brief_figures(warehouse.engine, [carrier], warehouse.sessions.now() - _PERIOD)
+    (overview,) = carrier_overviews(warehouse.engine, [carrier])
+    part = CarrierPart(overview=overview, max_age_hours=0.0, compared_as_of=figures.as_of)
+    report = Report(figures=figures, carriers=[part])
+    return dict(_entries(report)), dict(_pictures(figures))
+
+
+def _entries(report: Report) -> Iterator[tuple[str, Any]]:
+    yield "in_short", printable(" ".join(sentences(report)))
+    yield "open", report.open_of()
+    for severity in SEVERITIES:
+        yield severity, report.open_of(severity=severity)
+    yield "acknowledged", report.muted
+    if (cost := report.cost_of()) is not None:
+        yield "monthly_cost", float(cost)
+        yield "currency", report.currency or "not named"
+
+
+def _pictures(figures: ReportFigures) -> Iterator[tuple[str, Any]]:
+    piles = [(pile.kind, pile.severity, pile.found) for pile in figures.piles if not pile.is_muted]
+    yield "by_kind", _table(("kind", "severity"), piles)
+    pairs = [(pair.kind, pair.field, pair.ours, pair.theirs, pair.found) for pair in figures.pairs]
+    yield "most_frequent", _table(("kind", "field", "ours", "theirs"), pairs)
+    from sim_sync.report.plots import standalone  # pygal is loaded where it draws
+    from sim_sync.report.sections import trend
+
+    if plots := trend(figures):
+        told = (f"{plot.title}\n\n![]({_source(standalone(plot))})" for plot in plots)
+        yield "trend", dg.MetadataValue.md("\n\n".join(told))
+
+
+def _source(drawing: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"
+
+
+def _table(words: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.TableMetadataValue:
+    """Return counts behind their words as a table of plain texts: in markdown, a cell could be an image."""
+    names = [*words, "open"]
+    columns = [dg.TableColumn(name, "int" if name == "open" else "string") for name in names]
+    records = [dg.TableRecord(dict(zip(names, map(_plain, row), strict=True))) for row in rows]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+
+
+def _plain(value: str | int | None) -> str | int:
+    if value is None:
+        return ""
+    return printable(value) if isinstance(value, str) else value
+
+
+# The three assets, one partition a carrier: what we think we own, what the carrier says, and what differs.
+
 
 #: Who is asked about the assets, as Dagster shows it.
 OWNERS = ["team:sim_operations"]

@@ -19,7 +19,7 @@ from sim_sync.core.notes import (
 )
 from sim_sync.core.sweep import is_about_total
 from sim_sync.core.text import counted
-from sim_sync.defs.names import Names
+from sim_sync.defs.jobs import Names
 from sim_sync.defs.progress import code_span
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.bad_identifiers import count_bad_identifiers

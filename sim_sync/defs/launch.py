@@ -11,9 +11,9 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
+from sim_sync.defs.assets import LIST_HELD
 from sim_sync.defs.errors import INPUT_PROBLEM, RunInterrupted
 from sim_sync.defs.jobs import CARRIER_TAG, PARTITION_TAG, SESSION_TAG
-from sim_sync.defs.our_list import LIST_HELD
 from sim_sync.defs.progress import LEFT_ALONE
 from sim_sync.files import FILE_MODE, is_about_room, is_full, make_private_folder, no_room_text
 

@@ -24,8 +24,7 @@ from sim_sync.core.liveness import (
 )
 from sim_sync.core.resuming import Death
 from sim_sync.core.session import Process, Session, State
-from sim_sync.defs.jobs import CARRIER_TAG, JOB_NAME, PARTITION_TAG
-from sim_sync.defs.names import Names
+from sim_sync.defs.jobs import CARRIER_TAG, JOB_NAME, PARTITION_TAG, Names
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.lease import Wait
 from sim_sync.worker.processes import is_known_dead

@@ -14,7 +14,7 @@ from sim_sync.core.sync import StopReason
 from sim_sync.defs.account import session_account
 from sim_sync.defs.claiming import Wish, claimed_session, is_over_already, open_for_run, reason_kept_in_session
 from sim_sync.defs.errors import RunInterrupted, as_dagster_failure, failure
-from sim_sync.defs.names import Names
+from sim_sync.defs.jobs import Names
 from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata, session_observation
 from sim_sync.defs.runs import tag_run, tag_session, trigger_of, was_terminated
 from sim_sync.warehouse import Warehouse

@@ -16,7 +16,7 @@ from sim_sync.demo.supervisor import guarded
 from sim_sync.files import private_by_default
 from sim_sync.processes import handled_by
 from sim_sync.simulator.control import running_simulator
-from sim_sync.simulator.options import LOOPBACK, MountOptions
+from sim_sync.simulator.messages import LOOPBACK, MountOptions
 from sim_sync.terminal.output import ExitCode, print_lines, say
 from sim_sync.terminal.workdir import SIMULATED_CARRIER, SIMULATED_SIMS, conflict_lines, locked, require_project_folder
 

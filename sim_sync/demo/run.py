@@ -24,7 +24,7 @@ from sim_sync.files import opened_privately, private_by_default
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.delivery import LogEntry
 from sim_sync.simulator.faults import ErrorStatus, Trigger
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.terminal.output import ExitCode, say
 from sim_sync.terminal.workdir import (
     DOTENV,

@@ -10,8 +10,17 @@ from io import BufferedReader
 from typing import Any
 
 from sim_sync.inventory.layout import SheetRow
-from sim_sync.inventory.typed_cells import EXACT_DOUBLE, EXACT_FLOAT, EXACT_HALF, cell_text, float_text
-from sim_sync.inventory.typed_file import FileForm, TypedFileSettings, TypedSheet, unreadable
+from sim_sync.inventory.typed_file import (
+    EXACT_DOUBLE,
+    EXACT_FLOAT,
+    EXACT_HALF,
+    FileForm,
+    TypedFileSettings,
+    TypedSheet,
+    cell_text,
+    float_text,
+    unreadable,
+)
 
 PARQUET = FileForm("a Parquet file", "pyarrow", "parquet")
 _ADVICE = "the column holds floats: write it as a string column, from where the numbers are kept"

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sim_sync.core.errors import InventoryError, InventoryUnavailable
 from sim_sync.core.inventory import shortened
 from sim_sync.inventory.reading import Reading, Terms
-from sim_sync.inventory.typed_cells import cell_text
+from sim_sync.inventory.typed_file import cell_text
 from sim_sync.warehouse.failures import passes_by_itself
 from sim_sync.warehouse.postgresql import CONNECT_TIMEOUT_SECONDS, parse_url, shown_url
 

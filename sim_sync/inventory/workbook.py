@@ -15,8 +15,14 @@ from xml.etree.ElementTree import ParseError
 
 from sim_sync.core.errors import InventoryError
 from sim_sync.inventory.layout import SheetRow, quoted
-from sim_sync.inventory.typed_cells import cell_text, spreadsheet_number_text
-from sim_sync.inventory.typed_file import FileForm, TypedFileSettings, TypedSheet, unreadable
+from sim_sync.inventory.typed_file import (
+    FileForm,
+    TypedFileSettings,
+    TypedSheet,
+    cell_text,
+    spreadsheet_number_text,
+    unreadable,
+)
 
 XLSX = FileForm("an Excel workbook (.xlsx)", "openpyxl", "xlsx")
 _ADVICE = (

@@ -27,7 +27,7 @@ from sim_sync.selftest.victims import (
 )
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.scratch import exact_digests, outcome_digests, scratch_warehouse
 

@@ -24,8 +24,7 @@ from sim_sync.simulator import messages
 from sim_sync.simulator.delivery import LogEntry
 from sim_sync.simulator.faults import ArmedFault, Fault, Trigger
 from sim_sync.simulator.fleet import FleetEdit, SimChange
-from sim_sync.simulator.messages import MountState, Ready, SimulatorState, TrueSim
-from sim_sync.simulator.options import MOUNT_OPTIONS, MountOptions
+from sim_sync.simulator.messages import MOUNT_OPTIONS, MountOptions, MountState, Ready, SimulatorState, TrueSim
 
 Message = TypeVar("Message")
 

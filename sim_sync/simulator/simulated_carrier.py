@@ -38,8 +38,7 @@ from sim_sync.simulator.faults import (
 )
 from sim_sync.simulator.fleet import Fleet, FleetEdit
 from sim_sync.simulator.fleet_spec import FleetSpec, mix64
-from sim_sync.simulator.messages import MountState, TrueSim, TrueSims
-from sim_sync.simulator.options import MountOptions, validation_text
+from sim_sync.simulator.messages import MountOptions, MountState, TrueSim, TrueSims, validation_text
 from sim_sync.simulator.vendor import ListCall, Request, Response, Vendor, VendorSpec
 from sim_sync.simulator.vendors import VENDORS
 

@@ -16,6 +16,7 @@ from sim_sync.warehouse.bad_identifiers import (
     name_of_sim,
     value_of,
 )
+from sim_sync.warehouse.discrepancies import billed_plan, plan_prices, units_of
 from sim_sync.warehouse.matching import (
     match_sims,
     our_unmatched,
@@ -26,7 +27,6 @@ from sim_sync.warehouse.matching import (
     there,
     unlisted_words,
 )
-from sim_sync.warehouse.pricing import billed_plan, plan_prices, units_of
 from sim_sync.warehouse.severity import Facts, advice_of, first_rule, overruled, severity_of
 from sim_sync.warehouse.shared_sims import Placement, is_placed, placements
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies

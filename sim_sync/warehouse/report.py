@@ -22,9 +22,8 @@ from sim_sync.core.report import (
     Standing,
     Todo,
 )
-from sim_sync.warehouse.discrepancies import BY_ID, is_muted, worst_discrepancies
+from sim_sync.warehouse.discrepancies import BY_ID, is_muted, units_in, worst_discrepancies
 from sim_sync.warehouse.engine import read_clock, reading
-from sim_sync.warehouse.pricing import units_in
 from sim_sync.warehouse.tables import (
     carrier_sims,
     inventory_findings,

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import Kind, Prices, Severity, from_units
-from sim_sync.warehouse.discrepancies import is_muted
-from sim_sync.warehouse.pricing import units_in
+from sim_sync.warehouse.discrepancies import is_muted, units_in
 from sim_sync.warehouse.tables import reconciliations, sim_discrepancies
 
 _kept, _rows = sim_discrepancies.c, reconciliations.c

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from sim_sync.alerts.mail import MailReceiver
 from sim_sync.alerts.notices import Notice, generic_body, trial_notice
-from sim_sync.alerts.webhook import WebhookReceiver, signature
+from sim_sync.alerts.receivers import MailReceiver, WebhookReceiver, signature
 from sim_sync.config.alerts import Smtp, Webhook
 from sim_sync.core.errors import DeliveryFailed
 from sim_sync_tests.docs.documents import PROJECT, code_blocks

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from sim_sync.selftest.trials import TrialRunner, kill_at_random_times
 from sim_sync.simulator.credentials import simulated_credentials
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync_tests.bench.figures import Figure
 from sim_sync_tests.bench.scene import databases, scene
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sim_sync.report.collecting import collect
-from sim_sync.report.page import page
+from sim_sync.report.page import collect, page
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.engine import transaction
 from sim_sync.warehouse.tables import carrier_sims, inventory_sims, sim_changes, sim_discrepancies

@@ -14,7 +14,7 @@ from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Session, State
 from sim_sync.simulator.control import RunningSimulator, running_simulator
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.worker.stopping import StopSignal
 from sim_sync.worker.work import close_carrier, open_carrier, walk_carrier

@@ -16,7 +16,7 @@ import yaml
 
 from sim_sync.core.session import Event, Release
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync_tests.bench.figures import Figure
 from sim_sync_tests.bench.scene import CARRIER, scene

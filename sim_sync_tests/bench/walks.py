@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync_tests.bench.figures import Figure
 from sim_sync_tests.bench.scene import CARRIER, databases, scene
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.carriers.rate_limit import Permission, RateLimiter, next_permission, paused
+from sim_sync.carriers.rate_limit import Permission, RateLimiter, SharedRateLimits, next_permission, paused
 from sim_sync.carriers.settings import RateLimit
-from sim_sync.carriers.shared_limits import SharedRateLimits
 from sim_sync.core.errors import ConfigError, NoRoomLeft, StopRequested, TransientError
 from sim_sync_tests.fakes.moving_time import MovingTime
 from sim_sync_tests.fakes.small_disk import SmallDisk

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync_tests.cli.command_line import CommandLine
 

@@ -12,7 +12,7 @@ from sim_sync.core.sweep import SweepPolicy
 from sim_sync.defs.launch import EndedRun
 from sim_sync.simulator.control import SimulatorControl
 from sim_sync.simulator.faults import ErrorStatus, Trigger
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync.warehouse.knowledge import present_sims
 from sim_sync_tests.cli.command_line import PATIENCE_SECONDS, CommandLine, an_account

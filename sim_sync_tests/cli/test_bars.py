@@ -9,7 +9,7 @@ from sim_sync.cli.bars import bar_line, bar_text
 from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, Release
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync.warehouse.overviews import carrier_overviews
 from sim_sync_tests.cli.command_line import CommandLine, an_account

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sim_sync.core.session import State
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync_tests.cli.command_line import PATIENCE_SECONDS, CommandLine, an_account, assert_one_message
 from sim_sync_tests.cli.waiting import wait_for_pages

@@ -1,7 +1,7 @@
 import pytest
 
 from sim_sync.cli.backfill import loading_told
-from sim_sync.defs.our_list import LOADING
+from sim_sync.defs.assets import LOADING
 
 
 def test_the_terminal_shows_what_the_load_of_our_list_reports_and_only_while_it_is_asked_to(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_sync.core.text import printable
-from sim_sync.terminal.spreadsheet import guarded, write_csv
+from sim_sync.terminal.output import guarded, write_csv
 from sim_sync_tests.fakes.hostile_texts import CONTROLS, FORMULAS, MARKUPS
 
 IDENTIFIERS = ("89883070000000000139", "8988307000000000013", "001010123456789", "234501234567890", "+4915123450000")

@@ -22,8 +22,13 @@ from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit
 from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
 from sim_sync.defs.checks import build_checks
-from sim_sync.defs.jobs import CARRIER_TAG, build_nightly_reconciliation, build_reconcile_carrier, carrier_partitions
-from sim_sync.defs.names import Names
+from sim_sync.defs.jobs import (
+    CARRIER_TAG,
+    Names,
+    build_nightly_reconciliation,
+    build_reconcile_carrier,
+    carrier_partitions,
+)
 from sim_sync.defs.resources import kept_run_resource
 from sim_sync.defs.sensors import build_resume_interrupted_syncs
 from sim_sync.inventory import Reading, Terms

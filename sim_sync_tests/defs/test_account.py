@@ -66,7 +66,7 @@ def test_an_asset_has_the_name_and_the_columns_of_its_table(table: str) -> None:
 def test_every_asset_says_what_it_is_who_is_asked_and_of_which_version() -> None:
     from sim_sync import __version__
     from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
-    from sim_sync.defs.names import Names
+    from sim_sync.defs.jobs import Names
 
     partitions, names = dg.StaticPartitionsDefinition(["acme"]), Names()
     for build in (build_sim_inventory, build_carrier_sims, build_sim_discrepancies):

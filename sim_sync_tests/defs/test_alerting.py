@@ -12,8 +12,8 @@ from sim_sync.config import Config, load_config
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Event, Release
 from sim_sync.dagster import build_defs
-from sim_sync.defs.alerting import SEND_EVERY_SECONDS, build_send_alerts
-from sim_sync.defs.names import Names
+from sim_sync.defs.jobs import Names
+from sim_sync.defs.sensors import SEND_EVERY_SECONDS, build_send_alerts
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync_tests.defs.stage import wait_until
 from sim_sync_tests.defs.test_build_defs import a_config

@@ -13,7 +13,7 @@ from sim_sync.config import load_config
 from sim_sync.core.errors import ConfigError
 from sim_sync.dagster import SimSyncComponent, build_defs
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync.warehouse import open_warehouse
 from sim_sync_tests.warehouse.databases import rows_of
@@ -140,7 +140,7 @@ def test_the_sensor_of_one_deployment_takes_no_notice_of_the_others_runs(tmp_pat
             status=dg.DagsterRunStatus.STARTED,
             tags={"sim_sync/carrier": "acme"},
         )
-        from sim_sync.defs.names import Names
+        from sim_sync.defs.jobs import Names
 
         assert Names.of("us", "sim_sync", "us").has(run)
         assert not Names.of("eu", "sim_sync", "eu").has(run)

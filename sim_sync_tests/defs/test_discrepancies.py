@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from sim_sync.defs.discrepancies import essentials
+from sim_sync.defs.assets import essentials
 from sim_sync.warehouse.engine import transaction
 from sim_sync.warehouse.tables import sim_discrepancies
 from sim_sync_tests.defs.stage import ACME, DagsterHarness, GivenList

@@ -4,8 +4,8 @@ import dagster as dg
 import pytest
 
 from sim_sync.core.liveness import Phase
+from sim_sync.defs.jobs import Names
 from sim_sync.defs.liveness import owners_of, unfinished_runs
-from sim_sync.defs.names import Names
 from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, LEASE_SECONDS, DagsterHarness, alive
 
 Status = dg.DagsterRunStatus

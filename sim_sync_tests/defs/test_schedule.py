@@ -4,8 +4,7 @@ import dagster as dg
 import pytest
 
 from sim_sync.config import Schedule
-from sim_sync.defs.jobs import build_nightly_reconciliation, build_reconcile_carrier, carrier_partitions
-from sim_sync.defs.names import Names
+from sim_sync.defs.jobs import Names, build_nightly_reconciliation, build_reconcile_carrier, carrier_partitions
 from sim_sync_tests.defs.stage import DagsterHarness
 
 

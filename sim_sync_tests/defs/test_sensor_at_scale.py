@@ -15,8 +15,7 @@ import sqlalchemy as sa
 from sim_sync.core.resuming import ResumeRequest
 from sim_sync.core.session import Event, Release, Session, State
 from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
-from sim_sync.defs.jobs import CARRIER_TAG, RUN_KEY_TAG, build_reconcile_carrier, carrier_partitions
-from sim_sync.defs.names import Names
+from sim_sync.defs.jobs import CARRIER_TAG, RUN_KEY_TAG, Names, build_reconcile_carrier, carrier_partitions
 from sim_sync.defs.resources import kept_run_resource
 from sim_sync.defs.sensors import build_resume_interrupted_syncs, cursor_from_memory, memory_from_cursor
 from sim_sync.warehouse import Warehouse

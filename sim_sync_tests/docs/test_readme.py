@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync_tests.docs.documents import PROJECT, code_blocks
 

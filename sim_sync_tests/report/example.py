@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from sim_sync.report.collecting import collect
-from sim_sync.report.page import page
+from sim_sync.report.page import collect, page
 from sim_sync.warehouse import open_warehouse
 from sim_sync.warehouse.engine import transaction
 from sim_sync.warehouse.tables import (

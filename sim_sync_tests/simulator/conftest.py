@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from sim_sync.simulator.control import SimulatorControl
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 
 # A deadline is a timed assertion, and a busy machine fails it.

@@ -25,7 +25,7 @@ from sim_sync.simulator.faults import (
     Trigger,
     TruncatedBody,
 )
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync_tests.simulator.raw_http import client, eventually, read_to_end, sent_request, walk
 

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from sim_sync.core.errors import InputError
 from sim_sync.core.sims import Lifecycle
-from sim_sync.simulator.fleet import Fleet, FleetEdit
-from sim_sync.simulator.fleet_spec import FleetSpec
-from sim_sync.simulator.inventory import (
+from sim_sync.simulator.command import (
     COMPANY_STATES,
     INVENTORY_COLUMNS,
     DifferenceCounts,
@@ -20,7 +18,9 @@ from sim_sync.simulator.inventory import (
     parse_difference_counts,
     write_inventory,
 )
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.fleet import Fleet, FleetEdit
+from sim_sync.simulator.fleet_spec import FleetSpec
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync.simulator.vendors import VENDORS
 from sim_sync_tests.simulator.conftest import Start

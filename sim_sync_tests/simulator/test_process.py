@@ -14,8 +14,7 @@ import pytest
 from sim_sync.core.errors import InputError
 from sim_sync.simulator.control import running_simulator
 from sim_sync.simulator.credentials import simulated_credentials
-from sim_sync.simulator.messages import READY, Ready
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import READY, MountOptions, Ready
 from sim_sync.simulator.vendors import VENDORS
 from sim_sync_tests.simulator.raw_http import PASSWORD, basic, client, eventually, sent_request, walk
 

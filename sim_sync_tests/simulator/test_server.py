@@ -12,7 +12,7 @@ from sim_sync.simulator.control import SimulatorControl
 from sim_sync.simulator.delivery import LogEntry, RequestLog
 from sim_sync.simulator.faults import ErrorStatus, MalformedRecord, Stall, Trigger, TruncatedBody
 from sim_sync.simulator.fleet import FleetEdit, SimChange
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync_tests.simulator.raw_http import USERNAME, basic, client, eventually, sent_request, target_of, walk
 from sim_sync_tests.simulator.vendor_schema import assert_valid

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sim_sync.simulator.control import RunningSimulator, running_simulator
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync_tests.stories.place import Workspace
 
 

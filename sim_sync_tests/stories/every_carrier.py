@@ -9,7 +9,7 @@ from typing import Any
 
 from sim_sync.simulator.credentials import simulated_credentials
 from sim_sync.simulator.faults import ConnectionReset, ErrorStatus, Fault, Throttled, TokenExpiry, Trigger
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.vendors.thingspace import DEFAULT_ACCOUNT
 
 SIMS = 10_000

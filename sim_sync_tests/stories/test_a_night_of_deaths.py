@@ -17,7 +17,7 @@ import pytest
 
 from sim_sync.core.session import Session, State
 from sim_sync.simulator.control import running_simulator
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.warehouse.scratch import outcome_digests, scratch_warehouse
 from sim_sync_tests.stories.place import Workspace
 

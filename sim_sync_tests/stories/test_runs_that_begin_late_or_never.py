@@ -9,7 +9,7 @@ import pytest
 
 from sim_sync.core.session import State
 from sim_sync.simulator.control import RunningSimulator, running_simulator
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync_tests.fakes.launchers import DYING, LATE, LET_START, LOST
 from sim_sync_tests.stories.place import Workspace, a_carrier, shipped_dagster_settings
 

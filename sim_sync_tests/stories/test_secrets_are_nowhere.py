@@ -15,7 +15,7 @@ import yaml
 from sim_sync.simulator.control import running_simulator
 from sim_sync.simulator.credentials import SECRET_MARKS, simulated_credentials
 from sim_sync.simulator.faults import ErrorStatus, MalformedRecord, Throttled, Trigger
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync_tests.stories.every_carrier import CASES, Case
 
 _PATIENCE_SECONDS = 240

@@ -11,7 +11,7 @@ import pytest
 
 from sim_sync.core.session import Session, State
 from sim_sync.simulator.control import RunningSimulator, running_simulator
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync_tests.fakes.containers import needs_namespaces, on_host
 from sim_sync_tests.stories.people import Person, person_at_work
 from sim_sync_tests.stories.place import Workspace, a_carrier, end_group

@@ -11,7 +11,7 @@ import pytest
 from sim_sync.core.session import State
 from sim_sync.simulator.control import SimulatorControl, running_simulator
 from sim_sync.simulator.faults import ErrorStatus, Trigger
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync_tests.stories.people import Person, person_at_work
 from sim_sync_tests.stories.place import Workspace, a_carrier
 

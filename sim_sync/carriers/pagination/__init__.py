@@ -19,7 +19,7 @@ from sim_sync.carriers.pagination.rule import (
     ToBody,
     ToQuery,
 )
-from sim_sync.core.renamed import renamed_names
+from sim_sync.core.errors import renamed_names
 
 __all__ = [
     "CursorInResponse",

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from sim_sync.simulator.fleet import Fleet
 from sim_sync.simulator.vendor import Authentication, NoOptions, Request, VendorSpec
-from sim_sync.simulator.vendors.twilio_pages import TwilioAccount
-from sim_sync.simulator.vendors.twilio_sims import PROFILE, STATUS_WORDS, SuperSims
+from sim_sync.simulator.vendors.twilio_sims import PROFILE, STATUS_WORDS, SuperSims, TwilioAccount
 
 
 class TwilioSuperSim(SuperSims):

@@ -12,8 +12,7 @@ from sim_sync.simulator.fleet_spec import Profile
 from sim_sync.simulator.sim_view import SimView
 from sim_sync.simulator.vendor import Authentication, NoOptions, Request, VendorSpec
 from sim_sync.simulator.vendors.bodies import json_text
-from sim_sync.simulator.vendors.twilio_pages import TwilioAccount
-from sim_sync.simulator.vendors.twilio_sims import TwilioSims
+from sim_sync.simulator.vendors.twilio_sims import TwilioAccount, TwilioSims
 
 _STATUS_WORDS: Mapping[str, str] = {
     Lifecycle.INVENTORY: "new",

@@ -27,7 +27,7 @@ from sim_sync.simulator.faults import (
     WrongTotal,
 )
 from sim_sync.simulator.fleet import FleetEdit, SimChange
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync.simulator.simulated_carrier import vendor_spec
 from sim_sync.simulator.vendors import VENDORS

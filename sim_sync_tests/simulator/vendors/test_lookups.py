@@ -13,7 +13,7 @@ from sim_sync.core.ports import CarrierSource
 from sim_sync.core.sims import Sim
 from sim_sync.simulator.control import SimulatorControl
 from sim_sync.simulator.credentials import simulated_credentials
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync.simulator.vendors.thingspace import DEFAULT_ACCOUNT
 from sim_sync_tests.fakes.moving_time import MovingTime

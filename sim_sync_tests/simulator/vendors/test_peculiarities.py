@@ -13,7 +13,7 @@ from sim_sync.simulator.control import SimulatorControl
 from sim_sync.simulator.credentials import LISTED_SECRET_MARK, SECRET_MARKS, simulated_credentials
 from sim_sync.simulator.faults import Throttled, TokenExpiry
 from sim_sync.simulator.fleet import FleetEdit
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync.simulator.vendors import VENDORS
 from sim_sync_tests.simulator.raw_http import Client, Seen, client

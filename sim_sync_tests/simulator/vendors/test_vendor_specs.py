@@ -7,7 +7,7 @@ import pytest
 
 from sim_sync.simulator.control import SimulatorControl
 from sim_sync.simulator.faults import ErrorStatus
-from sim_sync.simulator.options import MountOptions
+from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync_tests.simulator.raw_http import client
 from sim_sync_tests.simulator.vendor_schema import Strictness, assert_valid, assert_valid_error, example_of
