@@ -111,7 +111,7 @@ class RoutedVendor(ABC):
         """Return who answers each method on a path; empty where there is no such path."""
         found = {method: handler for (method, known), handler in self._routes.items() if known == path}
         prefix, _, name = path.rpartition("/")
-        if not found and self.alone is not None and prefix == self.list_path and name:
+        if not found and self.alone is not None and name and prefix in {path for _, path in self._routes}:
             return {"GET": partial(self._one, name)}
         return found
 
