@@ -25,6 +25,7 @@ SimSyncError
 ├── InputError                fix what you gave us; nothing was written
 │   ├── ConfigError           `carriers.yaml`, the environment or the command line
 │   └── InventoryError        our own list of SIMs cannot be read
+│       └── InventoryHeld     it has become much shorter: a person has to accept it
 └── InternalError             a bug: please report it
     ├── IllegalTransition     a session state was left by a way that does not exist
     └── WriteRefused          the database does not take what it was given

@@ -106,9 +106,8 @@ def plot_markdown(points: Sequence[PlotPoint], started_at: datetime) -> str:
     if not speeds or max(speeds) <= 0:
         return ""
     image = base64.b64encode(bars_png(speeds)).decode("ascii")
-    return (
-        f"![pages a minute](data:image/png;base64,{image})\n\nfrom 0 to {max(speeds):.0f} pages a minute, left to right"
-    )
+    scale = f"pages a minute, from 0 to {max(speeds):.0f}, left to right"
+    return f"![pages a minute](data:image/png;base64,{image})\n\n{scale}"
 
 
 def speeds_over_time(points: Sequence[PlotPoint], buckets: int = _BUCKETS) -> Sequence[float]:

@@ -70,7 +70,7 @@ def test_status_can_be_read_on_a_full_disk_and_says_that_it_is_full_and_nothing_
 
     told = sentence(folder, small_disk.folder / "dagster_home")
     assert said.code == 0
-    assert "acme    running 7/" in said.out
+    assert "acme    running      7/" in said.out
     assert told in said.out
     assert "is silent" not in said.out
     acme = crowded.type_in("status", "--json").document[0]

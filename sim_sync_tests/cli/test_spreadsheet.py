@@ -75,7 +75,7 @@ def test_control_characters_are_written_out(text: str) -> None:
     assert guarded(text).isprintable()
 
 
-@pytest.mark.parametrize("text", MARKUPS)
+@pytest.mark.parametrize("text", [text for text in MARKUPS if not text.startswith("'")])
 def test_markup_of_other_programs_is_no_concern_of_a_spreadsheet(text: str) -> None:
     assert guarded(text) == text
 

@@ -45,6 +45,7 @@ _NEVER_ONE = {
     "kind",
     "len(INJECTED_FAULTS)",
     "len(told)",
+    "session.pages_expected or '?'",  # 1/1 pages: a share, in one form so that bars stand still
     "speed",  # a pace, mostly a fraction
 }
 

@@ -99,5 +99,5 @@ def test_the_plot_tells_its_scale_and_nothing_where_nothing_is_known() -> None:
     plot = plot_markdown([(BEGIN + 60, 120)], START)
     assert plot.startswith("![pages a minute](data:image/png;base64,")
     assert base64.b64decode(plot.split("base64,")[1].split(")")[0]).startswith(b"\x89PNG")
-    assert plot.endswith("from 0 to 120 pages a minute, left to right")
+    assert plot.endswith("pages a minute, from 0 to 120, left to right")
     assert plot_markdown([], START) == ""

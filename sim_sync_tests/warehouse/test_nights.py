@@ -83,7 +83,7 @@ def live_through(engine: sa.Engine, nights: Sequence[Night]) -> None:
     under_test, model = SqlUnderTest(engine), ModelOfNights()
     for fleet, listed in nights:
         loaded_at = under_test.clock.advance(60)
-        load_inventory(engine, CARRIER, listed, now=loaded_at)
+        load_inventory(engine, CARRIER, listed, now=loaded_at, min_percent=0)
         session = night(under_test, fleet[:4], fleet[4:])
         assert session.finished_at is not None
         counts = reconcile(engine, CARRIER, FIELDS)
@@ -96,7 +96,7 @@ def live_through(engine: sa.Engine, nights: Sequence[Night]) -> None:
         assert counts.by_kind() == model.counts(session.finished_at)
 
         before = exact_digests(engine)
-        load_inventory(engine, CARRIER, listed, now=under_test.clock.advance(60))
+        load_inventory(engine, CARRIER, listed, now=under_test.clock.advance(60), min_percent=0)
         reconcile(engine, CARRIER, FIELDS)
         assert exact_digests(engine) == before, "a re-run with nothing changed"
 
@@ -125,7 +125,7 @@ def test_a_night_on_which_the_carrier_returns_nothing_or_half_marks_nothing_and_
     under_test = SqlUnderTest(engine)
     fleet = [_sim(f"8988303{number:012d}", "active", False, None, None) for number in range(100)]
     listed = [_listed(str(sim.iccid), "active", None, None) for sim in fleet]
-    load_inventory(engine, CARRIER, listed, now=under_test.clock.now())
+    load_inventory(engine, CARRIER, listed, now=under_test.clock.now(), min_percent=0)
     night(under_test, fleet)
     reconcile(engine, CARRIER, FIELDS)
     before = exact_digests(engine)
