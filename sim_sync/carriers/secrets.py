@@ -1,6 +1,6 @@
 """Keeps the account's own secrets out of what is printed, logged or stored: messages, records and cursors.
 
-`Redactor` knows them by their value; unknown ones are found by their key: see `core.secret_keys`. A carrier may echo
+`Redactor` knows them by their value; unknown ones are found by their key: see `core.storable`. A carrier may echo
 them in any field of a record; members whose keys name a secret are gone before (`records`).
 
 It may also put a token into the link of its next page, and that page may need it. A cursor is stored and shown, so the

@@ -1,6 +1,6 @@
 """What can go wrong on demand, and when: each fault and its trigger are plain values with a JSON form.
 
-Nothing in here happens by itself: `fault_board` decides whether a fault is due, `simulated_carrier` and `delivery` act.
+Nothing in here happens by itself: `simulated_carrier` decides whether a fault is due, and acts with `delivery`.
 """
 
 from typing import Annotated, Literal, TypeAlias

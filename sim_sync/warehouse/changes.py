@@ -112,7 +112,7 @@ def _decided() -> sa.Select[Any]:
     return query.where(_walks.sweep_decided_at.is_not(None))
 
 
-# Where the changes of a carrier's SIMs concentrate, counted in SQL. What is worth a sentence is in `core.drift`.
+# Where the changes of a carrier's SIMs concentrate, counted in SQL. What is worth saying is in `core.discrepancies`.
 
 
 #: What SIMs may have in common. The first digits of an ICCID are its issuer, then a batch, then a smaller one.

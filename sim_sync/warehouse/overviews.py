@@ -25,7 +25,7 @@ from sim_sync.warehouse.knowledge import compared_of
 from sim_sync.warehouse.sessions import session_from_row
 from sim_sync.warehouse.tables import alerts, quarantined_records, session_internals, sim_discrepancies, sync_sessions
 
-# What is known of every carrier's walks, in one consistent reading. What it means is decided in `core.unresolved`.
+# What is known of every carrier's walks, in one consistent reading. What it means is decided in `core.notes`.
 
 
 def carrier_overviews(engine: sa.Engine, carriers: Sequence[str]) -> Sequence[CarrierOverview]:

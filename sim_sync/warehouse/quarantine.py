@@ -27,7 +27,7 @@ from sim_sync.warehouse.pages import stored_beside
 from sim_sync.warehouse.sessions import Locked
 from sim_sync.warehouse.tables import carrier_sims, quarantined_records, sync_sessions
 
-# The rows of `quarantined_records` as people list, look at and drop them. How they are replayed is in `replaying`.
+# The rows of `quarantined_records` as people list, look at and drop them.
 
 
 _FETCHED_AT_ONCE = 1000

@@ -2,7 +2,7 @@
 
 One transaction: what the carrier shares with others (`shared_sims`), which SIM is which (`matching`), what differs now
 (`differences`) with its severity, advice and price, and, in here, what that makes of `sim_discrepancies`: opened, seen
-again, resolved by which side (`resolving`). No row passes through Python. A row of the trend is written with it.
+again, resolved by which side. No row passes through Python. A row of the trend is written with it.
 
 A discrepancy is open while `resolved_at` is null. One that comes back after it was resolved is opened again: since now,
 seen once. A comparison of what was compared before writes only what has become different; which one that is, is told

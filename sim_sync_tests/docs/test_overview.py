@@ -1,6 +1,7 @@
 """The overview answers where something is: each file is there, and the names are defined in it."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,23 @@ def test_every_module_on_the_way_of_a_page_is_there() -> None:
     named = re.findall(r"`([\w/]+(?:\.py|/records))`", way)
     assert named
     assert [path for path in named if not (PROJECT / "sim_sync" / path).exists()] == []
+
+
+#: A key and two files that are called as if they were in a package.
+_NO_MODULES = {"warehouse.url", "carriers.yaml", "defs.yaml"}
+_MODULE = re.compile(r"`((?:carriers|cli|core|defs|demo|selftest|simulator|terminal|warehouse|worker)\.[a-z_]+)`")
+
+
+def test_modules_that_comments_name_exist() -> None:
+    """A comment that sends its reader to a module that was merged away sends nowhere."""
+    found = {
+        f"{path.relative_to(PROJECT)}: {name}"
+        for path in (PROJECT / "sim_sync").rglob("*.py")
+        for name in _MODULE.findall(path.read_text(encoding="utf-8"))
+        if name not in _NO_MODULES and not _is_module(PROJECT / "sim_sync" / name.replace(".", "/"))
+    }
+    assert found == set()
+
+
+def _is_module(path: Path) -> bool:
+    return path.with_suffix(".py").is_file() or path.is_dir()

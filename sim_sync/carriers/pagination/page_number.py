@@ -49,7 +49,7 @@ class PageNumber(Pagination):
 
     The end is said by the first of these that the answer holds: `last_page` (a flag), `total_pages`, `total` (of
     records). Totals may stand on the first page alone. Where none is declared, an empty page is the end. Falling
-    totals also show rows that left (see `drift`).
+    totals also show rows that left (see `positional`).
 
     A total that a person has declared may count something else than the list's records, or be capped: with
     `looks_behind`, the page behind the end is asked for, unless a short last page shows that it is one. Where records

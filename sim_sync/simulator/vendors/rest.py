@@ -204,7 +204,7 @@ class RestPages:
         return page
 
 
-# A carrier without a connector of its own: a usual REST API whose shape the mount's options choose (`rest_options`).
+# A carrier without a connector of its own: a usual REST API whose shape the mount's options choose.
 #
 # Records are flat. Errors are an object under `error`. With OAuth 2.0, the token call is `POST /oauth2/token`, with a
 # form; the client's credentials come in the form or in HTTP Basic. Each record lists a PIN.
