@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
+from itertools import product
 from typing import Any, NamedTuple
 
 from sim_sync.core.discrepancies import Concentration, Kind, Severity, explained, from_units
@@ -175,7 +177,7 @@ class CarrierPart:
         return self.overview.carrier
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """All that a report tells, before it has a form."""
 
@@ -183,15 +185,40 @@ class Report:
     carriers: Sequence[CarrierPart]
     walks: Sequence[PastWalk] = ()
 
-    def open_of(self, **wanted: str) -> int:
-        """Count open discrepancies that nobody has acknowledged, of a `carrier`, `kind` or `severity`."""
-        return sum(pile.found for pile in self.figures.piles if not pile.is_muted and _is(pile, wanted))
+    def open_of(self, *, carrier: str | None = None, severity: str | None = None) -> int:
+        """Count open discrepancies that nobody has acknowledged: all, or those of a carrier or severity."""
+        return self._open[carrier, severity]
 
-    def cost_of(self, **wanted: str) -> Decimal | None:
-        """Add up what open discrepancies that nobody has acknowledged cost a month; None where nothing is priced."""
-        costs = [pile.cost for pile in self.figures.piles if not pile.is_muted and _is(pile, wanted)]
-        priced = [cost for cost in costs if cost is not None]
-        return from_units(sum(priced)) if priced else None
+    def cost_of(self, *, carrier: str | None = None) -> Decimal | None:
+        """Return what those that `open_of` counts cost a month; None where nothing is priced."""
+        return from_units(self._costs[carrier]) if carrier in self._costs else None
+
+    # Added up once: a page asks for each carrier. None stands for all carriers, or severities, together.
+
+    @cached_property
+    def _open(self) -> Counter[tuple[str | None, str | None]]:
+        found = Counter[tuple[str | None, str | None]]()
+        for pile in self.figures.piles:
+            for key in product((None, pile.carrier), (None, pile.severity)):
+                found[key] += 0 if pile.is_muted else pile.found
+        return found
+
+    @cached_property
+    def _costs(self) -> Counter[str | None]:
+        found = Counter[str | None]()
+        for pile in self.figures.piles:
+            if pile.cost is not None and not pile.is_muted:
+                found[None] += pile.cost
+                found[pile.carrier] += pile.cost
+        return found
+
+    @cached_property
+    def _muted(self) -> Counter[str]:
+        """By carrier; each that has anything open is in it, be it with zero."""
+        found = Counter[str]()
+        for pile in self.figures.piles:
+            found[pile.carrier] += pile.found if pile.is_muted else 0
+        return found
 
     @property
     def currency(self) -> str:
@@ -201,11 +228,11 @@ class Report:
     @property
     def muted(self) -> int:
         """How many open discrepancies are acknowledged."""
-        return sum(pile.found for pile in self.figures.piles if pile.is_muted)
+        return self._muted.total()
 
     def muted_of(self, carrier: str) -> int:
         """Count a carrier's acknowledged ones."""
-        return sum(pile.found for pile in self.figures.piles if pile.is_muted and pile.carrier == carrier)
+        return self._muted[carrier]
 
     @property
     def has_inventory(self) -> bool:
@@ -224,7 +251,7 @@ class Report:
 
     def is_compared(self, part: CarrierPart) -> bool:
         """Return whether a carrier was ever compared: otherwise that nothing is open says nothing."""
-        return part.compared_as_of is not None or any(pile.carrier == part.carrier for pile in self.figures.piles)
+        return part.compared_as_of is not None or part.carrier in self._muted
 
     @property
     def compared(self) -> Sequence[CarrierPart]:
@@ -249,10 +276,6 @@ class Report:
             if one.carrier == carrier
         ]
         return explained(found, noun="discrepancies")
-
-
-def _is(pile: Pile, wanted: Mapping[str, str]) -> bool:
-    return all(getattr(pile, name) == value for name, value in wanted.items())
 
 
 def kind_text(kind: str, count: int) -> str:

@@ -1,10 +1,12 @@
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sim_sync.core.report import Night, ReportFigures, Standing
+from sim_sync.core.report import Night, Pile, Report, ReportFigures, Standing, sentences
 from sim_sync.report.plots import Plot
-from sim_sync.report.sections import trend
+from sim_sync.report.sections import sections, tiles, trend
+from sim_sync_tests.core.test_report import a_part
 
 NOW = datetime(2026, 3, 5, 4, tzinfo=UTC)
 
@@ -49,3 +51,26 @@ def test_a_long_period_shows_its_last_days() -> None:
     (plot,) = plots(nights=(Night(NOW.date(), 2, 1),), days=900)
     assert (len(plot.labels), plot.labels[-1]) == (62, "5 Mar")
     assert plots(days=-900) == []
+
+
+class Piles(list[Pile]):
+    """Piles that know how often they were gone through."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[Pile]:
+        self.passes += 1
+        return super().__iter__()
+
+
+def passes_for(carriers: int) -> int:
+    names = [f"c{number}" for number in range(carriers)]
+    piles = Piles(Pile(name, "mismatch", "low", False, 1, 5) for name in names)
+    figures = ReportFigures(since=NOW - timedelta(days=4), as_of=NOW, piles=piles)
+    report = Report(figures=figures, carriers=[a_part(name, compared=False) for name in names])
+    _ = (sentences(report), tiles(report), sections(report))
+    return piles.passes
+
+
+def test_what_is_open_is_added_up_once_however_many_carriers_there_are() -> None:
+    assert passes_for(40) == passes_for(2)
