@@ -15,7 +15,7 @@ from sim_sync.core.backoff import cause_and_error
 from sim_sync.core.clocks import is_ahead
 from sim_sync.core.held_sweep import decision_text, held_text
 from sim_sync.core.notes import CarrierOverview, due_text, error_text
-from sim_sync.core.session import Session, SessionInternals, State, SweepState
+from sim_sync.core.session import Session, State, SweepState
 from sim_sync.core.text import counted
 
 #: An error can be a page long; whoever wants all of it asks `sim-sync status`.
@@ -54,14 +54,12 @@ TITLES: Mapping[str, str] = {
 class CarrierFacts:
     """All that is known of one carrier at the moment `now`.
 
-    `internals` are those of its newest session. `findings` counts the open discrepancies that nobody has acknowledged,
-    and is None where nothing was ever compared.
+    `findings` counts the open discrepancies that nobody has acknowledged, and is None where nothing was ever compared.
     """
 
     overview: CarrierOverview
     now: datetime
     max_age_hours: float
-    internals: SessionInternals | None = None
     findings: int | None = None
 
     @property
@@ -168,7 +166,8 @@ def _failure(session: Session) -> str:
 
 def _has_progressed(facts: CarrierFacts, session: Session) -> bool:
     """Return whether a page was committed after the last error."""
-    committed_at = None if facts.internals is None else facts.internals.page_committed_at
+    internals = facts.overview.internals
+    committed_at = None if internals is None else internals.page_committed_at
     return committed_at is not None and (session.last_error_at is None or committed_at >= session.last_error_at)
 
 
@@ -189,7 +188,8 @@ def _parked(facts: CarrierFacts, minutes: float) -> Reading:
 
 def _parked_since(facts: CarrierFacts, session: Session, longest: timedelta) -> Reading:
     """Read a session that is parked; tries in between that brought no page do not count as its end."""
-    noted = None if facts.internals is None else facts.internals.parked_since
+    internals = facts.overview.internals
+    noted = None if internals is None else internals.parked_since
     since = min(noted or session.updated_at, session.updated_at)
     if facts.now - since <= longest:
         return Reading(holds=None)
@@ -204,7 +204,7 @@ def _parked_since(facts: CarrierFacts, session: Session, longest: timedelta) -> 
 
 def _working_again(facts: CarrierFacts, session: Session, longest: timedelta) -> Reading:
     """Read a session that is not parked now. It has to work for as long as it may be parked before that is over."""
-    internals = facts.internals
+    internals = facts.overview.internals
     if internals is None or internals.parked_since is not None:
         return Reading(holds=None)
     if internals.unparked_at is not None and facts.now - internals.unparked_at < longest:

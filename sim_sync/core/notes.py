@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sim_sync.core.backoff import cause_and_error, is_due
 from sim_sync.core.clocks import is_ahead
 from sim_sync.core.held_sweep import SweepHistory, decision_text, held_text
-from sim_sync.core.session import Session, State, SweepState
+from sim_sync.core.session import Session, SessionInternals, State, SweepState
 from sim_sync.core.text import counted
 
 # What the state of a session means to a person, in one sentence: the same in a terminal, in Dagster and in a refusal.
@@ -159,20 +159,24 @@ DEFAULT_MAX_AGE_HOURS = 36.0
 class CarrierOverview:
     """What is known of a carrier's walks.
 
-    `newest` is its open or else its newest session. `quarantined` counts unresolved records of the last completed walk
-    and of any later one: what a later complete walk could read is no concern any more.
+    `newest` is its open or else its newest session, with its `internals`. `quarantined` counts unresolved records of
+    the last completed walk and of any later one: what a later complete walk could read is no concern any more.
     """
 
     carrier: str
     newest: Session | None = None
-    #: The times of the newest session's last pages, in seconds.
-    recent_page_seconds: Sequence[float] = ()
+    internals: SessionInternals | None = None
     #: The pages that the newest session expects follow from an earlier walk or our own list.
     expects_estimate: bool = False
     last_completed: Session | None = None
     #: The last certified walks: a held sweep waits for a person until a later one is certified.
     sweeps: SweepHistory = field(default_factory=SweepHistory)
     quarantined: int = 0
+
+    @property
+    def recent_page_seconds(self) -> Sequence[float]:
+        """The times of the newest session's last pages, in seconds."""
+        return () if self.internals is None else self.internals.recent_page_seconds
 
     @property
     def complete_as_of(self) -> datetime | None:

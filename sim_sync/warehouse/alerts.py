@@ -26,7 +26,6 @@ from sim_sync.core.deliveries import (
     receivers_of_the_end,
 )
 from sim_sync.core.storable import storable_text
-from sim_sync.warehouse import sessions
 from sim_sync.warehouse.engine import read_clock, reading, transaction
 from sim_sync.warehouse.overviews import read_open_problems, read_overviews
 from sim_sync.warehouse.tables import alerts
@@ -175,19 +174,15 @@ def _facts(
     connection: sa.Connection, max_age_hours: Mapping[str, float], watched: Collection[AlertKind], now: datetime
 ) -> list[CarrierFacts]:
     carriers = list(max_age_hours)
-    overviews = read_overviews(connection, carriers)
-    newest = [one.newest.session_id for one in overviews if one.newest is not None]
-    internals = sessions.read_all_internals(connection, newest)
     problems = read_open_problems(connection, carriers) if AlertKind.FINDINGS_OVER in watched else {}
     return [
         CarrierFacts(
             overview=one,
             now=now,
             max_age_hours=max_age_hours[one.carrier],
-            internals=None if one.newest is None else internals.get(one.newest.session_id),
             findings=sum(problems.get(one.carrier, {}).values()),
         )
-        for one in overviews
+        for one in read_overviews(connection, carriers)
     ]
 
 

@@ -47,8 +47,7 @@ def read_overviews(connection: sa.Connection, carriers: Sequence[str]) -> Sequen
     return [
         CarrierOverview(
             carrier=carrier,
-            newest=newest.get(carrier),
-            **_progress_of(newest.get(carrier), known),
+            **_of_newest(newest.get(carrier), known),
             last_completed=completed.get(carrier),
             sweeps=sweeps[carrier],
             quarantined=quarantined.get(carrier, 0),
@@ -57,19 +56,23 @@ def read_overviews(connection: sa.Connection, carriers: Sequence[str]) -> Sequen
     ]
 
 
-class _Progress(TypedDict, total=False):
-    """What is known of a session's progress beside its row."""
+class _OfNewest(TypedDict, total=False):
+    """What is known of a carrier's newest session."""
 
-    recent_page_seconds: Sequence[float]
+    newest: Session
+    internals: SessionInternals
     expects_estimate: bool
 
 
-def _progress_of(newest: Session | None, known: Mapping[str, SessionInternals]) -> _Progress:
-    if newest is None or newest.session_id not in known:
+def _of_newest(newest: Session | None, known: Mapping[str, SessionInternals]) -> _OfNewest:
+    if newest is None:
         return {}
-    internals = known[newest.session_id]
+    internals = known.get(newest.session_id)
+    if internals is None:
+        return {"newest": newest}
     return {
-        "recent_page_seconds": internals.recent_page_seconds,
+        "newest": newest,
+        "internals": internals,
         "expects_estimate": is_estimate(newest, internals.carrier_total),
     }
 

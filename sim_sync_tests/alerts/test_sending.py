@@ -109,6 +109,16 @@ def test_an_event_is_told_once_and_once_when_it_is_over(sending: Sending) -> Non
     assert opening.id != end.id
 
 
+def test_a_look_asks_the_warehouse_nothing_twice(sending: Sending) -> None:
+    sending.fail_session()
+    sending.send()
+    seen: list[str] = []
+    sa.event.listen(sending.engine, "before_cursor_execute", lambda _c, _cu, text, *_: seen.append(text))
+    assert not sending.alerts.evaluate({"acme": 36.0}, sending.settings.watched, sending.settings.receivers_of)
+    asked = [text for text in seen if text.startswith("SELECT")]
+    assert sorted(asked) == sorted(set(asked))
+
+
 def test_an_event_that_comes_again_after_its_end_is_told_again(sending: Sending) -> None:
     sending.fail_session()
     sending.send()

@@ -31,10 +31,14 @@ def facts(
 ) -> CarrierFacts:
     """Return facts of a carrier whose last certified walk ended an hour ago."""
     overview = CarrierOverview(
-        carrier="acme", newest=newest, last_completed=last, sweeps=SweepHistory(last), quarantined=quarantined
+        carrier="acme",
+        newest=newest,
+        internals=SessionInternals(lease_seconds=30, **(internals or {})),
+        last_completed=last,
+        sweeps=SweepHistory(last),
+        quarantined=quarantined,
     )
-    remembered = SessionInternals(lease_seconds=30, **(internals or {}))
-    values: dict[str, Any] = {"overview": overview, "now": NOW, "max_age_hours": 36.0, "internals": remembered}
+    values: dict[str, Any] = {"overview": overview, "now": NOW, "max_age_hours": 36.0}
     return CarrierFacts(**values | known)
 
 
