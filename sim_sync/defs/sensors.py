@@ -189,7 +189,8 @@ def _evaluate(
     memory = memory_from_cursor(context.cursor)
     view = look_twice_where_in_doubt(context.instance, warehouse, watch)
     snapshots = _sight(context.instance, warehouse, view, memory, watch.deaths)
-    verdicts = decide_resumes(snapshots, paces(config), view.now, random.random())  # noqa: S311 - jitter, no secret
+    paces = _paces(config, snapshots)
+    verdicts = decide_resumes(snapshots, paces, view.now, random.random())  # noqa: S311 - jitter, no secret
     lost_owners = {lost_owner(snapshot, view.now) for snapshot in snapshots}
     report_lost_runs(context.instance, warehouse, view, lost_owners)
     grant_first_leases(warehouse, view)
@@ -220,12 +221,15 @@ def _move(warehouse: Warehouse, decision: ResumeDecision) -> None:
         warehouse.sessions.fail_opening(decision.failed)
 
 
-def paces(sync_config: Config) -> Mapping[str, ResumeBackoff]:
-    """Return how fast each carrier's resumes may follow each other; a carrier with problems has the default pace."""
+def _paces(config: Config, snapshots: Sequence[CarrierSnapshot]) -> Mapping[str, ResumeBackoff]:
+    """Return how fast the resumes of these carriers may follow each other; one with problems has the default pace.
+
+    The part of a carrier is read for this, which is most of a tick's work: those without an open session are left out.
+    """
     found: dict[str, ResumeBackoff] = {}
-    for name in sync_config.carrier_names:
+    for name in (snapshot.session.carrier for snapshot in snapshots):
         try:
-            retry = sync_config.carrier(name).retry
+            retry = config.carrier(name).retry
         except SimSyncError:
             continue
         found[name] = ResumeBackoff(
@@ -310,9 +314,9 @@ def _death(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun], known: d
     failed = next((run for run in runs if run.status is dg.DagsterRunStatus.FAILURE), None)
     if failed is None:
         return None
-    if failed.run_id not in known and (death := death_of(instance, [failed])) is not None:
-        known[failed.run_id] = death
-    return known.get(failed.run_id)
+    if failed.run_id not in known:
+        known[failed.run_id] = death_of(instance, failed.run_id)
+    return known[failed.run_id]
 
 
 def _gone_owners(session: Session, known: _Known) -> frozenset[str]:

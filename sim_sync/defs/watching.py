@@ -103,22 +103,17 @@ _LONGEST_REASON = 2000
 _FROM_OUTSIDE = "from outside the execution context"
 
 
-def death_of(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun]) -> Death | None:
-    """Return how the newest of these runs ended that has ended as failed; None where none has."""
-    failed = next((run for run in runs if run.status is dg.DagsterRunStatus.FAILURE), None)
-    if failed is None:
-        return None
+def death_of(instance: dg.DagsterInstance, run_id: str) -> Death:
+    """Return how a run ended that has ended as failed."""
     events = [
-        entry.dagster_event
-        for entry in instance.all_logs(failed.run_id, of_type=_FAILURES)
-        if entry.dagster_event is not None
+        entry.dagster_event for entry in instance.all_logs(run_id, of_type=_FAILURES) if entry.dagster_event is not None
     ]
     opening = [event for event in events if (event.step_key or "").endswith(_OPENING)]
     event = next(iter([*opening, *reversed(events)]), None)
     if event is None:
         return Death("it left no word")
-    death = _death(event, failed.run_id)
-    seen = _last_seen(instance, failed.run_id) if _FROM_OUTSIDE in death.reason else None
+    death = _death(event, run_id)
+    seen = _last_seen(instance, run_id) if _FROM_OUTSIDE in death.reason else None
     return death if seen is None else replace(death, reason=_one_line(f"{seen} {death.reason}"))
 
 

@@ -101,12 +101,15 @@ class FakeConfig:
     reconcile: Reconcile = field(default_factory=Reconcile)
     broken: set[str] = field(default_factory=set)
     reading_inventory: Callable[[], object] = lambda: None
+    #: Of which carriers the part was read.
+    read: list[str] = field(default_factory=list)
 
     @property
     def carrier_names(self) -> list[str]:
         return list(self.carriers)
 
     def carrier(self, name: str) -> FakeCarrierConfig:
+        self.read.append(name)
         if name in self.broken:
             raise ConfigError([Problem("carriers.yaml", f"carriers.{name}.type", "a known type", "'nothing'")])
         return self.carriers[name]

@@ -49,7 +49,7 @@ class Fleet:
         self.warehouse = Warehouse(engine, sessions, SqlRunLeases(engine, clock=self.clock.now))
         self.cursor: str | None = None
         script = ScriptedCarrier(pages=[])
-        config = FakeConfig({name: FakeCarrierConfig(script) for name in CARRIERS})
+        self.config = config = FakeConfig({name: FakeCarrierConfig(script) for name in CARRIERS})
         names = Names()
         partitions = carrier_partitions(CARRIERS)
         job = build_reconcile_carrier(partitions, names)
@@ -172,6 +172,14 @@ def test_a_tick_that_asks_for_500_runs_and_the_one_after_it_ask_a_handful_of_que
     assert asked == 0
     assert len(second) <= MOST_QUERIES, second
     assert is_short(fleet, told, capfd)
+
+
+def test_of_carriers_without_an_open_session_a_tick_reads_no_configuration(fleet: Fleet) -> None:
+    fleet.tick()
+    assert fleet.config.read == []
+    fleet.warehouse.sessions.open_session(a_request("owner", process=ELSEWHERE, carrier=CARRIERS[7]))
+    fleet.tick()
+    assert fleet.config.read == [CARRIERS[7]]
 
 
 def test_how_500_runs_died_is_asked_once(fleet: Fleet) -> None:
