@@ -103,9 +103,9 @@ def tag_run(context: Context, sync_config: Config, warehouse: Warehouse, kept_ru
     carrier = context.partition_key
     if process := process_of(context):
         lease_seconds = _lease_seconds(sync_config, carrier)
-        kept_run.begin(warehouse.runs, context.run_id, process, lease_seconds=lease_seconds)
+        kept_run.begin(warehouse.runs, context.run.run_id, process, lease_seconds=lease_seconds)
     if context.run.tags.get(CARRIER_TAG) != carrier:
-        context.instance.add_run_tags(context.run_id, {CARRIER_TAG: carrier})
+        context.instance.add_run_tags(context.run.run_id, {CARRIER_TAG: carrier})
 
 
 def _lease_seconds(sync_config: Config, carrier: str) -> float:
