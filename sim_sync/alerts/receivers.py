@@ -11,15 +11,14 @@ from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx2
 
-from sim_sync import __version__
 from sim_sync.alerts.notices import Notice, generic_body, slack_body
-from sim_sync.carriers.http import CutOff, CutOffLimits, cut_socket, watched
+from sim_sync.carriers.http import CutOff, CutOffLimits, Line, cut_socket, watched
 from sim_sync.carriers.secrets import Redactor
+from sim_sync.carriers.settings import Timeouts
 from sim_sync.carriers.tls import tls_context
 from sim_sync.config.alerts import Alerts, Smtp, Webhook
 from sim_sync.core.errors import DeliveryFailed
@@ -93,39 +92,16 @@ class WebhookReceiver:
         raise DeliveryFailed(printable(self._redactor(told)))
 
     def _exchange(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
-        connected: list[Any] = []
-
-        def note(event: str, found: Mapping[str, Any]) -> None:
-            if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
-                connected.append(found["return_value"])
-
-        def cut() -> None:
-            raw = connected[-1].get_extra_info("socket") if connected else None
-            if raw is not None:
-                cut_socket(raw)
-
-        with self._client() as client, watched(cut, self._limits) as watch:
+        timeouts = Timeouts(read_seconds=self._limits.response_seconds, connect_seconds=CONNECT_SECONDS)
+        line = Line(timeouts, headers)
+        with line.client as client, watched(line.cut, self._limits) as watch:
             try:
                 url = self._settings.url.get_secret_value()
-                with client.stream("POST", url, content=body, headers=dict(headers), extensions={"trace": note}) as got:
+                with client.stream("POST", url, content=body, extensions={"trace": line.note}) as got:
                     next(got.iter_raw(_READ_OF_AN_ANSWER), b"")
                     return got.status_code, {name.lower(): value for name, value in got.headers.items()}
             finally:
                 watch.raise_if_cut()
-
-    def _client(self) -> httpx2.Client:
-        return httpx2.Client(
-            timeout=httpx2.Timeout(self._limits.response_seconds, connect=CONNECT_SECONDS),
-            verify=tls_context() or _host_context(),
-            headers={"User-Agent": f"sim_sync/{__version__}"},
-            follow_redirects=False,
-            trust_env=False,  # a proxy or .netrc of the environment must not see the address
-        )
-
-
-@cache
-def _host_context() -> ssl.SSLContext:
-    return httpx2.create_ssl_context(trust_env=False)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -123,21 +123,20 @@ for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
-class _Line:
-    """One thread's connection, which another thread can cut: the client's own timeouts start again with every byte."""
+class Line:
+    """One thread's connection, which another thread can cut: the client's own timeouts start again with every byte.
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    It trusts whom this host trusts, follows no redirect and asks no proxy. `headers` go with every request.
+    """
+
+    def __init__(self, timeouts: Timeouts, headers: Mapping[str, str]) -> None:
         self.client = httpx2.Client(
             timeout=httpx2.Timeout(timeouts.read_seconds, connect=timeouts.connect_seconds),
             limits=httpx2.Limits(max_connections=1),
             verify=tls_context() or _host_context(),
-            headers={
-                "User-Agent": f"sim_sync/{__version__}",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip, deflate",
-            },
+            headers={"User-Agent": f"sim_sync/{__version__}", **headers},
             follow_redirects=False,
-            trust_env=False,  # a proxy or .netrc of the environment must not see the credentials
+            trust_env=False,  # a proxy or .netrc of the environment must not see credentials or a secret address
         )
         self._stream: Any = None
 
@@ -149,7 +148,7 @@ class _Line:
     @contextmanager
     def cut_off_after(self, limits: CutOffLimits) -> Iterator[None]:
         """Cut the connection when what is done in here takes longer, and raise `CutOff`."""
-        with watched(self._cut, limits) as watch:
+        with watched(self.cut, limits) as watch:
             try:
                 yield
             except (httpx2.TransportError, httpx2.DecodingError):
@@ -158,7 +157,8 @@ class _Line:
             # Where the length of a body is not known, its end looks the same.
             watch.raise_if_cut()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """End the connection, if there is one, whatever is on its way."""
         raw = self._stream.get_extra_info("socket") if self._stream else None
         if raw is not None:
             cut_socket(raw)
@@ -169,12 +169,12 @@ class _Lines(threading.local):
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
-        self._line: _Line | None = None
+        self._line: Line | None = None
 
     @property
-    def own(self) -> _Line:
+    def own(self) -> Line:
         if self._line is None:
-            self._line = _Line(self._timeouts)
+            self._line = Line(self._timeouts, {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"})
         return self._line
 
 
