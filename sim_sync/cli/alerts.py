@@ -1,7 +1,6 @@
 """`sim-sync alerts`: what people were told, whether it can reach them, and a round of it without Dagster."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +88,8 @@ def _required(settings: Alerts | None, path: Path) -> Alerts:
 
 def _object(alert: Alert) -> dict[str, Any]:
     names = ("id", "carrier", "kind", "opened_at", "closed_at", "message", "closing_message", "next_attempt_at")
-    found = {name: _plain(getattr(alert, name)) for name in names}
+    found = {name: getattr(alert, name) for name in names}
     return found | {"deliveries": as_json(alert.deliveries)}
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _print_table(found: Sequence[Alert], *, include_closed: bool) -> None:

@@ -162,22 +162,17 @@ _WRITERS: Mapping[str, Callable[[Path, Sequence[str], Rows], None]] = {
 
 def _objects(header: Sequence[str], rows: Rows) -> Iterator[Mapping[str, Any]]:
     for row in rows:
-        yield dict(zip(header, map(_plain, row), strict=True))
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: an amount is a number, of so few digits that none is lost."""
-    match value:
-        case datetime():
-            return value.isoformat()
-        case Decimal():
-            return float(value)
-        case _:
-            return value
+        yield dict(zip(header, row, strict=True))
 
 
 def as_text(value: Any) -> str | None:
     """Return a value as the text of a cell; None is an empty one."""
-    if isinstance(value, Decimal):
-        return shown_amount(value)
-    return None if value is None else str(_plain(value))
+    match value:
+        case None:
+            return None
+        case Decimal():
+            return shown_amount(value)
+        case datetime():
+            return value.isoformat()
+        case _:
+            return str(value)

@@ -13,7 +13,7 @@ from sim_sync.core.notes import error_text, time_text
 from sim_sync.core.progress import PastWalk
 from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted, duration_text
-from sim_sync.terminal.output import ExitCode, print_csv, print_json, print_json_rows, print_lines
+from sim_sync.terminal.output import ExitCode, print_csv, print_json, print_json_list, print_lines
 from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.warehouse import open_warehouse_to_read
 from sim_sync.warehouse.changes import FIELDS, Change, changes, explain_drift
@@ -42,11 +42,7 @@ def show_sessions(*, carrier: str | None, last: int, as_json: bool) -> ExitCode:
 
 def _walk_object(walk: PastWalk, now: datetime) -> dict[str, Any]:
     """Return a walk as `sessions --json` prints it: the columns of its session, and what the history tells of it."""
-    columns = asdict(walk.session)
-    found: dict[str, Any] = {
-        name: value.isoformat() if isinstance(value, datetime) else value for name, value in columns.items()
-    }
-    return found | {
+    return asdict(walk.session) | {
         "sims_seen": walk.sims_seen,
         "resumes": walk.resumes,
         "duration_seconds": walk.duration_seconds(now),
@@ -152,7 +148,7 @@ def show_changes(
         case "csv":
             print_csv(Change._fields, rows)
         case "json":
-            print_json_rows({name: _plain(value) for name, value in row._asdict().items()} for row in rows)
+            print_json_list(row._asdict() for row in rows)
     return ExitCode.DONE
 
 
@@ -175,7 +171,3 @@ def _new(row: Change) -> str | None:
         return row.new_value
     reason = f": {row.sweep_decision_reason}" if row.sweep_decision_reason else ""
     return f"{row.new_value} by {row.sweep_decided_by}{reason}"
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value

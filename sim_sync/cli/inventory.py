@@ -73,8 +73,8 @@ def _counts(report: LoadReport) -> str:
 def _document(carrier: str, state: ListState | None, report: LoadReport | None, problem: str | None) -> dict[str, Any]:
     return {
         "carrier": carrier,
-        "loaded_at": None if state is None else state.loaded_at.isoformat(),
-        "refused_at": None if state is None or state.refused_at is None else state.refused_at.isoformat(),
+        "loaded_at": None if state is None else state.loaded_at,
+        "refused_at": None if state is None else state.refused_at,
         "refusal": None if state is None else state.refusal,
         "problem": problem,
         "would": None

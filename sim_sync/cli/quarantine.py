@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
+from sim_sync.cli.exports import as_text
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError
 from sim_sync.core.quarantine import REPLAYED
@@ -38,7 +38,7 @@ def show_record(record: int, *, as_json: bool) -> ExitCode:
     if as_json:
         print_json(found)
         return ExitCode.DONE
-    print_lines(f"{name}: {value}" for name, value in found.items() if name != "payload" and value is not None)
+    print_lines(f"{name}: {as_text(value)}" for name, value in found.items() if name != "payload" and value is not None)
     print_lines(["payload:"])
     print_lines(json.dumps(found["payload"], indent=2, ensure_ascii=False).splitlines())
     return ExitCode.DONE
@@ -111,8 +111,7 @@ def _summed_up(done: Sequence[Replayed], not_tried: int) -> ExitCode:
 
 
 def _object(row: QuarantineRow) -> dict[str, Any]:
-    found = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row._asdict().items()}
-    return found | {"payload": json.loads(row.payload)}
+    return row._asdict() | {"payload": json.loads(row.payload)}
 
 
 def _print_table(rows: Iterator[QuarantineRow], *, include_resolved: bool) -> None:

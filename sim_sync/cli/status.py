@@ -180,11 +180,8 @@ def _carrier_object(
     synced has no values. `full` says which file systems are full.
     """
     session = overview.newest
-    columns = dict.fromkeys(_COLUMNS) | {"carrier": overview.carrier} if session is None else asdict(session)
-    times = columns | {"complete_as_of": overview.complete_as_of}
-    found: dict[str, Any] = {
-        name: value.isoformat() if isinstance(value, datetime) else value for name, value in times.items()
-    }
+    found = dict.fromkeys(_COLUMNS) | {"carrier": overview.carrier} if session is None else asdict(session)
+    found["complete_as_of"] = overview.complete_as_of
     ends_in = progress.Remaining()
     if session is not None:
         ends_in = progress.remaining(session, overview.recent_page_seconds, now)

@@ -80,7 +80,7 @@ def _document(shown: ShownSweep) -> dict[str, Any]:
     return {
         "carrier": session.carrier,
         "session_id": session.session_id,
-        "finished_at": None if session.finished_at is None else session.finished_at.isoformat(),
+        "finished_at": session.finished_at,
         "sweep_state": session.sweep_state.value,
         "sweep_reason": session.sweep_reason,
         "digest": shown.digest,

@@ -5,10 +5,10 @@ import json
 import logging
 import re
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from enum import IntEnum
 from typing import Any, TextIO
 
@@ -137,18 +137,6 @@ def print_json(document: Any) -> None:
     _write(sys.stdout, _json_text(document))
 
 
-def print_json_rows(rows: Iterable[Any]) -> None:
-    """Write a list as one JSON document, a row at a time: it may be longer than the memory."""
-    sys.stdout.write("[")
-    for place, row in enumerate(rows):
-        sys.stdout.write(("," if place else "") + "\n" + textwrap.indent(_json_text(row), "  "))
-    _write(sys.stdout, "\n]")
-
-
-def _json_text(document: Any) -> str:
-    return json.dumps(document, indent=2).replace("\x7f", r"\u007f")
-
-
 def print_json_list(items: Iterable[Any]) -> None:
     """Write a JSON list to standard output, item by item: `print_json` of it, without all of it in memory."""
     write_json_list(sys.stdout, items)
@@ -158,11 +146,26 @@ def write_json_list(stream: TextIO, items: Iterable[Any]) -> None:
     """Write a JSON list to a stream, item by item."""
     separator = "["
     for item in items:
-        text = json.dumps(item, indent=2).replace("\x7f", r"\u007f").replace("\n", "\n  ")
+        text = _json_text(item).replace("\n", "\n  ")
         stream.write(f"{separator}\n  {text}")
         separator = ","
     stream.write("[]\n" if separator == "[" else "\n]\n")
     stream.flush()
+
+
+def _json_text(document: Any) -> str:
+    return json.dumps(document, indent=2, default=_json_value).replace("\x7f", r"\u007f")
+
+
+def _json_value(value: object) -> object:
+    """Return what JSON has in the place of a value: a time is text, an amount a number of few digits."""
+    match value:
+        case datetime():
+            return value.isoformat()
+        case Decimal():
+            return float(value)
+        case _:
+            raise TypeError(f"JSON has nothing for {type(value).__name__}")
 
 
 def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
