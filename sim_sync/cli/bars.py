@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from sim_sync.core import progress
 from sim_sync.core.errors import SimSyncError
 from sim_sync.core.notes import CarrierOverview, time_text
-from sim_sync.core.session import State
 from sim_sync.core.text import duration_text, percent_text, printable
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def bar_line(overview: CarrierOverview, now: datetime, *, todo: str = "") -> Bar
     session = overview.newest
     if session is None:
         return BarLine(overview.carrier, "never synced", 0.0, todo)
-    done = progress.percent(session.pages_done, session.pages_expected, finished=session.state is State.COMPLETED)
+    done = progress.percent_of(session)
     speed = progress.pages_per_minute(session, overview.recent_page_seconds, now)
     ends_in = progress.remaining(session, overview.recent_page_seconds, now)
     parts = [

@@ -28,7 +28,7 @@ from sim_sync.core.notes import (
     urgency,
 )
 from sim_sync.core.progress import PastWalk
-from sim_sync.core.session import Session, State
+from sim_sync.core.session import Session
 from sim_sync.core.text import counted, duration_text, percent_text
 from sim_sync.terminal.output import ExitCode, print_json, print_lines
 from sim_sync.terminal.tables import narrow_table, print_table
@@ -185,17 +185,11 @@ def _carrier_object(
     ends_in = progress.Remaining()
     if session is not None:
         ends_in = progress.remaining(session, overview.recent_page_seconds, now)
-    found["percent"] = None if session is None else percent_of(session)
+    found["percent"] = None if session is None else progress.percent_of(session)
     found |= {f"eta_{name}": seconds for name, seconds in ends_in._asdict().items()}
     found |= pace_object(overview, now)
     found["unresolved"] = [*full, *concerns(overview, config.max_age_hours(overview.carrier), now)]
     return found
-
-
-def percent_of(session: Session) -> float | None:
-    """Return how much of its walk is done."""
-    finished = session.state is State.COMPLETED
-    return progress.percent(session.pages_done, session.pages_expected, finished=finished)
 
 
 _COLOURS: Mapping[Rank, str] = MappingProxyType(
@@ -222,7 +216,7 @@ def worst_first(
 
 
 def _session_cells(session: Session, now: datetime) -> Sequence[str]:
-    percent = percent_of(session)
+    percent = progress.percent_of(session)
     return [
         session.state.value,
         f"{session.pages_done}/{session.pages_expected or '?'}",
@@ -244,7 +238,7 @@ def _notes(sessions: Sequence[Session], now: datetime, *, nobody_can_write: bool
 
 def progress_text(session: Session, now: datetime, *, is_ours: bool = False) -> str:
     """Return one line about a session for a terminal; of one that this process works on, never that nobody does."""
-    percent = percent_of(session)
+    percent = progress.percent_of(session)
     share = "" if percent is None else f" ({percent_text(percent)})"
     parts = [
         f"{session.carrier}: {session.state.value}",

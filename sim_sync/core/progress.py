@@ -80,6 +80,11 @@ def percent(pages_done: int, pages_expected: int | None, *, finished: bool = Fal
     return min(round(100.0 * pages_done / pages_expected, 1), 99.9)
 
 
+def percent_of(session: Session) -> float | None:
+    """Return how much of its walk is done."""
+    return percent(session.pages_done, session.pages_expected, finished=session.state is State.COMPLETED)
+
+
 class Remaining(NamedTuple):
     """In how many seconds a walk will end: what to expect, and between what it may well be. None where nobody knows."""
 

@@ -50,11 +50,10 @@ def session_metadata(session: Session, page_seconds: Sequence[float] = ()) -> di
 
     `page_seconds` are the times of its last pages, from which its pace and the range of its end follow.
     """
-    percent = progress.percent(session.pages_done, session.pages_expected, finished=session.state is State.COMPLETED)
     numbers: Mapping[str, int | float | None] = {
         "pages_done": session.pages_done,
         "pages_expected": session.pages_expected,
-        "percent": percent,
+        "percent": progress.percent_of(session),
         "records_seen": session.records_seen,
         "records_expected": session.records_expected,
         "records_added": session.records_added,
