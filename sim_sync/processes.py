@@ -1,6 +1,7 @@
-"""What every part of the program needs of its process: the causes of an error, and signals for a while."""
+"""What every part of the program needs of its process: causes of errors, signals, and something now and then."""
 
 import signal
+import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
@@ -41,3 +42,24 @@ def handled_by(
 def put_into(ends: "SimpleQueue[str]") -> AbstractContextManager[None]:
     """Turn what asks to end into entries of the queue, whose `put` is safe in a signal handler."""
     return handled_by(lambda number, _: ends.put(signal.Signals(number).name))
+
+
+# Something that is done now and then, beside what the process does.
+
+
+@contextmanager
+def repeated(act: Callable[[], object], *, every_seconds: float, name: str) -> Iterator[None]:
+    """Call `act` again and again, from a thread that ends with the block; for the first time after a pause."""
+    is_over = threading.Event()
+
+    def keep_on() -> None:
+        while not is_over.wait(every_seconds):
+            act()
+
+    thread = threading.Thread(target=keep_on, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()

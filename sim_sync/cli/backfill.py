@@ -22,12 +22,15 @@ from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
 from sim_sync.core.notes import is_silent
 from sim_sync.core.session import Session, State
-from sim_sync.processes import handled_by
+from sim_sync.processes import handled_by, repeated
 from sim_sync.terminal.output import ExitCode, complain, exit_code_of, print_lines, say, worst_of
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.overviews import carrier_overviews
 from sim_sync.warehouse.warehouse import require_room
 from sim_sync.worker.processes import this_process
+
+if TYPE_CHECKING:  # it imports Dagster
+    from sim_sync.defs.launch import EndedRun
 
 # Ctrl-C for a command whose work has processes of its own: the terminal sends it to all of them at once.
 #
@@ -97,11 +100,10 @@ class _SayingHandler(logging.Handler):
         say(record.getMessage())
 
 
-if TYPE_CHECKING:  # it imports Dagster
-    from sim_sync.defs.launch import EndedRun
+# The command itself: one carrier in this process, or several side by side, and what became of each.
 
-_LOOK_EVERY_SECONDS = 1.0
-_SAY_EVERY_LOOKS = 5
+
+_SAY_EVERY_SECONDS = 5.0
 #: States in which a session is left by a run that failed of what the session has no word for: the walk is whole, but
 #: something after it, or beside it, is not; or the warehouse stayed away.
 _ENDED_BY_A_FAILURE = frozenset({State.COMPLETED, State.INTERRUPTED})
@@ -308,26 +310,18 @@ def _progress_shown(warehouse: Warehouse, url: str, carrier: str, *, quiet: bool
 @contextmanager
 def _progress_told(warehouse: Warehouse, url: str, carrier: str) -> Iterator[None]:
     """Say every few seconds how far the walk is, as its checkpoints tell."""
-    done = threading.Event()
+    told: str | None = None
 
     def tell() -> None:
-        looks, told = 0, None
-        while not done.wait(_LOOK_EVERY_SECONDS):
-            looks += 1
-            if looks % _SAY_EVERY_LOOKS:
-                continue
-            try:
-                line = _line(warehouse, url, carrier)
-                if line is not None and line != told:
-                    say(line)
-                told = line
-            except SimSyncError as error:
-                complain(str(error))
+        nonlocal told
+        try:
+            line = _line(warehouse, url, carrier)
+        except SimSyncError as error:
+            complain(str(error))
+            return
+        if line is not None and line != told:
+            say(line)
+        told = line
 
-    thread = threading.Thread(target=tell, name="progress", daemon=True)
-    thread.start()
-    try:
+    with repeated(tell, every_seconds=_SAY_EVERY_SECONDS, name="progress"):
         yield
-    finally:
-        done.set()
-        thread.join()

@@ -4,7 +4,6 @@ What is said meanwhile appears above the bars.
 """
 
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from sim_sync.core import progress
 from sim_sync.core.errors import SimSyncError
 from sim_sync.core.notes import CarrierOverview, time_text
 from sim_sync.core.text import duration_text, percent_text, printable
+from sim_sync.processes import repeated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +71,6 @@ def bars_shown(look: Callable[[], Sequence[BarLine]]) -> Iterator[None]:
 
     console = Console(highlight=False, markup=False, emoji=False)
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        done = threading.Event()
 
         def draw() -> None:
             try:
@@ -79,18 +78,11 @@ def bars_shown(look: Callable[[], Sequence[BarLine]]) -> Iterator[None]:
             except SimSyncError:
                 return
 
-        def draw_again() -> None:
-            while not done.wait(LOOK_EVERY_SECONDS):
-                draw()
-
         draw()
-        thread = threading.Thread(target=draw_again, name="bars", daemon=True)
-        thread.start()
         try:
-            yield
+            with repeated(draw, every_seconds=LOOK_EVERY_SECONDS, name="bars"):
+                yield
         finally:
-            done.set()
-            thread.join()
             draw()
 
 
