@@ -82,7 +82,7 @@ def acknowledge_discrepancies(
     config = load_config()
     date = None if until is None else _time_of(until)
     warehouse = open_warehouse(config.warehouse_url)
-    carriers = _carriers(config, carrier)
+    carriers = config.names_of(carrier)
     count = acknowledge(warehouse.engine, carriers, iccids, by=by or os_user(), until=date, reason=reason)
     comes_back = "they change" if date is None else f"{date:%Y-%m-%d}, or until they change"
     say(f"{counted(count, 'discrepancy', 'discrepancies')} acknowledged until {comes_back}")
@@ -93,7 +93,7 @@ def take_back(iccids: Sequence[str], *, carrier: str | None) -> ExitCode:
     """Let the acknowledged discrepancies of these SIMs count again."""
     config = load_config()
     warehouse = open_warehouse(config.warehouse_url)
-    count = take_acknowledgement_back(warehouse.engine, _carriers(config, carrier), iccids)
+    count = take_acknowledgement_back(warehouse.engine, config.names_of(carrier), iccids)
     say(f"{counted(count, 'discrepancy counts', 'discrepancies count')} again")
     return ExitCode.DONE
 
@@ -113,19 +113,12 @@ def _wanted(config: Config, options: ListOptions) -> Wanted:
     if severity is not None and severity not in SEVERITIES:
         raise InputError(f"no severity {severity!r}; there are: {', '.join(SEVERITIES)}")
     return Wanted(
-        carriers=_carriers(config, options.carrier),
+        carriers=config.names_of(options.carrier),
         kinds=None if kind is None else [kind],
         severities=None if severity is None else [severity],
         only_new=options.only_new,
         include_hidden=options.include_hidden,
     )
-
-
-def _carriers(config: Config, carrier: str | None) -> Sequence[str]:
-    if carrier is None:
-        return config.carrier_names
-    config.require_known(carrier)
-    return [carrier]
 
 
 class Remarks(NamedTuple):

@@ -25,10 +25,9 @@ from sim_sync.warehouse.overviews import past_walks
 def show_sessions(*, carrier: str | None, last: int, as_json: bool) -> ExitCode:
     """Print the last walks of all carriers, or of one."""
     config = load_config()
-    if carrier is not None:
-        config.require_known(carrier)
+    carriers = config.names_of(carrier)
     warehouse = open_warehouse_to_read(config.warehouse_url)
-    walks = past_walks(warehouse.engine, config.carrier_names if carrier is None else [carrier], last)
+    walks = past_walks(warehouse.engine, carriers, last)
     now = warehouse.sessions.now()
     if as_json:
         print_json([_walk_object(walk, now) for walk in walks])
@@ -131,12 +130,10 @@ def show_changes(
 ) -> ExitCode:
     """Print what changed at all carriers, or at one, the newest first, in one of three formats."""
     config = load_config()
-    if carrier is not None:
-        config.require_known(carrier)
+    carriers = config.names_of(carrier)
     if field is not None and field not in FIELDS:
         raise InputError(f"no field {field!r} whose changes are kept; there are: {', '.join(FIELDS)}")
     warehouse = open_warehouse_to_read(config.warehouse_url)
-    carriers = config.carrier_names if carrier is None else [carrier]
     begin = None if since is None else parse_since(since, warehouse.sessions.now())
     rows = changes(warehouse.engine, carriers, since=begin, field=field)
     match output:

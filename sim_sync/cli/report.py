@@ -1,5 +1,6 @@
 """`sim-sync report`: writes the report that a manager opens into one file. Jinja2 and pygal are loaded for it alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sim_sync.cli.exports import replacing
@@ -20,15 +21,14 @@ _MODE = 0o777
 def write_report(*, output: str, carrier: str | None, since: str) -> ExitCode:
     """Write the report of all carriers, or of one, into a file or to standard output."""
     config = load_config()
-    if carrier is not None:
-        config.require_known(carrier)
+    carriers = config.names_of(carrier)
     if output == _STANDARD_OUTPUT:
-        print_document(page(_collected(config, carrier, since)))
+        print_document(page(_collected(config, carriers, since)))
         return ExitCode.DONE
     path = Path(output)
     with replacing(path) as part:
         make_private_file(part)  # before anything is counted: a place that cannot be written is told at once
-        report = _collected(config, carrier, since)
+        report = _collected(config, carriers, since)
         part.write_text(page(report), encoding="utf-8")
         if path.exists():
             part.chmod(path.stat().st_mode & _MODE)
@@ -36,9 +36,8 @@ def write_report(*, output: str, carrier: str | None, since: str) -> ExitCode:
     return ExitCode.DONE
 
 
-def _collected(config: Config, carrier: str | None, since: str) -> Report:
+def _collected(config: Config, carriers: Sequence[str], since: str) -> Report:
     warehouse = open_warehouse_to_read(config.warehouse_url)
     begin = parse_since(since, warehouse.sessions.now())
-    names = config.carrier_names if carrier is None else [carrier]
-    ages = {name: config.max_age_hours(name) for name in names}
-    return collect(warehouse, ages, begin, with_list=[name for name in names if config.has_list_of(name)])
+    ages = {name: config.max_age_hours(name) for name in carriers}
+    return collect(warehouse, ages, begin, with_list=[name for name in carriers if config.has_list_of(name)])

@@ -99,7 +99,7 @@ def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
     if watch and as_json:
         raise InputError("give either --watch or --json: one JSON document cannot be watched")
     config = load_config()
-    names = _names(config, carrier)
+    names = config.names_of(carrier)
     warehouse = open_warehouse_to_read(config.warehouse_url)
     if not watch:
         _show(warehouse, config, names, as_json=as_json)
@@ -121,13 +121,6 @@ def _watch_bars(warehouse: Warehouse, config: Config, names: Sequence[str]) -> N
     with bars_shown(look):
         while True:
             time.sleep(_WATCH_EVERY_SECONDS)
-
-
-def _names(config: Config, carrier: str | None) -> Sequence[str]:
-    if carrier is None:
-        return config.carrier_names
-    config.require_known(carrier)
-    return [carrier]
 
 
 def _show(warehouse: Warehouse, config: Config, names: Sequence[str], *, as_json: bool) -> None:

@@ -100,6 +100,17 @@ class Config:
         if name not in self._carriers:
             raise InputError(f"no carrier {name!r}; {self.path} has: {', '.join(self._carriers)}")
 
+    def names_of(self, carrier: str | None) -> Sequence[str]:
+        """Return the names of the carriers that are meant: this one, or all where none is named.
+
+        Raises:
+            InputError: there is no such carrier.
+        """
+        if carrier is None:
+            return self.carrier_names
+        self.require_known(carrier)
+        return [carrier]
+
     def require_sound(self, names: Sequence[str], *, with_alerts: bool = False) -> None:
         """Raise `ConfigError` with all the problems of these carriers, and of `alerts`, unless they have none."""
         problems: list[Problem] = []
