@@ -50,6 +50,7 @@ def test_every_module_on_the_way_of_a_page_is_there() -> None:
 
 #: A key and two files that are called as if they were in a package.
 _NO_MODULES = {"warehouse.url", "carriers.yaml", "defs.yaml"}
+_SOURCE = re.compile(r"`((?:\w+/)+\w+\.py)`")
 _MODULE = re.compile(r"`((?:carriers|cli|core|defs|demo|selftest|simulator|terminal|warehouse|worker)\.[a-z_]+)`")
 
 
@@ -66,3 +67,11 @@ def test_modules_that_comments_name_exist() -> None:
 
 def _is_module(path: Path) -> bool:
     return path.with_suffix(".py").is_file() or path.is_dir()
+
+
+def test_source_files_that_documents_name_exist() -> None:
+    """A decision that was overturned may speak of what it had."""
+    documents = [path.read_text(encoding="utf-8") for path in (*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"))]
+    named = {name for text in documents if "**Overturned" not in text for name in _SOURCE.findall(text)}
+    assert named
+    assert {name for name in named if not any((PROJECT / top / name).is_file() for top in ("", "sim_sync"))} == set()

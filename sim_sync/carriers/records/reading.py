@@ -60,7 +60,7 @@ def json_text(value: Any) -> str:
 
 
 def _kept(value: Any, level: int) -> Any:
-    """Return a JSON value without its secrets: `secret_keys.without_secrets`, with each key judged once."""
+    """Return a JSON value without its secrets: `storable.without_secrets`, with each key judged once."""
     if level >= MAX_LEVELS:
         return TOO_DEEP
     if isinstance(value, dict):
