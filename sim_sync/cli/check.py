@@ -32,9 +32,6 @@ from sim_sync.terminal.workdir import SIMULATED_CARRIER, conflict_lines
 from sim_sync.warehouse.warehouse import look_at_warehouse
 from sim_sync.worker.stopping import StopSignal
 
-# What `sim-sync check` finds out: about disks, the warehouse, our inventory, and two pages of each carrier.
-
-
 # The second page of a list beside the first: whether a walk over them would get anywhere. Pure.
 #
 # A carrier that does not look at what asks for a page gives the same one forever, and one page alone does not show
@@ -102,7 +99,7 @@ def _content(page: Page) -> frozenset[str]:
     return frozenset([*(sim.sim_id for sim in page.sims), *(record.payload for record in page.rejected)])
 
 
-# What `sim-sync check` finds out: about the warehouse, our inventory, and each carrier by two pages. No printing.
+# What there is to find out: about disks, the warehouse, our inventory, and each carrier by two pages. No printing.
 
 
 #: Carriers that are asked side by side.
@@ -216,13 +213,8 @@ def look_at_carrier(carrier: CarrierConfig) -> CarrierFindings:
         return _failed(carrier.name, error)
     found = _told_by(carrier, first.page, first.seconds)
     problem, doubts = _look_behind(carrier, source, first)
-    return (
-        found
-        if problem is None and not doubts
-        else replace(
-            found, problem=problem, doubts=doubts, exit_code=ExitCode.DONE if problem is None else ExitCode.FAILED
-        )
-    )
+    code = ExitCode.DONE if problem is None else ExitCode.FAILED
+    return replace(found, problem=problem, doubts=doubts, exit_code=code)
 
 
 def _first_telling_page(source: CarrierSource) -> _FirstPage:
@@ -304,9 +296,7 @@ def _code_of(error: SimSyncError) -> ExitCode:
     return ExitCode.USAGE if isinstance(error, InputError) else ExitCode.FAILED
 
 
-# `sim-sync check`: the config, the warehouse, our inventory, and two pages of every carrier. Writes nothing.
-#
-# What it finds is gathered in `sim_sync.cli.check`; here it is printed and given its exit code.
+# The command: all of it together, printed and given its exit code.
 
 
 #: The shipped carrier is served by nobody unless somebody asks for it.

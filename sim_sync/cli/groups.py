@@ -8,7 +8,7 @@ import typer
 from sim_sync.cli.exports import ListFormat
 from sim_sync.cli.options import Json, OneCarrier
 
-# The commands `sim-sync discrepancies` and `sim-sync discrepancies ack`, and their options.
+# `sim-sync discrepancies`, which is a command itself.
 
 
 discrepancies_app = typer.Typer()
@@ -83,7 +83,7 @@ def unack(
     raise typer.Exit(take_back(iccids, carrier=carrier))
 
 
-# The commands `sim-sync quarantine ...` and their options. What each does is in `quarantine`.
+# `sim-sync quarantine`.
 
 
 quarantine_app = typer.Typer(no_args_is_help=True, help="Look at records that could not be read, and resolve them.")
@@ -140,7 +140,7 @@ def drop(
     raise typer.Exit(drop_records(records, reason))
 
 
-# The commands `sim-sync alerts ...` and their options. What each does is in `alerts`.
+# `sim-sync alerts`.
 
 
 alerts_app = typer.Typer(no_args_is_help=True, help="Tell people by webhook or mail what needs them.")

@@ -173,7 +173,7 @@ def _reason(error: Exception) -> str:
     return error.strerror or type(error).__name__
 
 
-_FAILED_TYPE = "text/plain; charset=utf-8"
+# The command: figures of now, to where they are wanted.
 
 
 def show_metrics(*, listen: str | None, output: Path | None) -> ExitCode:
@@ -241,5 +241,5 @@ def _scrape(accept: str | None) -> Reply:
         body, content_type = _exposed(accept)
     except SimSyncError as error:
         sentence = " ".join(str(error).split())
-        return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _FAILED_TYPE, f"# {sentence}\n".encode() + exposition_of_failure())
+        return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"# {sentence}\n".encode() + exposition_of_failure())
     return Reply(HTTPStatus.OK, content_type, body)

@@ -90,6 +90,9 @@ def _waited(throttled_seconds: float, took: float | None) -> str | None:
     return f"throttled {duration_text(throttled_seconds)} of {duration_text(took)}"
 
 
+# The command: a table of all carriers, those that want a person first, and sentences under it.
+
+
 _WATCH_EVERY_SECONDS = 2.0
 _COLUMNS = tuple(field.name for field in fields(Session))
 

@@ -72,9 +72,6 @@ def _show_none(carrier: str, history: SweepHistory, *, as_json: bool) -> None:
     print_json({"carrier": carrier, "session_id": session_id, "sweep_state": state, "sims": 0})
 
 
-# --- what is shown ---------------------------------------------------------------------------------------------------
-
-
 def _document(shown: ShownSweep) -> dict[str, Any]:
     session = shown.session
     return {

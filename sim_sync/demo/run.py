@@ -1,8 +1,7 @@
 """`make run`: the main job on a simulated carrier, with throttles and a kill -9, and figures that are known before.
 
 It starts the simulator, starts a sync, kills it with SIGKILL in the middle, starts Dagster's daemon, and does nothing
-more: the sensor finds the dead sync and launches the run that continues from the checkpoint. What must have come out is
-in `sim_sync.demo.run`.
+more: the sensor finds the dead sync and launches the run that continues from the checkpoint.
 """
 
 import os
@@ -40,11 +39,11 @@ from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.discrepancies import Wanted, discrepancies
 from sim_sync.warehouse.knowledge import present_sims
 
-# What must come out of `make run`, and how that is told. It judges what was seen, and looks at nothing itself.
-
-
 if TYPE_CHECKING:  # it imports Dagster, which a judgement does not need
     from sim_sync.defs.launch import RunOfSession
+
+# What must come out of `make run`, and how that is told. It judges what was seen, and looks at nothing itself.
+
 
 #: What the carrier answers in between: two throttles, the first with a Retry-After, and one failure.
 INJECTED_FAULTS = (
@@ -154,6 +153,9 @@ def report_lines(root: Path, found: Sequence[FigureCheck]) -> Sequence[str]:
         "   .venv/bin/sim-sync status               where every carrier stands",
         "   .venv/bin/sim-sync discrepancies        what differs, row by row",
     ]
+
+
+# The demonstration itself: what it starts, kills and waits for.
 
 
 _PAGE_LATENCY_MS = 40.0
