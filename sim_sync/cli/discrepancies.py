@@ -134,11 +134,14 @@ def _remarks(config: Config, warehouse: Warehouse, carriers: Sequence[str]) -> R
         line = f"nothing is compared: no inventory is configured (the key `inventory` of {config.path})"
         return Remarks([line], none_means_none=False)
     compared = compared_of(warehouse.engine, carriers)
-    lines = [f"{carrier}: {line}" for carrier, one in compared.items() for line in _remarks_on(carrier, one)]
+    lines = [f"{carrier}: {line}" for carrier, one in compared.items() for line in _remarks_on(config, carrier, one)]
     return Remarks(lines, none_means_none=any(one.as_of is not None for one in compared.values()))
 
 
-def _remarks_on(carrier: str, compared: Compared) -> Iterator[str]:
+def _remarks_on(config: Config, carrier: str, compared: Compared) -> Iterator[str]:
+    if not config.has_list_of(carrier):
+        yield f"nothing is compared: no list is for it (the key `inventory` of {config.path})"
+        return
     if compared.as_of is None:
         yield f"not compared yet; `sim-sync backfill {carrier}` walks it and compares"
         return

@@ -162,8 +162,11 @@ def _none_is_open(config: Config, warehouse: Warehouse) -> str:
     if not config.inventory:
         return "nothing is compared: no inventory is configured"
     compared = compared_of(warehouse.engine, config.carrier_names)
-    waiting = [carrier for carrier, one in compared.items() if one.as_of is None]
-    return f"none is open; not compared yet: {', '.join(waiting)}" if waiting else "none is open"
+    listed = {carrier: one for carrier, one in compared.items() if config.has_list_of(carrier)}
+    waiting = [carrier for carrier, one in listed.items() if one.as_of is None]
+    others = [carrier for carrier in compared if carrier not in listed]
+    told = {"not compared yet": waiting, "without a list of ours": others}
+    return "; ".join(["none is open", *(f"{what}: {', '.join(names)}" for what, names in told.items() if names)])
 
 
 def _concerns(

@@ -151,6 +151,17 @@ def test_without_an_inventory_nothing_is_counted_and_it_is_said_why(command_line
     assert (said.code, said.document, said.err) == (0, [], f"sim-sync: {line}\n")
 
 
+def test_a_carrier_that_no_list_is_for_is_not_said_to_wait_for_its_comparison(differing: CommandLine) -> None:
+    config = with_inventory()
+    differing.write_config(config | {"inventory": [config["inventory"] | {"carriers": ["acme"]}]})
+    line = "nothing is compared: no list is for it (the key `inventory` of carriers.yaml)"
+    assert differing.type_in("discrepancies", "--carrier", "zeta").out == f"zeta: {line}\n"
+    assert differing.type_in("discrepancies").out.splitlines()[-1] == f"zeta: {line}"
+    differing.write_config(config | {"inventory": [config["inventory"] | {"carriers": ["zeta"]}]})
+    differing.walk(*FLEET)
+    assert differing.type_in("discrepancies", "--carrier", "acme").out.splitlines()[-1] == f"acme: {line}"
+
+
 def test_a_kind_of_which_there_is_none_is_counted(differing: CommandLine) -> None:
     assert differing.type_in("discrepancies", "--carrier", "acme", "--kind", "quality").out == "0 discrepancies\n"
 

@@ -100,6 +100,7 @@ class FakeConfig:
     inventory: GivenList | None = None
     reconcile: Reconcile = field(default_factory=Reconcile)
     broken: set[str] = field(default_factory=set)
+    without_list: set[str] = field(default_factory=set)
     reading_inventory: Callable[[], object] = lambda: None
     #: Of which carriers the part was read.
     read: list[str] = field(default_factory=list)
@@ -128,7 +129,7 @@ class FakeConfig:
         return 50.0
 
     def has_list_of(self, carrier: str) -> bool:
-        return self.inventory is not None
+        return self.inventory is not None and carrier not in self.without_list
 
 
 class DagsterHarness:

@@ -162,6 +162,9 @@ def test_that_no_discrepancy_is_open_is_told_only_of_what_was_compared(stage: Da
     stage.config.inventory = GivenList([(str(sim.iccid), "acme", "active") for sim in a_fleet(10)])
     told = checks(stage.run())["no_severe_discrepancy"]
     assert (told.passed, told.description) == (True, "none is open; not compared yet: other")
+    stage.config.without_list = {"other"}
+    told = checks(stage.run())["no_severe_discrepancy"]
+    assert (told.passed, told.description) == (True, "none is open; without a list of ours: other")
 
 
 def test_a_severe_discrepancy_is_a_warning_with_its_number(stage: DagsterHarness) -> None:
