@@ -7,7 +7,7 @@ core. Times are the warehouse's own, so that two hosts need not agree about the 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -40,6 +40,7 @@ from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transa
 from sim_sync.warehouse.pages import write_isolated
 from sim_sync.warehouse.sessions import carry_out_decision, carry_out_failure
 
+_T = TypeVar("_T")
 #: Writes a page's rows, and returns the page as it was written with what that changed.
 _WritePage: TypeAlias = Callable[[sa.Connection, SessionRecord, Page, datetime], tuple[Page, PageDiff]]
 
@@ -64,13 +65,7 @@ class SqlSessionStore:
 
     def open_session(self, request: OpenRequest) -> Opened:
         """Open, resume or refuse the carrier's session; a success takes the lease and raises the fence."""
-        try:
-            opened = self._open_session(request)
-        except WriteRefused as refused:
-            if not refused.is_duplicate:
-                raise
-            # Two runs found no open session at the same moment, and the other one's insert came first.
-            opened = self._open_session(request)
+        opened = _again_if_outrun(lambda: self._open_session(request))
         self._at("open_session:committed")
         return opened
 
@@ -85,10 +80,7 @@ class SqlSessionStore:
 
     def fail_opening(self, failed: FailedOpening) -> Session | None:
         """Write down why no run can open the carrier's session, if nobody is at work on it; return the open session."""
-        try:
-            return self._fail_opening(failed)
-        except sa.exc.IntegrityError:  # as above
-            return self._fail_opening(failed)
+        return _again_if_outrun(lambda: self._fail_opening(failed))
 
     def _fail_opening(self, failed: FailedOpening) -> Session | None:
         with transaction(self.engine, f"failing the session of carrier {failed.carrier}") as connection:
@@ -340,3 +332,16 @@ class SqlSessionStore:
         if self._clock is not None:
             return self._clock()
         return read_clock(connection)
+
+
+def _again_if_outrun(write_session: Callable[[], _T]) -> _T:
+    """Return what a transaction comes to that may write a new session; once more where another one was first.
+
+    Both found no open session at the same moment, and the other one's insert came first.
+    """
+    try:
+        return write_session()
+    except WriteRefused as refused:
+        if not refused.is_duplicate:
+            raise
+        return write_session()

@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import Fenced, InputError
 from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
-from sim_sync.core.opening import Opened, OpenRequest, Trigger
-from sim_sync.core.session import Claim, Event, State
+from sim_sync.core.opening import FailedOpening, Opened, OpenRequest, Trigger
+from sim_sync.core.session import Claim, Event, Session, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.migrate import migrate
@@ -239,6 +240,23 @@ def test_processes_that_take_over_and_commit_at_once_leave_the_page_of_one_of_th
         assert session.pages_done == 1
         assert session.cursor == {"page": 1, "by": written[0][0]}
         assert session.fence >= written[0][1]
+
+
+def test_a_run_that_cannot_open_leaves_the_session_alone_that_another_one_opens_at_the_same_moment(
+    postgres_engine: sa.Engine,
+) -> None:
+    migrate(postgres_engine)
+    opened: list[Session] = []
+
+    def open_meanwhile() -> datetime:
+        """Tell the time to who has just found no open session, and open one before it goes on."""
+        if not opened:
+            opened.append(SqlSessionStore(postgres_engine).open_session(a_request("run-1")).session)
+        return opened[0].updated_at
+
+    failed = FailedOpening(carrier=CARRIER, owner="run-2", reason="its configuration cannot be used")
+    assert SqlSessionStore(postgres_engine, clock=open_meanwhile).fail_opening(failed) == opened[0]
+    assert [row["state"] for row in rows_of(postgres_engine, "sync_sessions")] == ["running"]
 
 
 def held_sweep(store: SqlSessionStore) -> None:
