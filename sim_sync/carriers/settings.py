@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
-from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -101,10 +100,11 @@ class Credentials(Settings):
 
 
 class Options(Settings):
-    """Keys of a carrier that only its connector knows; most have none."""
+    """Keys of a carrier that only its connector knows; most have none.
 
-    #: Keys that say nothing about which SIMs are listed in which order: a cursor means the same without them.
-    MEANINGLESS_TO_CURSORS: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    One that says nothing about which SIMs are listed in which order is a field with `exclude=True`: a cursor means the
+    same without it.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

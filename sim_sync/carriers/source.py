@@ -172,15 +172,13 @@ class RestCarrier:
 
         A rotated password, other limits, retries or status words leave it as it is.
         """
-        settings, options = self._settings, self._settings.options
-        # A dict: pydantic takes another mapping for a set, and leaves out all of a key that is meant in part.
-        meaningless = dict(options.MEANINGLESS_TO_CURSORS)
+        settings = self._settings
         meaning = {
             "type": self._connector.type,
             "version": self._connector.version,
             "base_url": settings.base_url,
             "page_size": settings.page_size,
-            "options": options.model_dump(mode="json", exclude=meaningless),
+            "options": settings.options.model_dump(mode="json"),
             "account": settings.auth.identity(),
         }
         return hashlib.sha256(canonical_json(meaning).encode()).hexdigest()[:16]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
@@ -133,7 +132,7 @@ class ListCall(Settings):
     body: Mapping[str, Any] | None = None
     links: LinkRule | None = None
     pagination: Style
-    lookup: Lookup | None = None
+    lookup: Lookup | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _has_a_body_only_in_a_post(self) -> Any:
@@ -167,10 +166,8 @@ class ListCall(Settings):
 class Declaration(Options):
     """What is declared of the API: the list call, and where each field of a SIM stands in a record."""
 
-    MEANINGLESS_TO_CURSORS = MappingProxyType({"errors": True, "list": {"lookup": True}})
-
     list: ListCall
-    errors: Errors = Errors()
+    errors: Errors = Field(default=Errors(), exclude=True)
     fields: Mapping[FieldName, Path]
     #: The country in which MSISDNs without `+` are dialled (ISO 3166), if it is a national carrier.
     msisdn_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
