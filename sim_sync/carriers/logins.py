@@ -86,7 +86,7 @@ class TokenAuth:
             return grant.headers
 
     def secrets(self) -> Sequence[str]:
-        """Return the configured secrets; tokens are told to the desk as they come."""
+        """Return the configured secrets; tokens are hidden as they come."""
         return self._login.secrets()
 
     def _is_due(self, grant: Grant, now: float) -> bool:

@@ -1,4 +1,10 @@
-"""The rate limit of a carrier: the rule, its waits, and its state in memory or shared by the processes of a host."""
+"""The rate limit of a carrier: the rule, its waits, and its state in memory or shared by the processes of a host.
+
+The rule is pure: from a small state and the time to the next state, the same for one process and for many. The times
+are seconds of one monotonic clock; the algorithm for the spacing is pyrate-limiter's GCRA. A carrier that says "slower"
+halves the rate, and good answers bring it slowly back. `RateLimiter` keeps the limits: requests per second, bursts,
+requests in flight, and what the carrier itself asks for. Its waits hear a stop, like every other wait.
+"""
 
 import hashlib
 import json
@@ -32,15 +38,6 @@ from sim_sync.files import (
     no_room_text,
     own_folder,
 )
-
-# When the next request may be sent, and waiting for that moment.
-#
-# The rule is pure: from a small state and the time to the next state, the same for one process and for many. The
-# times are seconds of one monotonic clock; the algorithm for the spacing is pyrate-limiter's GCRA. A carrier that
-# says "slower" halves the rate, and good answers bring it slowly back. `RateLimiter` keeps the limits: requests per
-# second, bursts, requests in flight, and what the carrier itself asks for. Its waits hear a stop, like every other
-# wait.
-
 
 # --- the rule --------------------------------------------------------------------------------------------------------
 
@@ -147,7 +144,7 @@ class RateLimitState:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Whether a request may be sent now (`wait_seconds` is 0) or when to ask again; `is_hold`: the carrier said so."""
+    """Whether a request may be sent now (`wait_seconds` is 0) or when to ask again; `is_pause`: the carrier said so."""
 
     wait_seconds: float = 0.0
     is_pause: bool = False
@@ -260,13 +257,13 @@ class InMemoryRateLimits:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._traffic = RateLimitState()
+        self._state = RateLimitState()
         self._in_flight = 0
 
     def change(self, rule: Change[Outcome]) -> Outcome:
         """See `RateLimitStore`."""
         with self._lock:
-            self._traffic, outcome = rule(self._traffic)
+            self._state, outcome = rule(self._state)
             return outcome
 
     def take_slot(self, slots: int) -> Callable[[], None] | None:
@@ -382,15 +379,10 @@ class RateLimiter:
 def _store_for(limit: RateLimit) -> RateLimitStore:
     if limit.shared_key is None:
         return InMemoryRateLimits()
-    # MERGED
-
     return SharedRateLimits(limits_folder(), limit.shared_key)
 
 
-# The state of a rate limit in a file that several processes of one host share.
-#
-# A process that dies leaves no lock behind: the operating system takes back those of SQLite and of `filelock`.
-
+# --- shared by the processes of a host -------------------------------------------------------------------------------
 
 #: A change of the state takes well under a millisecond; so long a wait for the file means that the disk hangs.
 _BUSY_SECONDS = 5.0
@@ -399,7 +391,8 @@ _BUSY_SECONDS = 5.0
 class SharedRateLimits:
     """The state of a limit in one SQLite file, and a lock file for every request on its way.
 
-    The files are named by a hash: a shared key may be a credential's name.
+    The files are named by a hash: a shared key may be a credential's name. A process that dies leaves no lock behind:
+    the operating system takes back those of SQLite and of `filelock`.
     """
 
     def __init__(self, folder: Path, shared_key: str) -> None:

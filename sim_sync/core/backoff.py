@@ -6,9 +6,6 @@ from sim_sync.core.clocks import is_over
 from sim_sync.core.errors import ParkRequired, WaitCause
 from sim_sync.core.session import Session
 
-# How long to wait before trying again: a request, or a session that is parked. The only place with the formula.
-
-
 #: A carrier that is down for hours is asked once an hour.
 LONGEST_OUTAGE_WAIT_SECONDS = 3600.0
 
@@ -61,8 +58,7 @@ def decide_parking(
     )
 
 
-# When a parked session is due. Its wait has a cause, and each cause its longest wait.
-
+# --- when a parked session is due ------------------------------------------------------------------------------------
 
 #: Without another word of the config, no carrier is waited for longer (`retry.max_wait_seconds`).
 LONGEST_WAIT_SECONDS = 86_400.0
@@ -78,7 +74,10 @@ def cause_and_error(session: Session) -> tuple[str, str]:
 
 
 def is_due(session: Session, now: datetime, longest_wait_seconds: float = LONGEST_WAIT_SECONDS) -> bool:
-    """Return whether a parked session may continue now, or its time lies farther ahead than one can (`clocks`)."""
+    """Return whether a parked session may continue now, or its time lies farther ahead than one can (`clocks`).
+
+    Its wait has a cause, and each cause its longest wait.
+    """
     if session.not_before is None:
         return True
     is_quota = cause_and_error(session)[0] == WaitCause.QUOTA_USED_UP

@@ -1,4 +1,7 @@
-"""Who may work on a carrier now: the decision behind opening, resuming, refusing and superseding a session."""
+"""Who may work on a carrier now: the decision behind opening, resuming, refusing and superseding a session.
+
+Pure: the warehouse reads the open session under a lock, asks here, and does what it is told in the same transaction.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,9 +13,6 @@ from sim_sync.core.notes import session_note
 from sim_sync.core.pages import Cursor
 from sim_sync.core.session import NEVER_OPENED, Process, Session, State, require_known
 from sim_sync.core.text import counted
-
-# Pure: the warehouse reads the open session under a lock, asks here, and does what it is told in the same
-# transaction.
 
 
 class Trigger(StrEnum):

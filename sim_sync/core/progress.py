@@ -15,8 +15,7 @@ from sim_sync.core.session import Session, SessionInternals, SessionRecord, Stat
 from sim_sync.core.storable import storable_count
 from sim_sync.core.text import counted
 
-# How far a walk is and when it will end: percent, pace and an honest ETA. Waiting is counted apart from working.
-
+# --- how far a walk is and when it will end; waiting is counted apart from working -----------------------------------
 
 #: So many of a run's last pages decide about its pace, and before that many of them nothing is said.
 PAGES_REMEMBERED = 20
@@ -162,8 +161,7 @@ def eta(now: datetime, *, pages_done: int, pages_expected: int | None, pace_seco
         return None
 
 
-# How long walks took, and whether that is longer than usual: the answer to "is tonight slow?". Pure.
-
+# --- how long walks took, and whether tonight is slow ----------------------------------------------------------------
 
 #: So many completed walks before one say what is usual for it.
 WALKS_COMPARED = 7
@@ -210,7 +208,7 @@ def seconds_between(start: datetime, end: datetime) -> float | None:
     return None if seconds < 0 else round(seconds, 3)
 
 
-# What machines are told about a carrier: the figures behind `sim-sync metrics`. Pure.
+# --- what machines are told: the figures behind `sim-sync metrics` ---------------------------------------------------
 
 
 class Totals(NamedTuple):
@@ -267,10 +265,10 @@ class CarrierFigures:
         return None if self.last_certified is None else self.last_certified.finished_at
 
 
-# What a walk knows about having seen everything: kept with its pages, and asked for at its end (`sweep`).
+# --- what a walk knows about having seen everything ------------------------------------------------------------------
 #
-# Also where a walk that has no end stops: a list that merely grows brings SIMs that were not seen, an endless one
-# none.
+# It is kept with the pages, and asked for at the end (`sweep`). A walk that has no end stops here, too: a list that
+# merely grows brings SIMs that were not seen, an endless one none.
 
 
 def learned(record: SessionRecord, page: Page, diff: PageDiff) -> SessionInternals:

@@ -1,4 +1,12 @@
-"""What every database can hold, and what is never stored because its key says that it is a secret."""
+"""What every database can hold, and what is never stored because its key says that it is a secret.
+
+A value that cannot be held is changed visibly, and `DAMAGED` shows where. A key is never changed, because another key
+may become the same: what cannot be held is none. PostgreSQL takes no NUL and no lone surrogate; a count has 64 bits in
+both databases; SQLite's JSON functions end at 1,000 levels, and PostgreSQL's indexes at 2,704 bytes a row.
+
+A SIM's own secrets are its PINs and PUKs and the keys of its card: Ki and OPc (3GPP TS 33.102), ADM1, the keys KIC, KID
+and KIK of messages over the air (ETSI TS 102 225). Beside them stand logins of every kind.
+"""
 
 import json
 import math
@@ -7,12 +15,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-# What every database can hold, and what becomes of the rest: one rule for texts, JSON, counts and keys.
-#
-# A value that cannot be held is changed visibly, and `DAMAGED` shows where. A key is never changed, because another
-# key may become the same: what cannot be held is none. PostgreSQL takes no NUL and no lone surrogate; a count has 64
-# bits in both databases; SQLite's JSON functions end at 1,000 levels, and PostgreSQL's indexes at 2,704 bytes a row.
-
+# --- what databases hold ---------------------------------------------------------------------------------------------
 
 #: Stands where a character was that cannot be held.
 DAMAGED = "\N{REPLACEMENT CHARACTER}"
@@ -108,11 +111,7 @@ def _cleaned_members(members: dict[Any, Any], level: int) -> dict[str, Any]:
     return found
 
 
-# Which keys and column names say that a value is a secret: it is never stored, whoever's list it stands in.
-#
-# A SIM's own secrets are its PINs and PUKs and the keys of its card: Ki and OPc (3GPP TS 33.102), ADM1, the keys KIC,
-# KID and KIK of messages over the air (ETSI TS 102 225). Beside them stand logins of every kind.
-
+# --- keys and column names that say that a value is a secret ---------------------------------------------------------
 
 #: Words that name a secret of a card, alone or with a number: `PIN`, `puk 2`, `ADM1`, `sim_pin`, `Ki (hex)`.
 _OF_A_CARD = re.compile(r"((pin|puk|chv|adm)s?[0-9]*)+(codes?|keys?)?[0-9]*|(ki|opc|topc|kic|kid|kik)[0-9]*")

@@ -1,14 +1,14 @@
-"""May the SIMs that a walk did not see be marked? Certification of a walk, and the mass-vanish guard. Pure."""
+"""May the SIMs that a walk did not see be marked? Certification of a walk, and the mass-vanish guard. Pure.
+
+Absent is not gone: only a certified complete walk may mark anything, a SIM is `vanished` only after two of them, or
+where the carrier itself says that it is not there, and too many at once wait for an operator.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sim_sync.core.session import SessionRecord, SweepState
 from sim_sync.core.text import counted, percent_text
-
-# Absent is not gone: only a certified complete walk may mark anything, a SIM is `vanished` only after two of them,
-# and too many at once wait for an operator.
-
 
 #: A crash or a deploy costs a walk a minute; after so long, a list by position is another one.
 _LONG_BREAK_SECONDS = 3600

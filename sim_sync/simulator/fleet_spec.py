@@ -191,7 +191,7 @@ class FleetSpec:
 
     def index_of_fingerprint(self, fingerprint: int) -> int:
         """Return the index of the SIM that has this fingerprint; it may lie beyond the fleet."""
-        return (unmix64(fingerprint) - self._key) & ((1 << 64) - 1)
+        return (unmix64(fingerprint) - self._key) & MASK64
 
     def iccid(self, index: int) -> str:
         """Return 20 digits: the prefix, the SIM's number and the Luhn check digit (ITU-T E.118)."""

@@ -140,7 +140,7 @@ def work_on(
     """Walk a claimed session, ask for what the walk has missed, and leave it in the state that says what happened.
 
     `was_terminated` is asked after a signal: True if a person ended the run (a pause), False for a deploy.
-    `last_waiter` waits between the attempts to leave the session; unlike all other waits, no stop cuts these short.
+    `final_waiter` waits between the attempts to leave the session; unlike all other waits, no stop cuts these short.
 
     Returns normally for every outcome that maps to a session state. An error that it has no word for (a bug, a database
     that stays away) leaves the session interrupted, and is raised; if even that cannot be written, its lease runs out.

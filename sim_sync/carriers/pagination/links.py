@@ -59,7 +59,9 @@ def _port_of(parts: SplitResult) -> int | None:
 def path_within(
     base_url: str, requested_path: str, link: str, *, doing: str, links: LinkRule = LinkRule.SAME_ORIGIN
 ) -> str:
-    """Return path and query of a link in the answer to `asked_path`, relative to `base_url`; `doing` starts messages.
+    """Return path and query of a link in the answer to `requested_path`, relative to `base_url`.
+
+    `doing` starts messages.
 
     Raises:
         ForeignOrigin: it leads to another origin than the configured one, and `links` does not let that be.

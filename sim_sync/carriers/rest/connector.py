@@ -1,4 +1,4 @@
-"""The credentials that `carriers.yaml` can declare for a carrier of the type `rest`."""
+"""The connector `rest`: what `carriers.yaml` can declare of a carrier, its credentials and list call, is all it is."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -126,7 +126,7 @@ class TokenEndpoint:
 
 
 def token_endpoint(options: TokenOptions, *, life_seconds: float, reissue: bool = False) -> TokenEndpoint:
-    """Return the desk of a vendor whose tokens live `life_seconds`, unless the mount chose otherwise."""
+    """Return the endpoint of a vendor whose tokens live `life_seconds`, unless the mount chose otherwise."""
     return TokenEndpoint(life_seconds=options.token_seconds or life_seconds, uses=options.token_uses, reissue=reissue)
 
 

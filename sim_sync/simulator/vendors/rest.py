@@ -1,4 +1,8 @@
-"""A carrier described by the same building blocks as `type: rest`: options, pages, records."""
+"""A carrier without a connector of its own: a usual REST API whose shape the mount's options choose.
+
+Records are flat. Errors are an object under `error`. With OAuth 2.0, the token call is `POST /oauth2/token`, with a
+form; the client's credentials come in the form or in HTTP Basic. Each record lists a PIN.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,8 +35,7 @@ from sim_sync.simulator.vendors.bodies import BadParameter, form, json_object, j
 from sim_sync.simulator.vendors.paging import Cursors, slice_at
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
 
-# The options of a `rest` mount: which of the usual shapes its API has. Nothing here is any one vendor's.
-
+# --- the options: which of the usual shapes its API has --------------------------------------------------------------
 
 Pagination = Literal["page_number", "offset", "next_link", "cursor", "keyset"]
 Total = Literal["total_pages", "total", "header", "last_page", "none"]
@@ -76,10 +79,7 @@ class RestOptions(TokenOptions):
         return self.total or ("total_pages" if self.pagination == "page_number" else "total")
 
 
-# The pages of a `rest` mount: a function for each style, from a request's parameters to a page and what it tells.
-#
-# `meta` and `links` go into the body's objects of that name, `headers` into the header.
-
+# --- its pages -------------------------------------------------------------------------------------------------------
 
 #: The `id` of the first SIM of a fleet; those of the others follow.
 FIRST_ID = 40_001
@@ -88,7 +88,10 @@ _DEFAULT_SIZE = 50
 
 @dataclass
 class RestPage:
-    """Which SIMs a page lists, and what it tells about the whole and the next page."""
+    """Which SIMs a page lists, and what it tells about the whole and the next page.
+
+    `meta` and `links` go into the body's objects of that name, `headers` into the header.
+    """
 
     indices: Sequence[int]
     meta: dict[str, Any] = field(default_factory=dict)
@@ -204,11 +207,7 @@ class RestPages:
         return page
 
 
-# A carrier without a connector of its own: a usual REST API whose shape the mount's options choose.
-#
-# Records are flat. Errors are an object under `error`. With OAuth 2.0, the token call is `POST /oauth2/token`, with a
-# form; the client's credentials come in the form or in HTTP Basic. Each record lists a PIN.
-
+# --- the carrier -----------------------------------------------------------------------------------------------------
 
 _TOKEN_PATH = "/oauth2/token"  # noqa: S105  # a path
 _TOKEN_SECONDS = 3600

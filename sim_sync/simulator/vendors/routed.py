@@ -22,7 +22,7 @@ Handler: TypeAlias = Callable[[Request, PageFault | None], Response]
 class RoutedVendor(ABC):
     """A vendor over one fleet: 401 before 404 before 405 before 400.
 
-    `token_desks` by what they are called in a `TokenExpiry`, and `cursors`, are what can expire on demand.
+    `token_endpoints` by what they are called in a `TokenExpiry`, and `cursors`, are what can expire on demand.
     """
 
     #: The method and the path of the list call.
@@ -69,7 +69,7 @@ class RoutedVendor(ABC):
         return self.failure(404)
 
     def tokens_of(self, request: Request) -> Mapping[str, str | None]:
-        """Return the token that a request carries from each of the token desks whose token it needs."""
+        """Return the token that a request carries for each of the token endpoints whose token it needs."""
         return {}
 
     def worth(self, request: Request) -> Authentication:

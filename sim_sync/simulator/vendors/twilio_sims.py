@@ -21,9 +21,6 @@ from sim_sync.simulator.vendors.bodies import BadParameter, json_text, refuse_un
 from sim_sync.simulator.vendors.paging import Cursors, ExpiredCursor, UnknownCursor
 from sim_sync.simulator.vendors.routed import Handler, RoutedVendor
 
-# Twilio's account, errors and paging: `PageSize`, `Page`, `PageToken`, and `meta` with its absolute links.
-
-
 # The account of a Twilio carrier: HTTP Basic with the account's SID or an API key's, and its own SID in records.
 
 
@@ -221,9 +218,6 @@ def page_meta(
             "url": this_page,
         }
     )
-
-
-# The list and the single fetch that Twilio Super SIM, Programmable Wireless and KORE share, and their records.
 
 
 # The list and the single fetch that Twilio Super SIM, Twilio Programmable Wireless and KORE share.
