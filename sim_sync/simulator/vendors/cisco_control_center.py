@@ -9,7 +9,6 @@ SIM, at `/rws/api/v1/devices/{iccid}`. `total_count` adds `totalCount`, which so
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
@@ -66,6 +65,7 @@ class CiscoControlCenter(RoutedVendor):
     list_path = "/rws/api/v1/devices"
     status_words = _STATUS_WORDS
     id_field = "iccid"
+    alone = ("", "")
 
     def __init__(self, fleet: Fleet, credentials: Mapping[str, str], options: CiscoOptions) -> None:
         super().__init__(fleet)
@@ -77,11 +77,6 @@ class CiscoControlCenter(RoutedVendor):
     def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return the list call."""
         return {("GET", self.list_path): self._list}
-
-    def handlers(self, path: str) -> Mapping[str, Handler]:
-        """Return who answers on a path, which may name a SIM by its ICCID."""
-        prefix, _, iccid = path.rpartition("/")
-        return {"GET": partial(self._one, iccid)} if prefix == self.list_path and iccid else super().handlers(path)
 
     def worth(self, request: Request) -> Authentication:
         """Return whether the request carries user and API key in HTTP Basic."""

@@ -7,7 +7,6 @@ form; the client's credentials come in the form or in HTTP Basic. Each record li
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -244,6 +243,7 @@ class Rest(RoutedVendor):
         _check(options)
         self._options = options
         self._credentials = credentials
+        self.list_method, self.list_path = options.method, options.path
         super().__init__(fleet)
         self._pages = RestPages(fleet, options)
         self.cursors = self._pages.cursors
@@ -252,15 +252,13 @@ class Rest(RoutedVendor):
 
     def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return the list, and the token call where there is one."""
-        listing: dict[tuple[str, str], Handler] = {(self._options.method, self._options.path): self._list}
+        listing: dict[tuple[str, str], Handler] = {(self.list_method, self.list_path): self._list}
         if self._options.authentication != "oauth2_client_credentials":
             return listing
         return {**listing, ("POST", _TOKEN_PATH): self._token}
 
-    def list_call(self, request: Request) -> ListCall | None:
-        """Return which page a request asks for: its number, or its cursor, key or offset as the token."""
-        if (request.method, request.path) != (self._options.method, self._options.path):
-            return None
+    def page_call(self, request: Request) -> ListCall:
+        """Return which page a list request asks for: its number, or its cursor, key or offset as the token."""
         try:
             given = self._given(request)
         except BadParameter:
@@ -268,10 +266,6 @@ class Rest(RoutedVendor):
         number = given.get("page", "")
         token = given.get("cursor") or given.get("after") or given.get("offset")
         return ListCall(token, int(number) if number.isdecimal() else None)
-
-    def page_call(self, request: Request) -> ListCall:
-        """Return which page a list request asks for."""
-        return self.list_call(request) or ListCall()
 
     def tokens_of(self, request: Request) -> Mapping[str, str | None]:
         """Return the bearer token, where tokens are issued at all."""
@@ -305,11 +299,6 @@ class Rest(RoutedVendor):
     def sim_id(self, sim: SimView) -> str:
         """Return the SIM's number, which grows along the list."""
         return str(FIRST_ID + sim.index)
-
-    def handlers(self, path: str) -> Mapping[str, Handler]:
-        """Return who answers on a path, which may name a SIM below that of the list."""
-        prefix, _, name = path.rpartition("/")
-        return {"GET": partial(self._one, name)} if prefix == self._options.path and name else super().handlers(path)
 
     def index_of(self, name: str) -> int | None:
         """Return the index of the SIM with this number."""

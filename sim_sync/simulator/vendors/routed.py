@@ -25,16 +25,16 @@ class RoutedVendor(ABC):
     `token_endpoints` by what they are called in a `TokenExpiry`, and `cursors`, are what can expire on demand.
     """
 
-    #: The method and the path of the list call.
-    list_method: ClassVar[str] = "GET"
-    list_path: ClassVar[str]
+    #: The method and the path of the list call; a vendor whose options choose them sets them before all else.
+    list_method: str = "GET"
+    list_path: str
     #: Paths that need no credentials of the kind that `worth` looks at.
     open_paths: ClassVar[Collection[str]] = ()
     #: What the vendor calls each place in the lifecycle.
     status_words: ClassVar[Mapping[str, str]]
     #: Where a record has its id.
     id_field: ClassVar[str] = "id"
-    #: What stands before and behind a record that is asked for alone; None where there is no such call.
+    #: What stands before and behind a record that is asked for alone, below the list's path; None: no such call.
     alone: ClassVar[tuple[str, str] | None] = None
 
     def __init__(self, fleet: Fleet) -> None:
@@ -111,7 +111,7 @@ class RoutedVendor(ABC):
         """Return who answers each method on a path; empty where there is no such path."""
         found = {method: handler for (method, known), handler in self._routes.items() if known == path}
         prefix, _, name = path.rpartition("/")
-        if not found and self.alone is not None and name and prefix in {path for _, path in self._routes}:
+        if not found and self.alone is not None and name and prefix == self.list_path:
             return {"GET": partial(self._one, name)}
         return found
 

@@ -4,8 +4,7 @@ import json
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import ClassVar, Literal
 from urllib.parse import quote, urlencode
@@ -234,6 +233,7 @@ class TwilioSims(RoutedVendor):
 
     list_path = "/v1/Sims"
     id_field = "sid"
+    alone = ("", "")
     #: What a SIM's SID begins with.
     sid_prefix: ClassVar[str]
     #: Every word that the `Status` filter takes.
@@ -252,14 +252,6 @@ class TwilioSims(RoutedVendor):
     def routes(self) -> Mapping[tuple[str, str], Handler]:
         """Return the list call."""
         return {("GET", self.list_path): self._list}
-
-    def handlers(self, path: str) -> Mapping[str, Handler]:
-        """Return who answers on a path, which may name a SIM."""
-        match path.split("/"):
-            case ["", "v1", "Sims", sid] if sid:
-                return {"GET": partial(self._one, sid)}
-            case _:
-                return super().handlers(path)
 
     def page_call(self, request: Request) -> ListCall:
         """Return the page token and the page number."""
@@ -290,6 +282,14 @@ class TwilioSims(RoutedVendor):
         """Return the SIM's SID."""
         return self.sid_prefix + wide_id(self.fingerprint(sim))
 
+    def index_of(self, name: str) -> int | None:
+        """Return the index of the SIM with this SID."""
+        if not _SID.fullmatch(name) or not name.startswith(self.sid_prefix):
+            return None
+        fingerprint = int(name[2:18], 16)
+        index = self.fleet_spec.index_of_fingerprint(fingerprint)
+        return index if self.sid_prefix + wide_id(fingerprint) == name else None
+
     def _list(self, request: Request, fault: PageFault | None) -> Response:
         page = parse_page_request(request.query, self._page_tokens, ("Status", self.plan_filter, "Iccid"))
         self._check_status_filter(page.filters)
@@ -303,12 +303,9 @@ class TwilioSims(RoutedVendor):
         meta = page_meta(url, "sims", page, around, tokens=self._page_tokens, fault=fault)
         return Response(200, f'{{"sims":[{",".join(records)}],"meta":{meta}}}'.encode(), headers=_headers(request))
 
-    def _one(self, sid: str, request: Request, fault: PageFault | None) -> Response:
-        index = self._index_of_sid(sid)
-        if index is None:
-            return self.not_found(request)
-        record = self.records([index], request.base_url)[0]
-        return Response(200, record.encode(), headers=_headers(request))
+    def _one(self, name: str, request: Request, fault: PageFault | None) -> Response:
+        response = super()._one(name, request, fault)
+        return replace(response, headers=_headers(request)) if response.status == HTTPStatus.OK else response
 
     def _indices(self, page: PageRequest, count: int) -> list[int]:
         fleet, position, after = self.fleet, page.place.position, page.place.side == "after"
@@ -335,13 +332,6 @@ class TwilioSims(RoutedVendor):
     def _check_status_filter(self, filters: Mapping[str, str]) -> None:
         if "Status" in filters and filters["Status"] not in self.statuses:
             raise BadParameter(f"Status must be one of {', '.join(self.statuses)}.")
-
-    def _index_of_sid(self, sid: str) -> int | None:
-        if not _SID.fullmatch(sid) or not sid.startswith(self.sid_prefix):
-            return None
-        fingerprint = int(sid[2:18], 16)
-        index = self.fleet_spec.index_of_fingerprint(fingerprint)
-        return index if self.sid_prefix + wide_id(fingerprint) == sid and self.fleet.is_live(index) else None
 
 
 def _headers(request: Request) -> Mapping[str, str]:
