@@ -10,7 +10,7 @@ from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome, LookupPlan
 from sim_sync.core.pages import Effort
 from sim_sync.core.ports import LookupSource, LookupStore
 from sim_sync.core.session import Claim, State
-from sim_sync.core.sync import StepRules, StopReason
+from sim_sync.core.sync import StepRules, StopReason, reason_to_stop
 
 #: So many lookups in a row that told nothing, and the others of this walk are not worth their requests.
 _FAILURES_IN_A_ROW = 3
@@ -49,7 +49,7 @@ class _Lookups:
 
     def run(self) -> StopReason | None:
         for asked in self._sims:
-            if reason := self._reason_to_stop():
+            if reason := reason_to_stop(self._session, self._rules):
                 return reason
             try:
                 looked_up, is_last = self._answer(asked), False
@@ -62,11 +62,6 @@ class _Lookups:
             if is_last or self._failures >= _FAILURES_IN_A_ROW:
                 break
         return StopReason.PAUSED if self._session.state is State.PAUSED else None
-
-    def _reason_to_stop(self) -> StopReason | None:
-        if self._session.state is State.PAUSED:
-            return StopReason.PAUSED
-        return self._rules.should_stop(self._session)
 
     def _answer(self, asked: AskedSim) -> LookedUp:
         looked_up = self._ask(asked)

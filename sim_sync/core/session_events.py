@@ -184,10 +184,10 @@ def sim_looked_up(record: SessionRecord, looked_up: LookedUp, diff: PageDiff, no
     """Return the session behind the answer about one SIM: a small page, with a pace and an end of its own."""
     session, effort = record.session, looked_up.effort
     goes_on = session.state is State.RUNNING
-    internals, pace_seconds = _with_a_step(record.internals, effort.throttled_seconds, now)
+    internals = _with_a_step(record.internals, effort.throttled_seconds, now)
     lookups_done = session.lookups_done + 1
     eta_at = progress.eta(
-        now, pages_done=lookups_done, pages_expected=session.lookups_expected, pace_seconds=pace_seconds
+        now, pages_done=lookups_done, pages_expected=session.lookups_expected, pace_seconds=internals.pace_seconds
     )
     session = replace(
         _noting(session, looked_up.problem or effort.last_error, now),
@@ -356,27 +356,23 @@ def _paced(record: SessionRecord, page: Page, diff: PageDiff, now: datetime) -> 
     first page, such as loading our list, and the time between two owners are no page's.
     """
     session = record.session
-    internals, _ = _with_a_step(progress.learned(record, page, diff), page.effort.throttled_seconds, now)
+    internals = _with_a_step(progress.learned(record, page, diff), page.effort.throttled_seconds, now)
     return replace(internals, last_cursor_digest=None if session.cursor is None else cursor_digest(session.cursor))
 
 
-def _with_a_step(
-    internals: SessionInternals, throttled_seconds: float, now: datetime
-) -> tuple[SessionInternals, float | None]:
-    """Return what is remembered behind a step, and the pace of the last ones in seconds."""
+def _with_a_step(internals: SessionInternals, throttled_seconds: float, now: datetime) -> SessionInternals:
+    """Return what is remembered behind a step."""
     recent, last = internals.recent_page_seconds, internals.page_committed_at
     if last is not None:
         recent = progress.remembered(recent, (now - last).total_seconds() - throttled_seconds)
-    pace = progress.pace_of(recent)
-    known = replace(
+    return replace(
         internals,
-        pace_seconds=pace,
+        pace_seconds=progress.pace_of(recent),
         recent_page_seconds=recent,
         page_committed_at=now,
         parked_since=None,
         unparked_at=internals.unparked_at if internals.parked_since is None else now,
     )
-    return known, pace
 
 
 def _without_pace(internals: SessionInternals) -> SessionInternals:

@@ -129,7 +129,7 @@ def walk(session: Session, carrier: PageSource, store: PageStore, rules: StepRul
     restarts_left, pages_at_restart = rules.max_walk_restarts, -1
     rules.quarantine.check(session)
     while session.cursor is not None:
-        if reason := _reason_to_stop(session, rules):
+        if reason := reason_to_stop(session, rules):
             return reason
         page_number = session.pages_done + 1
         try:
@@ -153,7 +153,8 @@ def walk(session: Session, carrier: PageSource, store: PageStore, rules: StepRul
     return StopReason.PAUSED if session.state is State.PAUSED else None
 
 
-def _reason_to_stop(session: Session, rules: StepRules) -> StopReason | None:
+def reason_to_stop(session: Session, rules: StepRules) -> StopReason | None:
+    """Return why no further step is taken now, or None: a pause, or what the rules say."""
     if session.state is State.PAUSED:
         return StopReason.PAUSED
     return rules.should_stop(session)
