@@ -36,6 +36,8 @@ from sim_sync.core.errors import (
 
 # --- what carriers agree about ---------------------------------------------------------------------------------------
 
+#: Statuses that are about who asks and when, wherever they come, and never about what is there.
+ABOUT_WHO_OR_WHEN = frozenset({401, 403, 407, 408, 425, 429})
 #: Refusals that mean just that, whatever stands beside them: who asks (401, 407), and what is asked for (404, 410).
 _REFUSED_FOR_GOOD = frozenset({401, 404, 407, 410})
 #: 401 is HTTP's; 419, 440 and 498 are those of frameworks and gateways for a session or token that ran out.

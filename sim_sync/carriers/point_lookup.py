@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sim_sync.carriers.dialect import Sign
+from sim_sync.carriers.dialect import ABOUT_WHO_OR_WHEN, Sign
 from sim_sync.carriers.json_bodies import lookup_of
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.lookups import AskedSim, is_the_one
 from sim_sync.core.sims import Sim
 
-#: Statuses that mean something else wherever they come: credentials, the wrong moment, too fast.
-NEVER_ABSENCE = frozenset({401, 403, 407, 408, 425, 429})
 #: What stands for a SIM in a path leads up in it, whatever it is quoted as.
 _NO_SEGMENTS = frozenset({"", ".", ".."})
 
@@ -36,7 +34,7 @@ class PointLookup:
 
     def says_not_there(self, response: Response) -> bool:
         """Return whether an answer says that the SIM is not there."""
-        can_mean_it = response.status < 500 and response.status not in NEVER_ABSENCE
+        can_mean_it = response.status < 500 and response.status not in ABOUT_WHO_OR_WHEN
         return can_mean_it and self.not_there(response)
 
 
@@ -67,13 +65,26 @@ def _get(path: str, name: str | None) -> Request | None:
 
 def object_in_body(response: Response) -> list[Any]:
     """Return the one record that the whole answer is."""
-    return _one(response.body, "the whole answer")
+    return one_record(response.body)
 
 
 def object_at(path: str) -> Callable[[Response], list[Any]]:
     """Return what finds the one record at a path of the body."""
     look_up = lookup_of(path)
-    return lambda response: _one(look_up(response.body), repr(path))
+    return lambda response: one_record(look_up(response.body), path)
+
+
+def one_record(found: Any, path: str | None = None) -> list[Any]:
+    """Return the one record that was found at a path of the body, or as the whole answer.
+
+    Raises:
+        UnexpectedResponse: it is none.
+    """
+    if not isinstance(found, dict):
+        kind = "nothing" if found is None else type(found).__name__
+        place = "the whole answer" if path is None else f"{path!r} in the answer"
+        raise UnexpectedResponse(f"expected a SIM as {place}, found {kind}")
+    return [found]
 
 
 def answered_with(status: int, says: Callable[[Mapping[str, Any]], bool] = lambda _body: True) -> Sign:
@@ -92,10 +103,3 @@ def the_one(asked: AskedSim, sims: Sequence[Sim]) -> Sim:
         came = "no SIM" if not sims else "another SIM" if not found else "the same SIM several times"
         raise UnexpectedResponse(f"expected the SIM that was asked for, found {came}")
     return found[0]
-
-
-def _one(found: Any, place: str) -> list[Any]:
-    if not isinstance(found, dict):
-        kind = "nothing" if found is None else type(found).__name__
-        raise UnexpectedResponse(f"expected a SIM as {place} in the answer, found {kind}")
-    return [found]

@@ -11,7 +11,6 @@ from sim_sync.carriers.connector import Connector, Totals, totals_at
 from sim_sync.carriers.logins import ClientAuth, ClientCredentials, TokenAuth
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
-from sim_sync.carriers.point_lookup import PointLookup
 from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, array_or_nothing, list_at
 from sim_sync.carriers.rest.lookup import Lookup
 from sim_sync.carriers.rest.responses import Errors, HeaderName, Path, Text, end_signs_of, place_of, with_a_type
@@ -182,7 +181,7 @@ class Declaration(Options):
 def describe(settings: CarrierSettings) -> Connector:
     """Return the connector that an account's keys describe."""
     declared: Declaration = settings.options
-    call = declared.list
+    call, lookup = declared.list, declared.list.lookup
     return replace(
         CONNECTOR,
         described_by=None,
@@ -195,20 +194,13 @@ def describe(settings: CarrierSettings) -> Connector:
         totals=_totals(call.pagination),
         record_map=RecordMap(fields=declared.fields, statuses=_OUR_WORDS, msisdn_region=declared.msisdn_region),
         dialect=declared.errors.dialect(),
-        lookup=None if call.lookup is None else _lookup,
+        lookup=None if lookup is None else lambda _settings: lookup.rule(),
     )
 
 
 def _pagination(settings: CarrierSettings) -> Pagination:
     call: ListCall = settings.options.list
     return call.pagination.rule(call.request(), call.records_of(), settings.page_size)
-
-
-def _lookup(settings: CarrierSettings) -> PointLookup:
-    call: ListCall = settings.options.list
-    if call.lookup is None:
-        raise InternalError("a lookup was asked for that is not declared; please report this as a bug")
-    return call.lookup.rule()
 
 
 def _totals(style: Style) -> Any:

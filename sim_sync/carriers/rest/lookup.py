@@ -4,42 +4,31 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from sim_sync.carriers.dialect import ABOUT_WHO_OR_WHEN
 from sim_sync.carriers.json_bodies import lookup_of
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.carriers.point_lookup import NEVER_ABSENCE, PointLookup, iccid_of, path_segment
-from sim_sync.carriers.rest.responses import HeaderName, Match, Path, Text
+from sim_sync.carriers.point_lookup import PointLookup, iccid_of, one_record, path_segment
+from sim_sync.carriers.rest.responses import HeaderName, Match, Path, Text, one_or_more
 from sim_sync.carriers.settings import Settings
-from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.lookups import AskedSim
 
 _NAME = re.compile(r"\{(\w+)\}")
 _NAMES = frozenset({"sim_id", "iccid"})
-_EMPTY = "empty"
 
 
 def _entry(value: Any) -> Any:
-    """Take digits in quotes for a status, and refuse those that mean something else wherever they come."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
+    """Refuse a status that means something else wherever it comes."""
     statuses = value.get("status") if isinstance(value, Mapping) else value if isinstance(value, int) else None
     for status in statuses if isinstance(statuses, (list, tuple)) else [statuses]:
-        if isinstance(status, int) and (status in NEVER_ABSENCE or status >= 500):
+        if isinstance(status, int) and (status in ABOUT_WHO_OR_WHEN or status >= 500):
             raise ValueError("a status that can mean that a SIM is not there: no 5xx, and none of credentials or speed")
     return value
 
 
-def _entries(value: Any) -> Any:
-    """Take one entry for a list of one."""
-    given = value if isinstance(value, (list, tuple)) else [value]
-    return [_entry(entry) for entry in given]
-
-
 Status: TypeAlias = Annotated[int, Field(ge=200, le=499)]
-NotFound: TypeAlias = Annotated[
-    tuple[Status | Literal["empty"] | Match, ...], BeforeValidator(_entries), Field(min_length=1)
-]
+NotFound: TypeAlias = Annotated[tuple[Status | Literal["empty"] | Match, ...], one_or_more(_entry), Field(min_length=1)]
 
 
 class Lookup(Settings):
@@ -58,7 +47,7 @@ class Lookup(Settings):
 
     @model_validator(mode="after")
     def _names_a_sim(self) -> Any:
-        names = {name for text in _texts([self.path, self.params, self.body]) for name in _NAME.findall(text)}
+        names = self._names()
         if strange := sorted(names - _NAMES):
             raise ValueError(f"{{sim_id}} and {{iccid}} in the lookup, not {', '.join(strange)}")
         if not names:
@@ -74,8 +63,9 @@ class Lookup(Settings):
     def _request(self, asked: AskedSim) -> Request | None:
         values = {"sim_id": asked.sim_id, "iccid": iccid_of(asked)}
         segments = {name: path_segment(value) for name, value in values.items()}
-        used = {name for text in _texts([self.path, self.params, self.body]) for name in _NAME.findall(text)}
-        if any(not values[name] for name in used) or any(segments[name] is None for name in _NAME.findall(self.path)):
+        if any(not values[name] for name in self._names()) or any(
+            segments[name] is None for name in _NAME.findall(self.path)
+        ):
             return None
         return Request(
             path=_filled(self.path, segments),
@@ -85,17 +75,16 @@ class Lookup(Settings):
             body=_filled(dict(self.body or {}), values) if self.method == "POST" else None,
         )
 
+    def _names(self) -> set[str]:
+        """Return what it is asked for by."""
+        return {name for text in _texts([self.path, self.params, self.body]) for name in _NAME.findall(text)}
+
     def _found(self, response: Response) -> Any:
         return response.body if self.record is None else lookup_of(self.record)(response.body)
 
     def _records(self, response: Response) -> list[Any]:
         found = self._found(response)
-        if isinstance(found, list):
-            return found
-        if isinstance(found, dict):
-            return [found]
-        kind = "nothing" if found is None else type(found).__name__
-        raise UnexpectedResponse(f"expected a SIM under {self.record or 'the whole answer'!r}, found {kind}")
+        return found if isinstance(found, list) else one_record(found, self.record)
 
     def _says_not_there(self, response: Response) -> bool:
         return any(self._fits(entry, response) for entry in self.not_found)

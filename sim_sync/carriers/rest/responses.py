@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from sim_sync.carriers.dialect import (
+    ABOUT_WHO_OR_WHEN,
     Dialect,
     ErrorInBody,
     Sign,
@@ -82,6 +83,16 @@ def with_a_type(*names: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(refuse_others)
+
+
+def one_or_more(entry: Callable[[Any], Any]) -> BeforeValidator:
+    """Return what takes one entry for a list of one, and digits in quotes for a status; `entry` looks at each."""
+
+    def entries(value: Any) -> Any:
+        given = value if isinstance(value, (list, tuple)) else [value]
+        return [entry(int(one) if isinstance(one, str) and one.isascii() and one.isdigit() else one) for one in given]
+
+    return BeforeValidator(entries)
 
 
 def place_of(declared: str | HeaderField | None) -> ResponseField | None:
@@ -202,31 +213,21 @@ def _text(value: Any) -> str:
 
 # --- the end of a list -----------------------------------------------------------------------------------------------
 
-#: Statuses that mean something else wherever they come: credentials, the wrong moment, too fast.
-_NEVER_AN_END = frozenset({401, 403, 407, 408, 425, 429})
 Word: TypeAlias = Literal["null", "empty_page", "repeated_page"]
 
 
 def _entry(value: Any) -> Any:
-    """Take YAML's own null for the word, and digits in quotes for a status."""
+    """Take YAML's own null for the word, and refuse a status that cannot be an end."""
     if value is None:
         return "null"
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
-    if isinstance(value, int) and (value in _NEVER_AN_END or not (200 <= value < 300 or 400 <= value < 500)):
+    if isinstance(value, int) and (value in ABOUT_WHO_OR_WHEN or not (200 <= value < 300 or 400 <= value < 500)):
         raise ValueError(
             "a status that can be the end of a list: a 2xx, or a 4xx that is not about credentials or speed"
         )
     return value
 
 
-def _entries(value: Any) -> Any:
-    """Take one entry for a list of one."""
-    given = value if isinstance(value, (list, tuple)) else [value]
-    return [_entry(entry) for entry in given]
-
-
-EndOn = Annotated[tuple[int | Word | Match, ...], BeforeValidator(_entries)]
+EndOn = Annotated[tuple[int | Word | Match, ...], one_or_more(_entry)]
 
 
 def end_signs_of(declared: Sequence[int | str | Match]) -> EndSigns:
