@@ -46,6 +46,10 @@ class Paused:
 
     seconds: float = 0.0
 
+    def added_to(self, effort: Effort) -> Effort:
+        """Return what a page has cost with these waits."""
+        return replace(effort, throttled_seconds=effort.throttled_seconds + self.seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class _Logins:

@@ -198,7 +198,7 @@ class RestCarrier:
             return replace(
                 without_own_secrets(page, self._redactor),
                 next_cursor=None if page.next_cursor is None else self._seal.sealed(page.next_cursor),
-                effort=replace(page.effort, throttled_seconds=page.effort.throttled_seconds + paused.seconds),
+                effort=paused.added_to(page.effort),
             )
         except SimSyncError as error:
             told = error.saying(self._redactor(str(error)))
@@ -232,17 +232,14 @@ class RestCarrier:
             says_not_there = partial(self._says_not_there, lookup)
             attempt = partial(self._client.request, request, self._auth, paused, says_not_there)
             (response, failure), effort = self._retrier.call(attempt)
-        effort = replace(effort, throttled_seconds=effort.throttled_seconds + paused.seconds)
+        effort = paused.added_to(effort)
         if says_not_there(response):
             return LookedUp(LookupOutcome.NOT_FOUND, effort=effort)
         if failure is not None:
             raise failure
-        with self._in_own_words(f"{doing}: reading the answer"):
-            try:
-                sims, _ = self._record_map.read_page(lookup.records(response))
-                sim = the_one(asked, sims)
-            except UnexpectedResponse as error:
-                raise UnexpectedResponse(f"{doing}: {error}") from None
+        with self._reading_the_answer(doing):
+            sims, _ = self._record_map.read_page(lookup.records(response))
+            sim = the_one(asked, sims)
         page = without_own_secrets(Page(sims=[sim], next_cursor=None, records=1), self._redactor)
         return LookedUp(LookupOutcome.FOUND, page.sims[0], effort=effort)
 
@@ -260,12 +257,8 @@ class RestCarrier:
             (response, failure), effort = retrier.call(attempt)
         if failure is not None and not is_end(response):
             self._refuse_all_but_an_end(failure, response, cursor)
-        with self._in_own_words(f"{doing}: reading the answer"):
-            path_of = partial(self._http.path_of, request, links=self._links)
-            try:
-                page = self._reader.read(cursor, response, path_of)
-            except UnexpectedResponse as error:
-                raise UnexpectedResponse(f"{doing}: {error}") from None
+        with self._reading_the_answer(doing):
+            page = self._reader.read(cursor, response, partial(self._http.path_of, request, links=self._links))
         return replace(page, effort=effort), response
 
     def _refuse_all_but_an_end(self, failure: SimSyncError, response: Response, cursor: Cursor) -> None:
@@ -314,6 +307,15 @@ class RestCarrier:
                 f"({type(error).__name__} in {place.name}, line {place.lineno} of {Path(place.filename).name})"
             )
             raise UnexpectedResponse(told) from None  # `fetch_page` leaves the other error behind
+
+    @contextmanager
+    def _reading_the_answer(self, doing: str) -> Iterator[None]:
+        """Say of which request the answer is that cannot be read."""
+        with self._in_own_words(f"{doing}: reading the answer"):
+            try:
+                yield
+            except UnexpectedResponse as error:
+                raise UnexpectedResponse(f"{doing}: {error}") from None
 
 
 def _secret_parameters(settings: CarrierSettings) -> list[str]:

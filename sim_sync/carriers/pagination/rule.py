@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
+from sim_sync.carriers.dialect import never
 from sim_sync.carriers.json_bodies import Lookup, NumberText, lookup_of
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.core.errors import UnexpectedResponse
@@ -227,10 +228,6 @@ class Pagination(Protocol):
         return None
 
 
-def _never(_response: Response) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSigns:
     """What ends a list on any page but the first.
@@ -239,6 +236,6 @@ class EndSigns:
     `repeated_page`: so is one that is the page before, or that leads to itself.
     """
 
-    says: Callable[[Response], bool] = _never
+    says: Callable[[Response], bool] = never
     empty_page: bool = False
     repeated_page: bool = False

@@ -54,11 +54,6 @@ def payload_text(record: Any) -> str:
     return storable_json(_kept(record, 0))
 
 
-def json_text(value: Any) -> str:
-    """Return the canonical JSON text of a value."""
-    return storable_json(value)
-
-
 def _kept(value: Any, level: int) -> Any:
     """Return a JSON value without its secrets: `storable.without_secrets`, with each key judged once."""
     if level >= MAX_LEVELS:
@@ -108,7 +103,7 @@ class StatusReader:
         """Return what a record's status value means."""
         if value is None or value == "":
             return NO_STATUS
-        word = value if isinstance(value, str) else json_text(value)
+        word = value if isinstance(value, str) else storable_json(value)
         found = self._known.get(word)
         if found is None:
             found = self._looked_up(word)
@@ -194,7 +189,7 @@ class Reading:
             activated_at=self._time("activated_at", time),
             carrier_updated_at=self._time("carrier_updated_at", time),
             attributes=self._stored(attributes_text(record, left_out, self._as_sent)),
-            quality_flags=json_text(sorted(set(self._flags))) if self._flags else _NO_FLAGS,
+            quality_flags=storable_json(sorted(set(self._flags))) if self._flags else _NO_FLAGS,
         )
 
     def _sim_id(self, iccid_raw: str | None, iccid: str | None) -> str:
@@ -244,7 +239,7 @@ class Reading:
         try:
             text = identifier_text(value)
         except NotAnIdentifier:  # a float, for example: it is shown, and no normal form is made of it
-            text = json_text(value)
+            text = storable_json(value)
         return None if text is None else self._stored(text)
 
     def _identifier(self, name: str, normal_form: Callable[[str], Identifier]) -> str | None:
@@ -255,7 +250,7 @@ class Reading:
             text = identifier_text(value)
         except NotAnIdentifier:
             self._flags.append(f"{name}_malformed")
-            self._as_sent[name] = json_text(value)
+            self._as_sent[name] = storable_json(value)
             return None
         if text is None:
             return None
@@ -274,7 +269,7 @@ class Reading:
         value = self._told.get(name)
         if value is None or value == "":
             return None
-        return self._stored(value if isinstance(value, str) else json_text(value))
+        return self._stored(value if isinstance(value, str) else storable_json(value))
 
     def _stored(self, text: str) -> str:
         """Return a text as every database can hold it, flagged where it is damaged, here or at the carrier."""
@@ -293,7 +288,7 @@ class Reading:
             return parse(value)
         except (ValueError, TypeError, OverflowError, OSError):
             self._flags.append("bad_time")
-            self._as_sent[name] = json_text(value)
+            self._as_sent[name] = storable_json(value)
             return None
 
 
