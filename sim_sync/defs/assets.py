@@ -110,22 +110,23 @@ def _metadata(report: LoadReport) -> Metadata:
 
 
 def _findings(report: LoadReport) -> dg.TableMetadataValue:
-    """Return examples of each kind of finding as a table of plain texts: in markdown, a cell could be an image."""
-    rows = [
-        dg.TableRecord(
-            {
-                "list": printable(finding.source),
-                "line": finding.row_number,
-                "column": printable(finding.column),
-                "reason": printable(finding.reason),
-                "of this kind": finding.times,
-            }
-        )
-        for finding in report.findings
-    ]
+    """Return examples of each kind of finding."""
+    rows = [(one.source, one.row_number, one.column, one.reason, one.times) for one in report.findings]
     kinds = {"list": "string", "line": "int", "column": "string", "reason": "string", "of this kind": "int"}
+    return _table(kinds, rows)
+
+
+def _table(kinds: Mapping[str, str], rows: Sequence[Sequence[str | int | None]]) -> dg.TableMetadataValue:
+    """Return rows below columns of these kinds, as plain texts and numbers: in markdown, a cell could be an image."""
     columns = [dg.TableColumn(name, kind) for name, kind in kinds.items()]
-    return dg.MetadataValue.table(rows, schema=dg.TableSchema(columns))
+    records = [dg.TableRecord(dict(zip(kinds, map(_plain, row), strict=True))) for row in rows]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+
+
+def _plain(value: str | int | None) -> str | int:
+    if value is None:
+        return ""
+    return printable(value) if isinstance(value, str) else value
 
 
 # What a reconciliation came to, as metadata of `sim_discrepancies`: entries to read, then tables, then the plot.
@@ -161,9 +162,10 @@ def _entries(report: Report) -> Iterator[tuple[str, Any]]:
 
 def _pictures(figures: ReportFigures) -> Iterator[tuple[str, Any]]:
     piles = [(pile.kind, pile.severity, pile.found) for pile in figures.piles if not pile.is_muted]
-    yield "by_kind", _table(("kind", "severity"), piles)
+    yield "by_kind", _table({"kind": "string", "severity": "string", "open": "int"}, piles)
     pairs = [(pair.kind, pair.field, pair.ours, pair.theirs, pair.found) for pair in figures.pairs]
-    yield "most_frequent", _table(("kind", "field", "ours", "theirs"), pairs)
+    words = dict.fromkeys(("kind", "field", "ours", "theirs"), "string")
+    yield "most_frequent", _table({**words, "open": "int"}, pairs)
     from sim_sync.report.plots import standalone  # pygal is loaded where it draws
     from sim_sync.report.sections import trend
 
@@ -174,20 +176,6 @@ def _pictures(figures: ReportFigures) -> Iterator[tuple[str, Any]]:
 
 def _source(drawing: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"
-
-
-def _table(words: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.TableMetadataValue:
-    """Return counts behind their words as a table of plain texts: in markdown, a cell could be an image."""
-    names = [*words, "open"]
-    columns = [dg.TableColumn(name, "int" if name == "open" else "string") for name in names]
-    records = [dg.TableRecord(dict(zip(names, map(_plain, row), strict=True))) for row in rows]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
-
-
-def _plain(value: str | int | None) -> str | int:
-    if value is None:
-        return ""
-    return printable(value) if isinstance(value, str) else value
 
 
 # The three assets, one partition a carrier: what we think we own, what the carrier says, and what differs.
