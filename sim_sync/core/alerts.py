@@ -12,9 +12,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sim_sync.core.backoff import cause_and_error
-from sim_sync.core.clocks import is_ahead
 from sim_sync.core.held_sweep import decision_text, held_text
-from sim_sync.core.notes import CarrierOverview, due_text, error_text
+from sim_sync.core.notes import CarrierOverview, age_text, due_text, error_text
 from sim_sync.core.session import Session, State, SweepState
 from sim_sync.core.text import counted
 
@@ -228,28 +227,20 @@ def _not_fresh(facts: CarrierFacts, _threshold: float) -> Reading:
     """Read how old the last certified walk is. A person who paused the carrier knows that it grows old."""
     last, newest = facts.overview.sweeps.last, facts.overview.newest
     certified_at = None if last is None else last.finished_at
-    is_fresh = certified_at is not None and not _is_too_old(certified_at, facts)
-    if is_fresh:
+    told = (
+        "no walk was ever certified complete"
+        if certified_at is None
+        else age_text("certified", certified_at, facts.max_age_hours, facts.now)
+    )
+    if told is None:
         return Reading(holds=False, text=f"a walk was certified complete {_utc(certified_at)}")
     if newest is not None and newest.state is State.PAUSED:
         return Reading(holds=None)
-    if certified_at is None:
-        told = "no walk was ever certified complete"
-    elif is_ahead(certified_at, facts.now):
-        told = f"its last certified walk is dated {_utc(certified_at)}, which is still to come: the clock was wrong"
-    else:
-        hours = (facts.now - certified_at) / timedelta(hours=1)
-        told = f"its last certified walk ended {_utc(certified_at)}, {hours:.0f} h ago"
     return Reading(
         holds=True,
         text=f"{told}; max_age_hours is {facts.max_age_hours:g}{_why_uncertified(facts)}. `sim-sync status --carrier "
         f"{facts.carrier}` says where it stands; `sim-sync backfill {facts.carrier}` walks it now",
     )
-
-
-def _is_too_old(certified_at: datetime, facts: CarrierFacts) -> bool:
-    is_old = facts.now - certified_at > timedelta(hours=facts.max_age_hours)
-    return is_old or is_ahead(certified_at, facts.now)
 
 
 def _why_uncertified(facts: CarrierFacts) -> str:
@@ -261,26 +252,30 @@ def _why_uncertified(facts: CarrierFacts) -> str:
 
 def _findings(facts: CarrierFacts, most: float) -> Reading:
     count = facts.findings or 0
-    told = counted(count, "discrepancy is", "discrepancies are")
-    if count <= most:
-        return Reading(holds=False, text=f"{told} open, and {most:,.0f} may be")
-    return Reading(
-        holds=True,
-        text=f"{told} open, more than {most:,.0f}. `sim-sync discrepancies --carrier {facts.carrier}` lists them; "
+    return _counted_reading(
+        count,
+        most,
+        counted(count, "discrepancy is open", "discrepancies are open"),
+        f"`sim-sync discrepancies --carrier {facts.carrier}` lists them; "
         "known exceptions are acknowledged with `sim-sync discrepancies ack`",
     )
 
 
 def _quarantine(facts: CarrierFacts, most: float) -> Reading:
     count = facts.overview.quarantined
-    told = counted(count, "record is", "records are")
-    if count <= most:
-        return Reading(holds=False, text=f"{told} in quarantine, and {most:,.0f} may be")
-    return Reading(
-        holds=True,
-        text=f"{told} in quarantine, more than {most:,.0f}. `sim-sync quarantine list --carrier {facts.carrier}` shows "
-        "why they could not be read, `sim-sync quarantine replay` reads them again",
+    return _counted_reading(
+        count,
+        most,
+        counted(count, "record is in quarantine", "records are in quarantine"),
+        f"`sim-sync quarantine list --carrier {facts.carrier}` shows why they could not be read, "
+        "`sim-sync quarantine replay` reads them again",
     )
+
+
+def _counted_reading(count: int, most: float, told: str, todo: str) -> Reading:
+    if count <= most:
+        return Reading(holds=False, text=f"{told}, and {most:,.0f} may be")
+    return Reading(holds=True, text=f"{told}, more than {most:,.0f}. {todo}")
 
 
 def _utc(time: datetime | None) -> str:

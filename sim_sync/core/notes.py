@@ -211,13 +211,20 @@ def freshness_concern(overview: CarrierOverview, max_age_hours: float, now: date
     completed_at = overview.complete_as_of
     if completed_at is None:
         return "never walked to its end"
-    told = f"{completed_at:%Y-%m-%d %H:%M} UTC"
-    if is_ahead(completed_at, now):
-        return f"its last complete walk is dated {told}, which is still to come: the clock was wrong; walk it again"
-    if now - completed_at <= timedelta(hours=max_age_hours):
+    told = age_text("complete", completed_at, max_age_hours, now)
+    if told is None:
         return None
-    hours = (now - completed_at) / timedelta(hours=1)
-    return f"its last complete walk ended {told}, {hours:.0f} h ago; max_age_hours is {max_age_hours:g}"
+    return f"{told}; walk it again" if is_ahead(completed_at, now) else f"{told}; max_age_hours is {max_age_hours:g}"
+
+
+def age_text(kind: str, ended_at: datetime, max_age_hours: float, now: datetime) -> str | None:
+    """Return when a carrier's last walk of a kind ended, where that is too long ago or yet to come; None else."""
+    told = f"{ended_at:%Y-%m-%d %H:%M} UTC"
+    if is_ahead(ended_at, now):
+        return f"its last {kind} walk is dated {told}, which is still to come: the clock was wrong"
+    if now - ended_at <= timedelta(hours=max_age_hours):
+        return None
+    return f"its last {kind} walk ended {told}, {(now - ended_at) / timedelta(hours=1):.0f} h ago"
 
 
 def quarantine_concern(overview: CarrierOverview) -> str | None:
