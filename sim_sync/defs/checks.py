@@ -65,12 +65,8 @@ def every_record_was_read(sync_config: Config, warehouse: Warehouse) -> dg.Asset
 def status_words_are_known(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every status word of every carrier has a place in the lifecycle."""
     counts = count_unknown_status_words(warehouse.engine, sync_config.carrier_names)
-    found = {
-        carrier: ", ".join(f"{word!r} ({count:,})" for word, count in words.items())
-        for carrier, words in counts.items()
-    }
     wrong = "unknown status words, to be named under `statuses:` in carriers.yaml"
-    return _result(found, "every status word is known", wrong, written=code_span)
+    return _result(_listed(counts, repr), "every status word is known", wrong, written=code_span)
 
 
 def no_severe_discrepancy(config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
@@ -113,11 +109,8 @@ def totals_agree(config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
 def identifiers_are_sound(config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
     """No SIM has an identifier that cannot be one: too short or long, rounded, or with other marks than digits."""
     counts = count_bad_identifiers(warehouse.engine, config.carrier_names)
-    found = {
-        carrier: ", ".join(f"{field.upper()} ({count:,})" for field, count in fields.items())
-        for carrier, fields in counts.items()
-    }
-    return _result(found, "every identifier can be one", "bad identifiers, see `sim-sync discrepancies --kind quality`")
+    wrong = "bad identifiers, see `sim-sync discrepancies --kind quality`"
+    return _result(_listed(counts, str.upper), "every identifier can be one", wrong)
 
 
 Check: TypeAlias = Callable[[Config, Warehouse], dg.AssetCheckResult]
@@ -177,6 +170,14 @@ def _concerns(
         overview.carrier: concern(overview) for overview in carrier_overviews(warehouse.engine, config.carrier_names)
     }
     return {carrier: text for carrier, text in told.items() if text is not None}
+
+
+def _listed(counts: Mapping[str, Mapping[str, int]], shown: Callable[[str], str]) -> Mapping[str, str]:
+    """Return what was counted, by carrier, each word as it is to be shown."""
+    return {
+        carrier: ", ".join(f"{shown(word)} ({count:,})" for word, count in found.items())
+        for carrier, found in counts.items()
+    }
 
 
 def _result(
