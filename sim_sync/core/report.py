@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sim_sync.core.discrepancies import Concentration, Kind, Severity, explained, from_units
 from sim_sync.core.notes import CarrierOverview, concerns
 from sim_sync.core.progress import PastWalk
+from sim_sync.core.session import State
 from sim_sync.core.text import counted
 
 #: From the worst to the mildest.
@@ -301,7 +302,7 @@ def _on_what_differs(report: Report) -> Iterator[str]:
     yield _open_sentence(report)
     yield from _kinds_sentence(report)
     yield from _cost_sentence(report)
-    since = f"{report.figures.since:%-d %B %Y}"
+    since = day_text(report.figures.since)
     if report.opened or report.resolved:
         gone = f"{report.resolved:,} {'was' if report.resolved == 1 else 'were'} resolved"
         yield f"Since {since}, {report.opened:,} of the open ones appeared and {gone}."
@@ -340,12 +341,17 @@ def money_text(amount: Decimal, currency: str) -> str:
     return f"{amount:,.2f} {currency}".rstrip()
 
 
+def day_text(at: datetime) -> str:
+    """Return a day as people read it: `2 March 2026`."""
+    return f"{at:%-d %B %Y}"
+
+
 def _on_the_carriers(report: Report) -> Iterator[str]:
     parts = report.carriers
     held = [part.carrier for part in parts if part.overview.sweeps.held is not None]
     if held:
         yield f"A person has to decide: the sweep of {_names(held)} is held, and nothing was marked as gone."
-    failed = [part.carrier for part in parts if part.overview.newest and part.overview.newest.state.value == "failed"]
+    failed = [part.carrier for part in parts if part.overview.newest and part.overview.newest.state is State.FAILED]
     if failed:
         yield f"The sync of {_names(failed)} has failed; the figures are those of the walk before."
     never = [part.carrier for part in parts if part.overview.last_completed is None]

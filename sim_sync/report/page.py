@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from sim_sync import __version__
-from sim_sync.core.report import CarrierPart, Report, sentences
+from sim_sync.core.report import CarrierPart, Report, day_text, sentences
 from sim_sync.core.session import Session
 from sim_sync.core.text import counted, printable
 from sim_sync.report.sections import sections, tiles
@@ -126,7 +126,8 @@ def _subtitle(report: Report) -> str:
     names = [part.carrier for part in report.carriers]
     of = names[0] if len(names) == 1 else counted(len(names), "carrier")
     figures = report.figures
-    return f"{of}, as of {figures.as_of:%-d %B %Y, %H:%M} UTC; the period begins {figures.since:%-d %B %Y}"
+    as_of = f"{day_text(figures.as_of)}, {figures.as_of:%H:%M} UTC"
+    return f"{of}, as of {as_of}; the period begins {day_text(figures.since)}"
 
 
 def _policy(style: str, script: str) -> str:

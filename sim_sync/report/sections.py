@@ -11,9 +11,19 @@ from markupsafe import Markup
 
 from sim_sync.core.discrepancies import from_units, in_units
 from sim_sync.core.held_sweep import decision_text
-from sim_sync.core.notes import error_text
+from sim_sync.core.notes import error_text, sweep_text
 from sim_sync.core.progress import PastWalk
-from sim_sync.core.report import SEVERITIES, CarrierPart, Flow, Hotspot, Report, ReportFigures, Standing, money_text
+from sim_sync.core.report import (
+    SEVERITIES,
+    CarrierPart,
+    Flow,
+    Hotspot,
+    Report,
+    ReportFigures,
+    Standing,
+    day_text,
+    money_text,
+)
 from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted, duration_text
 from sim_sync.report.plots import Plot, Series, drawn
@@ -79,7 +89,7 @@ def share(value: int, of: int) -> Cell:
 
 #: In the order of badness, for sorting.
 _RANKS = {name: len(SEVERITIES) - place for place, name in enumerate(SEVERITIES)}
-#: A plot of days has at most so many; longer periods are told week by week.
+#: A plot of days has at most so many: the last ones of a longer period.
 _MOST_DAYS = 62
 
 
@@ -143,7 +153,7 @@ def _carriers(report: Report) -> Section:
     return Section(
         anchor="carriers",
         title="Carriers",
-        note=f"New and resolved since {_day_text(report.figures.since)}; times are UTC.",
+        note=f"New and resolved since {day_text(report.figures.since)}; times are UTC.",
         tables=[table],
     )
 
@@ -322,9 +332,7 @@ def _hotspots(hotspots: Sequence[Hotspot], total: int) -> TablePart:
 def _held(report: Report) -> Section:
     told = [Told(part.carrier, concern) for part in report.carriers for concern in report.concerns_of(part)]
     decided = [
-        Told(walk.session.carrier, f"sweep {walk.session.sweep_state.value}, {decision}")
-        for walk in report.walks
-        if (decision := decision_text(walk.session))
+        Told(walk.session.carrier, sweep_text(walk.session)) for walk in report.walks if decision_text(walk.session)
     ]
     return Section(
         anchor="held",
@@ -422,7 +430,7 @@ def _walks(report: Report) -> Section:
     changes = TablePart(
         anchor="changes",
         title="What the carriers changed",
-        note=f"Since {_day_text(report.figures.since)}; `sim-sync changes` lists each.",
+        note=f"Since {day_text(report.figures.since)}; `sim-sync changes` lists each.",
         columns=[Column("Carrier"), Column("Field"), Column("Changes", is_number=True)],
         rows=[[text(one.carrier), text(one.field), number(one.found)] for one in report.figures.changes],
         empty="Nothing has changed.",
@@ -486,10 +494,6 @@ def _walk_plots(walks: Sequence[PastWalk], now: datetime) -> Iterator[PlotPart]:
 
 def _drawn(plot: Plot, first: str) -> PlotPart:
     return PlotPart(plot, drawn(plot), first)
-
-
-def _day_text(at: datetime) -> str:
-    return f"{at:%-d %B %Y}"
 
 
 def tiles(report: Report) -> Sequence[Mapping[str, str]]:
