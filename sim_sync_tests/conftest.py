@@ -1,4 +1,7 @@
-"""Databases for all tests. The process that started the test run owns the PostgreSQL server and stops it at the end."""
+"""Databases and certificates for all tests.
+
+The process that started the test run owns the PostgreSQL server and stops it at the end.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from hypothesis import settings
 
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.tables import metadata
+from sim_sync_tests.fakes.certificates import Certificates, make_certificates
 from sim_sync_tests.fakes.databases import fresh_postgres_database, start_postgres, stop_postgres
 from sim_sync_tests.fakes.small_disk import SmallDisk, mounted_disk
 
@@ -65,6 +69,19 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
         except PermissionError as refused:
             pytest.skip(f"no file system can be mounted here: {refused}")
         yield disk
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates for servers on loopback, of an issuer that nobody knows."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Certificates:
+    """The issuer is trusted, as an operator says it."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.issuer))
+    return certificates
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sim_sync.alerts.receivers import MailReceiver, WebhookReceiver, signature
 from sim_sync.config.alerts import Smtp, Webhook
 from sim_sync.core.errors import DeliveryFailed
 from sim_sync_tests.docs.documents import PROJECT, code_blocks
-from sim_sync_tests.fakes.certificates import Certificates, make_certificates
+from sim_sync_tests.fakes.certificates import Certificates
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.mail_server import mail_server
 from sim_sync_tests.fakes.raw_server import RawServer, reply, serving
@@ -35,17 +35,6 @@ END = Notice(
     id="another", event="closed", alert=12, kind="session_failed", carrier="acme", message="acme: over",
     opened_at=START, closed_at=START + timedelta(hours=2),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Certificates:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.issuer))
-    return certificates
 
 
 @pytest.fixture

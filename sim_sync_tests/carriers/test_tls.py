@@ -15,22 +15,10 @@ from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Timeouts
 from sim_sync.carriers.tls import lasting_tls_failure, tls_context, unknown_name
 from sim_sync.core.errors import CarrierUnavailable, ConfigError, InsecureConnection, SimSyncError, StopRequested
-from sim_sync_tests.fakes.certificates import Certificates, make_certificates
+from sim_sync_tests.fakes.certificates import Certificates
 from sim_sync_tests.fakes.raw_server import in_turn, reply, serving
 
 SECRET = "tok-3n-s3cret"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Certificates:
-    """The issuer is trusted, as an operator says it."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.issuer))
-    return certificates
 
 
 def client(url: str, limits: CutOffLimits | None = None, *, connect_seconds: float = 30) -> HttpClient:

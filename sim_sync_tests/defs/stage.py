@@ -301,6 +301,16 @@ def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
     return {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
 
 
+def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    """Return what the only materialization of an asset tells in a run, in its order."""
+    (found,) = [
+        event.step_materialization_data.materialization
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(asset)
+    ]
+    return {name: value.value for name, value in found.metadata.items()}
+
+
 def wait_until(holds: Callable[[], bool]) -> None:
     """Wait for what another thread does; the test fails where it never comes."""
     deadline = time.monotonic() + PATIENCE_SECONDS

@@ -10,27 +10,17 @@ import pytest
 
 from sim_sync.defs.account import bars_png, plot_markdown, speeds_over_time, table_metadata
 from sim_sync.warehouse.tables import metadata
-from sim_sync_tests.defs.stage import DagsterHarness
+from sim_sync_tests.defs.stage import DagsterHarness, metadata_of
 
 KINDS = {"text", "datetime", "boolean", "biginteger", "json", "numeric"}
 START = datetime(2026, 3, 2, 2, tzinfo=UTC)
 BEGIN = START.timestamp()
 
 
-def account_of(result: dg.ExecuteInProcessResult) -> dict[str, object]:
-    """Return what the materialization of `carrier_sims` tells."""
-    (found,) = [
-        event.step_materialization_data.materialization
-        for event in result.get_asset_materialization_events()
-        if event.asset_key == dg.AssetKey("carrier_sims")
-    ]
-    return {name: value.value for name, value in found.metadata.items()}
-
-
 def test_the_materialization_tells_the_whole_session_across_its_runs(stage: DagsterHarness) -> None:
     first = stage.run(max_pages=2)
     second = stage.run()
-    told = account_of(second)
+    told = metadata_of(second, "carrier_sims")
     assert told["resumes"] == 1
     assert told["pages_fetched_twice"] == "at most those in flight at 1 resume"
     assert str(told["took"]).endswith("throttled 0:00 of it")
@@ -50,7 +40,7 @@ def test_the_runs_of_a_session_are_linked_both_ways(stage: DagsterHarness) -> No
 
 
 def test_a_session_that_was_never_interrupted_has_fetched_no_page_twice(stage: DagsterHarness) -> None:
-    told = account_of(stage.run())
+    told = metadata_of(stage.run(), "carrier_sims")
     assert (told["resumes"], told["pages_fetched_twice"]) == (0, "none")
 
 

@@ -1,32 +1,19 @@
 """What the asset `sim_discrepancies` tells of a reconciliation, in the order in which people look at it."""
 
 import base64
-from typing import Any
-
-import dagster as dg
 
 from sim_sync.defs.assets import essentials
 from sim_sync.warehouse.engine import transaction
 from sim_sync.warehouse.tables import sim_discrepancies
-from sim_sync_tests.defs.stage import ACME, DagsterHarness, GivenList
+from sim_sync_tests.defs.stage import ACME, DagsterHarness, GivenList, metadata_of
 from sim_sync_tests.fakes.hostile_texts import CONTROLS, MARKUPS
 from sim_sync_tests.inventory.lists import ICCID
 from sim_sync_tests.inventory.lists import OTHER as NEW
 
 
-def told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    """Return the metadata of the materialization."""
-    (found,) = [
-        event.step_materialization_data.materialization
-        for event in result.get_asset_materialization_events()
-        if event.asset_key == dg.AssetKey("sim_discrepancies")
-    ]
-    return {name: value.value for name, value in found.metadata.items()}
-
-
 def test_plain_entries_come_first_then_the_tables_then_the_plot(stage: DagsterHarness) -> None:
     stage.config.inventory = GivenList([(ICCID, ACME, "active"), (NEW, ACME, "active")])
-    found = told(stage.run())
+    found = metadata_of(stage.run(), "sim_discrepancies")
     names = list(found)
     assert names[:6] == ["in_short", "open", "high", "medium", "low", "acknowledged"]
     assert names[-3:] == ["by_kind", "most_frequent", "trend"]
@@ -41,7 +28,7 @@ def test_plain_entries_come_first_then_the_tables_then_the_plot(stage: DagsterHa
 
 def test_the_table_of_kinds_adds_up_to_what_is_open(stage: DagsterHarness) -> None:
     stage.config.inventory = GivenList([(ICCID, ACME, "active")])
-    found = told(stage.run())
+    found = metadata_of(stage.run(), "sim_discrepancies")
     rows = [record.data for record in found["by_kind"].records]
     assert rows == [
         {"kind": "missing_at_carrier", "severity": "high", "open": 1},
@@ -52,7 +39,7 @@ def test_the_table_of_kinds_adds_up_to_what_is_open(stage: DagsterHarness) -> No
 
 def test_the_plot_is_a_picture_that_loads_nothing(stage: DagsterHarness) -> None:
     stage.config.inventory = GivenList([(ICCID, ACME, "active")])
-    markdown = told(stage.run())["trend"]
+    markdown = metadata_of(stage.run(), "sim_discrepancies")["trend"]
     start = "![](data:image/svg+xml;base64,"
     assert markdown.startswith("Discrepancies that appeared and were resolved, a day\n")
     drawing = base64.b64decode(markdown.split(start)[1].split(")")[0]).decode()

@@ -14,7 +14,16 @@ from sim_sync.core.session import Event, Release, State, SweepState
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.defs.ops import RETRIES
 from sim_sync.warehouse.scratch import exact_digests
-from sim_sync_tests.defs.stage import ACME, DEAD, ELSEWHERE, DagsterHarness, GivenList, materialized, wait_until
+from sim_sync_tests.defs.stage import (
+    ACME,
+    DEAD,
+    ELSEWHERE,
+    DagsterHarness,
+    GivenList,
+    materialized,
+    metadata_of,
+    wait_until,
+)
 from sim_sync_tests.fakes.carrier import Unreadable
 from sim_sync_tests.fakes.clock import START
 from sim_sync_tests.fakes.fleet import a_sim
@@ -57,12 +66,7 @@ def park(stage: DagsterHarness) -> None:
 def test_a_completed_walk_materializes_everything_and_tells_its_figures(stage: DagsterHarness) -> None:
     result = stage.run()
 
-    (materialization,) = [
-        event.step_materialization_data.materialization
-        for event in result.get_asset_materialization_events()
-        if event.asset_key == dg.AssetKey("carrier_sims")
-    ]
-    told = {name: value.value for name, value in materialization.metadata.items()}
+    told = metadata_of(result, "carrier_sims")
     assert (result.success, materialized(result)) == (True, EVERYTHING)
     assert {
         name: told[name] for name in ("state", "pages_done", "percent", "records_added", "last_error", "sweep")
