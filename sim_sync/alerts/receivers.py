@@ -1,4 +1,7 @@
-"""The receivers of alerts: a signed webhook, generic or as Slack takes it, and mail by SMTP."""
+"""The receivers of alerts: a signed webhook, generic or as Slack takes it, and mail by SMTP.
+
+Nothing else opens a connection to a webhook or a mail server.
+"""
 
 import hashlib
 import hmac
@@ -24,7 +27,7 @@ from sim_sync.config.alerts import Alerts, Smtp, Webhook
 from sim_sync.core.errors import DeliveryFailed
 from sim_sync.core.text import printable
 
-# Sends a message over HTTP, signed where there is a secret. The only module that opens a connection to a webhook.
+# Webhooks: a message over HTTP, signed where there is a secret.
 #
 # The address of a webhook is as secret as a password: no text that leaves this module holds it.
 
@@ -109,7 +112,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return float(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
-# Sends a message by mail. The only module that opens a connection to a mail server.
+# Mail: a message by SMTP.
 
 
 _SUBMISSION_PORT, _TLS_PORT = 587, 465

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sim_sync.core.errors import InputError
 
-# What written times are worth while a clock may have been wrong: one rule for everything that waits. Pure.
+# What written times are worth while a clock may have been wrong: one rule for everything that waits.
 #
 # A clock that was days ahead, and is put right, leaves times behind that lie in the future: a wait until one of them
 # would last for days. A wait is therefore over, too, where the clock stands before the time at which it began, or

@@ -127,7 +127,7 @@ def silent_runs(before: Mapping[str, datetime], after: Mapping[str, datetime], n
 
 # What a run that finds a session in other hands learns by watching the lease on it: is its owner at work, or lost?
 #
-# Pure: `defs` looks again and again, and asks here what the looks mean.
+# `defs` looks again and again, and asks here what the looks mean.
 
 
 class Finding(StrEnum):

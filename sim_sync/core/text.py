@@ -1,4 +1,4 @@
-"""How texts are made safe to print, and counts go with their words."""
+"""How texts are made safe to print, and how counts, lists and durations are written."""
 
 import json
 from bisect import bisect_right
@@ -37,7 +37,7 @@ def _written_out(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
-# Numbers of things in sentences.
+# Numbers of things, lists, percentages and durations in sentences.
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

@@ -56,10 +56,7 @@ class Names:
         return run.job_name == self.named("reconcile_carrier") or bool(own & set(run.asset_selection or ()))
 
 
-# One partition a carrier, the job `reconcile_carrier` over them, and the schedule `nightly_reconciliation`.
-
-
-# The partitions: one for each carrier in `carriers.yaml`.
+# The tags of runs, and the partitions: one for each carrier in `carriers.yaml`.
 
 
 #: Run tags, part of the public contract.

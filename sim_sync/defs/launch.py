@@ -17,6 +17,9 @@ from sim_sync.defs.jobs import CARRIER_TAG, PARTITION_TAG, SESSION_TAG
 from sim_sync.defs.progress import LEFT_ALONE
 from sim_sync.files import FILE_MODE, is_about_room, is_full, make_private_folder, no_room_text
 
+if TYPE_CHECKING:  # it has no public name
+    from dagster_shared.error import SerializableErrorInfo
+
 # Opens the Dagster instance of `DAGSTER_HOME`, one process at a time.
 #
 # Dagster makes its SQLite databases when it first opens them, and does not expect another process to do so at the
@@ -108,8 +111,7 @@ def runs_of_session(session_id: str) -> Sequence[RunOfSession]:
     ]
 
 
-if TYPE_CHECKING:  # it has no public name
-    from dagster_shared.error import SerializableErrorInfo
+# A run in this process, and how it ended.
 
 
 #: What a step fails of that was told to end: ours, and Dagster's own between two attempts of an op.

@@ -56,6 +56,9 @@ def bring_back_leases(
     return True
 
 
+# What is seen of sessions, runs and leases at one moment, and what is done about runs that nobody works on.
+
+
 _PHASES = {
     dg.DagsterRunStatus.NOT_STARTED: Phase.CREATED,
     dg.DagsterRunStatus.QUEUED: Phase.QUEUED,

@@ -91,10 +91,8 @@ def changes_metadata(session: Session, warehouse: Warehouse) -> dict[str, dg.Met
     return {name: dg.MetadataValue.text(text) for name, text in told.items()}
 
 
-# The three ops of `carrier_sims`: open a session, walk it page by page, close it.
-#
-# An op that yields nothing skips what comes after it: a parked, paused or budget-stopped run ends green and
-# materializes nothing.
+# The three ops. One that yields nothing skips what comes after it: a parked, paused or budget-stopped run ends green
+# and materializes nothing.
 
 
 #: The outer net for what the step's own backoff does not ride out: a database that stays away, a bug. At most

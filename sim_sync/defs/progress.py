@@ -31,16 +31,11 @@ def code_span(text: str) -> str:
     return f"{fence}{padding}{shown}{padding}{fence}"
 
 
+# A session as metadata, and as a line of a log.
+
+
 #: The metadata that says why a run did nothing.
 LEFT_ALONE = "left_alone"
-#: Seconds between two observations of one running walk; in a long one, that share of its time.
-REPORT_EVERY_SECONDS = 15.0
-_RARER = 0.01
-#: So many kinds of errors are told at once in a run; a carrier may put what it likes into its messages.
-_MOST_KINDS = 20
-_NUMBERS = re.compile(r"\d+")
-
-
 #: What is looked for first of all: Dagster's log shows five entries of an event, and hides the others behind a click.
 _FIRST = ("state", "pages_done", "percent", "eta", "last_error")
 
@@ -144,6 +139,17 @@ def _last_error(session: Session) -> str:
     if session.last_error is None:
         return ""
     return f"; last error, at {time_text(session.last_error_at, session.updated_at)}: {error_text(session)}"
+
+
+# When a checkpoint, or a number of rows, is told.
+
+
+#: Seconds between two observations of one running walk; in a long one, that share of its time.
+REPORT_EVERY_SECONDS = 15.0
+_RARER = 0.01
+#: So many kinds of errors are told at once in a run; a carrier may put what it likes into its messages.
+_MOST_KINDS = 20
+_NUMBERS = re.compile(r"\d+")
 
 
 class CheckpointReporter:

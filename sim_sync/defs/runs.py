@@ -18,9 +18,6 @@ from sim_sync.warehouse import Warehouse
 from sim_sync.worker.lease import KeptRun
 from sim_sync.worker.processes import this_process
 
-# What a run tells about itself: its trigger, its process, its life, its tags; and whether a person ended it.
-
-
 _RETRY_NUMBER_TAG = "dagster/retry_number"
 #: On runs of a schedule, and on those of a declarative automation, which nobody is looking at either.
 _NIGHTLY_TAGS = frozenset({"dagster/schedule_name", "dagster/from_automation_condition", "dagster/auto_materialize"})
@@ -189,7 +186,7 @@ class RunHandler(JsonHandler):
         return str(metadata.get(_MESSAGE) or record.getMessage())
 
 
-def log_run_for_machines(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> None:
+def log_run_for_machines(context: Context) -> None:
     """Let what this op logs be JSON lines too, where that is wished; done twice, it is done once."""
     log: logging.Logger = context.log
     if is_json() and not any(isinstance(handler, RunHandler) for handler in log.handlers):
