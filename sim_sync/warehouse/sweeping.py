@@ -1,6 +1,6 @@
 """The end of a walk in the tables: what it did not see is marked, or held until a person decides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -43,12 +43,11 @@ def sweep(
 
     Returns the decision, and how many distinct SIMs the session saw.
     """
-    facts, unseen = walk_facts(connection, record, config_hash)
+    facts, answers = walk_facts(connection, record, config_hash)
     decision = decide_sweep(facts, policy)
-    if decision.state is SweepState.DONE and unseen:
+    if decision.state is SweepState.DONE and facts.unseen:
         mark_unseen(connection, record.session, now)
-    counts = counts_of(record, lookups.count_answers(connection, record.session))
-    return with_lookups(decision, counts, policy.lookup_limit), facts.sims_seen
+    return with_lookups(decision, counts_of(record, answers), policy.lookup_limit), facts.sims_seen
 
 
 def plan_lookups(
@@ -60,20 +59,21 @@ def plan_lookups(
     that is not whole has missed says nothing.
     """
     session = record.session
-    facts, unseen = walk_facts(connection, record, config_hash)
+    facts, answers = walk_facts(connection, record, config_hash)
     may_ask = session.state is State.RUNNING and decide_sweep(facts, policy).state is SweepState.DONE
-    if not (may_ask and unseen):
+    if not (may_ask and facts.unseen):
         return LookupPlan(session), record
     still_allowed = max(policy.lookup_limit - session.lookups_done, 0)
     missed = lookups.missed_sims(connection, session, still_allowed)
-    answered = lookups.count_answers(connection, session)
-    unasked = unseen - answered.get(LookupOutcome.NOT_FOUND, 0) - answered.get(LookupOutcome.UNCLEAR, 0)
+    unasked = facts.unseen - answers.get(LookupOutcome.NOT_FOUND, 0) - answers.get(LookupOutcome.UNCLEAR, 0)
     after = session_events.lookups_planned(record, len(missed), max(unasked - len(missed), 0), now)
     return LookupPlan(after.session, missed, lookups.seen_sim(connection, session)), after
 
 
-def walk_facts(connection: sa.Connection, record: SessionRecord, config_hash: str) -> tuple[WalkFacts, int]:
-    """Count what the session saw and missed, in one pass over the carrier's SIMs; and how many are to be marked."""
+def walk_facts(
+    connection: sa.Connection, record: SessionRecord, config_hash: str
+) -> tuple[WalkFacts, Mapping[str, int]]:
+    """Count what the session saw and missed, in one pass over the carrier's SIMs, and how its lookups were answered."""
     session = record.session
     seen = _sims.last_seen_session == session.session_id
     there = _sims.vanished_at.is_(None)
@@ -91,16 +91,16 @@ def walk_facts(connection: sa.Connection, record: SessionRecord, config_hash: st
     ).where(_sims.carrier == session.carrier)
     sims_seen, sims_known, newly_missing, unseen = connection.execute(query).one()
     # A SIM that was looked up is there, and yet the list has not shown it: of the walk itself it proves nothing.
-    looked_up = lookups.count_answers(connection, session).get(LookupOutcome.FOUND, 0) if session.lookups_done else 0
+    answers = lookups.count_answers(connection, session) if session.lookups_done else {}
     facts = facts_of(
         record,
-        sims_seen=int(sims_seen) - looked_up,
+        sims_seen=int(sims_seen) - answers.get(LookupOutcome.FOUND, 0),
         sims_known=int(sims_known),
         newly_missing=int(newly_missing) - (_seen_in_other_form(connection, session) if newly_missing else 0),
         unseen=int(unseen),
         config_hash=config_hash,
     )
-    return facts, int(unseen)
+    return facts, answers
 
 
 def _seen_in_other_form(connection: sa.Connection, session: Session) -> int:
