@@ -22,6 +22,24 @@ metadata = sa.MetaData(
 )
 
 
+def _on_postgresql(table: sa.Table, made: sa.Table | sa.Index, **options: Any) -> None:
+    """Give a table, or an index of it, options of PostgreSQL where it is created there.
+
+    Naming them at once would load SQLAlchemy's part for PostgreSQL, which who reads a SQLite file has no use for.
+    """
+
+    @sa.event.listens_for(table, "before_create")
+    def name_them(_table: sa.Table, connection: sa.Connection, **_options: object) -> None:
+        if connection.dialect.name == "postgresql":
+            made.dialect_kwargs.update(options)
+
+
+def _one_where(name: str, *columns: sa.Column[Any], where: sa.ColumnElement[bool]) -> None:
+    """Let the database itself refuse a second row with these values among the rows that `where` chooses."""
+    index = sa.Index(name, *columns, unique=True, sqlite_where=where)
+    _on_postgresql(columns[0].table, index, postgresql_where=where)
+
+
 def _text(name: str, **options: Any) -> sa.Column[str]:
     return sa.Column(name, sa.Text(), **options)
 
@@ -64,9 +82,9 @@ carrier_sims = sa.Table(
     _count("first_session_number"),
     # Not the carrier first: PostgreSQL would take it for the SIMs of a page while it has no statistics of a new table.
     sa.Index("ix_carrier_sims_iccid_carrier", "iccid", "carrier"),
-    # Every walk writes every row once: with room beside it, PostgreSQL need not touch the indexes.
-    postgresql_with={"fillfactor": 50},
 )
+# Every walk writes every row once: with room beside it, PostgreSQL need not touch the indexes.
+_on_postgresql(carrier_sims, carrier_sims, postgresql_with={"fillfactor": 50})
 
 sim_changes = sa.Table(
     "sim_changes",
@@ -119,13 +137,11 @@ sync_sessions = sa.Table(
     _count("lookups_done"),
     sa.Index("uq_sync_sessions_carrier_session_number", "carrier", "session_number", unique=True),
 )
-#: At most one session per carrier is open: the database itself refuses a second one.
-sa.Index(
+#: At most one session per carrier is open.
+_one_where(
     "uq_sync_sessions_one_open_per_carrier",
     sync_sessions.c.carrier,
-    unique=True,
-    sqlite_where=sync_sessions.c.state.not_in(["completed", "superseded"]),
-    postgresql_where=sync_sessions.c.state.not_in(["completed", "superseded"]),
+    where=sync_sessions.c.state.not_in(["completed", "superseded"]),
 )
 
 session_internals = sa.Table(
@@ -319,15 +335,8 @@ alerts = sa.Table(
     _text("closing_message"),
     sa.Index("ix_alerts_next_attempt_at", "next_attempt_at"),
 )
-#: An alert is open once a carrier and kind: the database itself refuses a second one.
-sa.Index(
-    "uq_alerts_one_open_per_kind",
-    alerts.c.carrier,
-    alerts.c.kind,
-    unique=True,
-    sqlite_where=alerts.c.closed_at.is_(None),
-    postgresql_where=alerts.c.closed_at.is_(None),
-)
+#: An alert is open once a carrier and kind.
+_one_where("uq_alerts_one_open_per_kind", alerts.c.carrier, alerts.c.kind, where=alerts.c.closed_at.is_(None))
 
 
 def table_columns(name: str) -> Sequence[tuple[str, str, bool]]:
