@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from sim_sync import __version__
-from sim_sync.cli.groups import alerts_app, discrepancies_app, quarantine_app
-from sim_sync.cli.options import By, Carrier, Json, OneCarrier, PlainCommand, Reason, SomeCarriers, example_of
+from sim_sync.cli.groups import alerts_app, discrepancies_app, inventory_app, quarantine_app, sweep_app
+from sim_sync.cli.options import Carrier, Json, OneCarrier, PlainCommand, SomeCarriers, example_of
 
 app = typer.Typer(
     name="sim-sync",
@@ -18,10 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-sweep = typer.Typer(help="Look at a held sweep and decide on it.", no_args_is_help=True)
-app.add_typer(sweep, name="sweep")
-inventory = typer.Typer(help="Look at our own list, and take one that is short.", no_args_is_help=True)
-app.add_typer(inventory, name="inventory")
+app.add_typer(sweep_app, name="sweep")
+app.add_typer(inventory_app, name="inventory")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(discrepancies_app, name="discrepancies")
 app.add_typer(alerts_app, name="alerts")
@@ -126,56 +124,6 @@ def restart(
     from sim_sync.cli.sweep import restart_carrier
 
     raise typer.Exit(restart_carrier(carrier, is_sure=yes))
-
-
-@sweep.command("show")
-def sweep_show(carrier: Carrier, *, as_json: Json = False) -> None:
-    """List the SIMs that a held sweep would mark; only what was shown last can be approved."""
-    from sim_sync.cli.sweep import show_sweep
-
-    raise typer.Exit(show_sweep(carrier, as_json=as_json))
-
-
-@sweep.command("approve")
-def sweep_approve(
-    carrier: Carrier,
-    *,
-    by: By = None,
-    reason: Reason = None,
-    digest: Annotated[
-        str | None, typer.Option("--digest", metavar="DIGEST", help="Only if this is the list that `show` named so.")
-    ] = None,
-) -> None:
-    """Mark exactly the SIMs that `show` has listed. If they have changed since, nothing is marked."""
-    from sim_sync.cli.sweep import decide_sweep
-    from sim_sync.core.held_sweep import SweepChoice
-
-    raise typer.Exit(decide_sweep(SweepChoice.APPROVE, carrier, by=by, reason=reason, digest=digest))
-
-
-@sweep.command("reject")
-def sweep_reject(carrier: Carrier, *, by: By = None, reason: Reason = None) -> None:
-    """Say that the walk was wrong: nothing is marked."""
-    from sim_sync.cli.sweep import decide_sweep
-    from sim_sync.core.held_sweep import SweepChoice
-
-    raise typer.Exit(decide_sweep(SweepChoice.REJECT, carrier, by=by, reason=reason))
-
-
-@inventory.command("show")
-def inventory_show(carrier: Carrier, *, as_json: Json = False) -> None:
-    """Say which list counts, why a newer one is not taken, and what taking it would do. Writes nothing."""
-    from sim_sync.cli.inventory import show_list
-
-    raise typer.Exit(show_list(carrier, as_json=as_json))
-
-
-@inventory.command("accept")
-def inventory_accept(carrier: Carrier) -> None:
-    """Take our list as it is now, however short it has become: SIMs that it no longer names are removed from it."""
-    from sim_sync.cli.inventory import accept_list
-
-    raise typer.Exit(accept_list(carrier))
 
 
 @app.command()

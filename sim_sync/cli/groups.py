@@ -6,13 +6,76 @@ from typing import Annotated
 import typer
 
 from sim_sync.cli.exports import ListFormat
-from sim_sync.cli.options import Json, OneCarrier
+from sim_sync.cli.options import By, Carrier, Json, OneCarrier, Reason
+
+# `sim-sync sweep`.
+
+
+sweep_app = typer.Typer(help="Look at a held sweep and decide on it.", no_args_is_help=True)
+
+
+@sweep_app.command("show")
+def sweep_show(carrier: Carrier, *, as_json: Json = False) -> None:
+    """List the SIMs that a held sweep would mark; only what was shown last can be approved."""
+    from sim_sync.cli.sweep import show_sweep
+
+    raise typer.Exit(show_sweep(carrier, as_json=as_json))
+
+
+@sweep_app.command("approve")
+def sweep_approve(
+    carrier: Carrier,
+    *,
+    by: By = None,
+    reason: Reason = None,
+    digest: Annotated[
+        str | None, typer.Option("--digest", metavar="DIGEST", help="Only if this is the list that `show` named so.")
+    ] = None,
+) -> None:
+    """Mark exactly the SIMs that `show` has listed. If they have changed since, nothing is marked."""
+    from sim_sync.cli.sweep import decide_sweep
+    from sim_sync.core.held_sweep import SweepChoice
+
+    raise typer.Exit(decide_sweep(SweepChoice.APPROVE, carrier, by=by, reason=reason, digest=digest))
+
+
+@sweep_app.command("reject")
+def sweep_reject(carrier: Carrier, *, by: By = None, reason: Reason = None) -> None:
+    """Say that the walk was wrong: nothing is marked."""
+    from sim_sync.cli.sweep import decide_sweep
+    from sim_sync.core.held_sweep import SweepChoice
+
+    raise typer.Exit(decide_sweep(SweepChoice.REJECT, carrier, by=by, reason=reason))
+
+
+# `sim-sync inventory`.
+
+
+inventory_app = typer.Typer(help="Look at our own list, and take one that is short.", no_args_is_help=True)
+
+
+@inventory_app.command("show")
+def inventory_show(carrier: Carrier, *, as_json: Json = False) -> None:
+    """Say which list counts, why a newer one is not taken, and what taking it would do. Writes nothing."""
+    from sim_sync.cli.inventory import show_list
+
+    raise typer.Exit(show_list(carrier, as_json=as_json))
+
+
+@inventory_app.command("accept")
+def inventory_accept(carrier: Carrier) -> None:
+    """Take our list as it is now, however short it has become: SIMs that it no longer names are removed from it."""
+    from sim_sync.cli.inventory import accept_list
+
+    raise typer.Exit(accept_list(carrier))
+
 
 # `sim-sync discrepancies`, which is a command itself.
 
 
 discrepancies_app = typer.Typer()
 
+_Iccids = typer.Argument(metavar="ICCID", help="As the list has them, or in another form.")
 _By = typer.Option("--by", metavar="WHO", help="Who acknowledges; by default the user of the OS.")
 _Until = typer.Option("--until", metavar="DATE", help="They come back on that day (UTC); without it when they change.")
 
@@ -55,7 +118,7 @@ def discrepancies(
 
 @discrepancies_app.command()
 def ack(
-    iccids: Annotated[list[str], typer.Argument(metavar="ICCID", help="As the list has them, or in another form.")],
+    iccids: Annotated[list[str], _Iccids],
     *,
     carrier: OneCarrier = None,
     until: Annotated[str | None, _Until] = None,
@@ -73,7 +136,7 @@ def ack(
 
 @discrepancies_app.command()
 def unack(
-    iccids: Annotated[list[str], typer.Argument(metavar="ICCID", help="As the list has them, or in another form.")],
+    iccids: Annotated[list[str], _Iccids],
     *,
     carrier: OneCarrier = None,
 ) -> None:
