@@ -1,11 +1,11 @@
 """What an operator may say to a sync: `pause`, `resume`, `restart`, and `sweep` for a held one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sim_sync.cli.options import os_user
 from sim_sync.cli.status import progress_text
-from sim_sync.config import Config, load_config
+from sim_sync.config import load_config
 from sim_sync.core.errors import InputError
 from sim_sync.core.held_sweep import (
     GroupCount,
@@ -56,10 +56,10 @@ def decide_sweep(
     return ExitCode.DONE
 
 
-def _opened(carrier: str) -> Warehouse:
+def _opened(carrier: str, opened: Callable[[str], Warehouse] = open_warehouse_to_read) -> Warehouse:
     config = load_config()
     config.require_known(carrier)
-    return open_warehouse_to_read(config.warehouse_url)
+    return opened(config.warehouse_url)
 
 
 def _show_none(carrier: str, history: SweepHistory, *, as_json: bool) -> None:
@@ -147,7 +147,7 @@ def _print_sims(shown: ShownSweep) -> None:
 
 def pause_carrier(carrier: str) -> ExitCode:
     """Stop a carrier's sync until somebody resumes it; a current page is still committed."""
-    _, warehouse = _config_and_warehouse(carrier)
+    warehouse = _opened(carrier, open_warehouse)
     session = _open_session(warehouse, carrier)
     if session.state is not State.PAUSED:
         session = warehouse.sessions.move_by_operator(carrier, Event.PAUSED_BY_OPERATOR)
@@ -157,7 +157,7 @@ def pause_carrier(carrier: str) -> ExitCode:
 
 def resume_carrier(carrier: str) -> ExitCode:
     """Let a paused, failed or parked sync continue: the sensor launches it within seconds, `backfill` at once."""
-    _, warehouse = _config_and_warehouse(carrier)
+    warehouse = _opened(carrier, open_warehouse)
     session = _open_session(warehouse, carrier)
     if session.state in {State.PAUSED, State.FAILED, State.PARKED}:
         session = warehouse.sessions.move_by_operator(carrier, Event.RELEASED_BY_OPERATOR)
@@ -177,17 +177,11 @@ def restart_carrier(carrier: str, *, is_sure: bool) -> ExitCode:
 
 
 def _is_confirmed(carrier: str) -> bool:
-    _, warehouse = _config_and_warehouse(carrier)
+    warehouse = _opened(carrier, open_warehouse)
     session = warehouse.sessions.open_session_of(carrier)
     if session is None or session.pages_done == 0:
         return True
     return confirmed(f"{carrier}: give up the {counted(session.pages_done, 'page')} of the open session?")
-
-
-def _config_and_warehouse(carrier: str) -> tuple[Config, Warehouse]:
-    config = load_config()
-    config.require_known(carrier)
-    return config, open_warehouse(config.warehouse_url)
 
 
 def _open_session(warehouse: Warehouse, carrier: str) -> Session:
