@@ -6,7 +6,7 @@ compared by it. Where very many SIMs of a carrier have the same trouble, it is o
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -30,6 +30,15 @@ _FLAG = "flag:"
 _sims = carrier_sims.c
 
 
+class GeneralFinding(NamedTuple):
+    """A finding of the kind `quality` that is about no single SIM: `name` stands in the place of an ICCID."""
+
+    field: str
+    name: str
+    ours: str | None = None
+    theirs: str | None = None
+
+
 def has_bad(field: str) -> sa.ColumnElement[bool]:
     """Return whether a SIM that is there has a bad identifier of a sort."""
     flags = sa.cast(_sims.quality_flags, sa.Text())
@@ -51,10 +60,10 @@ def count_bad(connection: sa.Connection, carrier: str) -> Mapping[str, int]:
     return _by_field(connection, [carrier]).get(carrier, {})
 
 
-def finding_about_many(field: str, count: int) -> dict[str, str | None]:
-    """Return one finding about many SIMs, as a row of `found`."""
+def finding_about_many(field: str, count: int) -> GeneralFinding:
+    """Return one finding about many SIMs."""
     told = f"{counted(count, 'SIM has a', 'SIMs have a')} bad {field.upper()}"
-    return {"kind": "quality", "field": field, "iccid": f"{_FLAG}{field}", "ours": None, "theirs": told}
+    return GeneralFinding(field, f"{_FLAG}{field}", theirs=told)
 
 
 def count_bad_identifiers(engine: sa.Engine, carriers: Sequence[str]) -> Mapping[str, Mapping[str, int]]:

@@ -10,6 +10,7 @@ from sim_sync.core.pages import DIGITS, WITHOUT_CHECK_DIGIT
 from sim_sync.core.sims import Lifecycle
 from sim_sync.warehouse.bad_identifiers import (
     MOST_SIMS,
+    GeneralFinding,
     count_bad,
     finding_about_many,
     has_bad,
@@ -27,7 +28,7 @@ from sim_sync.warehouse.matching import (
     there,
     unlisted_words,
 )
-from sim_sync.warehouse.severity import Facts, advice_of, first_rule, overruled, severity_of
+from sim_sync.warehouse.severity import Facts, advice_of, overruled, severity_of
 from sim_sync.warehouse.shared_sims import Placement, is_placed, placements
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
 from sim_sync.warehouse.temporary import analyzed, temporary_table
@@ -113,7 +114,7 @@ class _Finder:
         """Find SIMs of the carrier with an identifier that cannot be one; very many of one sort are one finding."""
         for field, count in count_bad(self._connection, self._carrier).items():
             if count > MOST_SIMS:
-                self._connection.execute(found.insert(), [self._word(finding_about_many(field, count))])
+                self._find_general(finding_about_many(field, count))
             else:
                 self._find_bad(field)
 
@@ -178,26 +179,13 @@ class _Finder:
 
     def find_unlisted_words(self) -> None:
         """Find status words without a place in the lifecycle."""
-        if words := unlisted_words(self._connection, self._carrier):
-            self._connection.execute(found.insert(), [self._word(word) for word in words])
+        for word in unlisted_words(self._connection, self._carrier):
+            self._find_general(word)
 
-    def _word(self, word: dict[str, str | None]) -> dict[str, str | int | None]:
-        field = str(word["field"])
-        rule = first_rule(Kind.QUALITY, field)
-        severity = next(
-            (
-                own.severity.value
-                for own in self._rules.severity
-                if (not own.kinds or Kind.QUALITY.value in own.kinds)
-                and (not own.fields or field in own.fields)
-                and all(
-                    not given or word[name] in given for name, given in (("ours", own.ours), ("theirs", own.theirs))
-                )
-            ),
-            rule.severity,
-        )
-        units = None if self._rules.prices is None else 0
-        return {**word, "severity": severity, "advice": rule.advice, "units": units}
+    def _find_general(self, finding: GeneralFinding) -> None:
+        nobody = Facts(ours=sa.null(), theirs=sa.null(), pending=sa.false())
+        said = (sa.literal(value, sa.Text()) for value in (finding.name, finding.ours, finding.theirs))
+        self._write(Kind.QUALITY, self._telling(Kind.QUALITY, nobody, *said, field=finding.field), finding.field)
 
     def _billed(
         self,

@@ -5,9 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sim_sync.core.discrepancies import COMPARABLE_FIELDS, Kind
+from sim_sync.core.discrepancies import COMPARABLE_FIELDS
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle
 from sim_sync.core.text import counted
+from sim_sync.warehouse.bad_identifiers import GeneralFinding
 from sim_sync.warehouse.shared_sims import Placement, in_scope, is_placed
 from sim_sync.warehouse.tables import carrier_sims, inventory_sims
 from sim_sync.warehouse.temporary import analyzed, temporary_table
@@ -167,17 +168,17 @@ def counted_by_carrier_and_word() -> sa.Select[Any]:
     return sa.select(_sims.carrier, word, sa.func.count()).where(is_unlisted).group_by(_sims.carrier, word)
 
 
-def unlisted_words(connection: sa.Connection, carrier: str) -> list[dict[str, str | None]]:
-    """Return a finding for each status word that cannot be compared, as rows of `found`; `ours` is filled by then."""
+def unlisted_words(connection: sa.Connection, carrier: str) -> list[GeneralFinding]:
+    """Return a finding for each status word that cannot be compared; `ours` is filled by then."""
     query = counted_by_carrier_and_word().where(_sims.carrier == carrier)
     counts = {str(word): int(count) for _carrier, word, count in connection.execute(query)}
-    theirs = [_finding("carrier_status", name, theirs=told) for name, told in _by_word(counts)]
+    theirs = [GeneralFinding("carrier_status", name, theirs=told) for name, told in _by_word(counts)]
     is_unknown = ours.c.status == Lifecycle.UNKNOWN.value
     count = connection.execute(sa.select(sa.func.count()).select_from(ours).where(is_unknown)).scalar_one()
     if not count:
         return theirs
     told = f"{_sims_have(count)} a status word that our list's `statuses` do not name"
-    return [*theirs, _finding("status", f"{_WORD}{Lifecycle.UNKNOWN.value}", ours=told)]
+    return [*theirs, GeneralFinding("status", f"{_WORD}{Lifecycle.UNKNOWN.value}", ours=told)]
 
 
 def word_is_used(carrier: str, name: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
@@ -199,8 +200,3 @@ def _by_word(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
 
 def _sims_have(count: int) -> str:
     return counted(count, "SIM has", "SIMs have")
-
-
-def _finding(field: str, name: str, **told: str) -> dict[str, str | None]:
-    row = {"kind": Kind.QUALITY.value, "field": field, "iccid": name}
-    return {"ours": None, "theirs": None, **row, **told}

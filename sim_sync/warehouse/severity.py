@@ -142,12 +142,6 @@ RULES: dict[Kind, tuple[Rule, ...]] = {
             "the SIM is in another device",
             "Look at the device: the SIM is in another one than our list says.",
         ),
-        _of_field(
-            "iccid",
-            MEDIUM,
-            "the eUICC has another profile",
-            "Correct the ICCID in our list: the eUICC has another profile.",
-        ),
         _of_field("imsi", MEDIUM, "one side is out of date", "Correct the IMSI in our list."),
         _of_field("msisdn", MEDIUM, "one side is out of date", "Correct the phone number in our list."),
         _of_field(
@@ -235,10 +229,3 @@ def _condition(rule: Rule, facts: Facts) -> sa.ColumnElement[bool] | None:
     if rule.field is not None and not conditions:
         conditions.append(sa.true())
     return sa.and_(*conditions) if conditions else None
-
-
-def first_rule(kind: Kind, field: str) -> Rule:
-    """Return the rule of a finding about no single SIM."""
-    return next(
-        rule for rule in RULES[kind] if rule.field in {None, field} and (rule.ours, rule.theirs) == (None, None)
-    )

@@ -16,7 +16,7 @@ from sim_sync.warehouse.reconcile import reconcile
 from sim_sync_tests.fakes.fleet import CARRIER
 from sim_sync_tests.warehouse.databases import SqlUnderTest, rows_of
 from sim_sync_tests.warehouse.store_under_test import night
-from sim_sync_tests.warehouse.test_reconcile import STEM, ours, theirs
+from sim_sync_tests.warehouse.test_reconcile import STEM, ours, theirs, unlisted
 
 OTHER = "8988303000000000000"
 PRICES = Prices(currency="EUR", plans={"A": Decimal("1.20"), "B": Decimal("0.0375")}, default=Decimal("0.90"))
@@ -115,6 +115,24 @@ def test_the_first_rule_of_the_company_that_fits_decides_how_bad_it_is(
     found = compared(engine, [], [theirs()], CompanyRules(severity=rules))
     assert found["unknown_to_us"]["severity"] == severity
     assert found["unknown_to_us"]["advice"] == "Add it to our list, or cancel it at the carrier: it is in use."
+
+
+@pytest.mark.parametrize(
+    ("rule", "severity"),
+    [
+        (SeverityRule(Severity.HIGH, ("quality",), ("carrier_status",)), "high"),
+        (SeverityRule(Severity.HIGH, theirs=("1 SIM has the unlisted word NEW",)), "high"),
+        (SeverityRule(Severity.HIGH, ours=("active",)), "medium"),
+        (SeverityRule(Severity.HIGH, ("mismatch",)), "medium"),
+    ],
+)
+def test_a_rule_of_the_company_fits_a_finding_about_no_single_sim_too(
+    engine: sa.Engine, rule: SeverityRule, severity: str
+) -> None:
+    fleet = [unlisted(1, "NEW")]
+    found = compared(engine, [ours(str(fleet[0].iccid))], fleet, CompanyRules(severity=[rule], prices=PRICES))
+    assert (found["quality"]["severity"], found["quality"]["monthly_cost"]) == (severity, 0)
+    assert found["quality"]["advice"] == "List the word under `statuses` of the carrier in carriers.yaml."
 
 
 @pytest.mark.parametrize(
