@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sim_sync.core.text import counted
+from sim_sync.warehouse.discrepancies import BY_ID
 from sim_sync.warehouse.engine import reading
 from sim_sync.warehouse.tables import carrier_sims
 
@@ -47,7 +48,7 @@ def has_bad(field: str) -> sa.ColumnElement[bool]:
 
 def name_of_sim() -> sa.ColumnElement[str]:
     """Return how a finding names a SIM: by its ICCID, or else by its id."""
-    return sa.func.coalesce(_sims.iccid, sa.literal("sim_id:", sa.Text()) + _sims.sim_id)
+    return sa.func.coalesce(_sims.iccid, sa.literal(BY_ID, sa.Text()) + _sims.sim_id)
 
 
 def value_of(field: str) -> sa.ColumnElement[Any]:

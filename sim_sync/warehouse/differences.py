@@ -17,7 +17,7 @@ from sim_sync.warehouse.bad_identifiers import (
     name_of_sim,
     value_of,
 )
-from sim_sync.warehouse.discrepancies import billed_plan, plan_prices, units_of
+from sim_sync.warehouse.discrepancies import BY_ID, billed_plan, plan_prices, units_of
 from sim_sync.warehouse.matching import (
     match_sims,
     our_unmatched,
@@ -29,7 +29,7 @@ from sim_sync.warehouse.matching import (
     unlisted_words,
 )
 from sim_sync.warehouse.severity import Facts, advice_of, overruled, severity_of
-from sim_sync.warehouse.shared_sims import Placement, is_placed, placements
+from sim_sync.warehouse.shared_sims import Placement, is_placed, placements, stem_of
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 
@@ -105,8 +105,7 @@ class _Finder:
         """Find the carrier's SIMs without an ICCID, under their `sim_id`: nobody can be their pair."""
         facts = Facts(ours=sa.null(), theirs=_theirs.status, pending=_theirs.pending)
         plan = self._billed(_theirs.status, sa.null(), _theirs.rate_plan)
-        name = sa.literal("sim_id:", sa.Text()) + _theirs.sim_id
-        told = self._telling(Kind.UNKNOWN_TO_US, facts, name, _NOTHING, _theirs.status, plan=plan)
+        told = self._telling(Kind.UNKNOWN_TO_US, facts, name_of_sim(), _NOTHING, _theirs.status, plan=plan)
         nameless = sa.and_(theirs_of(self._carrier), _theirs.iccid.is_(None), ~has_bad("iccid"))
         self._write(Kind.UNKNOWN_TO_US, told.where(nameless))
 
@@ -130,7 +129,7 @@ class _Finder:
         bad = sa.select(named.c.iccid, *greatest).group_by(named.c.iccid).subquery()
         facts = Facts(ours=sa.null(), theirs=bad.c.status, pending=sa.false())
         # One whose ICCID is bad is in use and nobody can say whose it is: it costs what an unknown one does.
-        is_nameless = sa.and_(sa.literal(field == "iccid"), bad.c.iccid.startswith("sim_id:"))
+        is_nameless = sa.and_(sa.literal(field == "iccid"), bad.c.iccid.startswith(BY_ID))
         plan = sa.case((is_nameless, self._billed(bad.c.status, sa.null(), bad.c.rate_plan)))
         told = self._telling(Kind.QUALITY, facts, bad.c.iccid, _NOTHING, bad.c.theirs, plan=plan, field=field)
         self._write(Kind.QUALITY, told, field)
@@ -278,7 +277,7 @@ def other_forms_of(iccid: sa.ColumnElement[Any]) -> Sequence[sa.ColumnElement[An
     """Return the other forms of an ICCID; NULL where it has none."""
     digits = sa.func.length(iccid)
     longer = [sa.case((digits == WITHOUT_CHECK_DIGIT, iccid + digit)) for digit in DIGITS]
-    shorter = sa.case((digits == WITHOUT_CHECK_DIGIT + 1, sa.func.substr(iccid, 1, WITHOUT_CHECK_DIGIT)))
+    shorter = sa.case((digits == WITHOUT_CHECK_DIGIT + 1, stem_of(iccid)))
     return [*longer, shorter]
 
 
@@ -305,7 +304,7 @@ def follow_iccid_forms(connection: sa.Connection, carrier: str) -> None:
         return
     other = sa.select(sa.func.min(found.c.iccid)).where(_is_other_form(carrier)).scalar_subquery()
     how_many = sa.select(sa.func.count()).select_from(found).where(_is_other_form(carrier)).scalar_subquery()
-    stem = sa.func.substr(_kept.iccid, 1, WITHOUT_CHECK_DIGIT)
+    stem = stem_of(_kept.iccid)
     has_twin = sa.exists().where(
         _others.c.carrier == carrier,
         _others.c.kind == _KIND,

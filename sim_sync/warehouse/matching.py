@@ -6,10 +6,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import COMPARABLE_FIELDS
+from sim_sync.core.pages import WITHOUT_CHECK_DIGIT
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle
 from sim_sync.core.text import counted
 from sim_sync.warehouse.bad_identifiers import GeneralFinding
-from sim_sync.warehouse.shared_sims import Placement, in_scope, is_placed
+from sim_sync.warehouse.shared_sims import Placement, in_scope, is_placed, stem_of
 from sim_sync.warehouse.tables import carrier_sims, inventory_sims
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 
@@ -33,8 +34,6 @@ _our_left = temporary_table("our_left_over", "stem", "digits", "iccid", key=("st
 _their_left = temporary_table("their_left_over", "stem", "digits", "iccid", key=("stem", "digits"))
 
 _theirs = carrier_sims.c
-
-_STEM_DIGITS = 19
 
 
 def theirs_of(carrier: str) -> sa.ColumnElement[bool]:
@@ -132,11 +131,11 @@ def _pair_other_form(connection: sa.Connection) -> None:
 def _fill_left_over(connection: sa.Connection, table: sa.Table, unmatched: sa.Select[tuple[str]]) -> None:
     """Create a table of the stems of unmatched ICCIDs, each with the only ICCID of 19 or of 20 digits that has it."""
     rows = unmatched.subquery()
-    stem = sa.func.substr(rows.c.iccid, 1, _STEM_DIGITS)
+    stem = stem_of(rows.c.iccid)
     digits = sa.func.length(rows.c.iccid)
     alone = (
         sa.select(stem, sa.cast(digits, sa.Text()), sa.func.min(rows.c.iccid))
-        .where(digits.in_([_STEM_DIGITS, _STEM_DIGITS + 1]))
+        .where(digits.in_([WITHOUT_CHECK_DIGIT, WITHOUT_CHECK_DIGIT + 1]))
         .group_by(stem, digits)
         .having(sa.func.count() == 1)
     )

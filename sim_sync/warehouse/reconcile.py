@@ -23,7 +23,7 @@ from sim_sync.core.discrepancies import COMPARABLE_FIELDS, CompanyRules, Kind, S
 from sim_sync.core.errors import InputError
 from sim_sync.core.session import Session
 from sim_sync.warehouse.differences import compared_form, find_differences, follow_iccid_forms, found
-from sim_sync.warehouse.discrepancies import UNMUTED, amount_of, create_prices, plan_prices, unmuted_if
+from sim_sync.warehouse.discrepancies import BY_ID, UNMUTED, amount_of, create_prices, plan_prices, unmuted_if
 from sim_sync.warehouse.engine import read_clock, transaction
 from sim_sync.warehouse.knowledge import Comparison, last_comparisons, next_comparison
 from sim_sync.warehouse.matching import forget_matches, ours, pairs, there, word_is_used
@@ -231,7 +231,6 @@ def _is_found() -> sa.ColumnElement[bool]:
 
 
 _OURS, _THEIRS, _CONFIG = (sa.literal(side.value, sa.Text()) for side in (Side.OURS, Side.THEIRS, Side.CONFIG))
-_BY_ID = "sim_id:"
 
 
 def resolved_by(carrier: str, fields: Sequence[str], rules: CompanyRules) -> sa.ColumnElement[str]:
@@ -263,9 +262,9 @@ def _has_id(carrier: str) -> sa.ColumnElement[bool]:
     """Return whether a SIM that is named by its id is there, still without an ICCID."""
     sims = carrier_sims.c
     return sa.exists().where(
-        _kept.iccid.startswith(_BY_ID),
+        _kept.iccid.startswith(BY_ID),
         sims.carrier == carrier,
-        sims.sim_id == sa.func.substr(_kept.iccid, len(_BY_ID) + 1),
+        sims.sim_id == sa.func.substr(_kept.iccid, len(BY_ID) + 1),
         sims.vanished_at.is_(None),
         sims.iccid.is_(None),
     )

@@ -91,14 +91,15 @@ def in_scope(carrier: str) -> sa.Select[tuple[str]]:
     return sa.select(scope.c.iccid).where(scope.c.carrier == carrier)
 
 
-def _stem(iccid: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+def stem_of(iccid: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return an ICCID without its check digit: what its two forms have in common."""
     return sa.func.substr(iccid, 1, WITHOUT_CHECK_DIGIT)
 
 
 def _find_shared(connection: sa.Connection, carrier: str, others: Mapping[str, bool]) -> None:
     own: sa.CompoundSelect[Any] = sa.union(
-        sa.select(_stem(_listed.iccid)).where(_listed.carrier == carrier, _listed.removed_at.is_(None)),
-        sa.select(_stem(_sims.iccid)).where(_is_there([carrier])),
+        sa.select(stem_of(_listed.iccid)).where(_listed.carrier == carrier, _listed.removed_at.is_(None)),
+        sa.select(stem_of(_sims.iccid)).where(_is_there([carrier])),
         _open_stems([carrier, *others]),
     )
     connection.execute(_stems.insert().from_select(["stem"], own))
@@ -115,7 +116,7 @@ def _find_shared(connection: sa.Connection, carrier: str, others: Mapping[str, b
 
 
 def _open_stems(carriers: Sequence[str]) -> sa.Select[Any]:
-    return sa.select(_stem(_kept.iccid)).where(_is_open_cross(carriers))
+    return sa.select(stem_of(_kept.iccid)).where(_is_open_cross(carriers))
 
 
 def _is_open_cross(carriers: Sequence[str]) -> sa.ColumnElement[bool]:
@@ -128,8 +129,8 @@ def _is_there(carriers: Sequence[str]) -> sa.ColumnElement[bool]:
 
 def _take_listed(connection: sa.Connection, carriers: Sequence[str], stems: sa.Table) -> None:
     rows = sa.select(
-        sa.literal(_OURS, sa.Text()), _listed.carrier, _listed.iccid, _stem(_listed.iccid), _listed.status
-    ).where(_listed.carrier.in_(carriers), _listed.removed_at.is_(None), stems.c.stem == _stem(_listed.iccid))
+        sa.literal(_OURS, sa.Text()), _listed.carrier, _listed.iccid, stem_of(_listed.iccid), _listed.status
+    ).where(_listed.carrier.in_(carriers), _listed.removed_at.is_(None), stems.c.stem == stem_of(_listed.iccid))
     connection.execute(_shared.insert().from_select(["side", "carrier", "iccid", "stem", "status"], rows))
 
 
@@ -137,9 +138,9 @@ def _take_there(connection: sa.Connection, carriers: Sequence[str], stems: sa.Ta
     is_here = sa.case((_sims.absent_since.is_(None), sa.literal("true", sa.Text())), else_="false")
     rows = (
         sa.select(
-            *(sa.literal(_THEIRS, sa.Text()), _sims.carrier, _sims.iccid, _stem(_sims.iccid), sa.func.max(is_here))
+            *(sa.literal(_THEIRS, sa.Text()), _sims.carrier, _sims.iccid, stem_of(_sims.iccid), sa.func.max(is_here))
         )
-        .where(_is_there(carriers), stems.c.stem == _stem(_sims.iccid))
+        .where(_is_there(carriers), stems.c.stem == stem_of(_sims.iccid))
         .group_by(_sims.carrier, _sims.iccid)
     )
     connection.execute(_shared.insert().from_select(["side", "carrier", "iccid", "stem", "is_here"], rows))
