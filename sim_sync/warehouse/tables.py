@@ -299,9 +299,9 @@ sim_discrepancies = sa.Table(
     _text("advice"),
     sa.Column("monthly_cost", Money()),
     sa.Index("ix_sim_discrepancies_carrier_resolved_at", "carrier", "resolved_at"),
-    # Every comparison of something new writes each open row once: room as beside `carrier_sims`.
-    postgresql_with={"fillfactor": 50},
 )
+# Every comparison of something new writes each open row once: room as beside `carrier_sims`.
+_on_postgresql(sim_discrepancies, sim_discrepancies, postgresql_with={"fillfactor": 50})
 
 reconciliations = sa.Table(
     "reconciliations",

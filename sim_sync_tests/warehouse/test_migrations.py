@@ -57,7 +57,7 @@ def test_the_migrated_schema_is_the_one_of_the_program(bare_engine: sa.Engine) -
 
 
 def test_the_migrated_schema_is_described_as_the_program_would_create_it(bare_engine: sa.Engine) -> None:
-    """What the comparison above does not look at: names of constraints, conditions of indexes, defaults, key order, room."""
+    """What the comparison above does not look at: names of constraints, conditions of indexes, defaults, keys, room."""
     migrate(bare_engine)
     migrated = _description(bare_engine)
     with transaction(bare_engine, "starting again") as connection:

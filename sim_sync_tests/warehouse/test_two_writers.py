@@ -249,7 +249,7 @@ def test_a_run_that_cannot_open_leaves_the_session_alone_that_another_one_opens_
     opened: list[Session] = []
 
     def open_meanwhile() -> datetime:
-        """Tell the time to who has just found no open session, and open one before it goes on."""
+        """Tell the time to who has just found no open session, and open one before it continues."""
         if not opened:
             opened.append(SqlSessionStore(postgres_engine).open_session(a_request("run-1")).session)
         return opened[0].updated_at
