@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from sim_sync.core.errors import CarrierError, CursorRejected, ParkRequired, TooManyQuarantined
 from sim_sync.core.lookups import LookupLimits
+from sim_sync.core.pages import Cursor, Page
 from sim_sync.core.ports import PageSource, PageStore
 from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted
@@ -123,34 +124,70 @@ class StepRules:
 def walk(session: Session, carrier: PageSource, store: PageStore, rules: StepRules) -> StopReason | None:
     """Walk a claimed session from its cursor until the carrier's end signal (None) or a reason to stop.
 
+    Fetching and committing are two sides: the one knows the carrier, the other the store, and neither waits for more of
+    the other than the page in hand.
+
     Raises:
         TransientError, ParkRequired, CarrierError, OwnershipError: from the carrier and the store, see there.
     """
-    restarts_left, pages_at_restart = rules.max_walk_restarts, -1
     rules.quarantine.check(session)
+    fetching = _Fetching(carrier, rules.max_walk_restarts)
     while session.cursor is not None:
         if reason := reason_to_stop(session, rules):
             return reason
-        page_number = session.pages_done + 1
-        try:
-            page = carrier.fetch_page(session.cursor)
-        except CursorRejected as error:
-            rejected = error.with_context(f"page {page_number}")
-            if restarts_left == 0 or session.cursor == carrier.first_cursor():
-                raise rejected from None
-            # A cursor that ran out once does so somewhere else the next time; one that leads nowhere is refused again.
-            if session.pages_done <= pages_at_restart:
-                raise rejected.with_context("the walk started again because of this, and got no further") from None
-            restarts_left, pages_at_restart = restarts_left - 1, session.pages_done
-            session = rules.retried(store.commit_walk_restart, session.claim, carrier.first_cursor(), str(rejected))
-        except (CarrierError, ParkRequired) as error:
-            raise error.with_context(f"page {page_number}") from None
-        else:
-            rules.at("fetch_page:fetched")
-            session = rules.retried(store.commit_page, session.claim, session.cursor, page)
+        session = _committed(fetching.next(session, session.cursor), session, store, rules)
         rules.on_checkpoint(session)
         rules.quarantine.check(session)
     return StopReason.PAUSED if session.state is State.PAUSED else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Restart:
+    """What is fetched in the place of a page where the carrier no longer takes the cursor: the walk begins again."""
+
+    first_cursor: Cursor
+    reason: str
+
+
+class _Fetching:
+    """The side of a walk that asks the carrier."""
+
+    def __init__(self, carrier: PageSource, max_restarts: int) -> None:
+        self._carrier = carrier
+        self._restarts_left = max_restarts
+        self._pages_at_restart = -1
+
+    def next(self, session: Session, cursor: Cursor) -> Page | _Restart:
+        """Return the page at the session's cursor; an error says which page it is about."""
+        page = f"page {session.pages_done + 1}"
+        try:
+            return self._carrier.fetch_page(cursor)
+        except CursorRejected as error:
+            return self._restarted(session, cursor, error.with_context(page))
+        except (CarrierError, ParkRequired) as error:
+            raise error.with_context(page) from None
+
+    def _restarted(self, session: Session, cursor: Cursor, rejected: CursorRejected) -> _Restart:
+        first_cursor = self._carrier.first_cursor()
+        if self._restarts_left == 0 or cursor == first_cursor:
+            raise rejected from None
+        # A cursor that ran out once does so somewhere else the next time; one that leads nowhere is refused again.
+        if session.pages_done <= self._pages_at_restart:
+            raise rejected.with_context("the walk started again because of this, and got no further") from None
+        self._restarts_left, self._pages_at_restart = self._restarts_left - 1, session.pages_done
+        return _Restart(first_cursor, str(rejected))
+
+
+def _committed(fetched: Page | _Restart, session: Session, store: PageStore, rules: StepRules) -> Session:
+    """Return the session behind what was fetched at its cursor: the side of a walk that writes."""
+    if isinstance(fetched, _Restart):
+        restarted: Session = rules.retried(
+            store.commit_walk_restart, session.claim, fetched.first_cursor, fetched.reason
+        )
+        return restarted
+    rules.at("fetch_page:fetched")
+    committed: Session = rules.retried(store.commit_page, session.claim, session.cursor, fetched)
+    return committed
 
 
 def reason_to_stop(session: Session, rules: StepRules) -> StopReason | None:
