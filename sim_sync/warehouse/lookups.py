@@ -13,6 +13,7 @@ from sim_sync.core.pages import PageDiff
 from sim_sync.core.session import Session
 from sim_sync.warehouse import pages
 from sim_sync.warehouse.pages import stored_beside
+from sim_sync.warehouse.seen import is_seen, is_unseen
 from sim_sync.warehouse.tables import carrier_sims, sim_lookups
 
 _sims, _lookups = carrier_sims.c, sim_lookups.c
@@ -24,12 +25,7 @@ def missed_sims(connection: sa.Connection, session: Session, limit: int) -> list
     asked = sa.select(_lookups.sim_id).where(_lookups.session_id == session.session_id)
     query = (
         sa.select(*_NAMES)
-        .where(
-            _sims.carrier == session.carrier,
-            _sims.last_seen_session != session.session_id,
-            _sims.vanished_at.is_(None),
-            _sims.sim_id.not_in(asked),
-        )
+        .where(is_unseen(session), _sims.sim_id.not_in(asked))
         .order_by(_sims.absent_since.is_(None), _sims.sim_id)
         .limit(limit)
     )
@@ -41,11 +37,7 @@ def seen_sim(connection: sa.Connection, session: Session) -> AskedSim | None:
     asked = sa.select(_lookups.sim_id).where(_lookups.session_id == session.session_id)
     query = (
         sa.select(*_NAMES)
-        .where(
-            _sims.carrier == session.carrier,
-            _sims.last_seen_session == session.session_id,
-            _sims.sim_id.not_in(asked),
-        )
+        .where(_sims.carrier == session.carrier, is_seen(session), _sims.sim_id.not_in(asked))
         .limit(1)
     )
     row = connection.execute(query).one_or_none()

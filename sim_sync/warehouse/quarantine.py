@@ -24,6 +24,7 @@ from sim_sync.core.storable import storable_text
 from sim_sync.warehouse import pages, sessions
 from sim_sync.warehouse.engine import read_clock, reading, text_of_json, transaction
 from sim_sync.warehouse.pages import stored_beside
+from sim_sync.warehouse.seen import last_seen_in
 from sim_sync.warehouse.sessions import Locked
 from sim_sync.warehouse.tables import carrier_sims, quarantined_records, sync_sessions
 
@@ -231,10 +232,9 @@ def _put_in(
 
 
 def _stored(connection: sa.Connection, carrier: str, sims: Sequence[Sim]) -> Mapping[str, StoredSim]:
-    seen_in = sa.func.coalesce(_walks.session_number, 0)
     is_present = sa.and_(_sims.absent_since.is_(None), _sims.vanished_at.is_(None))
     query = (
-        sa.select(_sims.sim_id, seen_in, is_present, _sims.carrier_updated_at)
+        sa.select(_sims.sim_id, last_seen_in(), is_present, _sims.carrier_updated_at)
         .select_from(carrier_sims.outerjoin(sync_sessions, _walks.session_id == _sims.last_seen_session))
         .where(_sims.carrier == carrier, _sims.sim_id.in_([sim.sim_id for sim in sims]))
     )

@@ -25,7 +25,8 @@ from sim_sync.core.sweep import SweepDecision, SweepPolicy, WalkFacts, decide_sw
 from sim_sync.core.sync import CrashPoint
 from sim_sync.warehouse import lookups, sessions
 from sim_sync.warehouse.differences import other_forms_of
-from sim_sync.warehouse.tables import carrier_sims, sync_sessions
+from sim_sync.warehouse.seen import is_seen, is_unseen, is_unseen_since
+from sim_sync.warehouse.tables import carrier_sims
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 
 # The end of a walk in the tables: count what it saw, and mark what it did not see, if it may.
@@ -75,7 +76,7 @@ def walk_facts(
 ) -> tuple[WalkFacts, Mapping[str, int]]:
     """Count what the session saw and missed, in one pass over the carrier's SIMs, and how its lookups were answered."""
     session = record.session
-    seen = _sims.last_seen_session == session.session_id
+    seen = is_seen(session)
     there = _sims.vanished_at.is_(None)
 
     def count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
@@ -109,19 +110,17 @@ def _seen_in_other_form(connection: sa.Connection, session: Session) -> int:
     Rows of both forms are there where an earlier version took the other form for another SIM.
     """
     other = carrier_sims.alias("other")
-    is_seen = sa.exists().where(
+    is_other_seen = sa.exists().where(
         other.c.carrier == session.carrier,
         other.c.iccid.in_(other_forms_of(_sims.iccid)),
         other.c.iccid == other.c.sim_id,
-        other.c.last_seen_session == session.session_id,
+        is_seen(session, other),
     )
     query = sa.select(sa.func.count()).where(
-        _sims.carrier == session.carrier,
-        _sims.last_seen_session != session.session_id,
-        _sims.vanished_at.is_(None),
+        is_unseen(session),
         _sims.absent_since.is_(None),
         _sims.iccid == _sims.sim_id,
-        is_seen,
+        is_other_seen,
     )
     return int(connection.execute(query).scalar_one())
 
@@ -131,11 +130,7 @@ def mark_unseen(connection: sa.Connection, session: Session, now: datetime) -> N
 
     Those that an earlier walk missed too, or that the carrier itself has said not to be there, are vanished.
     """
-    unseen = sa.and_(
-        _sims.carrier == session.carrier,
-        _sims.last_seen_session != session.session_id,
-        _sims.vanished_at.is_(None),
-    )
+    unseen = is_unseen(session)
     is_gone = sa.or_(_sims.absent_since.is_not(None), _sims.sim_id.in_(lookups.ids_not_found(session)))
     # First those that are gone, so that nobody passes both stations in one night without a lookup.
     connection.execute(
@@ -249,20 +244,11 @@ def _collected(connection: sa.Connection, session: Session) -> Iterator[None]:
     """Have the temporary table while the block runs; after an error the transaction's end drops it."""
     _unseen.create(connection)
     mark = sa.case((_sims.absent_since.is_(None), _ABSENT), else_=_VANISHED)
-    query = sa.select(*(_sims[name] for name in _SHOWN), _sims.last_seen_session, mark).where(_not_seen(session))
+    query = sa.select(*(_sims[name] for name in _SHOWN), _sims.last_seen_session, mark).where(is_unseen_since(session))
     connection.execute(_unseen.insert().from_select([column.name for column in _unseen.columns], query))
     analyzed(connection, _unseen)
     yield
     _unseen.drop(connection)
-
-
-def _not_seen(session: Session) -> sa.ColumnElement[bool]:
-    """Return the condition of the SIMs that neither the session nor any later one has seen."""
-    walks = sync_sessions.c
-    since = sa.select(walks.session_id).where(
-        walks.carrier == session.carrier, walks.session_number >= session.session_number
-    )
-    return sa.and_(_sims.carrier == session.carrier, _sims.vanished_at.is_(None), _sims.last_seen_session.not_in(since))
 
 
 def _digest(connection: sa.Connection, session: Session) -> str:
