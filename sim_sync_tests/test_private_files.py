@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from sim_sync.carriers.rate_limit import SharedRateLimits, paused
+from sim_sync.carriers.rate_limit import paused
+from sim_sync.carriers.shared_limits import SharedRateLimits
 from sim_sync.files import make_private_file, make_private_folder, opened_privately, private_by_default
 from sim_sync.terminal.workdir import locked
 from sim_sync.warehouse import open_warehouse
@@ -90,7 +91,7 @@ def test_a_warehouse_that_somebody_shares_stays_shared(tmp_path: Path) -> None:
 def test_limits_that_processes_share_are_their_owners_alone(tmp_path: Path, mask: int) -> None:
     with umask(mask):
         limits = SharedRateLimits(tmp_path / "state" / "limits", "the key")
-        limits.change(lambda traffic: (paused(traffic, 1.0, seconds=2.0), None))
+        limits.change(lambda traffic, _: (paused(traffic, 1.0, seconds=2.0), None))
         give_back = limits.take_slot(2)
     assert give_back is not None
     give_back()

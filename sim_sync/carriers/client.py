@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from sim_sync.carriers.auth import Authorizer
 from sim_sync.carriers.dialect import Dialect, error_for, never, refuses_a_login, retry_after_for
@@ -31,6 +31,7 @@ from sim_sync.core.errors import (
     Throttled,
     TransientError,
     WaitCause,
+    WarehouseUnavailable,
 )
 from sim_sync.core.pages import Effort
 from sim_sync.core.ports import Waiter
@@ -209,7 +210,7 @@ class Retrier:
         """
         tally = _Tally()
         retrying = Retrying(
-            retry=retry_if_exception_type(TransientError),
+            retry=retry_if_exception(_may_pass),
             stop=stop_after_attempt(self._retry.max_attempts),
             wait=self._wait_seconds,
             sleep=self._waiter.wait,
@@ -248,6 +249,14 @@ class Retrier:
         wait = max(self._wait_seconds(state), self._retry.ceiling_seconds)
         told = f"{error}; no better after {counted(state.attempt_number, 'attempt')}"
         raise ParkRequired(told, wait_seconds=wait, is_outage=True, cause=_cause_of(error)) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Return whether the same request may well succeed in a while.
+
+    That the warehouse is away, where limits are shared in it, was ridden out already, and is not the carrier's outage.
+    """
+    return isinstance(error, TransientError) and not isinstance(error, WarehouseUnavailable)
 
 
 def _cause_of(error: TransientError) -> WaitCause:

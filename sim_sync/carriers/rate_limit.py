@@ -1,43 +1,29 @@
-"""The rate limit of a carrier: the rule, its waits, and its state in memory or shared by the processes of a host.
+"""The rate limit of a carrier: the rule, its waits, and its state in memory; one that is shared is in `shared_limits`.
 
 The rule is pure: from a small state and the time to the next state, the same for one process and for many. The times
-are seconds of one monotonic clock; the algorithm for the spacing is pyrate-limiter's GCRA. A carrier that says "slower"
-halves the rate, and good answers bring it slowly back. `RateLimiter` keeps the limits: requests per second, bursts,
-requests in flight, and what the carrier itself asks for. Its waits hear a stop, like every other wait.
+are seconds of one clock, that of where the state is kept; the algorithm for the spacing is pyrate-limiter's GCRA. A
+carrier that says "slower" halves the rate, and good answers bring it slowly back. `RateLimiter` keeps the limits:
+requests per second, bursts, requests in flight, and what the carrier itself asks for. Its waits hear a stop, like every
+other wait.
 """
 
-import hashlib
-import json
 import math
-import sqlite3
 import statistics
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from filelock import FileLock, Timeout
 from pyrate_limiter import GCRA, Rate
 
 from sim_sync.carriers.settings import RateLimit
-from sim_sync.core.errors import ConfigError, NoRoomLeft, ParkRequired, Problem, TransientError, WaitCause
+from sim_sync.core.errors import ParkRequired, WaitCause
 from sim_sync.core.ports import Waiter
-from sim_sync.files import (
-    FILE_MODE,
-    STATE_DIR_VARIABLE,
-    is_about_room,
-    is_full,
-    make_private_file,
-    make_private_folder,
-    no_room_text,
-    own_folder,
-)
 
 # --- the rule --------------------------------------------------------------------------------------------------------
 
@@ -150,8 +136,14 @@ class Permission:
     is_pause: bool = False
 
 
-def next_permission(state: RateLimitState, limit: RateLimit, now: float) -> tuple[RateLimitState, Permission]:
-    """Decide about one request at `now`; only one that may be sent changes the state."""
+def next_permission(
+    state: RateLimitState, limit: RateLimit, now: float, slack_seconds: float = 0.0
+) -> tuple[RateLimitState, Permission]:
+    """Decide about one request at `now`; only one that may be sent changes the state.
+
+    `slack_seconds` is how much sooner than others a request may leave after it was let through: no window that is
+    shorter by that sees more than the limit either.
+    """
     if now < state.seen_at:
         state = state.at(now)
     if now < state.paused_until:
@@ -161,7 +153,7 @@ def next_permission(state: RateLimitState, limit: RateLimit, now: float) -> tupl
         return replace(state, seen_at=now), Permission()
     burst = _burst_of(state, limit)
     free_at_us, wait_for_space = _spaced(state.free_at_us, rate, burst, now)
-    recent, wait_for_window = _within_window(state.recent, rate, burst, now)
+    recent, wait_for_window = _within_window(state.recent, rate, burst, now, slack_seconds)
     wait = max(wait_for_space, wait_for_window)
     if wait > 0:
         return state, Permission(wait)
@@ -209,7 +201,9 @@ def _spaced(free_at_us: int, rate: float, burst: int, now: float) -> tuple[int, 
     return free_at_us, max((decision.retry_after_ms or 1) / 1000, 0.001)
 
 
-def _within_window(recent: tuple[float, ...], rate: float, burst: int, now: float) -> tuple[tuple[float, ...], float]:
+def _within_window(
+    recent: tuple[float, ...], rate: float, burst: int, now: float, slack_seconds: float
+) -> tuple[tuple[float, ...], float]:
     """Keep the number of requests in any window, whatever was caught up or sent in a burst; return times and wait.
 
     The window is a second; longer where a whole number of requests, or the burst, takes longer at the limit.
@@ -218,7 +212,7 @@ def _within_window(recent: tuple[float, ...], rate: float, burst: int, now: floa
     recent = recent[-most:]
     if len(recent) < most:
         return (*recent, now), 0.0
-    return (*recent[1:], now), max(recent[0] + most / rate * _MARGIN - now, 0.0)
+    return (*recent[1:], now), max(recent[0] + most / rate * _MARGIN + slack_seconds - now, 0.0)
 
 
 def _or_null(time: float) -> float | None:
@@ -231,19 +225,25 @@ def _or_never(time: float | None) -> float:
 
 # --- waiting for one's turn ------------------------------------------------------------------------------------------
 
-#: How often a place among the requests in flight is looked for. Only as many threads as are started wait for one.
-_LOOK_AGAIN_SECONDS = 0.02
 #: The pace is observed over that many requests; the median gap, because a hold is no gap.
 _OBSERVED_REQUESTS = 9
 
 
 Outcome = TypeVar("Outcome")
-#: A pure rule: from the state to the next state and what is to be told about it.
-Change = Callable[[RateLimitState], tuple[RateLimitState, Outcome]]
+#: A pure rule: from the state and the time to the next state and what is to be told about it.
+Change = Callable[[RateLimitState, float], tuple[RateLimitState, Outcome]]
 
 
 class RateLimitStore(Protocol):
-    """Keeps the state of one limit. Changes happen one after the other."""
+    """Keeps the state of one limit, and the clock that its times are of. Changes happen one after the other."""
+
+    @property
+    def slack_seconds(self) -> float:
+        """How much sooner than others a request may leave after it was let through here."""
+
+    @property
+    def look_again_seconds(self) -> float:
+        """How often a place among the requests in flight is looked for."""
 
     def change(self, rule: Change[Outcome]) -> Outcome:
         """Replace the state by what the rule makes of it."""
@@ -252,10 +252,18 @@ class RateLimitStore(Protocol):
         """Take one of that many slots for a request on its way; return how to give it back, None if all are taken."""
 
 
+#: Where looking for a place costs next to nothing. Only as many threads as are started wait for one.
+LOOK_AGAIN_SECONDS = 0.02
+
+
 class InMemoryRateLimits:
     """The state of a limit that is this process's own."""
 
-    def __init__(self) -> None:
+    slack_seconds = 0.0
+    look_again_seconds = LOOK_AGAIN_SECONDS
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._state = RateLimitState()
         self._in_flight = 0
@@ -263,7 +271,7 @@ class InMemoryRateLimits:
     def change(self, rule: Change[Outcome]) -> Outcome:
         """See `RateLimitStore`."""
         with self._lock:
-            self._state, outcome = rule(self._state)
+            self._state, outcome = rule(self._state, self._monotonic())
             return outcome
 
     def take_slot(self, slots: int) -> Callable[[], None] | None:
@@ -300,15 +308,13 @@ class RateLimiter:
         *,
         carrier: str,
         park_after_seconds: float,
-        monotonic: Callable[[], float] = time.monotonic,
-        store: RateLimitStore | None = None,
+        store: RateLimitStore,
     ) -> None:
         self._limit = limit
         self._waiter = waiter
         self._carrier = carrier
         self._park_after_seconds = park_after_seconds
-        self._monotonic = monotonic
-        self._store = store or _store_for(limit)
+        self._store = store
         self._recent: deque[float] = deque(maxlen=_OBSERVED_REQUESTS)
         self._recent_lock = threading.Lock()
         self._is_slowed = False
@@ -322,7 +328,7 @@ class RateLimiter:
             StopRequested: a wait was cut short.
         """
         while (give_back := self._store.take_slot(self._limit.max_in_flight)) is None:
-            self._waiter.wait(_LOOK_AGAIN_SECONDS)
+            self._waiter.wait(self._store.look_again_seconds)
         permit = Permit(-math.inf)
         try:
             while (wait := self._store.change(partial(self._admit, permit))).wait_seconds > 0:
@@ -353,13 +359,13 @@ class RateLimiter:
         if self._is_slowed:
             self._change(lambda state, now: recovered(state, now, admitted_at=permit.admitted_at))
 
-    def _admit(self, permit: Permit, state: RateLimitState) -> tuple[RateLimitState, Permission]:
-        permit.admitted_at = self._monotonic()
+    def _admit(self, permit: Permit, state: RateLimitState, now: float) -> tuple[RateLimitState, Permission]:
+        permit.admitted_at = now
         self._is_slowed = state.adaptive_rate.requests_per_second is not None
-        return next_permission(state, self._limit, permit.admitted_at)
+        return next_permission(state, self._limit, now, self._store.slack_seconds)
 
     def _change(self, rule: Callable[[RateLimitState, float], RateLimitState]) -> None:
-        self._store.change(lambda state: (rule(state, self._monotonic()), None))
+        self._store.change(lambda state, now: (rule(state, now), None))
 
     def _free_the_worker_for(self, permission: Permission) -> None:
         if permission.wait_seconds > self._park_after_seconds:
@@ -374,115 +380,3 @@ class RateLimiter:
             gaps = [later - earlier for earlier, later in pairwise(self._recent)]
         gap = statistics.median(gaps) if gaps else 0.0
         return 1 / gap if gap > 0 else None
-
-
-def _store_for(limit: RateLimit) -> RateLimitStore:
-    if limit.shared_key is None:
-        return InMemoryRateLimits()
-    return SharedRateLimits(limits_folder(), limit.shared_key)
-
-
-# --- shared by the processes of a host -------------------------------------------------------------------------------
-
-#: A change of the state takes well under a millisecond; so long a wait for the file means that the disk hangs.
-_BUSY_SECONDS = 5.0
-
-
-class SharedRateLimits:
-    """The state of a limit in one SQLite file, and a lock file for every request on its way.
-
-    The files are named by a hash: a shared key may be a credential's name. A process that dies leaves no lock behind:
-    the operating system takes back those of SQLite and of `filelock`.
-    """
-
-    def __init__(self, folder: Path, shared_key: str) -> None:
-        self._folder = folder
-        self._name = hashlib.sha256(shared_key.encode()).hexdigest()[:32]
-        self._path = folder / f"{self._name}.sqlite"
-
-    def change(self, rule: Change[Outcome]) -> Outcome:
-        """See `RateLimitStore`.
-
-        Raises:
-            ConfigError: the folder cannot be made or written.
-            TransientError: the file cannot be written now.
-        """
-        self._make_folder()
-        try:
-            with closing(self._connect()) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                before = _read(connection)
-                state, outcome = rule(before)
-                if state != before:
-                    _write(connection, state)
-                connection.execute("COMMIT")
-                return outcome
-        except OSError as error:
-            raise self._failure(
-                error, f"the shared rate limit in {self._path} cannot be kept: {error.strerror}"
-            ) from None
-        except sqlite3.Error as error:
-            if not isinstance(error, sqlite3.OperationalError):  # no database (any more): a power cut, a stray file
-                self._path.unlink(missing_ok=True)
-            raise self._failure(error, f"the shared rate limit in {self._path} cannot be kept: {error}") from None
-
-    def take_slot(self, slots: int) -> Callable[[], None] | None:
-        """See `RateLimitStore`."""
-        self._make_folder()
-        for number in range(slots):
-            # A lock of the operating system, never a marker file: it ends with the process that holds it.
-            place = self._folder / f"{self._name}.{number}.lock"
-            lock = FileLock(place, mode=FILE_MODE, thread_local=False, fallback_to_soft=False)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            except OSError as error:
-                told = f"the lock file {lock.lock_file} cannot be used: {error.strerror}"
-                raise self._failure(error, told) from None
-            return lock.release
-        return None
-
-    def _connect(self) -> sqlite3.Connection:
-        make_private_file(self._path)
-        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
-        # After a power cut the limit starts afresh, and that is right: nothing has been sent for a while.
-        connection.execute("PRAGMA synchronous=OFF")
-        return connection
-
-    def _failure(self, error: OSError | sqlite3.Error, told: str) -> TransientError:
-        if is_about_room(error) or is_full(self._folder):
-            return NoRoomLeft(f"{told}; {no_room_text([self._folder.absolute()])}")
-        return TransientError(told)
-
-    def _make_folder(self) -> None:
-        try:
-            make_private_folder(self._folder)
-        except OSError as error:
-            if is_about_room(error):
-                raise NoRoomLeft(no_room_text([self._folder.absolute()])) from None
-            expected = "a folder that can be written, for limits that processes share"
-            found = f"{self._folder}: {error.strerror}"
-            raise ConfigError([Problem("environment", STATE_DIR_VARIABLE, expected, found)]) from None
-
-
-def limits_folder() -> Path:
-    """Return the folder of the limits that processes share."""
-    return own_folder() / "limits"
-
-
-def _read(connection: sqlite3.Connection) -> RateLimitState:
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS traffic (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL)"
-    )
-    row = connection.execute("SELECT state FROM traffic").fetchone()
-    if row is None:
-        return RateLimitState()
-    try:
-        return RateLimitState.from_json(json.loads(row[0]))
-    except (KeyError, TypeError, ValueError):  # another version of sim_sync wrote it
-        return RateLimitState()
-
-
-def _write(connection: sqlite3.Connection, state: RateLimitState) -> None:
-    connection.execute("INSERT OR REPLACE INTO traffic (id, state) VALUES (1, ?)", (json.dumps(state.as_json()),))

@@ -26,6 +26,7 @@ from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.rereading import reread
 from sim_sync.carriers.secrets import CursorSeal, Redactor, without_own_secrets
 from sim_sync.carriers.settings import CarrierSettings
+from sim_sync.carriers.shared_limits import SharedLimits, store_for
 from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedResponse
 from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome
 from sim_sync.core.pages import Cursor, Page, canonical_json
@@ -114,6 +115,7 @@ class RestCarrier:
         settings: CarrierSettings,
         waiter: Waiter,
         *,
+        shared_limits: SharedLimits | None = None,
         chance: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -149,7 +151,7 @@ class RestCarrier:
                 waiter,
                 carrier=settings.name,
                 park_after_seconds=settings.retry.park_after_seconds,
-                monotonic=monotonic,
+                store=store_for(settings.rate_limit, shared_limits, monotonic),
             ),
             replace(connector.dialect, longest_wait_seconds=settings.retry.max_wait_seconds),
             redactor,

@@ -24,11 +24,12 @@ from sim_sync.core.pages import Page, cursor_digest
 from sim_sync.core.ports import CarrierSource
 from sim_sync.core.progress import pages_for
 from sim_sync.core.sims import TRACKED_FIELDS, UNKNOWN_STATUS_FLAG, Sim
-from sim_sync.core.text import counted, duration_text
+from sim_sync.core.text import bounded_list, counted, duration_text
 from sim_sync.inventory import OurList, survey
 from sim_sync.terminal.output import ExitCode, print_json, print_lines, worst_of
 from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.terminal.workdir import SIMULATED_CARRIER, conflict_lines
+from sim_sync.warehouse.postgresql import is_for_many_hosts
 from sim_sync.warehouse.warehouse import look_at_warehouse
 from sim_sync.worker.stopping import StopSignal
 
@@ -166,6 +167,24 @@ def look_at_folders(config: Config) -> PlaceFindings:
     return PlaceFindings("folders", f"{home} for Dagster, {own} for limits that processes share")
 
 
+#: Names of carriers in one line, in bytes.
+_LONGEST_NAMES = 200
+
+
+def look_at_limits(config: Config, names: Sequence[str]) -> Sequence[PlaceFindings]:
+    """Return for whom the limits are kept that these carriers share; nothing where none does."""
+    limits = {name: config.carrier(name).settings.rate_limit for name in names}
+    sharing = [name for name, limit in limits.items() if limit.shared_key is not None]
+    if not sharing:
+        return []
+    whose = f"rate_limit.shared_key of {bounded_list(sharing, 'carrier', _LONGEST_NAMES)}"
+    if is_for_many_hosts(config.warehouse_url):
+        return [PlaceFindings("limits", f"{whose}: kept in the warehouse, for all hosts that use it")]
+    _, own = own_folders()
+    told = f"{whose}: kept in {own}, for this host alone; hosts that share an account need a warehouse in PostgreSQL"
+    return [PlaceFindings("limits", told)]
+
+
 def look_at_inventory(config: Config, names: Sequence[str]) -> PlaceFindings:
     """Return how the part of these carriers in our lists of SIMs is: each list that may have SIMs of theirs is read."""
     lists = [one for one in config.our_lists() if not set(one.carriers).isdisjoint(names)]
@@ -197,10 +216,13 @@ def _told_of(tally: ListTally) -> Iterator[str]:
         yield f"carriers that are not configured: {shown_words(tally.unknown_carriers)}"
 
 
-def look_at_carriers(config: Config, names: Sequence[str]) -> Sequence[CarrierFindings]:
-    """Fetch two pages of each carrier, and return what they tell."""
+def look_at_carriers(config: Config, names: Sequence[str], *, has_warehouse: bool) -> Sequence[CarrierFindings]:
+    """Fetch two pages of each carrier, and return what they tell; a warehouse that is away is not waited for."""
+    carriers = [config.carrier(name) for name in names]
+    if not has_warehouse:
+        carriers = [replace(carrier, warehouse_url=None) for carrier in carriers]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as threads:
-        return list(threads.map(lambda name: look_at_carrier(config.carrier(name)), names))
+        return list(threads.map(look_at_carrier, carriers))
 
 
 def look_at_carrier(carrier: CarrierConfig) -> CarrierFindings:
@@ -311,7 +333,8 @@ def check_everything(carriers: Sequence[str], *, as_json: bool) -> ExitCode:
     names = carriers or config.carrier_names
     config.require_sound(names, with_alerts=True)
     places = [look_at_tables(config), look_at_inventory(config, names), look_at_folders(config)]
-    found = look_at_carriers(config, names)
+    places += look_at_limits(config, names)
+    found = look_at_carriers(config, names, has_warehouse=places[0].exit_code is ExitCode.DONE)
     if as_json:
         _print_json(str(config.path), places, found)
     else:

@@ -20,6 +20,7 @@ from sim_sync.core.sync import QuarantineLimit
 
 if TYPE_CHECKING:
     from sim_sync.carriers.connector import Connector
+    from sim_sync.carriers.shared_limits import SharedLimits
     from sim_sync.carriers.source import RestCarrier
     from sim_sync.core.ports import CarrierSource, Waiter
     from sim_sync.core.quarantine import Reread
@@ -115,6 +116,8 @@ class CarrierConfig:
     max_pages_per_walk: int
     max_idle_pages: int
     lease_seconds: float
+    #: Where limits are kept that hosts share; None keeps them in this host's file.
+    warehouse_url: str | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -138,7 +141,14 @@ class CarrierConfig:
         # Here, because who only reads the config asks no carrier: the HTTP client is half of what importing it cost.
         from sim_sync.carriers.source import RestCarrier
 
-        return RestCarrier(self.connector, self.settings, waiter)
+        return RestCarrier(self.connector, self.settings, waiter, shared_limits=self._shared_limits(waiter))
+
+    def _shared_limits(self, waiter: "Waiter") -> "SharedLimits | None":
+        if self.settings.rate_limit.shared_key is None or self.warehouse_url is None:
+            return None
+        from sim_sync.warehouse.shared_limits import shared_limits  # here, because few carriers share one
+
+        return shared_limits(self.warehouse_url, waiter)
 
 
 def parse_carrier(name: str, raw: Any, environ: Mapping[str, str], where: str) -> CarrierConfig:

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,8 @@ class Config:
         self.require_known(name)
         from sim_sync.config.carrier import parse_carrier  # here, because it knows all connectors
 
-        return parse_carrier(name, self._carriers[name], self._environ, str(self.path))
+        carrier = parse_carrier(name, self._carriers[name], self._environ, str(self.path))
+        return replace(carrier, warehouse_url=self.warehouse_url)
 
     def max_age_hours(self, name: str) -> float:
         """Return after how long without a completed walk a carrier is not fresh.

@@ -60,6 +60,15 @@ def warehouse_url(url: str) -> sa.URL:
     return parsed
 
 
+def is_for_many_hosts(url: str) -> bool:
+    """Return whether a warehouse is one that hosts share; a SQLite file is one host's own.
+
+    Raises:
+        ConfigError: as `warehouse_url`.
+    """
+    return warehouse_url(url).drivername not in SQLITE
+
+
 def shown_url(url: sa.URL) -> str:
     """Return a URL for people: where the warehouse is, without any secret."""
     place = {name: value for name, value in url.query.items() if name in {"host", "port", "mode", "uri"}}
@@ -133,6 +142,8 @@ _SETTINGS = {
 }
 #: In the connection's `info`: whether another program hands its transactions to connections of its own.
 BEHIND_POOLER = "behind_pooler"
+#: The option of a connection that holds something beyond transactions, and needs none.
+NO_TRANSACTION = "no_transaction"
 
 
 def open_postgresql(url: sa.URL, frozen_seconds: float) -> sa.Engine:
@@ -168,7 +179,10 @@ def open_postgresql(url: sa.URL, frozen_seconds: float) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        reads_only = connection.get_execution_options().get("reads_only")
+        options = connection.get_execution_options()
+        if options.get(NO_TRANSACTION):
+            return
+        reads_only = options.get("reads_only")
         begin = f"BEGIN ISOLATION LEVEL {'REPEATABLE READ READ ONLY' if reads_only else 'READ COMMITTED'}"
         is_ours_alone = not connection.info[BEHIND_POOLER]
         connection.exec_driver_sql(begin if is_ours_alone else f"{begin}; {_assignments('SET LOCAL', settings)}")

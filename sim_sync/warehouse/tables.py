@@ -1,8 +1,8 @@
 """The tables, as both databases have them. `docs/tables.md` explains every column to the people who query them.
 
 Some are our own notes, as that page says: `session_internals`, `carrier_internals`, `walk_cursors`, `sim_lookups`,
-`inventory_loads`, `run_leases`. The others are the public contract. A change here needs a migration, and a test
-compares the two.
+`inventory_loads`, `run_leases`, `rate_limits`. The others are the public contract. A change here needs a migration, and
+a test compares the two.
 """
 
 from collections.abc import Sequence
@@ -322,6 +322,16 @@ reconciliations = sa.Table(
     _text("currency"),
     sa.Column("counts", JsonText, nullable=False),
 )
+
+#: Limits that hosts share are kept here where the warehouse is PostgreSQL; SQLite's stays empty.
+rate_limits = sa.Table(
+    "rate_limits",
+    metadata,
+    _text("shared_key", primary_key=True),
+    _text("state", nullable=False),
+)
+#: Each request changes its row: room for the next version on the same page.
+_on_postgresql(rate_limits, rate_limits, postgresql_with={"fillfactor": 50})
 
 alerts = sa.Table(
     "alerts",

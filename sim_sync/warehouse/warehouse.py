@@ -9,7 +9,7 @@ from sim_sync.core.sync import CrashPoint, nothing_armed
 from sim_sync.files import is_full, no_room_text
 from sim_sync.warehouse.engine import open_engine, reading, transaction
 from sim_sync.warehouse.migrate import SchemaState, migrate, missing_tables, schema_state
-from sim_sync.warehouse.postgresql import SQLITE, shown_url, warehouse_url
+from sim_sync.warehouse.postgresql import is_for_many_hosts, shown_url, warehouse_url
 from sim_sync.warehouse.run_leases import SqlRunLeases
 from sim_sync.warehouse.sqlite_files import require_place_for, sqlite_file
 from sim_sync.warehouse.store import SqlSessionStore
@@ -43,11 +43,11 @@ def require_shared(url: str, dagster: str) -> None:
     Raises:
         ConfigError: the warehouse is SQLite, and Dagster's storage is not.
     """
-    parsed = warehouse_url(url)
-    if parsed.drivername not in SQLITE or dagster.startswith(_DAGSTERS_OWN):
+    if is_for_many_hosts(url) or dagster.startswith(_DAGSTERS_OWN):
         return
+    place = shown_url(warehouse_url(url))
     sentence = (
-        f"the warehouse would be {shown_url(parsed)}, of this host alone, but Dagster's storage is on a server that "
+        f"the warehouse would be {place}, of this host alone, but Dagster's storage is on a server that "
         f"other hosts use, too ({dagster}): set it to the PostgreSQL database of all of them, here as well"
     )
     raise ConfigError([Problem("environment", "SIM_SYNC_WAREHOUSE_URL", "a PostgreSQL database", "SQLite", sentence)])

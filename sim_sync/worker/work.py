@@ -1,21 +1,14 @@
 """One configured carrier's session opened, walked and closed by its settings: what every kind of run does.
 
-Dagster's ops do it in three steps (`defs.ops`); `sync_once` does it in one, for `sim-sync selftest`. A warehouse that
-is away for a while is ridden out: a restart, a cut connection, a lock held too long, a full disk. Every method of the
-store is one transaction that either happened or did not, and says so when asked again; so asking again is always safe.
+Dagster's ops do it in three steps (`defs.ops`); `sync_once` does it in one, for `sim-sync selftest`.
 """
 
-import logging
 import random
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
-
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from sim_sync.config import CarrierConfig
-from sim_sync.core.backoff import backoff_seconds
 from sim_sync.core.errors import (
     CarrierError,
     Fenced,
@@ -23,7 +16,6 @@ from sim_sync.core.errors import (
     ParkRequired,
     SimSyncError,
     StopRequested,
-    WarehouseUnavailable,
 )
 from sim_sync.core.looking_up import look_up_missing
 from sim_sync.core.lookups import LookupLimits
@@ -33,70 +25,11 @@ from sim_sync.core.session import Process, Session, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import CrashPoint, QuarantineLimit, StepRules, StopReason, nothing_armed, walk
 from sim_sync.logs import work_noted
+from sim_sync.warehouse.retrying import WarehouseRetry
 from sim_sync.worker.lease import kept_lease
 from sim_sync.worker.leaving import Exit, Outcome
 from sim_sync.worker.processes import armed_crash_point, this_process
 from sim_sync.worker.stopping import StopSignal, stopped_by_signals
-
-# --- while the warehouse is away -------------------------------------------------------------------------------------
-
-_log = logging.getLogger("sim_sync.worker")
-
-#: 0.5, 1, 2, 4, 8, 15, 15 seconds: a restart of a database server fits in.
-_ATTEMPTS = 8
-_BASE_SECONDS = 0.5
-_CEILING_SECONDS = 15.0
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-
-
-class WarehouseRetry:
-    """Calls a method of the store again while the warehouse is unavailable, `attempts` times at most.
-
-    `waiter` waits between the attempts, and cuts them short when the sync has to stop.
-    """
-
-    def __init__(
-        self, waiter: Waiter, *, attempts: int = _ATTEMPTS, chance: Callable[[], float] = random.random
-    ) -> None:
-        self._chance = chance
-        self._retrying = Retrying(
-            retry=retry_if_exception_type(WarehouseUnavailable),
-            stop=stop_after_attempt(attempts),
-            wait=self._wait_seconds,
-            sleep=waiter.wait,
-            before_sleep=_warn,
-            reraise=True,
-        )
-
-    def __call__(
-        self, method: Callable[Arguments, Result], *arguments: Arguments.args, **options: Arguments.kwargs
-    ) -> Result:
-        """Return what the method returns, or raise the error of its last attempt."""
-        return self._retrying(method, *arguments, **options)
-
-    def _wait_seconds(self, state: RetryCallState) -> float:
-        return backoff_seconds(
-            state.attempt_number - 1,
-            base_seconds=_BASE_SECONDS,
-            ceiling_seconds=_CEILING_SECONDS,
-            chance=self._chance(),
-        )
-
-
-def _warn(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    wait_seconds = state.next_action.sleep if state.next_action else 0.0
-    # The first says it all, and what to do; those that follow are for who reads the whole log.
-    _log.log(
-        logging.WARNING if state.attempt_number == 1 else logging.INFO,
-        "attempt %d: %s; trying again in %.1f s",
-        state.attempt_number,
-        error,
-        wait_seconds,
-    )
-
 
 # --- one run's share of a walk ---------------------------------------------------------------------------------------
 

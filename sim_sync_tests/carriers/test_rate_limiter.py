@@ -13,7 +13,8 @@ from sim_sync_tests.fakes.moving_time import MovingTime
 
 
 def rate_limiter(time: MovingTime, limit: RateLimit, store: InMemoryRateLimits | None = None) -> RateLimiter:
-    return RateLimiter(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic, store=store)
+    store = store or InMemoryRateLimits(time.monotonic)
+    return RateLimiter(limit, time, carrier="acme", park_after_seconds=300, store=store)
 
 
 def pass_through(at: RateLimiter, times: int) -> list[float]:
@@ -164,7 +165,8 @@ def test_a_carrier_without_a_limit_is_slowed_to_half_of_what_was_sent() -> None:
 
 
 def test_one_word_of_the_carrier_slows_all_who_share_its_limit() -> None:
-    time, store = MovingTime(), InMemoryRateLimits()
+    time = MovingTime()
+    store = InMemoryRateLimits(time.monotonic)
     one, other = (rate_limiter(time, RateLimit(requests_per_second=10), store) for _ in range(2))
     pass_through(other, 2)
     with one.acquire() as permit:

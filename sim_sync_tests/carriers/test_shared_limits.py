@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sim_sync.carriers.rate_limit import Permission, RateLimiter, SharedRateLimits, next_permission, paused
+from sim_sync.carriers.rate_limit import Permission, RateLimiter, next_permission, paused
 from sim_sync.carriers.settings import RateLimit
+from sim_sync.carriers.shared_limits import SharedRateLimits, store_for
 from sim_sync.core.errors import ConfigError, NoRoomLeft, StopRequested, TransientError
 from sim_sync_tests.fakes.moving_time import MovingTime
 from sim_sync_tests.fakes.small_disk import SmallDisk
@@ -24,13 +25,14 @@ _REQUESTS = """
 import sys, time
 from sim_sync.carriers.settings import RateLimit
 from sim_sync.carriers.rate_limit import RateLimiter
+from sim_sync.carriers.shared_limits import store_for
 
 class Waiter:
     def wait(self, seconds):
         time.sleep(seconds)
 
 limit = RateLimit(requests_per_second=float(sys.argv[2]), max_in_flight=int(sys.argv[3]), shared_key=sys.argv[1])
-rate_limiter = RateLimiter(limit, Waiter(), carrier="acme", park_after_seconds=300)
+rate_limiter = RateLimiter(limit, Waiter(), carrier="acme", park_after_seconds=300, store=store_for(limit))
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(int(sys.argv[4])):
@@ -73,8 +75,8 @@ def tell(process: subprocess.Popen[str]) -> None:
 
 
 def rate_limiter(folder: Path, time: MovingTime, limit: RateLimit) -> RateLimiter:
-    store = SharedRateLimits(folder / "limits", KEY)
-    return RateLimiter(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic, store=store)
+    store = SharedRateLimits(folder / "limits", KEY, time.monotonic)
+    return RateLimiter(limit, time, carrier="acme", park_after_seconds=300, store=store)
 
 
 def test_three_processes_together_keep_the_limit(tmp_path: Path) -> None:
@@ -152,7 +154,7 @@ def test_a_place_may_be_given_back_by_another_thread(tmp_path: Path) -> None:
 
 def test_the_key_stands_in_no_name_and_in_no_file(tmp_path: Path) -> None:
     store = SharedRateLimits(tmp_path, KEY)
-    store.change(lambda state: (paused(state, 1000.0, seconds=5), None))
+    store.change(lambda state, _: (paused(state, 1000.0, seconds=5), None))
     give_back = store.take_slot(1)
     assert give_back is not None
     give_back()
@@ -165,49 +167,49 @@ def test_the_key_stands_in_no_name_and_in_no_file(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database_any_more_is_replaced(tmp_path: Path) -> None:
     store = SharedRateLimits(tmp_path, KEY)
-    store.change(lambda state: (state, None))
+    store.change(lambda state, _: (state, None))
     (file,) = tmp_path.glob("*.sqlite")
     file.write_bytes(b"what a power cut left" * 100)
     with pytest.raises(TransientError, match="cannot be kept"):
-        store.change(lambda state: (state, None))
-    assert store.change(lambda state: next_permission(state, RateLimit(), 1.0)) == Permission()
+        store.change(lambda state, _: (state, None))
+    assert store.change(lambda state, _: next_permission(state, RateLimit(), 1.0)) == Permission()
 
 
 def test_a_state_of_another_version_starts_afresh(tmp_path: Path) -> None:
     store = SharedRateLimits(tmp_path, KEY)
-    store.change(lambda state: (state, None))
+    store.change(lambda state, _: (state, None))
     (file,) = tmp_path.glob("*.sqlite")
     connection = sqlite3.connect(file)
     connection.execute('UPDATE traffic SET state = \'{"of": "old"}\'')
     connection.commit()
     connection.close()
-    assert store.change(lambda state: next_permission(state, RateLimit(), 1.0)) == Permission()
+    assert store.change(lambda state, _: next_permission(state, RateLimit(), 1.0)) == Permission()
 
 
 def test_a_rule_that_fails_changes_nothing_and_locks_nothing(tmp_path: Path) -> None:
     store = SharedRateLimits(tmp_path, KEY)
-    store.change(lambda state: (paused(state, 1000.0, seconds=5), None))
+    store.change(lambda state, _: (paused(state, 1000.0, seconds=5), None))
 
     with pytest.raises(ZeroDivisionError):
-        store.change(lambda state: (state, 1 // 0))
-    assert store.change(lambda state: (state, state.paused_until)) == 1005.0
+        store.change(lambda state, _: (state, 1 // 0))
+    assert store.change(lambda state, _: (state, state.paused_until)) == 1005.0
 
 
 def test_a_folder_that_cannot_be_made_is_told_with_its_variable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="SIM_SYNC_STATE_DIR: expected a folder that can be written"):
-        SharedRateLimits(tmp_path / "file" / "limits", KEY).change(lambda state: (state, None))
+        SharedRateLimits(tmp_path / "file" / "limits", KEY).change(lambda state, _: (state, None))
 
 
 def test_the_folder_is_the_one_that_the_environment_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIM_SYNC_STATE_DIR", str(tmp_path / "state"))
     time = MovingTime()
     limit = RateLimit(shared_key=KEY)
-    with RateLimiter(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic).acquire():
+    with RateLimiter(limit, time, carrier="acme", park_after_seconds=300, store=store_for(limit)).acquire():
         assert sorted(file.suffix for file in (tmp_path / "state" / "limits").iterdir()) == [".lock", ".sqlite"]
     monkeypatch.delenv("SIM_SYNC_STATE_DIR")
     monkeypatch.chdir(tmp_path)
-    with RateLimiter(limit, time, carrier="acme", park_after_seconds=300, monotonic=time.monotonic).acquire():
+    with RateLimiter(limit, time, carrier="acme", park_after_seconds=300, store=store_for(limit)).acquire():
         assert (tmp_path / ".sim_sync" / "limits").is_dir()
 
 
@@ -218,6 +220,6 @@ def test_a_full_disk_is_told_with_the_folder_and_what_to_do_and_the_limit_is_kep
     small_disk.fill()
     state = SharedRateLimits(folder, KEY)
     with pytest.raises(NoRoomLeft, match=f"no space is left on the file system of {folder}: make room there"):
-        state.change(lambda before: (paused(before, 0.0, seconds=5), None))
+        state.change(lambda before, _: (paused(before, 0.0, seconds=5), None))
     small_disk.make_room()
-    assert state.change(lambda before: (paused(before, 0.0, seconds=5), "kept")) == "kept"
+    assert state.change(lambda before, _: (paused(before, 0.0, seconds=5), "kept")) == "kept"

@@ -131,3 +131,36 @@ def test_a_postgresql_that_refuses_the_password_is_told_without_it(
     assert said.code == 1
     assert "127.0.0.1" in said.out
     assert "a-secret-word" not in said.out + said.err
+
+
+def test_a_limit_that_carriers_share_is_said_to_be_of_this_host_where_the_warehouse_is_sqlite(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    sharing = an_account(simulator.url, rate_limit={"requests_per_second": 100, "shared_key": "us"})
+    command_line.write_carriers(acme=sharing, zeta=an_account(simulator.url), yota=sharing)
+    told = command_line.type_in("check").out
+    assert "limits     ok: rate_limit.shared_key of acme; yota: kept in " in told
+    assert "for this host alone; hosts that share an account need a warehouse in PostgreSQL" in " ".join(told.split())
+    assert "limits" not in command_line.run("check", "zeta", "--json").document
+
+
+def test_a_limit_that_hosts_share_is_kept_in_postgresql_also_before_the_first_sync(
+    command_line: CommandLine, simulator: SimulatorServer, postgres_url: str
+) -> None:
+    command_line.set(SIM_SYNC_WAREHOUSE_URL=postgres_url)
+    limit = {"requests_per_second": 100, "shared_key": "us"}
+    command_line.write_carriers(acme=an_account(simulator.url, rate_limit=limit))
+    said = command_line.run("check", "--json")
+    assert (said.code, said.document["carriers"][0]["ok"]) == (0, True)
+    assert said.document["limits"]["told"].endswith("kept in the warehouse, for all hosts that use it")
+    assert not list(command_line.folder.rglob("limits"))
+
+
+def test_a_warehouse_that_is_away_keeps_nobody_waiting_for_its_limits(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    command_line.set(SIM_SYNC_WAREHOUSE_URL="postgresql://nobody@127.0.0.1:9/none")
+    limit = {"requests_per_second": 100, "shared_key": "us"}
+    command_line.write_carriers(acme=an_account(simulator.url, rate_limit=limit))
+    said = command_line.run("check", "--json")
+    assert (said.code, said.document["warehouse"]["ok"], said.document["carriers"][0]["ok"]) == (1, False, True)
