@@ -98,7 +98,7 @@ _OurColumn: TypeAlias = Annotated[str, AfterValidator(_parse_our_column)]
 
 
 class _Inventory(Settings):
-    #: Our names to the list's; `iccid` must be among them.
+    #: Our names to the list's; `iccid` or `eid` must be among them.
     columns: Mapping[_OurColumn, Annotated[str, Field(min_length=1)]]
     statuses: Mapping[str, Lifecycle] = Field(default_factory=dict)
     #: The carriers whose SIMs the list may have. None are all.

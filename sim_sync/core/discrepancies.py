@@ -50,7 +50,7 @@ class Severity(StrEnum):
 
 
 #: The fields that can be compared, because both sides have them.
-COMPARABLE_FIELDS: tuple[str, ...] = ("status", "msisdn", "imsi", "imei", "rate_plan", "label")
+COMPARABLE_FIELDS: tuple[str, ...] = ("status", "msisdn", "imsi", "imei", "eid", "rate_plan", "label")
 #: Amounts are counted in whole ten-thousandths of the currency: exact in every database.
 UNITS = 10_000
 

@@ -14,7 +14,9 @@ from sim_sync.core.pages import canonical_json
 from sim_sync.core.text import printable
 
 #: The columns that have a meaning to us; all others of a list go to `attributes`.
-OUR_COLUMNS: tuple[str, ...] = ("iccid", "carrier", "imsi", "msisdn", "imei", "status", "rate_plan", "label")
+OUR_COLUMNS: tuple[str, ...] = ("iccid", "carrier", "imsi", "msisdn", "imei", "eid", "status", "rate_plan", "label")
+#: What names a row without an ICCID: this before its EID, in the place of the ICCID.
+BY_EID = "eid:"
 #: A list with fewer SIMs of a carrier than so many per cent of the last one waits for a person.
 MIN_PERCENT_OF_LAST = 50.0
 #: How many findings of a kind are kept as examples; all of them are counted.
@@ -38,15 +40,18 @@ class Rounding(IntEnum):
 class InventorySim(NamedTuple):
     """One SIM as we think it is. `None` means "our list does not say"; `attributes` is canonical JSON text.
 
+    A row that names an eUICC and none of its profiles has no ICCID: `BY_EID` and the EID stand in its place.
+
     `row_number` is where the list has it: the line of a file, whose header is line 1, or the row of a query from 1.
     """
 
     carrier: str
     iccid: str
-    iccid_raw: str
+    iccid_raw: str | None
     imsi: str | None = None
     msisdn: str | None = None
     imei: str | None = None
+    eid: str | None = None
     status: str | None = None
     rate_plan: str | None = None
     label: str | None = None
@@ -115,7 +120,8 @@ class ListWords(NamedTuple):
     ) -> Finding:
         """Return what is wrong with a row whose ICCID stood in an earlier one, of this list or of `elsewhere`."""
         place = f"{self.place} {first}" if elsewhere is None else f"{elsewhere.place} {first} of {elsewhere.source}"
-        reason = f"its ICCID stands in {place} already, and that one counts"
+        named_by = "EID" if iccid is not None and iccid.startswith(BY_EID) else "ICCID"
+        reason = f"its {named_by} stands in {place} already, and that one counts"
         return Finding(number, FindingKind.REPEATED, reason, self.iccid_column, self._payload(iccid), carrier)
 
     def _payload(self, iccid: str | None) -> str:

@@ -30,7 +30,7 @@ _BYTE_ORDER_MARKS = (*_MARKS, (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-
 #: Digits from which on a cell at the ICCID's place makes a line a row of its own.
 _DIGITS_OF_AN_ICCID = 15
 #: Our columns of which half a value is another value.
-_NUMBERS = frozenset({"iccid", "imsi", "msisdn", "imei"})
+_NUMBERS = frozenset({"iccid", "imsi", "msisdn", "imei", "eid"})
 _CUT_OFF = "the file ends in the middle of this row: was the export cut off?"
 _ADVICE = "format the column as text, and export the list again from where it is kept"
 
@@ -194,7 +194,8 @@ class _LastRow:
 
 def _row_detector(columns: Sequence[str], settings: CsvInventorySettings) -> Callable[[Sequence[str]], bool]:
     """Return what says whether cells are a row of their own: something like an ICCID stands where it should."""
-    place = next(iter(places_of(columns, settings.columns.get("iccid", ""))), 0)
+    named_by = settings.columns.get("iccid") or settings.columns.get("eid", "")
+    place = next(iter(places_of(columns, named_by)), 0)
     is_wide = len(columns) > 1
 
     def is_row(cells: Sequence[str]) -> bool:

@@ -102,8 +102,11 @@ def lay_out(sheet: Sheet, columns: Mapping[str, str], carriers: Sequence[str]) -
 
 
 def _refuse_mapping(sheet: Sheet, columns: Mapping[str, str], carriers: Sequence[str]) -> None:
-    if "iccid" not in columns:
-        raise InventoryError("the inventory's `columns` do not say which column holds the ICCID: add `iccid: <column>`")
+    if "iccid" not in columns and "eid" not in columns:
+        raise InventoryError(
+            "the inventory's `columns` do not say which column holds the ICCID: add `iccid: <column>`, or "
+            "`eid: <column>` where our list names eUICCs and not their profiles"
+        )
     if strange := [name for name in columns if name not in OUR_COLUMNS]:
         raise InventoryError(f"the inventory's `columns` may map {', '.join(OUR_COLUMNS)}; found {', '.join(strange)}")
     if secret := [theirs for theirs in columns.values() if is_secret_key(theirs)]:

@@ -12,7 +12,16 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 
 from sim_sync.core.identifiers import NotAnIdentifier, normal_iccid
-from sim_sync.core.inventory import Finding, FindingKind, InventorySim, ListTally, count_word, shortened
+from sim_sync.core.inventory import (
+    BY_EID,
+    Finding,
+    FindingKind,
+    InventorySim,
+    ListTally,
+    Rounding,
+    count_word,
+    shortened,
+)
 from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 from sim_sync.core.storable import without_secrets
@@ -21,7 +30,9 @@ from sim_sync.inventory.values import (
     REMEMBERED,
     RoundingCount,
     Value,
+    is_nothing,
     is_rounded,
+    read_eid,
     read_imei,
     read_imsi,
     read_label,
@@ -83,7 +94,7 @@ class Row:
     def take_out(self, place: int, kind: FindingKind, reason: str) -> None:
         """Empty a cell and note why. Without its ICCID or its carrier the row is none."""
         ours = next((name for name, at in self._layout.ours.items() if at == place), None)
-        if ours in {"iccid", "carrier"}:
+        if ours in {"iccid", "carrier"} or (ours == "eid" and "iccid" not in self._layout.ours):
             raise UnusableRow(kind, reason, ours, hides_sim=True)
         name = next((name for name, at in self._layout.extra if at == place), None) if ours is None else ours
         self.leave_out(name, kind, reason)
@@ -129,7 +140,8 @@ class Row:
 
 _LIFECYCLE = StatusWords({word.value: StatusMeaning(word) for word in Lifecycle})
 #: The fields of a SIM whose cells are read one by one, in their order.
-_FIELDS = ("imsi", "msisdn", "imei", "status", "rate_plan", "label")
+_FIELDS = ("imsi", "msisdn", "imei", "eid", "status", "rate_plan", "label")
+_EID = _FIELDS.index("eid")
 _NOTHING_SAID: tuple[str | None, ...] = (None,) * len(_FIELDS)
 #: An ICCID cell with fewer digits is a note, a total or a heading rather than a SIM of ours.
 _DIGITS_OF_A_SIM = 10
@@ -164,6 +176,7 @@ class RowParser:
             "imsi": read_imsi,
             "msisdn": read_msisdn,
             "imei": read_imei,
+            "eid": read_eid,
             "status": self._read_status,
             "rate_plan": read_word,
             "label": read_label,
@@ -247,22 +260,33 @@ class RowParser:
 
     def _sim(self, row: Row, carrier: str) -> InventorySim:
         cells = row.cells
-        raw = cells[self._layout.ours["iccid"]]
-        iccid = self._iccid(raw)
         said = list(_NOTHING_SAID)
         for place, ours, at, read in self._readers:
             if cells[at]:
                 said[place], flaw = read(cells[at])
                 if flaw is not None:
                     row.leave_out(ours, *flaw)
-        looks = self.rounding.take(iccid)
-        return InventorySim._make((carrier, iccid, raw, *said, self._attributes(cells), row.number, looks))
+        name, looks = self._name(row, said[_EID])
+        raw = None if name.startswith(BY_EID) else row.cell("iccid")
+        return InventorySim._make((carrier, name, raw, *said, self._attributes(cells), row.number, looks))
+
+    def _name(self, row: Row, eid: str | None) -> tuple[str, Rounding]:
+        """Return what names a row: its ICCID, or where it has none its EID; and whether that looks rounded."""
+        raw = row.cell("iccid")
+        if eid is not None and (not raw or is_nothing(unmarked_number(raw))):
+            return BY_EID + eid, Rounding.NONE
+        if not raw and (told := row.cell("eid")):
+            reason = f"the row has no ICCID, and {shortened(told)!r} is no EID: expected 32 digits"
+            raise UnusableRow(FindingKind.NOT_AN_IDENTIFIER, reason, "eid", hides_sim=_is_sim(told))
+        iccid = self._iccid(raw)
+        return iccid, self.rounding.take(iccid)
 
     def _iccid(self, raw: str) -> str:
         if len(raw) in _ICCID_DIGITS and raw.isascii() and raw.isdigit():
             return raw
         if not raw:
-            raise UnusableRow(FindingKind.NO_ICCID, "the row has no ICCID", "iccid")
+            told = "the row has no ICCID and no EID" if "eid" in self._layout.ours else "the row has no ICCID"
+            raise UnusableRow(FindingKind.NO_ICCID, told, "iccid" if "iccid" in self._layout.ours else "eid")
         text = unmarked_number(raw)
         if is_rounded(text):
             told = f"ICCID {shortened(raw)!r} was rounded by a spreadsheet, its last digits are lost: {self._advice}"

@@ -129,7 +129,7 @@ class Reading:
         self._sheet = sheet
         self._carriers = terms.carriers
         #: How messages about its rows are put.
-        self.words = ListWords(sheet.place, layout.names["iccid"], sheet.advice, sheet.where)
+        self.words = ListWords(sheet.place, layout.names.get("iccid") or layout.names["eid"], sheet.advice, sheet.where)
         wanted = frozenset(terms.carriers if only is None else only)
         self._parser = RowParser(sheet, layout, terms.statuses, terms.carriers, wanted)
         self._examples: dict[int, InventorySim] = {}

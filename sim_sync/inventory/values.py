@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import NamedTuple, TypeAlias
 
-from sim_sync.core.identifiers import Identifier, normal_imei, normal_imsi, normal_msisdn
+from sim_sync.core.identifiers import Identifier, normal_eid, normal_imei, normal_imsi, normal_msisdn
 from sim_sync.core.inventory import FindingKind, Rounding, shortened
 
 # What spreadsheets and calendars do to cells: how a value looks that is no longer what somebody typed. Pure.
@@ -143,6 +143,7 @@ _FLAWS = {
 }
 
 
+_ROUNDED = "was rounded by a spreadsheet, its last digits are lost"
 _LOST_ZERO = "has too few digits for a number of its country code: was a leading zero lost in a spreadsheet?"
 
 
@@ -168,6 +169,14 @@ def read_imei(raw: str) -> Value:
     if len(raw) in _IMEI_DIGITS and raw.isascii() and raw.isdigit():
         return raw, None
     return _identifier(raw, normal_imei)
+
+
+def read_eid(raw: str) -> Value:
+    """Return an EID's 32 digits. So many keep none of their look by chance: a round one was rounded."""
+    eid, flaw = _identifier(raw, normal_eid)
+    if eid is not None and rounding_of(eid) is not Rounding.NONE:
+        return _undamaged(raw, eid, _ROUNDED)
+    return eid, flaw
 
 
 def read_msisdn(raw: str) -> Value:

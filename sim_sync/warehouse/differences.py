@@ -19,7 +19,10 @@ from sim_sync.warehouse.bad_identifiers import (
 )
 from sim_sync.warehouse.discrepancies import BY_ID, billed_plan, plan_prices, units_of
 from sim_sync.warehouse.matching import (
+    changed_profiles,
+    is_not_ours,
     match_sims,
+    names_eids,
     our_unmatched,
     ours,
     pairs,
@@ -29,7 +32,7 @@ from sim_sync.warehouse.matching import (
     unlisted_words,
 )
 from sim_sync.warehouse.severity import Facts, advice_of, overruled, severity_of
-from sim_sync.warehouse.shared_sims import Placement, is_placed, placements, stem_of
+from sim_sync.warehouse.shared_sims import Placement, in_scope, is_placed, placements, stem_of
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 
@@ -62,14 +65,21 @@ def find_differences(
     `only_shared` looks at nothing but the SIMs that it shares with the carrier that is compared.
     """
     found.create(connection)
-    match_sims(connection, carrier, only_shared=only_shared)
+    # Which SIM has an EID, and whether another one has it too, only all of them tell.
+    by_eid = names_eids(connection, carrier)
+    match_sims(connection, carrier, by_eid=by_eid, only_shared=only_shared and not by_eid)
     finder = _Finder(connection, carrier, rules)
     finder.find_missing()
     finder.find_unknown()
     finder.find_elsewhere()
     if fields:
         finder.find_mismatches(fields)
-    if not only_shared:
+    if by_eid:
+        finder.find_changed_profiles()
+    if only_shared:
+        scope = in_scope(carrier).subquery()
+        connection.execute(found.delete().where(~sa.exists().where(scope.c.iccid == found.c.iccid)))
+    else:
         finder.find_without_iccid()
         finder.find_bad_identifiers()
         finder.find_twins()
@@ -107,7 +117,7 @@ class _Finder:
         plan = self._billed(_theirs.status, sa.null(), _theirs.rate_plan)
         told = self._telling(Kind.UNKNOWN_TO_US, facts, name_of_sim(), _NOTHING, _theirs.status, plan=plan)
         nameless = sa.and_(theirs_of(self._carrier), _theirs.iccid.is_(None), ~has_bad("iccid"))
-        self._write(Kind.UNKNOWN_TO_US, told.where(nameless))
+        self._write(Kind.UNKNOWN_TO_US, told.where(nameless, is_not_ours(name_of_sim())))
 
     def find_bad_identifiers(self) -> None:
         """Find SIMs of the carrier with an identifier that cannot be one; very many of one sort are one finding."""
@@ -129,7 +139,7 @@ class _Finder:
         bad = sa.select(named.c.iccid, *greatest).group_by(named.c.iccid).subquery()
         facts = Facts(ours=sa.null(), theirs=bad.c.status, pending=sa.false())
         # One whose ICCID is bad is in use and nobody can say whose it is: it costs what an unknown one does.
-        is_nameless = sa.and_(sa.literal(field == "iccid"), bad.c.iccid.startswith(BY_ID))
+        is_nameless = sa.and_(sa.literal(field == "iccid"), bad.c.iccid.startswith(BY_ID), is_not_ours(bad.c.iccid))
         plan = sa.case((is_nameless, self._billed(bad.c.status, sa.null(), bad.c.rate_plan)))
         told = self._telling(Kind.QUALITY, facts, bad.c.iccid, _NOTHING, bad.c.theirs, plan=plan, field=field)
         self._write(Kind.QUALITY, told, field)
@@ -175,6 +185,12 @@ class _Finder:
             plan = self._billed(there.c.status, ours.c.status, told_plan)
         told = self._telling(Kind.MISMATCH, facts, ours.c.iccid, ours.c[name], there.c[name], plan=plan, field=name)
         self._write(Kind.MISMATCH, told.where(_are_both_of(_differing), _differ(name)), name)
+
+    def find_changed_profiles(self) -> None:
+        """Find SIMs that were matched by their EID although their ICCIDs are two."""
+        facts = Facts(ours=ours.c.status, theirs=there.c.status, pending=_is_pending())
+        told = self._telling(Kind.MISMATCH, facts, ours.c.iccid, ours.c.iccid, there.c.iccid, field="iccid")
+        self._write(Kind.MISMATCH, told.where(_are_both_of(pairs), changed_profiles()), "iccid")
 
     def find_unlisted_words(self) -> None:
         """Find status words without a place in the lifecycle."""

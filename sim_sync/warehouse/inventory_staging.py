@@ -18,7 +18,7 @@ from sim_sync.warehouse.temporary import analyzed
 #: Rows in one statement: enough to be quick, few enough to need little memory.
 CHUNK_ROWS = 5_000
 #: What our list says of a SIM; a row is changed if any of it is.
-TOLD = ("iccid_raw", "imsi", "msisdn", "imei", "status", "rate_plan", "label", "attributes")
+TOLD = ("iccid_raw", "imsi", "msisdn", "imei", "eid", "status", "rate_plan", "label", "attributes")
 #: The list's source may be slow to give the next row: longer than other transactions of ours are ever silent.
 _PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
 

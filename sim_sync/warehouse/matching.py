@@ -6,19 +6,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import COMPARABLE_FIELDS
+from sim_sync.core.inventory import BY_EID
 from sim_sync.core.pages import WITHOUT_CHECK_DIGIT
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle
 from sim_sync.core.text import counted
-from sim_sync.warehouse.bad_identifiers import GeneralFinding
+from sim_sync.warehouse.bad_identifiers import GeneralFinding, name_of_sim
+from sim_sync.warehouse.discrepancies import BY_ID
 from sim_sync.warehouse.shared_sims import Placement, in_scope, is_placed, stem_of
 from sim_sync.warehouse.tables import carrier_sims, inventory_sims
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 
-# Which SIM of our list is which SIM of the carrier, by ICCID, in set-based SQL. Nothing is matched by guess.
+# Which SIM of our list is which SIM of the carrier, in set-based SQL. Nothing is matched by guess.
 #
 # First the same normal form on both sides. Then, among those left over on both sides, a 19-digit form is the 20-digit
 # form with the same first 19 digits (the 20th is a check digit that some carriers leave out, ITU-T E.118), if no
-# other pairing is possible for either of the two.
+# other pairing is possible for either of the two. Then, among those left over again, by EID (see below).
 #
 # The stored tables are read once each, into temporary ones that hold what is compared; only those are joined.
 
@@ -33,7 +35,16 @@ sa.Index("ix_sim_pairs_their_iccid", pairs.c.their_iccid)
 _our_left = temporary_table("our_left_over", "stem", "digits", "iccid", key=("stem", "digits"))
 _their_left = temporary_table("their_left_over", "stem", "digits", "iccid", key=("stem", "digits"))
 
+#: The carrier's SIMs that are profiles of an eUICC which a row of ours names, `iccid`, and none of its profiles.
+profiles = temporary_table("profiles_of_euiccs", "their_iccid", "iccid", "standing", key=("their_iccid",))
+sa.Index("ix_profiles_of_euiccs_iccid", profiles.c.iccid)
+#: Such rows of ours whose eUICC the carrier has, be it only with profiles that other rows name.
+euiccs_there = temporary_table("euiccs_there", "iccid", key=("iccid",))
+_our_eids = temporary_table("our_left_eids", "eid", "iccid", key=("eid", "iccid"))
+_their_eids = temporary_table("their_left_eids", "eid", "iccid", "standing", key=("eid", "iccid"))
+
 _theirs = carrier_sims.c
+_listed = inventory_sims.c
 
 
 def theirs_of(carrier: str) -> sa.ColumnElement[bool]:
@@ -46,44 +57,55 @@ def pending_word(pending: sa.ColumnElement[bool]) -> sa.ColumnElement[str]:
     return sa.case((pending, sa.literal("true", sa.Text())), else_=sa.literal("false", sa.Text()))
 
 
-def match_sims(connection: sa.Connection, carrier: str, *, only_shared: bool = False) -> None:
-    """Create and fill `ours`, `there` and `pairs` for a carrier; `forget_matches` drops them.
+def match_sims(connection: sa.Connection, carrier: str, *, by_eid: bool, only_shared: bool = False) -> None:
+    """Create and fill `ours`, `there`, `pairs`, `profiles` and `euiccs_there`; `forget_matches` drops them.
 
-    `only_shared` takes the SIMs alone whose findings are corrected (`shared_sims`).
+    `by_eid` matches by EID too: needless where our list names none. `only_shared` takes the SIMs alone whose findings
+    are corrected (`shared_sims`).
     """
-    for table in (ours, there, pairs):
+    for table in _TABLES:
         table.create(connection)
     _fill_ours(connection, carrier, only_shared=only_shared)
     _fill_there(connection, carrier, only_shared=only_shared)
     _pair_same_form(connection)
     _pair_other_form(connection)
+    if by_eid:
+        _pair_by_eid(connection, carrier)
     analyzed(connection, pairs)
 
 
 def forget_matches(connection: sa.Connection) -> None:
     """Drop the temporary tables."""
-    for table in (pairs, there, ours):
+    for table in _TABLES:
         table.drop(connection)
 
 
 def our_unmatched() -> sa.ColumnElement[bool]:
-    """Return the condition of a row of `ours` that is nobody's pair."""
-    return ~sa.exists().where(pairs.c.iccid == ours.c.iccid)
+    """Return the condition of a row of `ours` that the carrier does not have."""
+    is_euicc_there = sa.exists().where(euiccs_there.c.iccid == ours.c.iccid)
+    return sa.and_(~sa.exists().where(pairs.c.iccid == ours.c.iccid), ~is_euicc_there)
 
 
 def their_unmatched() -> sa.ColumnElement[bool]:
-    """Return the condition of a row of `there` that is nobody's pair."""
-    return ~sa.exists().where(pairs.c.their_iccid == there.c.iccid)
+    """Return the condition of a row of `there` that our list does not have."""
+    return is_not_ours(there.c.iccid)
+
+
+def is_ours(name: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return whether our list has a SIM of the carrier, by its name in `there`."""
+    return sa.or_(*(sa.exists().where(table.c.their_iccid == name) for table in (pairs, profiles)))
+
+
+def is_not_ours(name: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return whether our list does not have it: written so that it is an anti-join."""
+    return sa.and_(*(~sa.exists().where(table.c.their_iccid == name) for table in (pairs, profiles)))
 
 
 def _fill_ours(connection: sa.Connection, carrier: str, *, only_shared: bool) -> None:
-    listed = inventory_sims.c
     columns = ("iccid", *COMPARABLE_FIELDS)
-    chosen = sa.select(*(listed[name] for name in columns)).where(
-        listed.carrier == carrier, listed.removed_at.is_(None)
-    )
+    chosen = sa.select(*(_listed[name] for name in columns)).where(_is_listed(carrier))
     if only_shared:
-        chosen = chosen.where(listed.iccid.in_(in_scope(carrier)))
+        chosen = chosen.where(_listed.iccid.in_(in_scope(carrier)))
     _fill(connection, ours, columns, chosen)
 
 
@@ -141,6 +163,116 @@ def _fill_left_over(connection: sa.Connection, table: sa.Table, unmatched: sa.Se
     )
     table.create(connection)
     _fill(connection, table, ("stem", "digits", "iccid"), alone)
+
+
+# By EID: what of our list and of the carrier is left over, and names the same eUICC.
+#
+# A row of ours with an ICCID is the SIM that has its EID, if there is one such row and one such SIM: the profile was
+# changed. A row without an ICCID stands for the eUICC with all its profiles that no other row names, and is compared
+# with the one that is in use. A SIM whose ICCID another carrier's list has, or a row whose ICCID another carrier has,
+# is not looked for: ICCIDs go before. An eUICC may have profiles of several carriers, so each carrier's are matched
+# with its own rows.
+
+
+#: Which of an eUICC's profiles is the one in use: the first in this order. No two are in use at the same time.
+_STANDINGS = (
+    *(Lifecycle.ACTIVE, Lifecycle.SUSPENDED, Lifecycle.TEST_READY, Lifecycle.ACTIVATION_READY, Lifecycle.INVENTORY),
+    *(Lifecycle.UNKNOWN, Lifecycle.DEACTIVATED, Lifecycle.TERMINATED, Lifecycle.REPLACED),
+)
+_TABLES = (profiles, euiccs_there, pairs, there, ours)
+
+
+def names_eids(connection: sa.Connection, carrier: str) -> bool:
+    """Return whether our list has a carrier's SIM with its EID."""
+    named = sa.select(sa.literal(1)).where(_is_listed(carrier), _listed.eid.is_not(None)).limit(1)
+    return connection.execute(named).first() is not None
+
+
+def changed_profiles() -> sa.ColumnElement[bool]:
+    """Return the condition of a row of `pairs` that has another ICCID on either side, and not another form of it."""
+    mine, told = pairs.c.iccid, pairs.c.their_iccid
+    is_other_form = sa.and_(stem_of(mine) == stem_of(told), sa.func.length(mine) != sa.func.length(told))
+    return sa.and_(mine != told, ~is_other_form, ~mine.startswith(BY_EID), ~told.startswith(BY_ID))
+
+
+def _is_listed(carrier: str) -> sa.ColumnElement[bool]:
+    return sa.and_(_listed.carrier == carrier, _listed.removed_at.is_(None))
+
+
+def _pair_by_eid(connection: sa.Connection, carrier: str) -> None:
+    _add_nameless(connection, carrier)
+    _note_euiccs(connection)
+    _fill_left_eids(connection, carrier)
+    _take_profiles(connection)
+    _pair_changed_profiles(connection)
+    _pair_euiccs(connection)
+    for table in (_our_eids, _their_eids):
+        table.drop(connection)
+    connection.execute(there.delete().where(there.c.iccid.startswith(BY_ID), their_unmatched()))
+
+
+def _add_nameless(connection: sa.Connection, carrier: str) -> None:
+    """Take the carrier's SIMs without an ICCID whose EIDs our list has, under their ids."""
+    named = sa.select(ours.c.eid).where(ours.c.eid.is_not(None)).distinct().subquery()
+    columns = ("iccid", "pending", *COMPARABLE_FIELDS)
+    told = (name_of_sim(), pending_word(_theirs.pending), *(_theirs[name] for name in COMPARABLE_FIELDS))
+    rows = sa.select(*told).where(theirs_of(carrier), _theirs.iccid.is_(None), _theirs.eid == named.c.eid)
+    _fill(connection, there, columns, rows)
+
+
+def _note_euiccs(connection: sa.Connection) -> None:
+    here = sa.select(ours.c.iccid).where(ours.c.iccid.startswith(BY_EID), there.c.eid == ours.c.eid).distinct()
+    _fill(connection, euiccs_there, ("iccid",), here)
+
+
+def _fill_left_eids(connection: sa.Connection, carrier: str) -> None:
+    for table in (_our_eids, _their_eids):
+        table.create(connection)
+    is_left = ~sa.exists().where(pairs.c.iccid == ours.c.iccid)
+    moved = is_placed(carrier, ours.c.iccid, Placement.MOVED)
+    mine = sa.select(ours.c.eid, ours.c.iccid).where(ours.c.eid.is_not(None), is_left, ~moved)
+    _fill(connection, _our_eids, ("eid", "iccid"), mine)
+    place = {status.value: f"{place}" for place, status in enumerate(_STANDINGS)}
+    standing = sa.case(place, value=there.c.status, else_=f"{len(place)}")
+    elsewhere = is_placed(carrier, there.c.iccid, Placement.WRONG_CARRIER, Placement.DUPLICATE_ICCID)
+    told = sa.select(there.c.eid, there.c.iccid, standing).where(
+        there.c.eid.is_not(None), their_unmatched(), ~elsewhere
+    )
+    _fill(connection, _their_eids, ("eid", "iccid", "standing"), told)
+
+
+def _take_profiles(connection: sa.Connection) -> None:
+    rows = sa.select(_their_eids.c.iccid, _our_eids.c.iccid, _their_eids.c.standing).where(
+        _our_eids.c.iccid.startswith(BY_EID), _their_eids.c.eid == _our_eids.c.eid
+    )
+    _fill(connection, profiles, ("their_iccid", "iccid", "standing"), rows)
+
+
+def _pair_changed_profiles(connection: sa.Connection) -> None:
+    mine, told = (_alone(table) for table in (_our_eids, _their_eids))
+    rows = sa.select(mine.c.iccid, told.c.iccid).where(mine.c.eid == told.c.eid, ~mine.c.iccid.startswith(BY_EID))
+    connection.execute(pairs.insert().from_select(["iccid", "their_iccid"], rows))
+
+
+def _alone(table: sa.Table) -> sa.Subquery:
+    only = sa.func.min(table.c.iccid).label("iccid")
+    return sa.select(table.c.eid, only).group_by(table.c.eid).having(sa.func.count() == 1).subquery()
+
+
+def _pair_euiccs(connection: sa.Connection) -> None:
+    """Pair a row for an eUICC with its profile in use; where several may be, only their status is compared."""
+    first = sa.func.min(profiles.c.standing).label("standing")
+    best = sa.select(profiles.c.iccid, first).group_by(profiles.c.iccid).subquery()
+    in_use = (
+        sa.select(profiles.c.iccid, sa.func.min(profiles.c.their_iccid).label("their_iccid"))
+        .where(profiles.c.iccid == best.c.iccid, profiles.c.standing == best.c.standing)
+        .group_by(profiles.c.iccid)
+    )
+    several = in_use.having(sa.func.count() > 1).subquery()
+    is_several = sa.exists().where(several.c.iccid == ours.c.iccid)
+    untold = {name: sa.null() for name in COMPARABLE_FIELDS if name not in {"status", "eid"}}
+    connection.execute(ours.update().where(ours.c.iccid.startswith(BY_EID), is_several).values(untold))
+    connection.execute(pairs.insert().from_select(["iccid", "their_iccid"], in_use))
 
 
 # Status words without a place in the lifecycle: one finding a word, however many SIMs have it.

@@ -26,7 +26,7 @@ from sim_sync.warehouse.differences import compared_form, find_differences, foll
 from sim_sync.warehouse.discrepancies import BY_ID, UNMUTED, amount_of, create_prices, plan_prices, unmuted_if
 from sim_sync.warehouse.engine import read_clock, transaction
 from sim_sync.warehouse.knowledge import Comparison, last_comparisons, next_comparison
-from sim_sync.warehouse.matching import forget_matches, ours, pairs, there, word_is_used
+from sim_sync.warehouse.matching import forget_matches, is_ours, ours, pairs, there, word_is_used
 from sim_sync.warehouse.sessions import read_last_completed
 from sim_sync.warehouse.shared_sims import Placement, forget_shared, in_scope, is_placed, place_shared
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
@@ -254,10 +254,6 @@ def _is_there() -> sa.ColumnElement[bool]:
     return sa.exists().where(there.c.iccid == _kept.iccid)
 
 
-def _theirs_is_paired() -> sa.ColumnElement[bool]:
-    return sa.exists().where(pairs.c.their_iccid == _kept.iccid)
-
-
 def _has_id(carrier: str) -> sa.ColumnElement[bool]:
     """Return whether a SIM that is named by its id is there, still without an ICCID."""
     sims = carrier_sims.c
@@ -273,7 +269,7 @@ def _has_id(carrier: str) -> sa.ColumnElement[bool]:
 def _of_unknown(carrier: str) -> sa.ColumnElement[str]:
     is_listed_elsewhere = is_placed(carrier, _kept.iccid, Placement.WRONG_CARRIER)
     return sa.case(
-        (_theirs_is_paired(), _OURS),
+        (is_ours(_kept.iccid), _OURS),
         (is_listed_elsewhere, _OURS),
         (_has_id(carrier), _CONFIG),
         else_=_THEIRS,

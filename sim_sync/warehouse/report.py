@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import can_concentrate
+from sim_sync.core.inventory import BY_EID
 from sim_sync.core.report import (
     SEVERITIES,
     FieldCount,
@@ -280,7 +281,7 @@ def _largest(
     is_open = sa.and_(_found.carrier.in_(carriers), _found.resolved_at.is_(None), ~is_muted(now))
     query = sa.select(_found.carrier, value.label("value")).where(is_open)
     if group == _RANGE:
-        query = query.where(~_found.iccid.startswith(BY_ID))
+        query = query.where(~_found.iccid.startswith(BY_ID), ~_found.iccid.startswith(BY_EID))
     rows, number = query.subquery(), sa.func.count().label("number")
     grouped = (
         sa.select(rows.c.carrier, rows.c.value, number)

@@ -142,6 +142,13 @@ RULES: dict[Kind, tuple[Rule, ...]] = {
             "the SIM is in another device",
             "Look at the device: the SIM is in another one than our list says.",
         ),
+        _of_field(
+            "iccid",
+            MEDIUM,
+            "the card has another profile",
+            "Correct the ICCID in our list: the eUICC has another profile than it says.",
+        ),
+        _of_field("eid", MEDIUM, "one side is out of date", "Correct the EID in our list: the SIM is on another card."),
         _of_field("imsi", MEDIUM, "one side is out of date", "Correct the IMSI in our list."),
         _of_field("msisdn", MEDIUM, "one side is out of date", "Correct the phone number in our list."),
         _of_field(

@@ -15,7 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from sim_sync.core.discrepancies import Kind
+from sim_sync.core.inventory import BY_EID
 from sim_sync.core.pages import WITHOUT_CHECK_DIGIT
+from sim_sync.warehouse.bad_identifiers import name_of_sim
 from sim_sync.warehouse.tables import carrier_sims, inventory_sims, sim_discrepancies
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 
@@ -50,7 +52,8 @@ _places = temporary_table(
     *("places_of_sims", "sim", "carrier", "here", "absent", "listed", "our_status"), key=("sim", "carrier")
 )
 _homes = temporary_table("homes_of_sims", "sim", "home", "listed_at", "is_at_home", key=("sim",))
-_TABLES = (scope, placements, _stems, _both, _shared, _places, _homes)
+_eids = temporary_table("eids_in_scope", "carrier", "eid", key=("carrier", "eid"))
+_TABLES = (scope, placements, _stems, _both, _shared, _places, _homes, _eids)
 
 _sims, _listed, _kept = carrier_sims.c, inventory_sims.c, sim_discrepancies.c
 _OURS, _THEIRS = "ours", "theirs"
@@ -130,7 +133,10 @@ def _is_there(carriers: Sequence[str]) -> sa.ColumnElement[bool]:
 def _take_listed(connection: sa.Connection, carriers: Sequence[str], stems: sa.Table) -> None:
     rows = sa.select(
         sa.literal(_OURS, sa.Text()), _listed.carrier, _listed.iccid, stem_of(_listed.iccid), _listed.status
-    ).where(_listed.carrier.in_(carriers), _listed.removed_at.is_(None), stems.c.stem == stem_of(_listed.iccid))
+    ).where(
+        *(_listed.carrier.in_(carriers), _listed.removed_at.is_(None), ~_listed.iccid.startswith(BY_EID)),
+        stems.c.stem == stem_of(_listed.iccid),
+    )
     connection.execute(_shared.insert().from_select(["side", "carrier", "iccid", "stem", "status"], rows))
 
 
@@ -230,5 +236,34 @@ def _fill_scope(connection: sa.Connection, others: Sequence[str]) -> Sequence[st
         sa.select(_kept.carrier, _kept.iccid).where(_is_open_cross(others)),
     )
     connection.execute(scope.insert().from_select(["carrier", "iccid"], rows))
+    _add_euiccs(connection, others)
     analyzed(connection, scope)
     return list(connection.execute(sa.select(scope.c.carrier).distinct().order_by(scope.c.carrier)).scalars())
+
+
+def _add_euiccs(connection: sa.Connection, others: Sequence[str]) -> None:
+    """Add the rows and SIMs with the EIDs of those in scope: whether these are left over decides about the others."""
+    named = sa.and_(_listed.carrier.in_(others), _listed.eid.is_not(None), _listed.removed_at.is_(None))
+    if connection.execute(sa.select(sa.literal(1)).where(named).limit(1)).first() is None:
+        return
+    told = sa.and_(_sims.carrier.in_(others), _sims.eid.is_not(None), _sims.vanished_at.is_(None))
+    sides = ((_listed, named, _listed.iccid), (_sims, told, name_of_sim()))
+    eids = sa.union(
+        *(
+            sa.select(row.carrier, row.eid).where(condition, scope.c.carrier == row.carrier, scope.c.iccid == row.iccid)
+            for row, condition, _ in sides
+        )
+    )
+    connection.execute(_eids.insert().from_select(["carrier", "eid"], eids))
+    analyzed(connection, _eids)
+    is_in = sa.exists().where
+    more = sa.union(
+        *(
+            sa.select(row.carrier, name).where(
+                *(condition, _eids.c.carrier == row.carrier, _eids.c.eid == row.eid),
+                ~is_in(scope.c.carrier == row.carrier, scope.c.iccid == name),
+            )
+            for row, condition, name in sides
+        )
+    )
+    connection.execute(scope.insert().from_select(["carrier", "iccid"], more))

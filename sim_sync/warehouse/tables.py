@@ -239,6 +239,12 @@ inventory_sims = sa.Table(
     _time("removed_at"),
     _text("eid"),
 )
+_named = inventory_sims.c.eid.is_not(None)
+_on_postgresql(
+    inventory_sims,
+    sa.Index("ix_inventory_sims_carrier_eid", inventory_sims.c.carrier, inventory_sims.c.eid, sqlite_where=_named),
+    postgresql_where=_named,
+)
 
 inventory_findings = sa.Table(
     "inventory_findings",

@@ -54,15 +54,15 @@ carriers:
         ),
         "schedule.timezone: expected a time zone such as Europe/Berlin or UTC, found 'Middle/Earth'",
         (
-            "inventory.columns.colour: expected one of iccid, carrier, imsi, msisdn, imei, status, rate_plan, label, "
-            "found 'colour'"
+            "inventory.columns.colour: expected one of iccid, carrier, imsi, msisdn, imei, eid, status, rate_plan, "
+            "label, found 'colour'"
         ),
         (
             "inventory.statuses.LIVE: expected 'inventory', 'test_ready', 'activation_ready', 'active', 'suspended', "
             "'deactivated', 'terminated', 'replaced' or 'unknown', found 'alive'"
         ),
         "inventory.path: expected a value, found nothing",
-        "reconcile.fields.1: expected one of status, msisdn, imsi, imei, rate_plan, label, found 'colour'",
+        "reconcile.fields.1: expected one of status, msisdn, imsi, imei, eid, rate_plan, label, found 'colour'",
         (
             "carriers.bad name: expected a name of letters, digits, single dots, dashes and underscores, "
             "at most 100 of them, found 'bad name'"

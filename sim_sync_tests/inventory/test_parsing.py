@@ -35,7 +35,9 @@ def test_a_row_becomes_a_sim_with_all_that_it_says() -> None:
         columns=columns,
     )
     assert inventory.rows == [
-        InventorySim("acme", ICCID, ICCID, IMSI, "+4915123450001", IMEI, "active", "iot", "truck 7", '{"Site":"NA"}', 2)
+        InventorySim(
+            "acme", ICCID, ICCID, IMSI, "+4915123450001", IMEI, None, "active", "iot", "truck 7", '{"Site":"NA"}', 2
+        )
     ]
     assert (inventory.findings, inventory.tally.unknown_carriers, inventory.tally.unknown_status_words) == ([], {}, {})
 
@@ -92,6 +94,40 @@ def test_what_is_no_iccid_is_a_finding(raw: str) -> None:
 def test_a_row_without_an_iccid_is_a_finding_and_a_row_without_anything_is_none() -> None:
     inventory = parsed(["", "acme", "active"], ["", " ", ""], [], [ICCID, "acme", ""])
     assert inventory.reasons == [(2, "the row has no ICCID")]
+
+
+EID = "89049032123451234512345678901235"
+WITH_EID = {"iccid": "ICCID", "eid": "EID", "carrier": "Carrier"}
+EID_HEADER = ["ICCID", "EID", "Carrier"]
+
+
+def test_a_row_without_an_iccid_is_named_by_its_eid() -> None:
+    rows = [["", EID, "acme"], ["-", f"{EID[:16]} {EID[16:]}", "acme"], [ICCID, EID, "acme"], [OTHER, "", "acme"]]
+    read = parsed(*rows, header=EID_HEADER, columns=WITH_EID)
+    assert [(row.iccid, row.iccid_raw, row.eid) for row in read.rows] == [
+        (f"eid:{EID}", None, EID),
+        (f"eid:{EID}", None, EID),
+        (ICCID, ICCID, EID),
+        (OTHER, OTHER, None),
+    ]
+    by_eid = {name: WITH_EID[name] for name in ("eid", "carrier")}
+    (row,) = parsed([EID, "acme"], ["", "acme"], header=["EID", "Carrier"], columns=by_eid).rows
+    assert row.iccid == f"eid:{EID}"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["8.90490321234512E+31", "89049032123451200000000000000000", str(int(float(EID))), EID[:-1], f"{EID[:-1]}X"],
+)
+def test_a_bad_eid_is_left_out_and_costs_a_row_that_has_nothing_else(raw: str) -> None:
+    read = parsed([ICCID, raw, "acme"], ["", raw, "acme"], [OTHER, EID, "acme"], header=EID_HEADER, columns=WITH_EID)
+    assert [(row.iccid, row.eid) for row in read.rows] == [(ICCID, None), (OTHER, EID)]
+    assert read.places == [(2, "EID"), (3, "EID")]
+    assert read.reasons[1] == (3, f"the row has no ICCID, and {raw!r} is no EID: expected 32 digits")
+
+
+def test_a_list_that_names_neither_iccids_nor_eids_is_refused() -> None:
+    assert "add `iccid: <column>`, or `eid: <column>`" in refusal([ICCID, "acme", ""], columns={"carrier": "Carrier"})
 
 
 def test_rows_of_carriers_that_are_not_configured_are_counted() -> None:

@@ -80,7 +80,7 @@ def test_a_sim_that_comes_back_to_the_list_counts_as_added(engine: sa.Engine) ->
     assert table(engine)["acme/2"] == (None, THIRD, None)
 
 
-@pytest.mark.parametrize("name", ["iccid_raw", "imsi", "msisdn", "imei", "status", "rate_plan", "label"])
+@pytest.mark.parametrize("name", ["iccid_raw", "imsi", "msisdn", "imei", "eid", "status", "rate_plan", "label"])
 def test_every_column_that_becomes_empty_is_a_change(engine: sa.Engine, name: str) -> None:
     load_inventory(engine, "acme", [ours(1, **dict[str, Any]({name: "x"}))], now=FIRST)
     counts = load_inventory(engine, "acme", [ours(1, **dict[str, Any]({name: None}))], now=SECOND)

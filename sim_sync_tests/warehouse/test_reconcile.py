@@ -314,8 +314,8 @@ def test_a_carrier_that_was_never_walked_to_its_end_is_not_compared(engine: sa.E
 
 
 def test_a_field_that_nobody_has_is_refused(engine: sa.Engine) -> None:
-    with pytest.raises(InputError, match="cannot compare colour, eid: expected some of status, msisdn, imsi, imei"):
-        reconcile(engine, CARRIER, ["status", "colour", "eid"])
+    with pytest.raises(InputError, match="cannot compare colour, iccid: expected some of status, msisdn, imsi, imei"):
+        reconcile(engine, CARRIER, ["status", "colour", "iccid"])
 
 
 def test_a_list_that_changes_by_day_is_compared_as_of_its_loading(engine: sa.Engine) -> None:
