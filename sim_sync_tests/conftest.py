@@ -16,7 +16,12 @@ from hypothesis import settings
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.tables import metadata
 from sim_sync_tests.fakes.certificates import Certificates, make_certificates
-from sim_sync_tests.fakes.databases import fresh_postgres_database, start_postgres, stop_postgres
+from sim_sync_tests.fakes.databases import (
+    fresh_postgres_database,
+    make_migrated_sqlite,
+    start_postgres,
+    stop_postgres,
+)
 from sim_sync_tests.fakes.small_disk import SmallDisk, mounted_disk
 
 # A slow machine is no failure: no example has a time limit. A run of the tests says the same of a tree each time;
@@ -94,6 +99,27 @@ def sqlite_url(tmp_path: Path) -> str:
 def warehouse_url(request: pytest.FixtureRequest) -> str:
     """Each database in turn, empty."""
     name = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def migrated_sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file with the migrated tables, all empty."""
+    make_migrated_sqlite(tmp_path / "migrated.db")
+    return f"sqlite:///{tmp_path / 'migrated.db'}"
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_server_url: str) -> Iterator[str]:
+    """A PostgreSQL database of its own with the migrated tables, all empty."""
+    with fresh_postgres_database(postgres_server_url, migrated=True) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """Each database in turn, with the migrated tables, all empty: a copy, since the migrations are dear."""
+    name = {"sqlite": "migrated_sqlite_url", "postgresql": "migrated_postgres_url"}[request.param]
     return str(request.getfixturevalue(name))
 
 

@@ -19,6 +19,7 @@ from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.simulator.credentials import SIMULATED_CREDENTIALS
 from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync_tests.fakes.databases import make_migrated_sqlite
 from sim_sync_tests.fakes.fleet import a_page, a_rejected, a_request, a_sim
 
 PROJECT = Path(__file__).parents[2]
@@ -111,7 +112,10 @@ class CommandLine:
     @property
     def warehouse(self) -> Warehouse:
         """The warehouse that the commands use unless told otherwise."""
-        return open_warehouse(f"sqlite:///{self.folder / '.sim_sync' / 'warehouse.db'}")
+        path = self.folder / ".sim_sync" / "warehouse.db"
+        if not path.exists():
+            make_migrated_sqlite(path)
+        return open_warehouse(f"sqlite:///{path}")
 
     def open_session(self, carrier: str = "acme", *, pages: int = 0, owner: str = "run-1") -> Session:
         """Open a carrier's session and commit that many pages of two SIMs."""

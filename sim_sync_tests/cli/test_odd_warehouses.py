@@ -19,10 +19,10 @@ COMMANDS = [("status",), ("status", "--json"), ("discrepancies",), ("pause", "ac
 
 
 @pytest.fixture
-def engine(command_line: CommandLine, warehouse_url: str) -> Iterator[sa.Engine]:
+def engine(command_line: CommandLine, migrated_url: str) -> Iterator[sa.Engine]:
     """The warehouse of the commands, SQLite and PostgreSQL, with an open session of acme and one of zeta."""
-    command_line.set(SIM_SYNC_WAREHOUSE_URL=warehouse_url)
-    warehouse = open_warehouse(warehouse_url)
+    command_line.set(SIM_SYNC_WAREHOUSE_URL=migrated_url)
+    warehouse = open_warehouse(migrated_url)
     for carrier in ("acme", "zeta"):
         warehouse.sessions.open_session(a_request(carrier=carrier))
     yield warehouse.engine

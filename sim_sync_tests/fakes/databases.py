@@ -4,13 +4,19 @@ Not fakes: nothing of ours is tested against a pretended database.
 """
 
 import shutil
+import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
+
+from sim_sync.files import make_private_file, make_private_folder
+from sim_sync.warehouse.engine import open_engine
+from sim_sync.warehouse.migrate import migrate
 
 with warnings.catch_warnings():
     # It tells on import that it found no runtime directory of the user; it then takes another one.
@@ -43,16 +49,58 @@ def stop_postgres(folder: Path) -> None:
 
 
 @contextmanager
-def fresh_postgres_database(server_url: str) -> Iterator[str]:
-    """Create a database, yield its URL, and drop it whoever is still connected."""
-    name = f"test_{uuid.uuid4().hex}"
-    with _administering(server_url) as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+def fresh_postgres_database(server_url: str, *, migrated: bool = False) -> Iterator[str]:
+    """Create a database, empty or with the migrated tables; yield its URL, and drop it whoever is still connected."""
+    template = _migrated_postgres(server_url) if migrated else "template1"
+    name = _create_postgres_database(server_url, template)
     try:
-        yield sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
+        yield _url_of(server_url, name)
     finally:
         with _administering(server_url) as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@cache
+def _migrated_postgres(server_url: str) -> str:
+    """Return the database that others are copied from, at a fraction of what the migrations cost."""
+    name = _create_postgres_database(server_url, "template1")
+    _migrate(_url_of(server_url, name))
+    return name
+
+
+def _create_postgres_database(server_url: str, template: str) -> str:
+    name = f"test_{uuid.uuid4().hex}"
+    with _administering(server_url) as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return name
+
+
+def _url_of(server_url: str, name: str) -> str:
+    return sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+
+def make_migrated_sqlite(path: Path) -> None:
+    """Make the SQLite file of a new warehouse, with the migrated tables and private as our own are."""
+    make_private_folder(path.parent)
+    make_private_file(path)
+    path.write_bytes(_migrated_sqlite())
+
+
+@cache
+def _migrated_sqlite() -> bytes:
+    """Return what the migrations make of an empty file: they are run once in each process of the tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "migrated.db"
+        _migrate(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
+def _migrate(url: str) -> None:
+    engine = open_engine(url)
+    try:
+        migrate(engine)
+    finally:
+        engine.dispose()
 
 
 @contextmanager

@@ -18,16 +18,16 @@ def simulator() -> Iterator[RunningSimulator]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, simulator: RunningSimulator, warehouse_url: str) -> Iterator[Workspace]:
+def place(tmp_path: Path, simulator: RunningSimulator, migrated_url: str) -> Iterator[Workspace]:
     """A place on each database in turn."""
-    place = Workspace(tmp_path, simulator, warehouse_url)
+    place = Workspace(tmp_path, simulator, migrated_url)
     yield place
     place.warehouse.close()
 
 
 @pytest.fixture
-def sqlite_place(tmp_path: Path, simulator: RunningSimulator, sqlite_url: str) -> Iterator[Workspace]:
+def sqlite_place(tmp_path: Path, simulator: RunningSimulator, migrated_sqlite_url: str) -> Iterator[Workspace]:
     """A place on SQLite."""
-    place = Workspace(tmp_path, simulator, sqlite_url)
+    place = Workspace(tmp_path, simulator, migrated_sqlite_url)
     yield place
     place.warehouse.close()

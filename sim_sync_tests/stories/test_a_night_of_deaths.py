@@ -82,11 +82,11 @@ class Night:
 
 
 @pytest.fixture
-def night(tmp_path: Path, warehouse_url: str) -> Iterator[Night]:
+def night(tmp_path: Path, migrated_url: str) -> Iterator[Night]:
     """A walk of ten minutes' patience, under a daemon."""
     mount = MountOptions(sims=SIMS, latency_ms=LATENCY_MS)
     with running_simulator(mount) as simulator, ExitStack() as stack:
-        place = Workspace(tmp_path, simulator, warehouse_url, settings={"page_size": PAGE_SIZE, "lease_seconds": 30})
+        place = Workspace(tmp_path, simulator, migrated_url, settings={"page_size": PAGE_SIZE, "lease_seconds": 30})
         night = Night(place, stack)
         yield night
         place.warehouse.close()

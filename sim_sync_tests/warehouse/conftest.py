@@ -1,4 +1,7 @@
-"""Databases of this folder's tests: made once for each worker of the test run where that is dear."""
+"""Databases of this folder's tests: each engine lives as long as its worker of the test run, and gets empty tables.
+
+A new engine would put every statement together anew, which takes longer than most of these tests.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,15 +10,16 @@ import pytest
 import sqlalchemy as sa
 
 from sim_sync.warehouse.engine import open_engine
-from sim_sync.warehouse.migrate import migrate
-from sim_sync_tests.fakes.databases import fresh_postgres_database
+from sim_sync_tests.fakes.databases import fresh_postgres_database, make_migrated_sqlite
 from sim_sync_tests.warehouse.databases import disposed, empty_tables
 
 
 @pytest.fixture(scope="session")
 def _migrated_postgres(postgres_server_url: str) -> Iterator[sa.Engine]:
-    with fresh_postgres_database(postgres_server_url) as url, disposed(open_engine(url)) as engine:
-        migrate(engine)
+    with (
+        fresh_postgres_database(postgres_server_url, migrated=True) as url,
+        disposed(open_engine(url)) as engine,
+    ):
         yield engine
 
 
@@ -26,11 +30,21 @@ def postgres_engine(_migrated_postgres: sa.Engine) -> sa.Engine:
     return _migrated_postgres
 
 
+@pytest.fixture(scope="session")
+def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    with disposed(open_engine(f"sqlite:///{path}")) as engine:
+        yield engine
+
+
 @pytest.fixture
-def sqlite_engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    """A SQLite file with the migrated tables."""
-    with disposed(open_engine(f"sqlite:///{tmp_path / 'migrated.db'}")) as engine:
-        migrate(engine)
+def sqlite_engine(_migrated_sqlite: sa.Engine) -> Iterator[sa.Engine]:
+    """A SQLite file with the migrated tables, all empty; whatever a test did to it, the next one gets another."""
+    path = Path(str(_migrated_sqlite.url.database))
+    for file in path.parent.iterdir():
+        file.unlink()
+    make_migrated_sqlite(path)
+    with disposed(_migrated_sqlite) as engine:
         yield engine
 
 

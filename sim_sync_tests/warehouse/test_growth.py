@@ -17,7 +17,6 @@ from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.discrepancies import Wanted, discrepancies
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.inventory import load_inventory
-from sim_sync.warehouse.migrate import migrate
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync_tests.fakes.fleet import CARRIER, a_sim
 from sim_sync_tests.warehouse.databases import SqlUnderTest, disposed, empty_tables
@@ -60,10 +59,9 @@ CASES = [
 
 
 @pytest.fixture
-def bare_engine(warehouse_url: str) -> Iterator[sa.Engine]:
+def bare_engine(migrated_url: str) -> Iterator[sa.Engine]:
     """Each database in turn, migrated, where nobody takes statistics but the test."""
-    with disposed(open_engine(warehouse_url)) as engine:
-        migrate(engine)
+    with disposed(open_engine(migrated_url)) as engine:
         if engine.dialect.name == "postgresql":
             with engine.begin() as connection:
                 for table in ("carrier_sims", "inventory_sims", "sim_discrepancies"):

@@ -318,7 +318,7 @@ def _all_at_once(urls: Sequence[str]) -> list[str]:
 
 
 def test_processes_that_make_a_new_file_at_once_all_find_it_ready(tmp_path: Path) -> None:
-    assert set(_all_at_once([f"sqlite:///{tmp_path}/{number}.db" for number in range(40)])) == {"opened"}
+    assert set(_all_at_once([f"sqlite:///{tmp_path}/{number}.db" for number in range(12)])) == {"opened"}
 
 
 def test_processes_that_fill_an_empty_database_at_once_all_find_it_ready(postgres_server_url: str) -> None:

@@ -25,9 +25,9 @@ from sim_sync_tests.warehouse.databases import rows_of
 
 
 @pytest.fixture
-def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
+def warehouse(migrated_url: str) -> Iterator[Warehouse]:
     """Each database in turn, with the tables of this version."""
-    opened = open_warehouse(warehouse_url)
+    opened = open_warehouse(migrated_url)
     yield opened
     opened.close()
 

@@ -19,9 +19,9 @@ CARRIERS = ["acme", "other"]
 
 
 @pytest.fixture
-def warehouse(warehouse_url: str) -> Iterator[Warehouse]:
+def warehouse(migrated_url: str) -> Iterator[Warehouse]:
     """Each database in turn, with the tables of this version."""
-    opened = open_warehouse(warehouse_url)
+    opened = open_warehouse(migrated_url)
     yield opened
     opened.close()
 
