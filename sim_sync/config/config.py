@@ -13,7 +13,7 @@ from sim_sync.config.document import CARRIER_NAME, read_document
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve, variable_of
 from sim_sync.config.our_list import QuietList, list_of, place_of
 from sim_sync.config.problems import read_part
-from sim_sync.config.sections import Inventory, InventorySection, Reconcile, Schedule, WarehouseSection
+from sim_sync.config.sections import Inventory, InventorySection, Reconcile, Retention, Schedule, WarehouseSection
 from sim_sync.core.errors import ConfigError, InputError, Problem
 from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS
 
@@ -27,7 +27,7 @@ WAREHOUSE_VARIABLE = "SIM_SYNC_WAREHOUSE_URL"
 DEFAULT_PATH = Path("carriers.yaml")
 DEFAULT_WAREHOUSE_URL = "sqlite:///.sim_sync/warehouse.db"
 
-_SECTIONS = ("warehouse", "schedule", "inventory", "reconcile", "alerts", "carriers")
+_SECTIONS = ("warehouse", "schedule", "inventory", "reconcile", "alerts", "retention", "carriers")
 _INVENTORY: KeyPath = ("inventory",)
 
 
@@ -44,6 +44,8 @@ class Config:
     _carriers: Mapping[str, Any] = field(repr=False)
     _environ: Mapping[str, str] = field(repr=False)
     _alerts: Any = field(default=None, repr=False)
+    #: None where nothing is ever deleted.
+    retention: Retention | None = None
 
     @property
     def carrier_names(self) -> Sequence[str]:
@@ -209,6 +211,7 @@ class _Reader:
             _carriers=self._carriers(),
             _environ=self._environ,
             _alerts=self._document.get("alerts"),
+            retention=self._section("retention", Retention),
         )
         if self._problems:
             self._add_problems_of_carriers(config)

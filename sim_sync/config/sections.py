@@ -88,6 +88,16 @@ class Schedule(Settings):
     timezone: Annotated[str, AfterValidator(_parse_timezone)] = "UTC"
 
 
+class Retention(Settings):
+    """After how many days what is over is deleted, and when. Without the section, nothing is."""
+
+    days: Annotated[int, Field(ge=1, le=36_500)]
+    #: Of Dagster's runs; None is the same.
+    runs_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    cron: Annotated[str, AfterValidator(parse_cron)] = "0 12 * * *"
+    timezone: Annotated[str, AfterValidator(_parse_timezone)] = "UTC"
+
+
 def _parse_our_column(name: str) -> str:
     if name not in OUR_COLUMNS:
         raise ValueError(f"one of {', '.join(OUR_COLUMNS)}")

@@ -18,6 +18,7 @@ from sim_sync.defs.jobs import (
     carrier_partitions,
 )
 from sim_sync.defs.resources import SyncConfigResource, WarehouseResource, config_and_warehouse, kept_run_resource
+from sim_sync.defs.retention import build_apply_retention, build_retention_schedule
 from sim_sync.defs.sensors import build_resume_interrupted_syncs, build_send_alerts
 from sim_sync.logs import OURS, log_for_machines
 from sim_sync.warehouse import Warehouse
@@ -42,7 +43,8 @@ def build_defs(
         key_prefix: comes before the name in each asset key.
         group_name: the asset group.
         name_prefix: comes before the names of job, schedule, sensor, ops and resources, joined with `_`.
-        schedule: whether there is a nightly schedule.
+        schedule: whether there is a nightly schedule; and the one that deletes what is old, where the configuration has
+            a section `retention`.
         sensor: whether there is the sensor that resumes; without it, only a run resumes an interrupted session. The one
             that sends alerts is there as well where the configuration has a section `alerts`.
 
@@ -64,8 +66,8 @@ def build_defs(
             build_sim_discrepancies(partitions, names),
         ],
         asset_checks=build_checks(names),
-        jobs=[job],
-        schedules=[build_nightly_reconciliation(job, carriers, config.schedule, names)] if schedule else [],
+        jobs=[job, *_retention_jobs(config, names)],
+        schedules=_schedules(config, job, names) if schedule else [],
         sensors=_sensors(config, job, open_context, names) if sensor else [],
         resources={
             names.named("sync_config"): SyncConfigResource(path=path),
@@ -73,6 +75,17 @@ def build_defs(
             names.named("kept_run"): kept_run_resource(),
         },
     )
+
+
+def _retention_jobs(config: Config, names: Names) -> list[dg.JobDefinition]:
+    return [] if config.retention is None else [build_apply_retention(names)]
+
+
+def _schedules(config: Config, job: AssetJob, names: Names) -> list[dg.ScheduleDefinition]:
+    found = [build_nightly_reconciliation(job, config.carrier_names, config.schedule, names)]
+    if config.retention is not None:
+        found.append(build_retention_schedule(names, config.retention))
+    return found
 
 
 def _sensors(

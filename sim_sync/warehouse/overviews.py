@@ -23,7 +23,14 @@ from sim_sync.warehouse.discrepancies import is_muted, read_open_costs
 from sim_sync.warehouse.engine import read_clock, reading
 from sim_sync.warehouse.knowledge import compared_of
 from sim_sync.warehouse.sessions import session_from_row
-from sim_sync.warehouse.tables import alerts, quarantined_records, session_internals, sim_discrepancies, sync_sessions
+from sim_sync.warehouse.tables import (
+    alerts,
+    forgotten_sessions,
+    quarantined_records,
+    session_internals,
+    sim_discrepancies,
+    sync_sessions,
+)
 
 # What is known of every carrier's walks, in one consistent reading. What it means is decided in `core.notes`.
 
@@ -201,6 +208,20 @@ def carrier_figures(engine: sa.Engine, max_age_hours: Mapping[str, float], now: 
 
 
 def _totals(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, Totals]:
+    """Add up what all walks did, those that are forgotten by now included; in one statement, or one could be missed."""
+    forgotten = forgotten_sessions.c
+    parts = sa.union_all(
+        totals_of_sessions(sync_sessions.c.carrier.in_(carriers)),
+        sa.select(forgotten.carrier, *(forgotten[name] for name in Totals._fields)).where(
+            forgotten.carrier.in_(carriers)
+        ),
+    ).subquery()
+    query = sa.select(parts.c.carrier, *(sa.func.sum(parts.c[name]) for name in Totals._fields))
+    return {carrier: Totals(*counts) for carrier, *counts in connection.execute(query.group_by(parts.c.carrier))}
+
+
+def totals_of_sessions(which: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
+    """Return the query of what sessions did together, by carrier, in columns called as `Totals` has them."""
     walks, known = sync_sessions.c, session_internals.c
     sums = {
         "pages": walks.pages_done + sa.func.coalesce(known.earlier_pages, 0),
@@ -213,13 +234,12 @@ def _totals(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, 
         "completed_walks": _one_if(State.COMPLETED),
         "superseded_walks": _one_if(State.SUPERSEDED),
     }
-    query = (
-        sa.select(walks.carrier, *(sa.func.sum(sums[name]) for name in Totals._fields))
+    return (
+        sa.select(walks.carrier, *(sa.func.sum(sums[name]).label(name) for name in Totals._fields))
         .outerjoin(session_internals, known.session_id == walks.session_id)
-        .where(walks.carrier.in_(carriers))
+        .where(which)
         .group_by(walks.carrier)
     )
-    return {carrier: Totals(*counts) for carrier, *counts in connection.execute(query)}
 
 
 def _undelivered_alerts(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, int]:

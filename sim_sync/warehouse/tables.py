@@ -1,8 +1,8 @@
 """The tables, as both databases have them. `docs/tables.md` explains every column to the people who query them.
 
 Some are our own notes, as that page says: `session_internals`, `carrier_internals`, `walk_cursors`, `sim_lookups`,
-`inventory_loads`, `run_leases`, `rate_limits`. The others are the public contract. A change here needs a migration, and
-a test compares the two.
+`inventory_loads`, `run_leases`, `rate_limits`, `forgotten_sessions`. The others are the public contract. A change here
+needs a migration, and a test compares the two.
 """
 
 from collections.abc import Sequence
@@ -187,6 +187,15 @@ carrier_internals = sa.Table(
     _time("compared_at"),
     _count("compared_session_number"),
     _count("compared_list_number"),
+)
+
+forgotten_sessions = sa.Table(
+    "forgotten_sessions",
+    metadata,
+    _text("carrier", primary_key=True),
+    *(_count(name) for name in ("pages", "records", "sims_added", "sims_changed", "retries")),
+    sa.Column("throttled_seconds", sa.Double(), nullable=False, server_default="0"),
+    *(_count(name) for name in ("resumes", "completed_walks", "superseded_walks")),
 )
 
 walk_cursors = sa.Table(

@@ -13,7 +13,7 @@ from dagster import DagsterEvent, DagsterEventType, EventLogEntry
 from sim_sync.carriers.settings import Retry
 from sim_sync.config import Schedule
 from sim_sync.config.carrier import RunBudget
-from sim_sync.config.sections import Reconcile
+from sim_sync.config.sections import Reconcile, Retention
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.opening import Trigger
 from sim_sync.core.ports import Waiter
@@ -104,6 +104,7 @@ class FakeConfig:
     reading_inventory: Callable[[], object] = lambda: None
     #: Of which carriers the part was read.
     read: list[str] = field(default_factory=list)
+    retention: Retention | None = None
 
     @property
     def carrier_names(self) -> list[str]:

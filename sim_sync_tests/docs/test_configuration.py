@@ -14,7 +14,7 @@ from sim_sync.config import load_config
 from sim_sync.config.alerts import Alerts, Smtp, Webhook
 from sim_sync.config.carrier import CarrierSection
 from sim_sync.config.config import CONFIG_VARIABLE, DEFAULT_WAREHOUSE_URL, WAREHOUSE_VARIABLE
-from sim_sync.config.sections import INVENTORY_MODELS, OwnSeverity, PriceList, Reconcile, Schedule
+from sim_sync.config.sections import INVENTORY_MODELS, OwnSeverity, PriceList, Reconcile, Retention, Schedule
 from sim_sync.core.alerts import DEFAULT_THRESHOLDS, AlertKind
 from sim_sync.files import STATE_DIR_VARIABLE
 from sim_sync.logs import FORMAT_VARIABLE
@@ -23,7 +23,7 @@ from sim_sync_tests.docs.documents import PROJECT, code_blocks, table_rows
 DOCUMENT = PROJECT / "docs" / "configuration.md"
 CARRIERS = PROJECT / "docs" / "carriers.md"
 #: Keys that are not fields of a model: read by their own code.
-OTHER_KEYS = {"warehouse.url", "inventory", "alerts", "carriers", "auth", "options"}
+OTHER_KEYS = {"warehouse.url", "inventory", "alerts", "retention", "carriers", "auth", "options"}
 VARIABLES = {
     CONFIG_VARIABLE,
     WAREHOUSE_VARIABLE,
@@ -56,6 +56,7 @@ def all_keys() -> dict[str, Any]:
             *keys_of(Alerts, "alerts."),
             *keys_of(Webhook, "alerts.webhook."),
             *keys_of(Smtp, "alerts.smtp."),
+            *keys_of(Retention, "retention."),
             *keys_of(CarrierSection),
         ]
     )
