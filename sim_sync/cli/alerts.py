@@ -80,6 +80,20 @@ def send_now() -> ExitCode:
     return ExitCode.NOT_FINISHED
 
 
+def close_alerts(carrier: str) -> ExitCode:
+    """Close the open alerts of a carrier that this configuration does not have; the next round tells their end."""
+    config = load_config()
+    if carrier in config.carrier_names:
+        raise InputError(
+            f"{config.path} has the carrier {carrier!r}: its alerts are over by themselves, when what they say is over"
+        )
+    closed = SqlAlerts(open_warehouse(config.warehouse_url).engine).close_all_of(carrier)
+    if not closed:
+        raise InputError(f"no alert of the carrier {carrier!r} is open; `sim-sync alerts list` shows those that are")
+    say(f"{carrier}: {counted(closed, 'alert')} closed")
+    return ExitCode.DONE
+
+
 def _required(settings: Alerts | None, path: Path) -> Alerts:
     if settings is None:
         raise InputError(f"{path} has no section `alerts`: it names who is told of what")

@@ -242,3 +242,14 @@ def send() -> None:
     from sim_sync.cli.alerts import send_now
 
     raise typer.Exit(send_now())
+
+
+@alerts_app.command("close")
+def close(carrier: Annotated[str, typer.Argument(metavar="CARRIER", help="One that `carriers.yaml` lacks.")]) -> None:
+    """Close the open alerts of a carrier that has left `carriers.yaml`; who was told of them is told of their end.
+
+    Nothing else closes them: another `carriers.yaml` over the same warehouse may still have the carrier.
+    """
+    from sim_sync.cli.alerts import close_alerts
+
+    raise typer.Exit(close_alerts(carrier))

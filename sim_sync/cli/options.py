@@ -83,6 +83,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "alerts list": "sim-sync alerts list --all",
         "alerts test": "sim-sync alerts test webhook",
         "alerts send": "sim-sync alerts send",
+        "alerts close": "sim-sync alerts close old-carrier",
     }
 )
 

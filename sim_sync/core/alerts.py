@@ -131,6 +131,12 @@ def decide_alerts(
     return AlertChanges(opened, ended)
 
 
+def left_the_configuration(alert: OpenAlert) -> EndOfAlert:
+    """Return the end of an alert that nobody looks at any more; a kind of another version has no title here."""
+    title = TITLES.get(alert.kind, alert.kind)
+    return EndOfAlert(alert, f"{alert.carrier}: {title}: over: the carrier has left the configuration")
+
+
 def _read(facts: CarrierFacts, kind: AlertKind, watched: Mapping[AlertKind, float]) -> Reading:
     if kind not in watched:
         return Reading(holds=False, text="`alerts.on` no longer names it")

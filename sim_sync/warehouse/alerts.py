@@ -11,7 +11,16 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
-from sim_sync.core.alerts import AlertChanges, AlertKind, CarrierFacts, EndOfAlert, NewAlert, OpenAlert, decide_alerts
+from sim_sync.core.alerts import (
+    AlertChanges,
+    AlertKind,
+    CarrierFacts,
+    EndOfAlert,
+    NewAlert,
+    OpenAlert,
+    decide_alerts,
+    left_the_configuration,
+)
 from sim_sync.core.deliveries import (
     LONGEST_WAIT,
     AlertEvent,
@@ -112,6 +121,15 @@ class SqlAlerts:
         ends = announce(alert.carrier, alert.kind, alert.opened_at, AlertEvent.CLOSED, told, now=now)
         values = {"closed_at": now, "closing_message": storable_text(end.message)}
         _update(connection, alert.id, **values, **_delivery_values([*alert.deliveries, *ends]))
+
+    def close_all_of(self, carrier: str) -> int:
+        """Close the open alerts of a carrier that has left the configuration; return how many those were."""
+        with transaction(self._engine, "closing alerts") as connection:
+            _lock(connection)
+            now, left = self._now(connection), _open_alerts(connection, [carrier])
+            for alert in left:
+                self._close(connection, left_the_configuration(alert), now)
+        return len(left)
 
     def claim_next(self, lease_seconds: float) -> Claimed | None:
         """Claim the deliveries of the oldest alert that are due, for so many seconds; None where nothing is.

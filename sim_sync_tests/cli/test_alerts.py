@@ -75,6 +75,27 @@ def test_the_list_has_what_is_open_and_with_all_what_is_over(command_line: Comma
     assert "session failed: over" in command_line.type_in("alerts", "list", "--all").out
 
 
+def test_the_alerts_of_a_carrier_that_left_the_configuration_are_closed_by_a_person_and_their_end_is_told(
+    command_line: CommandLine,
+) -> None:
+    with serving(lambda _request: reply(200)) as server:
+        webhook = {"url": server.url, "secret": SECRET}
+        configure(command_line, "session_failed", "not_fresh", webhook=webhook)
+        fail_the_session(command_line)
+        assert command_line.type_in("alerts", "send").out.startswith("2 opened, ")
+        assert_one_message(command_line.type_in("alerts", "close", "acme"), 2, "acme", "over by themselves")
+
+        zeta_alone = {"zeta": an_account("http://127.0.0.1:9")}
+        alerts = {"on": ["session_failed"], "webhook": webhook}
+        command_line.write_config({"carriers": zeta_alone, "alerts": alerts})
+        assert command_line.type_in("alerts", "send").out == "0 opened, 0 over, 0 messages delivered\n"
+        assert command_line.type_in("alerts", "close", "acme").out == "acme: 2 alerts closed\n"
+        assert command_line.type_in("alerts", "send").out == "0 opened, 0 over, 2 messages delivered\n"
+    assert sorted(told(server)) == ["closed", "closed", "opened", "opened"]
+    assert all("left the configuration" in request.json()["message"] for request in server.received[2:])
+    assert_one_message(command_line.type_in("alerts", "close", "acme"), 2, "no alert of the carrier 'acme' is open")
+
+
 def test_a_list_of_a_carrier_that_there_is_not_is_refused(command_line: CommandLine) -> None:
     assert_one_message(command_line.type_in("alerts", "list", "--carrier", "nobody"), 2, "nobody")
 
