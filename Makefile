@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RELEASE_STAMP := $(VENV)/.release-tools
+# Processes of `make test`. Its stories wait most of their time, for leases, for looks of the sensor, for their turn at a
+# carrier: three processes keep two cores at work. Each takes 0.7 GB, and a story with a Dagster and a browser as much again.
+WORKERS ?= 3
 
 # A venv of somebody else must not leak in, and Dagster's home is this folder unless you say otherwise.
 unexport VIRTUAL_ENV PYTHONHOME
@@ -30,7 +33,7 @@ dev: $(STAMP) ## the same with the Dagster UI on 127.0.0.1:3000, sensor and sche
 	$(BIN)/python -m sim_sync dev
 
 test: $(STAMP) ## all tests, on SQLite and on a PostgreSQL that they start themselves
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-fast: $(STAMP) ## the tests without those that start real Dagster or real processes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)

@@ -1,4 +1,7 @@
-"""Our list is a query that takes many leases to answer: its run lives, and everybody can see that it does."""
+"""Our list is a query that takes many leases to answer: its run lives, and everybody can see that it does.
+
+The list is in PostgreSQL, the warehouse in SQLite; that leases are renewed in both alike is the contract of the stores.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,8 +43,9 @@ def held_up(url: str) -> Iterator[tuple[Callable[[], bool | None], Callable[[], 
 
 
 def test_a_run_that_reads_our_list_for_many_leases_is_alone_and_never_called_dead(
-    place: Workspace, postgres_url: str
+    sqlite_place: Workspace, postgres_url: str
 ) -> None:
+    place = sqlite_place
     # A plain home: nothing of Dagster's keeps a second run from its carrier.
     place.write_dagster_yaml({"telemetry": {"enabled": False}})
     place.inventory = {"type": "sql", "url": postgres_url, "query": QUERY}

@@ -66,7 +66,8 @@ def test_a_message_outlives_the_death_of_its_sender_and_of_its_receiver(sqlite_p
         assert told(receiver) == [OPENED]
 
 
-def test_a_daemon_alone_tells_a_failure_and_its_end(place: Workspace, receiver: RawServer) -> None:
+def test_a_daemon_alone_tells_a_failure_and_its_end(sqlite_place: Workspace, receiver: RawServer) -> None:
+    place = sqlite_place
     watch(place, receiver.url)
     fail_the_session(place)
     with place.daemon():
