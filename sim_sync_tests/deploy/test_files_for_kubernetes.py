@@ -2,15 +2,22 @@
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
+from dagster._core.instance.ref import InstanceRef
 
 from sim_sync.config import load_config
 from sim_sync_tests.deploy.files import KUBERNETES, document, documents, needs, run
 
-kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
+pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
+
+import kubernetes_validate
+
+from sim_sync_tests.fakes.kubernetes_api import client_settings
 
 #: Those of today, and of a cluster that nobody has renewed for two years.
 VERSIONS = ("1.31", "1.37")
@@ -96,3 +103,51 @@ def test_no_secret_is_in_a_manifest_and_carriers_are_configured_by_reference() -
     by_hand |= {"TWILIO_SID": "AC51500000000000000000000000000515", "TWILIO_TOKEN": "word"}
     config = load_config(KUBERNETES / "instance" / "carriers.yaml", environ=by_hand)
     assert config.carrier("twilio-eu").name == "twilio-eu"
+
+
+# The Jobs of runs
+
+
+def job_by(settings: dict[str, Any], home: Path) -> dict[str, Any]:
+    """Return the Job that the launcher of an instance makes of a run."""
+    kubernetes = pytest.importorskip("kubernetes", reason="dagster-k8s is not installed")
+    from dagster_k8s.container_context import K8sContainerContext
+    from dagster_k8s.job import construct_dagster_k8s_job
+
+    (home / "kubeconfig").write_text(yaml.safe_dump(client_settings(port=1)), encoding="utf-8")
+    own = {"load_incluster_config": False, "kubeconfig_file": str(home / "kubeconfig")}
+    settings["run_launcher"]["config"] |= own
+    (home / "dagster.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    launcher: Any = InstanceRef.from_dir(str(home)).run_launcher
+    context = K8sContainerContext.create_for_run(dg.DagsterRun("reconcile_carrier"), launcher, include_run_tags=False)
+    made = construct_dagster_k8s_job(
+        job_config=context.get_k8s_job_config("registry.example/sim-sync:1", launcher),
+        args=["dagster", "api", "execute_run"],
+        job_name="dagster-run-1",
+        user_defined_k8s_config=context.run_k8s_config,
+    )
+    return dict(kubernetes.client.ApiClient().sanitize_for_serialization(made))
+
+
+def test_the_job_of_a_run_is_valid_and_has_what_the_other_pods_have(tmp_path: Path) -> None:
+    job = job_by(document(KUBERNETES / "instance" / "dagster.yaml"), tmp_path)
+    validate(job)
+    spec = job["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    (code,) = [one["spec"]["template"]["spec"] for one in manifests() if named(one) == "Deployment-sim-sync-code"]
+    assert (spec["restartPolicy"], job["spec"]["backoffLimit"]) == ("Never", 0)  # sim_sync continues, not the Job
+    assert spec["terminationGracePeriodSeconds"] == 120
+    for name in ("serviceAccountName", "automountServiceAccountToken", "securityContext"):
+        assert spec[name] == code[name]
+    for name in ("resources", "securityContext"):
+        assert container[name] == code["containers"][0][name]
+    references = [{**one} for source in container["envFrom"] for one in source.values()]
+    assert [one["name"] for one in references] == ["sim-sync-environment", "sim-sync-secrets"]
+
+
+@pytest.mark.parametrize("section", ["pod_spec_config", "container_config", "job_spec_config"])
+def test_a_typo_in_what_the_instance_says_of_its_jobs_is_refused(section: str, tmp_path: Path) -> None:
+    settings = document(KUBERNETES / "instance" / "dagster.yaml")
+    settings["run_launcher"]["config"]["run_k8s_config"][section]["secority_context"] = {}
+    with pytest.raises(Exception, match="secority_context"):
+        job_by(settings, tmp_path)
