@@ -55,8 +55,8 @@ format: $(STAMP) ## bring the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## the figures to reach beside the figures of this machine
-	$(BIN)/python -m sim_sync_tests.bench
+bench: $(STAMP) ## the figures to reach beside those of this machine; ARGS="--against REV --peer dlt --long"
+	$(BIN)/python -m sim_sync_tests.bench $(ARGS)
 
 pictures: $(STAMP) ## the pictures of the documents, taken from the running system; ARGS names some of them
 	$(BIN)/python -m sim_sync_tests.ui.pictures $(ARGS)

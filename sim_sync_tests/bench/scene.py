@@ -18,6 +18,7 @@ from sim_sync.simulator.messages import MountOptions
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.worker.stopping import StopSignal
 from sim_sync.worker.work import close_carrier, open_carrier, walk_carrier
+from sim_sync_tests.bench.recorded import recorded_carrier
 from sim_sync_tests.fakes.databases import fresh_postgres_database, start_postgres, stop_postgres
 
 CARRIER = "bench"
@@ -63,6 +64,13 @@ def databases() -> Iterator[dict[str, str]]:
                 yield {"SQLite": f"sqlite:///{Path(name) / 'warehouse.db'}", "PostgreSQL": url}
         finally:
             stop_postgres(server)
+
+
+@contextmanager
+def recorded_fleet(sims: int) -> Iterator[str]:
+    """Yield the URL of a Super SIM carrier of so many SIMs that costs next to nothing once it was walked."""
+    with running_simulator(MountOptions(sims=sims)) as simulator, recorded_carrier(simulator.url) as url:
+        yield url
 
 
 @contextmanager
