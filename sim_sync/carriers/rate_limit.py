@@ -177,6 +177,15 @@ def paused(state: RateLimitState, now: float, *, seconds: float) -> RateLimitSta
     return replace(state, paused_until=max(state.paused_until, now + seconds), seen_at=now)
 
 
+def sent_late(state: RateLimitState, now: float, *, admitted_at: float) -> RateLimitState:
+    """Count a request that was let through as one that leaves now: those after it keep their distance from that."""
+    if admitted_at not in state.recent or now <= admitted_at:
+        return state
+    others = list(state.recent)
+    others.remove(admitted_at)
+    return replace(state, recent=tuple(sorted([*others, now])), seen_at=now)
+
+
 def recovered(state: RateLimitState, now: float, *, admitted_at: float) -> RateLimitState:
     """Count a good answer to a request that was sent after the last slow-down."""
     state = state.at(now)
@@ -225,6 +234,9 @@ def _or_never(time: float | None) -> float:
 
 # --- waiting for one's turn ------------------------------------------------------------------------------------------
 
+#: A request that leaves so long after it was let through is counted when it leaves: its process, or where the state is
+#: kept, is slow.
+_LATE_SECONDS = 0.02
 #: The pace is observed over that many requests; the median gap, because a hold is no gap.
 _OBSERVED_REQUESTS = 9
 
@@ -331,16 +343,23 @@ class RateLimiter:
             self._waiter.wait(self._store.look_again_seconds)
         permit = Permit(-math.inf)
         try:
-            while (wait := self._store.change(partial(self._admit, permit))).wait_seconds > 0:
-                if wait.is_pause:
-                    permit.paused_seconds += wait.wait_seconds
-                    self._free_the_worker_for(wait)
-                self._waiter.wait(wait.wait_seconds)
+            self._wait_for_a_turn(permit)
             with self._recent_lock:
                 self._recent.append(permit.admitted_at)
             yield permit
         finally:
             give_back()
+
+    def _wait_for_a_turn(self, permit: Permit) -> None:
+        asked_at = time.monotonic()
+        while (wait := self._store.change(partial(self._admit, permit))).wait_seconds > 0:
+            if wait.is_pause:
+                permit.paused_seconds += wait.wait_seconds
+                self._free_the_worker_for(wait)
+            self._waiter.wait(wait.wait_seconds)
+            asked_at = time.monotonic()
+        if time.monotonic() - asked_at > _LATE_SECONDS:
+            self._change(lambda state, now: sent_late(state, now, admitted_at=permit.admitted_at))
 
     def slow_down(self, permit: Permit) -> None:
         """Halve the pace: the carrier said so in the answer to this request."""

@@ -196,6 +196,7 @@ def open_engine(
     lock_seconds: float = LOCK_SECONDS,
     frozen_seconds: float = FROZEN_TRANSACTION_SECONDS,
     shares_memory: bool = True,
+    **settings: str,
 ) -> sa.Engine:
     """Return an engine for a SQLAlchemy URL of SQLite or PostgreSQL; `postgresql://` means psycopg 3.
 
@@ -205,6 +206,7 @@ def open_engine(
         frozen_seconds: how long PostgreSQL tolerates silence inside of a transaction before it rolls it back.
         shares_memory: without it, SQLite makes no file for what its processes share, so that a full file system can be
             read; each connection then keeps all others out while it lasts, and lasts for one transaction.
+        settings: of PostgreSQL, for every transaction of this engine.
 
     Raises:
         ConfigError: the URL is of neither database, or cannot be used. Its text never contains the password.
@@ -212,7 +214,7 @@ def open_engine(
     parsed = warehouse_url(url)
     if parsed.drivername in SQLITE:
         return _open_sqlite(parsed, lock_seconds, shares_memory=shares_memory)
-    return open_postgresql(parsed, frozen_seconds)
+    return open_postgresql(parsed, frozen_seconds, **settings)
 
 
 def _open_sqlite(url: sa.URL, lock_seconds: float, *, shares_memory: bool) -> sa.Engine:

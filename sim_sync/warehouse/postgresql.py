@@ -146,12 +146,13 @@ BEHIND_POOLER = "behind_pooler"
 NO_TRANSACTION = "no_transaction"
 
 
-def open_postgresql(url: sa.URL, frozen_seconds: float) -> sa.Engine:
+def open_postgresql(url: sa.URL, frozen_seconds: float, **settings: str) -> sa.Engine:
     """Return an engine for a PostgreSQL database.
 
     Args:
         url: where it is.
         frozen_seconds: how long it tolerates silence inside of a transaction before it rolls it back.
+        settings: what its transactions depend on besides, each as it stands behind `SET name =`.
     """
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
@@ -165,7 +166,7 @@ def open_postgresql(url: sa.URL, frozen_seconds: float) -> sa.Engine:
             **_PROBES,
         },
     )
-    settings = _settings(str(url.query.get("options", "")), frozen_seconds)
+    settings = _settings(str(url.query.get("options", "")), frozen_seconds) | settings
 
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: Any, record: Any) -> None:

@@ -41,7 +41,12 @@ def shared_limits(url: str, waiter: Waiter) -> "SqlSharedLimits | None":
 @cache
 def _opened(url: str) -> "Held":
     """Return what all carriers of this process share: the connections, and the places that it holds."""
-    return Held(open_engine(url))
+    return Held(open_engine(url, **HURRY))
+
+
+#: A change takes a millisecond or two: who has the row for so long is frozen, and the server ends its transaction.
+#: A commit need not be on the disk: a server that crashed is away for a longer time than that of the commits it lost.
+HURRY: dict[str, Any] = {"lock_timeout": "'5s'", "synchronous_commit": "off"}
 
 
 class SqlSharedLimits:
@@ -95,9 +100,6 @@ _TAKING = "taking a place among the requests in flight"
 
 # --- the state of a limit --------------------------------------------------------------------------------------------
 
-#: A change takes a millisecond or two: who holds the row for so long is frozen, and the server ends its transaction.
-#: A commit need not be on the disk: a server that crashed is back after a longer time than that of the commits it lost.
-_PATIENCE = "SET LOCAL lock_timeout = '5s'; SET LOCAL synchronous_commit = off"
 #: The clock is read by the outer part, when the inner one has the lock: no two changes have their times in wrong order.
 _LOCK = sa.text(
     "WITH locked AS MATERIALIZED (SELECT state FROM rate_limits WHERE shared_key = :key FOR UPDATE) "
@@ -124,7 +126,6 @@ class Rows:
             self._is_made = self._is_made or connection.execute(_IS_MADE).scalar_one()
             if not self._is_made:  # `sim-sync check` makes no tables
                 return self._change_before(key, rule, connection.execute(_NOW).scalar_one())
-            connection.exec_driver_sql(_PATIENCE)
             state, now = self._locked(connection, key)
             text, outcome = rule(state or None, now)
             if text is not None:

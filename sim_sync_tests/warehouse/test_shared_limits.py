@@ -14,13 +14,22 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim_sync.carriers.rate_limit import RateLimiter, RateLimitState, next_permission, paused, recovered, slowed
+from sim_sync.carriers.rate_limit import (
+    RateLimiter,
+    RateLimitState,
+    next_permission,
+    paused,
+    recovered,
+    sent_late,
+    slowed,
+)
 from sim_sync.carriers.settings import RateLimit
 from sim_sync.carriers.shared_limits import DatabaseRateLimits
 from sim_sync.core.errors import StopRequested, WarehouseUnavailable
 from sim_sync.warehouse.engine import open_engine, transaction
-from sim_sync.warehouse.shared_limits import LEASE_SECONDS, Held, SqlSharedLimits, shared_limits
+from sim_sync.warehouse.shared_limits import HURRY, LEASE_SECONDS, Held, SqlSharedLimits, shared_limits
 from sim_sync.warehouse.tables import metadata
+from sim_sync.worker.stopping import StopSignal
 from sim_sync_tests.fakes.pooler import PGBOUNCER, pooled
 from sim_sync_tests.fakes.waiter import RecordingWaiter
 
@@ -33,7 +42,7 @@ class Host:
     """What one process has: connections of its own."""
 
     def __init__(self, url: str, waiter: RecordingWaiter | None = None) -> None:
-        self.engine = open_engine(url)
+        self.engine = open_engine(url, **HURRY)
         self.limits = SqlSharedLimits(Held(self.engine), waiter or RecordingWaiter())
 
     def count(self) -> float:
@@ -339,3 +348,34 @@ def test_a_wait_for_a_turn_holds_no_transaction_open(url: str, hosts: Sequence[H
     with limiter.acquire(), pytest.raises(StopRequested), limiter.acquire():
         pass
     assert open_ones == [0]
+
+
+def test_threads_of_two_hosts_together_keep_the_limit(hosts: Sequence[Host]) -> None:
+    limit = RateLimit(requests_per_second=60, burst=3, max_in_flight=6, shared_key=KEY)
+    times: list[float] = []
+
+    def ask(number: int) -> None:
+        store = DatabaseRateLimits(hosts[number % 2].limits, KEY)
+        limiter = RateLimiter(limit, StopSignal(), carrier="acme", park_after_seconds=300, store=store)
+        for _ in range(25):
+            with limiter.acquire() as permit:
+                times.append(permit.admitted_at)
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(ask, range(6)))
+
+    times.sort()
+    assert len(times) == 150
+    assert max(sum(first <= time < first + 1 for time in times) for first in times) <= 60
+
+
+def test_a_request_that_leaves_late_is_counted_when_it_leaves() -> None:
+    limit = RateLimit(requests_per_second=10)
+    state, first = RateLimitState(), 1000.0
+    for number in range(10):
+        state, permission = next_permission(state, limit, first + number * 0.11)
+        assert permission.wait_seconds == 0
+    late = sent_late(state, first + 0.5, admitted_at=first)
+    assert next_permission(late, limit, 1001.1)[1].wait_seconds > 0, "one of ten left a little later"
+    assert next_permission(late, limit, 1001.14)[1].wait_seconds == 0
+    assert sent_late(state, first + 0.5, admitted_at=999.0) == state, "it is not of this limit's time any more"
