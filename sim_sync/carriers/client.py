@@ -39,6 +39,7 @@ from sim_sync.core.text import counted
 
 #: Statuses with which a login is refused: OAuth2 says 400 where others say 401 (RFC 6749, 5.2).
 _LOGIN_REFUSED = frozenset({400, 401, 403})
+_REMEMBERED_CREDENTIALS = 8
 
 
 @dataclass(slots=True)
@@ -91,7 +92,9 @@ class CarrierClient:
         self._now = now
         self._elsewhere: dict[str, HttpClient] = {}
         self._elsewhere_lock = threading.Lock()
-        self._accepted: Mapping[str, str] | None = None
+        #: Credentials that the carrier has taken, as objects: of the last ones, because requests on their way at the
+        #: time of a renewal carry older ones.
+        self._accepted: tuple[Mapping[str, str], ...] = ()
 
     def request(
         self, request: Request, auth: Authorizer, paused: Paused, is_page: Callable[[Response], bool] = never
@@ -117,8 +120,8 @@ class CarrierClient:
         if fresh is not None:
             credentials, response = fresh, self._send(self._http, request, fresh, paused)
         failure = error_for(response, self._dialect, self._now(), lambda: self._http.told(request, response))
-        if failure is None:
-            self._accepted = credentials
+        if failure is None and not self._were_accepted(credentials):
+            self._accepted = (*self._accepted, credentials)[-_REMEMBERED_CREDENTIALS:]
         if isinstance(failure, TransientError | ParkRequired) and not is_page(response):
             raise failure
         if fresh is not None and isinstance(failure, AuthenticationFailed):
@@ -129,9 +132,11 @@ class CarrierClient:
         if self._dialect.throttling.is_said_by(response):
             return False
         # The same object, not an equal one: of a token that was never good, a fresh one is not better.
-        were_good = credentials is self._accepted
-        is_perhaps = were_good and self._dialect.credentials_may_have_expired(response)
+        is_perhaps = self._were_accepted(credentials) and self._dialect.credentials_may_have_expired(response)
         return is_perhaps or self._dialect.credentials_expired(response)
+
+    def _were_accepted(self, credentials: Mapping[str, str]) -> bool:
+        return any(credentials is taken for taken in self._accepted)
 
     def log_in(self, request: Request, headers: Mapping[str, str], paused: Paused) -> Response:
         """Send a login call and return its answer; see `LoginTransport`."""

@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import httpx2
@@ -91,7 +92,9 @@ class Watch:
 def watched(cut: Callable[[], None], limits: CutOffLimits) -> Iterator[Watch]:
     """Call `cut` when what is done in here takes longer than the limits allow."""
     watch, done = Watch(limits), threading.Event()
-    thread = threading.Thread(target=watch.wait, args=(done, cut), name="watch of a request", daemon=True)
+    # In the context of the request, so that it hears of what ends this one alone.
+    watching = partial(copy_context().run, watch.wait, done, cut)
+    thread = threading.Thread(target=watching, name="watch of a request", daemon=True)
     thread.start()
     try:
         yield watch

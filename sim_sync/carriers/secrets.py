@@ -17,7 +17,6 @@ import json
 import re
 import secrets
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -55,7 +54,8 @@ class Redactor:
         self._forms: list[str] = []
         self._pattern = _NOTHING
         self._only_in_messages = _forms_of_all(not_in_messages)
-        self._passing: deque[str] = deque(maxlen=_PASSING)
+        # Replaced as a whole: other threads look through it meanwhile.
+        self._passing: tuple[str, ...] = ()
         for secret in secrets:
             self.add(secret)
 
@@ -69,7 +69,7 @@ class Redactor:
         """Hide a value that is replaced with every page."""
         with self._lock:
             if len(secret) >= _SHORTEST and secret not in self._passing:
-                self._passing.append(secret)
+                self._passing = (*self._passing, secret)[-_PASSING:]
 
     def __call__(self, text: str) -> str:
         """Return a message without secrets."""

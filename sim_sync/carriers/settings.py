@@ -111,6 +111,7 @@ class Options(Settings):
 class CarrierSettings:
     """All that a connector gets to know about an account.
 
+    `read_ahead` is how many pages may be asked for before the one in hand is committed.
     `auth` and `options` are of the connector's own models; `statuses` replaces or adds status words. `from_variables`
     are the values that came from the environment, by their places below the account: no message may show them.
     """
@@ -121,6 +122,7 @@ class CarrierSettings:
     auth: Any = field(repr=False)
     options: Any = field(default_factory=Options)
     statuses: Mapping[str, StatusMeaning] = field(default_factory=dict)
+    read_ahead: int = 1
     rate_limit: RateLimit = field(default_factory=RateLimit)
     timeouts: Timeouts = field(default_factory=Timeouts)
     links: LinkRule = LinkRule.SAME_ORIGIN

@@ -8,17 +8,19 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
+from sim_sync.carriers.ahead import Answered, DroppableWaiter, PagesAhead, ThreadWorkers, first
 from sim_sync.carriers.client import CarrierClient, Paused, Retrier
 from sim_sync.carriers.connector import Connector, Totals
 from sim_sync.carriers.end_check import SeemingEnd
 from sim_sync.carriers.http import HttpClient, whole_response_limits
-from sim_sync.carriers.messages import Response
+from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import Pagination, PathOf
 from sim_sync.carriers.point_lookup import PointLookup, the_one
 from sim_sync.carriers.rate_limit import RateLimiter
@@ -32,6 +34,7 @@ from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome
 from sim_sync.core.pages import Cursor, Page, canonical_json
 from sim_sync.core.ports import Waiter
 from sim_sync.core.quarantine import Reread
+from sim_sync.core.reading_ahead import AskedAhead, Workers
 from sim_sync.core.storable import is_secret_key, storable_count
 
 #: A page that is not there. Behind the last one, where nothing else is told, that is how many frameworks say: the end.
@@ -56,8 +59,10 @@ class PageReader:
             response.status == _NOT_THERE and not self._is_first(cursor) and self._pagination.ends_with_nothing(cursor)
         )
 
-    def read(self, cursor: Cursor, response: Response, path_of: PathOf) -> Page:
-        """Return the page that an answer is.
+    def read(
+        self, cursor: Cursor, response: Response, path_of: PathOf, leads_to: Callable[[Cursor], None] = lambda _: None
+    ) -> Page:
+        """Return the page that an answer is. `leads_to` is told where the list continues, before the records are read.
 
         Raises:
             UnexpectedResponse: it is none, or does not say whether the list continues.
@@ -68,6 +73,8 @@ class PageReader:
         find = self._connector.records_of_first_page if self._is_first(cursor) else None
         records = (find or self._connector.records)(response)
         next_cursor = None if self._ends_here(records) else self._pagination.next_cursor(cursor, response, path_of)
+        if next_cursor is not None:
+            leads_to(next_cursor)
         sims, rejected = self._record_map.read_page(records)
         told = self._connector.totals
         totals = Totals() if told is None or response.body is None else told(response)
@@ -119,7 +126,10 @@ class RestCarrier:
         chance: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        workers: Callable[[int, str], Workers] = ThreadWorkers,
+        wire: Callable[..., HttpClient] = HttpClient,
     ) -> None:
+        self._waiter = waiter = DroppableWaiter(waiter)
         connector = connector.for_account(settings)
         self._connector = connector
         self._settings = settings
@@ -131,6 +141,9 @@ class RestCarrier:
         self._reader = PageReader(connector, self._pagination, record_map)
         self._lookup = None if connector.lookup is None else connector.lookup(settings)
         self._auth = connector.build_auth(settings)
+        self._monotonic = monotonic
+        self._workers = workers
+        self._ahead: PagesAhead | None = None
         redactor = self._redactor = Redactor(
             [*settings.auth.secrets(), *self._auth.secrets(), *_secret_parameters(settings)],
             not_in_messages=[value for place, value in settings.from_variables.items() if place not in _SHOWN],
@@ -140,7 +153,7 @@ class RestCarrier:
         limits = whole_response_limits(settings.timeouts, waiter.is_stopped)
 
         def client_for(base_url: str) -> HttpClient:
-            return HttpClient(settings.name, base_url, settings.timeouts, redactor, limits=limits)
+            return wire(settings.name, base_url, settings.timeouts, redactor, limits=limits)
 
         self._http = client_for(settings.base_url)
         self._client = CarrierClient(
@@ -189,12 +202,33 @@ class RestCarrier:
         """Return the cursor of the first page."""
         return self._pagination.first_cursor()
 
+    @contextmanager
+    def reading_ahead(self, pages_left: Callable[[], int | None]) -> Iterator[None]:
+        """Let pages be asked for while others are committed; see `PageSource`.
+
+        Pages that can be named are asked for ahead as long as there is room for requests in flight; of others only the
+        next one is known.
+        """
+        settings = self._settings
+        if settings.read_ahead == 0:
+            yield
+            return
+        in_flight = settings.rate_limit.max_in_flight
+        workers = self._workers(in_flight, f"pages ahead of carrier {self.name}")
+        most = max(settings.read_ahead, in_flight)
+        self._ahead = PagesAhead(AskedAhead(workers, most), pages_left, self._monotonic)
+        try:
+            yield
+        finally:
+            ahead, self._ahead = self._ahead, None
+            ahead.close()
+
     def fetch_page(self, cursor: Cursor) -> Page:
         """Fetch one page, riding out transient failures; see `CarrierSource`."""
         paused = Paused()
         try:
             opened = self._seal.opened(cursor)
-            page, response = self._page_at(opened, self._retrier, paused)
+            page, response = self._page_at(opened, self._retrier, paused, self._ahead)
             if page.next_cursor is None:
                 page = self._with_a_sure_end(page, opened, response, paused)
             return replace(
@@ -249,19 +283,36 @@ class RestCarrier:
         is_about_us = self._connector.dialect.throttling.is_said_by(response)
         return not is_about_us and lookup.says_not_there(response)
 
-    def _page_at(self, cursor: Cursor, retrier: Retrier, paused: Paused) -> tuple[Page, Response]:
+    def _page_at(
+        self, cursor: Cursor, retrier: Retrier, paused: Paused, ahead: PagesAhead | None = None
+    ) -> tuple[Page, Response]:
         with self._in_own_words(f"carrier {self.name}: asking for a page"):
             request = self._pagination.request(cursor)
         doing = self._http.doing(request)
         is_end = partial(self._reader.is_declared_end, cursor)
         with self._in_own_words(f"{doing}: sending"):
             attempt = partial(self._client.request, request, self._auth, paused, is_end)
-            (response, failure), effort = retrier.call(attempt)
+            early = None if ahead is None else ahead.answer_to(request, paused)
+            (response, failure), effort = retrier.call(first(early, attempt))
         if failure is not None and not is_end(response):
             self._refuse_all_but_an_end(failure, response, cursor)
         with self._reading_the_answer(doing):
-            page = self._reader.read(cursor, response, partial(self._http.path_of, request, links=self._links))
+            path_of = partial(self._http.path_of, request, links=self._links)
+            page = self._reader.read(cursor, response, path_of, partial(self._ask_ahead, ahead, cursor))
         return replace(page, effort=effort), response
+
+    def _ask_ahead(self, ahead: PagesAhead | None, cursor: Cursor, following: Cursor) -> None:
+        """Ask for the page at `following`, to which the one at `cursor` has led, and for those presumably behind it."""
+        if ahead is None or self._waiter.is_stopped():
+            return
+        cursors = chain([following], self._pagination.ahead(cursor, following))
+        is_end = partial(self._reader.is_declared_end, following)
+
+        def send(request: Request, paused: Paused) -> Answered:
+            return self._client.request(request, self._auth, paused, is_end)
+
+        with suppress(Exception):  # a page that cannot be named says why when its turn comes
+            ahead.ask(map(self._pagination.request, cursors), send)
 
     def _refuse_all_but_an_end(self, failure: SimSyncError, response: Response, cursor: Cursor) -> None:
         """Raise what an answer is that is no page; return where a page that is not there may be how the list ends."""

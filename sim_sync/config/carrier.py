@@ -86,6 +86,7 @@ class CarrierSection(Settings):
     page_size: Annotated[int, Field(ge=1)] | None = None
     max_page_size: Annotated[int, Field(ge=1)] | None = None
     statuses: Mapping[str, Meaning] = Field(default_factory=dict)
+    read_ahead: Annotated[int, Field(ge=0, le=64)] = 1
     rate_limit: RateLimit = RateLimit.model_construct()
     timeouts: Timeouts = Timeouts.model_construct()
     retry: Retry = Retry.model_construct()
@@ -189,6 +190,7 @@ class _Parser:
             auth=auth,
             options=options,
             statuses=section.statuses,
+            read_ahead=section.read_ahead,
             rate_limit=section.rate_limit,
             timeouts=section.timeouts,
             links=section.links,

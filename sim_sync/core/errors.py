@@ -92,6 +92,12 @@ class TransientError(SimSyncError):
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
 
+    def waiting_for(self, seconds: float) -> Self:
+        """Return this error with another wait that the other side asked for: a part of it has passed."""
+        other = self.saying(str(self))
+        other.retry_after_seconds = seconds
+        return other
+
 
 class Throttled(TransientError):
     """The carrier asked us to slow down (429, or its own dialect of it)."""

@@ -1,5 +1,7 @@
 """What the core asks of the outside world, as Protocols. Adapters: `carriers`, `warehouse`; fakes: the tests."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sim_sync.core.lookups import AskedSim, LookedUp, LookupPlan
@@ -22,6 +24,13 @@ class PageSource(Protocol):
 
     def first_cursor(self) -> Cursor:
         """Return the cursor of the first page."""
+
+    def reading_ahead(self, pages_left: Callable[[], int | None]) -> AbstractContextManager[None]:
+        """In the block, let pages that presumably follow be asked for while a page that was fetched is committed.
+
+        What is on its way at the end of the block is thrown away. `pages_left` is how many pages behind the one that is
+        being fetched may still be committed; None is no bound.
+        """
 
     def fetch_page(self, cursor: Cursor) -> Page:
         """Fetch one page, riding out transient failures.

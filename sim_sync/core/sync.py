@@ -1,7 +1,8 @@
 """The step loop, the heart of sim_sync: fetch a page, commit it with its checkpoint, ask whether to stop, continue.
 
-It knows no clock, network, SQL or Dagster. A crash at any point of it costs at most the current page; the points at
-which a test, or `sim-sync selftest`, may let a sync die have names, and nothing is armed by default.
+It knows no clock, network, SQL or Dagster. A crash at any point of it costs at most the current page; what was asked
+for ahead is asked for again. The points at which a test, or `sim-sync selftest`, may let a sync die have names, and
+nothing is armed by default.
 """
 
 from collections.abc import Callable
@@ -110,6 +111,8 @@ class StepRules:
 
     should_stop: Callable[[Session], StopReason | None]
     on_checkpoint: Callable[[Session], None]
+    #: How many more pages than the one in hand this run may take; None is no bound. None of them is asked for in vain.
+    pages_left: Callable[[], int | None] = lambda: None
     quarantine: QuarantineLimit = QuarantineLimit()
     #: Calls a method of the store with its arguments; again where that helps.
     retried: Callable[..., Any] = _once
@@ -124,14 +127,18 @@ class StepRules:
 def walk(session: Session, carrier: PageSource, store: PageStore, rules: StepRules) -> StopReason | None:
     """Walk a claimed session from its cursor until the carrier's end signal (None) or a reason to stop.
 
-    Fetching and committing are two sides: the one knows the carrier, the other the store, and neither waits for more of
-    the other than the page in hand.
+    Fetching and committing are two sides: the one knows the carrier, the other the store. Behind the fetching side
+    pages may be asked for ahead (`core.reading_ahead`); this loop sees them one by one, in their order.
 
     Raises:
         TransientError, ParkRequired, CarrierError, OwnershipError: from the carrier and the store, see there.
     """
     rules.quarantine.check(session)
-    fetching = _Fetching(carrier, rules.max_walk_restarts)
+    with carrier.reading_ahead(rules.pages_left):
+        return _walked(session, _Fetching(carrier, rules.max_walk_restarts), store, rules)
+
+
+def _walked(session: Session, fetching: "_Fetching", store: PageStore, rules: StepRules) -> StopReason | None:
     while session.cursor is not None:
         if reason := reason_to_stop(session, rules):
             return reason

@@ -127,16 +127,12 @@ class SyncScenario:
             process.join(_PATIENCE_SECONDS)
 
 
-def write_scene(
-    folder: Path, *, carrier_url: str, warehouse_url: str, credentials: Mapping[str, str], page_size: int
-) -> SyncScenario:
-    """Write the config of a trial and return the scene for its victims."""
+def write_scene(folder: Path, *, carrier_url: str, warehouse_url: str, settings: Mapping[str, Any]) -> SyncScenario:
+    """Write the config of a trial and return the scene for its victims. `settings` are the carrier's keys."""
     path = folder / "carriers.yaml"
     carrier = {
-        "type": "twilio_super_sim",
+        **settings,
         "base_url": carrier_url,
-        "auth": dict(credentials),
-        "page_size": page_size,
         "lease_seconds": LEASE_SECONDS,
         "retry": {"base_seconds": 0.05, "ceiling_seconds": 1, "max_attempts": 8},
     }

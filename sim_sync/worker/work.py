@@ -78,8 +78,10 @@ def work_on(
     Returns normally for every outcome that maps to a session state. An error that it has no word for (a bug, a database
     that stays away) leaves the session interrupted, and is raised; if even that cannot be written, its lease runs out.
     """
+    budget = _Budget(limits, stop, monotonic)
     rules = StepRules(
-        should_stop=_stop_question(limits, stop, monotonic),
+        should_stop=budget.reason_to_stop,
+        pages_left=lambda: budget.pages_left,
         on_checkpoint=on_checkpoint,
         quarantine=limits.quarantine,
         retried=WarehouseRetry(stop),
@@ -131,25 +133,28 @@ def _lookup_limits(limits: RunLimits) -> LookupLimits | None:
     return LookupLimits(limits.sweep, max_parks=min(parks, _MAX_LOOKUP_PARKS))
 
 
-def _stop_question(
-    limits: RunLimits, stop: StopSignal, monotonic: Callable[[], float]
-) -> Callable[[Session], StopReason | None]:
-    started = monotonic()
-    pages_left = limits.pages
+class _Budget:
+    """Whether a run may take one more step: nobody has asked to stop, and neither time nor pages are used up."""
 
-    def should_stop(session: Session) -> StopReason | None:
-        nonlocal pages_left
-        if stop.reason is not None:
-            return stop.reason
-        if limits.seconds is not None and monotonic() - started >= limits.seconds:
+    def __init__(self, limits: RunLimits, stop: StopSignal, monotonic: Callable[[], float]) -> None:
+        self._seconds = limits.seconds
+        self._stop = stop
+        self._monotonic = monotonic
+        self._started = monotonic()
+        #: Pages that may be taken after the one in hand; None is no bound.
+        self.pages_left = limits.pages
+
+    def reason_to_stop(self, session: Session) -> StopReason | None:
+        """Return why no page is taken now, or None, and count the page that is."""
+        if self._stop.reason is not None:
+            return self._stop.reason
+        if self._seconds is not None and self._monotonic() - self._started >= self._seconds:
             return StopReason.TIME_BUDGET
-        if pages_left is not None and not session.walked_to_the_end:
-            if pages_left <= 0:
+        if self.pages_left is not None and not session.walked_to_the_end:
+            if self.pages_left <= 0:
                 return StopReason.PAGE_BUDGET
-            pages_left -= 1
+            self.pages_left -= 1
         return None
-
-    return should_stop
 
 
 # --- opening, walking, closing ---------------------------------------------------------------------------------------

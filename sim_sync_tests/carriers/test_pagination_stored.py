@@ -1,6 +1,7 @@
 """Every style, walked by the real step loop into a warehouse: what was there all along is stored, each SIM once."""
 
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +34,9 @@ class ListedCarrier:
     def first_cursor(self) -> Cursor:
         """Return the cursor of the first page."""
         return self._style.rule(self._size).first_cursor()
+
+    def reading_ahead(self, pages_left: Callable[[], int | None]) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def fetch_page(self, cursor: Cursor) -> Page:
         """Give a page as the list stands now."""

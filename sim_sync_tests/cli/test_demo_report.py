@@ -105,7 +105,7 @@ def test_a_request_that_met_an_injected_fault_is_no_page() -> None:
     [
         ({"sims": 19_999}, "SIMs in carrier_sims"),
         ({"requests": [a_request(page) for page in range(PAGES - 1)]}, "pages walked"),
-        ({"requests": [a_request(page) for page in [0, 1, 0, 1, *range(2, PAGES)]]}, "pages walked"),
+        ({"requests": [a_request(page) for page in [0, 1, 2, 0, 1, 2, *range(3, PAGES)]]}, "pages walked"),
         ({"completed": a_session(retries=2)}, "retries"),
         ({"completed": a_session(fence=3)}, "resumed by"),
         ({"completed": a_session(sweep_state=SweepState.HELD)}, "sweep"),

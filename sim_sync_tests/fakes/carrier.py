@@ -1,6 +1,7 @@
 """A carrier that does what the test wrote down: pages, totals, and everything that carriers do wrong."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sim_sync.core.errors import CursorRejected
@@ -62,6 +63,11 @@ class ScriptedCarrier:
     def first_cursor(self) -> Cursor:
         """Return the cursor of the first page."""
         return {"page": 0}
+
+    @contextmanager
+    def reading_ahead(self, pages_left: Callable[[], int | None]) -> Iterator[None]:
+        """Ask for nothing ahead: a script is read page by page."""
+        yield
 
     def fetch_page(self, cursor: Cursor) -> Page:
         """LookupOutcome as the script says."""

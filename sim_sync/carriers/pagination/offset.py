@@ -1,6 +1,7 @@
 """Rows by their place in the list, which ends by a number of records or with the first empty page."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,18 @@ class Offset(Pagination):
         return self._leading_to(
             offset - back if back else offset + (count or self.page_size or 1), cursor, count, total
         )
+
+    def ahead(self, cursor: Cursor, following: Cursor) -> Iterator[Cursor]:
+        """Yield offset after offset, as far apart as the last two, up to a total; none after a step back."""
+        start = int_in(following, "offset", 0)
+        step, total = start - int_in(cursor, "offset", 0), remembered(following, "total")
+        if step <= 0 or self.is_reread(following):
+            return
+        is_bounded = total is not None and not is_past_total(following)
+        for offset in itertools.count(start + step, step):
+            if is_bounded and offset >= (total or 0):
+                return
+            yield {**following, "offset": offset}
 
     def is_reread(self, cursor: Cursor) -> bool:
         """Return whether the walk has stepped back over these rows."""

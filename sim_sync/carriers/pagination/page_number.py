@@ -1,6 +1,7 @@
 """Pages by number, which end by a number of pages, a number of records, a flag, or the first empty page."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -89,6 +90,18 @@ class PageNumber(Pagination):
         following = self._leading_to(page - back if back else page + 1, cursor, count, told)
         return self._not_repeated(cursor, following, records) if self.ends_with_nothing(following) else following
 
+    def ahead(self, cursor: Cursor, following: Cursor) -> Iterator[Cursor]:
+        """Yield page after page, up to the last one that a total tells; none where the walk has stepped back."""
+        # Pages that are read again are read one by one: answers of about the same time may tell their totals in another
+        # order than that of their pages.
+        if self.is_reread(following):
+            return
+        last = self._last_page(following)
+        for page in itertools.count(int_in(following, "page", self.first_page) + 1):
+            if last is not None and page > last:
+                return
+            yield {**following, "page": page}
+
     def is_reread(self, cursor: Cursor) -> bool:
         """Return whether the walk has stepped back over this page."""
         return behind(cursor, "page")
@@ -158,6 +171,15 @@ class PageNumber(Pagination):
         if not cursor:
             return count or asked or 1
         return int_in(cursor, "size", asked) or 1
+
+    def _last_page(self, cursor: Cursor) -> int | None:
+        """Return the number of the last page, where a total that the cursor remembers tells it."""
+        pages, records = remembered(cursor, "pages"), remembered(cursor, "total")
+        if self.ends_with_nothing(cursor) or (pages is None and records is None):
+            return None
+        if pages is None:
+            pages = -(-(records or 0) // (int_in(cursor, "size", self.page_size or 0) or 1))
+        return self.first_page + pages - 1
 
     def _ended(self, cursor: Cursor, count: int, known: _Told) -> bool:
         pages_before = int_in(cursor, "page", self.first_page) - self.first_page

@@ -1,7 +1,7 @@
 """What a pagination rule is, what else ends a list, and where a total, a flag or a cursor stands in an answer."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -198,6 +198,15 @@ class Pagination(Protocol):
             UnexpectedResponse: the answer does not say whether, or where, the list continues.
             ForeignOrigin: it leads to another origin.
         """
+
+    def ahead(self, cursor: Cursor, following: Cursor) -> Iterator[Cursor]:
+        """Yield where the walk presumably continues behind `following`, to which the page at `cursor` has led.
+
+        Only what these are asked by has to be right: what a cursor remembers, the pages before it tell in their turn.
+        Places behind an end that is known are none; where it is not known, there is no end to them. Nothing, where only
+        an answer leads on.
+        """
+        return iter(())
 
     def is_reread(self, cursor: Cursor) -> bool:
         """Return whether the page at a cursor need not bring anything new, by the rule's own doing."""

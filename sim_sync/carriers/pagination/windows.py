@@ -1,6 +1,6 @@
 """A list that is only given for a span of time: window after window, from a beginning to now, each page by page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -45,6 +45,12 @@ class Windows(Pagination):
         """Return the request for a page of a window."""
         since, until = self._window(cursor)
         return self.put(self.pages.request(_place(cursor)), since, until)
+
+    def ahead(self, cursor: Cursor, following: Cursor) -> Iterator[Cursor]:
+        """Yield the pages of a window behind its first one; which window is the next one, its last page tells."""
+        place = _place(following)
+        for page in self.pages.ahead(_place(cursor), place) if place else ():
+            yield {**following, **page}
 
     def is_reread(self, cursor: Cursor) -> bool:
         """Say yes: windows overlap, most of them hold nothing, and their number has a bound of its own."""

@@ -3,7 +3,7 @@
 The standard leaves much to the implementer: AT&T's words are listed beside its own, more can be given in `statuses`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -73,6 +73,10 @@ class OffsetOrAfter(Pagination):
         if "next" in cursor:
             return request_by_link(self.offset.request({}), cursor)
         return self.offset.request(cursor)
+
+    def ahead(self, cursor: Cursor, following: Cursor) -> Iterator[Cursor]:
+        """Yield offset after offset; where a link leads is only told by its page."""
+        return iter(()) if "next" in following else self.offset.ahead(cursor, following)
 
     def is_reread(self, cursor: Cursor) -> bool:
         """Return whether the rows at an offset were read before."""

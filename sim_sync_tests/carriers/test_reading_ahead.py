@@ -1,0 +1,291 @@
+"""Reading ahead changes which requests are sent, and when; what comes of a walk stays what it is without."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim_sync.carriers.http import HttpClient
+from sim_sync.carriers.messages import Request, Response
+from sim_sync.carriers.records import RecordMap
+from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry
+from sim_sync.carriers.source import RestCarrier
+from sim_sync.core.errors import CarrierUnavailable, ParkRequired, SimSyncError, UnexpectedResponse
+from sim_sync.core.opening import Trigger
+from sim_sync.core.session import Session
+from sim_sync.core.sync import StepRules, StopReason, walk
+from sim_sync_tests.carriers import plain
+from sim_sync_tests.carriers.listings import BLIND, STEADY, Style, ids_in
+from sim_sync_tests.fakes.fleet import a_request
+from sim_sync_tests.fakes.moving_time import MovingTime
+from sim_sync_tests.fakes.stopping import never_stop, stop_after
+from sim_sync_tests.fakes.warehouse import InMemoryWarehouse
+from sim_sync_tests.fakes.workers import ChanceWorkers
+
+#: What a request gets instead of its page.
+REFUSALS: Mapping[str, Response] = {
+    "down": Response(status=503, headers={}, body=None),
+    "slower": Response(status=429, headers={"retry-after": "2"}, body=None),
+    "much slower": Response(status=429, headers={"retry-after": "4000"}, body=None),
+    "not there": Response(status=404, headers={}, body=None),
+    "never": Response(status=422, headers={}, body={"message": "no"}),
+}
+
+
+@dataclass
+class Listing:
+    """A carrier's list in some style. `faults` are what the requests for a page (from 0) get, one after the other.
+
+    `leaving` are the rows that leave before the request with that number.
+    """
+
+    style: Style
+    rows: list[int]
+    size: int
+    faults: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    leaving: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    asked: list[Request] = field(default_factory=list)
+    _attempts: Counter[int] = field(default_factory=Counter)
+
+    def answer(self, request: Request) -> Response:
+        self.rows = [row for row in self.rows if row not in self.leaving.get(len(self.asked), ())]
+        self.asked.append(request)
+        found = self.style.give(request, self.rows, self.size)
+        number = request.params.get("page")
+        page = min(ids_in(found), default=-1) // self.size if number is None else int(number) - 1
+        fault = [*self.faults.get(page, ())][self._attempts[page] : self._attempts[page] + 1]
+        self._attempts[page] += 1
+        if fault == ["gone"]:
+            raise CarrierUnavailable("the connection was reset")
+        return REFUSALS[fault[0]] if fault else found
+
+
+def records_of(response: Response) -> list[Any]:
+    """Return the rows of a page as records."""
+    return [{"id": f"sim-{row:04}"} for row in ids_in(response)]
+
+
+@dataclass
+class Walk:
+    """A list, walked into a warehouse by the real loop and the real connector; only the wire is the test's."""
+
+    listing: Listing
+    read_ahead: int = 1
+    in_flight: int = 1
+    chance: Random = field(default_factory=lambda: Random(1))
+    time: MovingTime = field(default_factory=MovingTime)
+    warehouse: InMemoryWarehouse = field(default_factory=InMemoryWarehouse)
+    error: str | None = None
+    #: How many answers were asked for and not committed, at each commit.
+    ahead_at_commit: list[int] = field(default_factory=list)
+
+    def carrier(self) -> RestCarrier:
+        listing = self.listing
+
+        class Wire(HttpClient):
+            def prepare(self) -> None:
+                """Make no connection."""
+
+            def fetch(self, request: Request, credentials: Mapping[str, str]) -> Response:
+                return listing.answer(request)
+
+        style, time = listing.style, self.time
+        connector = replace(
+            plain.connector(records=records_of),
+            pagination=lambda account: style.rule(account.page_size),
+            record_map=RecordMap(fields={"sim_id": "id"}, statuses=plain.RECORDS.statuses),
+        )
+        return RestCarrier(
+            connector,
+            self._settings(),
+            time,
+            chance=lambda: 0.5,
+            monotonic=time.monotonic,
+            now=time.now,
+            workers=lambda most, _name: ChanceWorkers(most, self.chance),
+            wire=Wire,
+        )
+
+    def _settings(self) -> CarrierSettings:
+        limit = RateLimit(max_in_flight=self.in_flight)
+        given = plain.settings("https://carrier.example", page_size=self.listing.size, rate_limit=limit)
+        return replace(given, read_ahead=self.read_ahead, retry=Retry(max_attempts=3))
+
+    def run(self, **rules: Any) -> StopReason | None:
+        """Walk as one run does it, and note the error that it ends with."""
+        request = a_request("run-1", Trigger.OPERATOR, first_cursor={}, gone_owners=["run-1"])
+        opened = self.warehouse.open_session(request)
+        committed = 0
+
+        def note(_session: Session) -> None:
+            nonlocal committed
+            committed += 1
+            self.ahead_at_commit.append(len(self.listing.asked) - committed)
+
+        plain_rules: dict[str, Any] = {"should_stop": never_stop, "on_checkpoint": note}
+        try:
+            return walk(opened.session, self.carrier(), self.warehouse, StepRules(**(plain_rules | rules)))
+        except SimSyncError as error:
+            self.error = f"{type(error).__name__}: {error}"
+            raise
+
+    def to_its_end(self) -> "Walk":
+        """Walk until the end or a permanent error; after a long wait, another run continues."""
+        try:
+            while self.run() is not None:
+                pass
+        except ParkRequired as wait:
+            self.time.advance(wait.wait_seconds)
+            self.error = None
+            return self.to_its_end()
+        except SimSyncError:
+            pass
+        return self
+
+    @property
+    def session(self) -> Session:
+        (session,) = self.warehouse.latest_sessions(["acme"])
+        return session
+
+    @property
+    def outcome(self) -> Any:
+        """What is left in the end, but for times and what requests have cost."""
+        left = self.session
+        counts = (left.pages_done, left.records_seen, left.records_added, left.records_quarantined)
+        sims = sorted((row["sim_id"], row["last_seen_session"]) for row in self.warehouse.rows("carrier_sims"))
+        return sims, left.state, left.cursor, counts, self.error
+
+
+passing = st.lists(st.sampled_from(["down", "slower", "gone"]), max_size=2)
+lasting = st.lists(st.sampled_from(["down", "slower", "much slower", "gone", "never", "not there"]), max_size=4)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a walk is to go through. `leaving` are the requests before which a row leaves, and its place."""
+
+    rows: list[int]
+    size: int
+    faults: dict[int, list[str]]
+    leaving: list[tuple[int, int]]
+    read_ahead: int
+    in_flight: int
+
+    def listing(self, style: Style) -> Listing:
+        """Return the list as it is when the walk begins."""
+        gone: dict[int, list[int]] = {}
+        there = list(self.rows)
+        for number, place in self.leaving:
+            if place < len(there):
+                gone.setdefault(number, []).append(there.pop(place))
+        return Listing(style, list(self.rows), self.size, self.faults, gone)
+
+
+def trials(faults: st.SearchStrategy[list[str]], leaving: int = 0) -> st.SearchStrategy[Trial]:
+    """Return trials with such faults, from whose lists up to so many rows leave."""
+    return st.builds(
+        Trial,
+        rows=st.lists(st.integers(0, 60), unique=True, max_size=30).map(sorted),
+        size=st.integers(1, 6),
+        faults=st.dictionaries(st.integers(-1, 20), faults, max_size=4),
+        leaving=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 29)), max_size=leaving),
+        read_ahead=st.integers(1, 3),
+        in_flight=st.integers(1, 5),
+    )
+
+
+@pytest.mark.parametrize("style", [*STEADY, *BLIND], ids=str)
+@given(trial=trials(lasting), chance=st.randoms(use_true_random=False))
+@settings(max_examples=25)
+def test_the_outcome_of_a_walk_is_that_without_reading_ahead(style: Style, trial: Trial, chance: Random) -> None:
+    plainly = Walk(trial.listing(style), read_ahead=0).to_its_end()
+    ahead = Walk(trial.listing(style), trial.read_ahead, trial.in_flight, chance).to_its_end()
+    assert ahead.outcome == plainly.outcome
+
+
+@pytest.mark.parametrize("style", STEADY, ids=str)
+@given(trial=trials(passing, leaving=6), chance=st.randoms(use_true_random=False))
+@settings(max_examples=40)
+def test_no_sim_is_passed_over_when_others_leave_while_pages_are_on_their_way(
+    style: Style, trial: Trial, chance: Random
+) -> None:
+    done = Walk(trial.listing(style), trial.read_ahead, trial.in_flight, chance).to_its_end()
+    assert done.error is None
+    assert {f"sim-{row:04}" for row in done.listing.rows} <= {
+        row["sim_id"] for row in done.warehouse.rows("carrier_sims")
+    }
+
+
+# --- which requests, and how many ------------------------------------------------------------------------------------
+
+BY_NUMBER = next(style for style in STEADY if style.name == "page number, total in a header")
+BY_OFFSET = next(style for style in STEADY if style.name == "offset and total")
+BY_LINK = next(style for style in STEADY if style.name == "next link in the body")
+WITHOUT_END = next(style for style in BLIND if style.name == "page number, nothing told")
+COUNTED = [BY_NUMBER, BY_OFFSET]
+
+
+def walk_over(pages: int, style: Style = BY_NUMBER, *, read_ahead: int = 1, in_flight: int = 1, **fields: Any) -> Walk:
+    return Walk(Listing(style, list(range(2 * pages)), 2, **fields), read_ahead, in_flight, Random(1))
+
+
+@pytest.mark.parametrize("style", [BY_NUMBER, BY_OFFSET, BY_LINK, WITHOUT_END], ids=str)
+def test_without_read_ahead_a_page_is_asked_for_when_the_one_before_it_is_committed(style: Style) -> None:
+    walking = walk_over(6, style, read_ahead=0, in_flight=4)
+    walking.run()
+    assert set(walking.ahead_at_commit) == {0}
+
+
+@pytest.mark.parametrize("style", [BY_NUMBER, BY_OFFSET, BY_LINK], ids=str)
+@pytest.mark.parametrize(("read_ahead", "in_flight"), [(1, 1), (1, 4), (3, 1), (2, 4)])
+def test_no_page_is_asked_for_twice_and_none_behind_a_known_end(style: Style, read_ahead: int, in_flight: int) -> None:
+    walking = walk_over(9, style, read_ahead=read_ahead, in_flight=in_flight)
+    walking.run()
+    assert len(walking.listing.asked) == 9
+    most = 1 if style is BY_LINK else max(read_ahead, in_flight)
+    assert max(walking.ahead_at_commit) <= most
+
+
+def test_behind_an_unknown_end_no_more_is_asked_for_than_may_be_in_flight() -> None:
+    walking = walk_over(9, WITHOUT_END, in_flight=4, faults={10: ["down"], 11: ["never"], 12: ["down"]})
+    assert walking.run() is None
+    assert 10 <= len(walking.listing.asked) <= 10 + 4
+    assert (walking.session.pages_done, walking.session.retries) == (10, 0)
+
+
+def test_pages_that_are_uneven_cost_few_requests_in_vain() -> None:
+    def uneven(request: Request, rows: list[int], size: int) -> Response:
+        offset = int(request.params["offset"])
+        return Response(status=200, headers={}, body={"items": rows[offset : offset + 1 + offset % 3], "total": 60})
+
+    walking = Walk(Listing(replace(BY_OFFSET, give=uneven), list(range(60)), 2), 1, 5, Random(1))
+    assert walking.run() is None
+    assert len(walking.listing.asked) <= 2 * walking.session.pages_done
+
+
+@pytest.mark.parametrize("style", COUNTED, ids=str)
+def test_nothing_is_asked_for_that_the_run_may_not_commit(style: Style) -> None:
+    walking = walk_over(9, style, in_flight=4)
+    left = iter([2, 1, 0])
+    assert walking.run(should_stop=stop_after(3), pages_left=lambda: next(left)) is StopReason.PAGE_BUDGET
+    assert len(walking.listing.asked) == 3
+
+
+def test_a_refusal_ahead_fails_the_walk_behind_the_pages_before_it() -> None:
+    walking = walk_over(9, in_flight=4, faults={3: ["never"]})
+    with pytest.raises(UnexpectedResponse, match="page 4: "):
+        walking.run()
+    assert walking.session.pages_done == 3
+
+
+def test_a_retry_ahead_is_counted_in_its_turn_and_what_was_waited_already_is_not_waited_for_again() -> None:
+    walking = walk_over(9, in_flight=4, faults={2: ["slower"], 3: ["slower"], 4: ["slower"]})
+    assert walking.run() is None
+    assert walking.session.retries == 3
+    assert walking.session.throttled_seconds <= walking.time.monotonic() - 1000.0
+    assert len(walking.listing.asked) == 12
