@@ -5,10 +5,10 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sim_sync.carriers.json_bodies import Ambiguous, NumberText, SeveralDocuments, UnknownCharset, read_json
+from sim_sync.carriers.json_bodies import Ambiguous, NumberText, SeveralDocuments, UnknownCharset, parse_text, read_json
 
 TEXT = '{"city": "Zürich"}'
 json_values = st.recursive(
@@ -29,6 +29,81 @@ def value_of(text: str) -> Any:
 @given(json_values)
 def test_what_json_and_python_hold_is_read_as_python_reads_it(value: Any) -> None:
     assert read_json(json.dumps(value).encode(), "application/json") == value
+
+
+#: JSON as nobody should write it, and somebody does: keys twice, escapes, spaces anywhere, numbers of any kind.
+odd_pieces = st.sampled_from(
+    [
+        *(
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            " ",
+            "\n",
+            '"',
+            "\\",
+            "\\u0022",
+            '\\"',
+            "\\\\",
+            "\\/",
+            "\\u00e9",
+            "\\ud83d\\ude00",
+        ),
+        *(
+            '"a"',
+            '"a":',
+            '"a" :',
+            '"b":',
+            '":"',
+            '"é"',
+            '"\x01"',
+            '"\\ud800"',
+            '"8988307000000000013"',
+            "null",
+            "true",
+            "NaN",
+        ),
+        *("1", "-0", "01", "1.5", "1e5", "1E400", "-1e-400", "9007199254740993.5", "1e22", "0.1", "\x00", "\ufeff"),
+        *("89883070000000000139", "-89883070000000000139", "9223372036854775807", "9223372036854775808"),
+        *('{"a":1,"a":2}', '{"a":1,"a":1}', '{"a":1,"a":2,"b" :3}', '{"a":"\\u0022","a":2}', '{"a":{"b":1,"b":2}}'),
+        *('"a":1,"a":2', '"a":[1],', "[[1],[2]]", " -89883070000000000139", '{"a": 89883070000000000139}'),
+    ]
+)
+odd_texts = st.lists(odd_pieces, max_size=9).map("".join)
+
+
+def outcome(text: str, *, shortly: bool) -> Any:
+    try:
+        found = read_json(text.encode(), "application/json") if shortly else parse_text(text.removeprefix("\ufeff"))
+    except ValueError as error:
+        return type(error), str(error)
+    return types_and_values(found)
+
+
+def types_and_values(value: Any) -> Any:
+    if isinstance(value, dict):
+        return type(value), [(key, types_and_values(member)) for key, member in value.items()]
+    if isinstance(value, list):
+        return [types_and_values(member) for member in value]
+    return type(value), repr(value)
+
+
+@settings(max_examples=500)
+@given(st.one_of(odd_texts, odd_texts.map(lambda text: f"[{text}]"), odd_texts.map(lambda text: f'{{"x":{text}}}')))
+@example('{"a":1,"a":2,"b" :3}')
+@example('{"a":"\\u0022\\u0022","a":2}')
+@example('{"a":1e2,"a":1}')
+@example("[1 ,-89883070000000000139]")
+def test_the_short_way_and_the_long_way_read_the_same(text: str) -> None:
+    assert outcome(text, shortly=True) == outcome(text, shortly=False)
+
+
+@given(json_values.flatmap(lambda value: st.sampled_from([json.dumps(value), json.dumps(value, indent=1)])))
+def test_both_ways_read_whatever_is_written_well(text: str) -> None:
+    assert outcome(text, shortly=True) == outcome(text, shortly=False)
 
 
 @given(st.integers())
