@@ -15,7 +15,7 @@ from sim_sync.defs.errors import failure
 from sim_sync.defs.jobs import SESSION_TAG
 from sim_sync.defs.liveness import owners_of
 from sim_sync.defs.progress import session_observation
-from sim_sync.defs.runs import is_automatic_retry, process_of, trigger_of
+from sim_sync.defs.runs import is_automatic_retry, process_of, tag_session, trigger_of
 from sim_sync.defs.watching import watch_owner
 from sim_sync.warehouse import Warehouse
 from sim_sync.worker.lease import KeptRun
@@ -89,7 +89,11 @@ def open_for_run(
     kept_run: KeptRun,
     wish: Wish = Wish(),
 ) -> Session | None:
-    """Open the carrier's session for this run, or take it over; where that is refused, say why and return None."""
+    """Open the carrier's session for this run, or take it over; where that is refused, say why and return None.
+
+    The run is then linked with the one before it, whichever step it begins with: Dagster's retry of a run that died in
+    the walk leaves out the step that opened the session.
+    """
     is_persons = wish.resume and trigger_of(context) is Trigger.OPERATOR
     if is_persons:
         _end_pause(context, carrier, warehouse)
@@ -97,6 +101,7 @@ def open_for_run(
     if opened is None:
         opened = _open(context, carrier, warehouse, restart=wish.restart)
     if opened.refusal is None:
+        tag_session(context, opened.session.session_id)
         return opened.session
     _tell_refusal(context, opened, is_persons=is_persons)
     return None

@@ -16,7 +16,7 @@ from sim_sync.defs.claiming import Wish, claimed_session, is_over_already, open_
 from sim_sync.defs.errors import RunInterrupted, as_dagster_failure, failure
 from sim_sync.defs.jobs import Names
 from sim_sync.defs.progress import CheckpointReporter, progress_line, session_metadata, session_observation
-from sim_sync.defs.runs import tag_run, tag_session, trigger_of, was_terminated
+from sim_sync.defs.runs import tag_run, trigger_of, was_terminated
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.changes import changes_by_field, explain_drift
 from sim_sync.warehouse.rehearsal import rehearsal_of
@@ -141,7 +141,6 @@ def _open_session(
         if session is None:
             return
         kept_run.hold(warehouse.sessions, session.claim, lease_seconds=carrier.lease_seconds)
-        tag_session(context, session.session_id)
         context.log.info(_opening_line(session))
     yield dg.Output(None)
 

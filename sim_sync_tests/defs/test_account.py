@@ -10,7 +10,7 @@ import pytest
 
 from sim_sync.defs.account import bars_png, plot_markdown, speeds_over_time, table_metadata
 from sim_sync.warehouse.tables import metadata
-from sim_sync_tests.defs.stage import DagsterHarness, metadata_of
+from sim_sync_tests.defs.stage import LEASE_SECONDS, DagsterHarness, metadata_of
 
 KINDS = {"text", "datetime", "boolean", "biginteger", "json", "numeric"}
 START = datetime(2026, 3, 2, 2, tzinfo=UTC)
@@ -37,6 +37,26 @@ def test_the_runs_of_a_session_are_linked_both_ways(stage: DagsterHarness) -> No
     assert tags[second]["sim_sync/previous_run"] == first
     assert "sim_sync/previous_run" not in tags[first]
     assert "sim_sync/next_run" not in tags[second]
+
+
+def test_a_retry_that_begins_in_the_middle_of_a_run_that_died_is_linked_with_it(stage: DagsterHarness) -> None:
+    died = stage.stored_run(dg.DagsterRunStatus.FAILURE)
+    opened = stage.opened_by(died.run_id)
+    stage.instance.add_run_tags(died.run_id, {"sim_sync/session": opened.session_id})
+    stage.clock.advance(LEASE_SECONDS + 1)
+
+    job = stage.definitions.resolve_job_def("reconcile_carrier")
+    retry = job.execute_in_process(
+        partition_key=opened.carrier,
+        instance=stage.instance,
+        resources=stage.resources,
+        # As Dagster's own retry from the failure: with the tags of the run that died, and without the step that opened.
+        tags={"sim_sync/session": opened.session_id},
+        op_selection=["carrier_sims.sync_pages"],
+    )
+    assert (stage.session.session_id, stage.session.owner, stage.session.fence) == (opened.session_id, retry.run_id, 2)
+    tags = [getattr(stage.instance.get_run_by_id(run_id), "tags", {}) for run_id in (died.run_id, retry.run_id)]
+    assert (tags[0]["sim_sync/next_run"], tags[1]["sim_sync/previous_run"]) == (retry.run_id, died.run_id)
 
 
 def test_a_session_that_was_never_interrupted_has_fetched_no_page_twice(stage: DagsterHarness) -> None:

@@ -1,6 +1,6 @@
 """Databases of this folder's tests: each engine lives as long as its worker of the test run, and gets empty tables.
 
-A new engine would put every statement together anew, which takes longer than most of these tests.
+A new engine would put every statement together again, which takes longer than most of these tests.
 """
 
 from collections.abc import Iterator
