@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from sim_sync.config.document import CARRIER_NAME, read_document
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve, variable_of
+from sim_sync.config.export import Export
 from sim_sync.config.our_list import QuietList, list_of, place_of
 from sim_sync.config.problems import read_part
 from sim_sync.config.sections import Inventory, InventorySection, Reconcile, Retention, Schedule, WarehouseSection
@@ -27,7 +28,7 @@ WAREHOUSE_VARIABLE = "SIM_SYNC_WAREHOUSE_URL"
 DEFAULT_PATH = Path("carriers.yaml")
 DEFAULT_WAREHOUSE_URL = "sqlite:///.sim_sync/warehouse.db"
 
-_SECTIONS = ("warehouse", "schedule", "inventory", "reconcile", "alerts", "retention", "carriers")
+_SECTIONS = ("warehouse", "schedule", "inventory", "reconcile", "alerts", "retention", "export", "carriers")
 _INVENTORY: KeyPath = ("inventory",)
 
 
@@ -46,6 +47,8 @@ class Config:
     _alerts: Any = field(default=None, repr=False)
     #: None where nothing is ever deleted.
     retention: Retention | None = None
+    #: None where nothing is exported.
+    export: Export | None = field(default=None, repr=False)
 
     @property
     def carrier_names(self) -> Sequence[str]:
@@ -212,6 +215,7 @@ class _Reader:
             _environ=self._environ,
             _alerts=self._document.get("alerts"),
             retention=self._section("retention", Retention),
+            export=self._section("export", Export),
         )
         if self._problems:
             self._add_problems_of_carriers(config)

@@ -13,6 +13,7 @@ from sim_sync.carriers.registry import connectors
 from sim_sync.config.alerts import Alerts
 from sim_sync.config.carrier import CarrierSection
 from sim_sync.config.document import CARRIER_NAME
+from sim_sync.config.export import Export
 from sim_sync.config.sections import InventorySections, Reconcile, Retention, Schedule, WarehouseSection
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,6 +38,7 @@ def json_schema() -> Mapping[str, Any]:
         "reconcile": Reconcile,
         "alerts": Alerts,
         "retention": Retention,
+        "export": Export,
     }
     properties = {name: _or_variable(_of_model(model, name, definitions)) for name, model in sections.items()}
     properties["carriers"] = _carriers(definitions)

@@ -8,7 +8,8 @@ SimSyncError
 │   │   └── WarehouseFull     there is no room for it: somebody has to make some
 │   ├── NoRoomLeft            a file system is full: somebody has to make room on it
 │   ├── InventoryUnavailable  our own list cannot be read right now
-│   └── DeliveryFailed        a receiver of alerts did not take one
+│   ├── DeliveryFailed        a receiver of alerts did not take one
+│   └── ExportUnavailable     where the export goes to does not take it right now
 ├── ParkRequired              wait longer than a worker should sleep: free the worker
 ├── CarrierError              stop this carrier; somebody has to look
 │   ├── AuthenticationFailed  the carrier refused our credentials
@@ -24,6 +25,7 @@ SimSyncError
 │   └── StopRequested         a person or the machine asked the sync to stop
 ├── InputError                fix what you gave us; nothing was written
 │   ├── ConfigError           `carriers.yaml`, the environment or the command line
+│   ├── ExportRefused         the export cannot go where it is to go
 │   └── InventoryError        our own list of SIMs cannot be read
 │       └── InventoryHeld     it has become much shorter: a person has to accept it
 └── InternalError             a bug: please report it
@@ -127,6 +129,10 @@ class DeliveryFailed(TransientError):
     """A receiver of alerts did not take one; it is kept and tried again."""
 
 
+class ExportUnavailable(TransientError):
+    """A storage did not take the export; the last one is still there."""
+
+
 class WaitCause(StrEnum):
     """Why a session has to wait: what people are told before everything else."""
 
@@ -222,6 +228,10 @@ class StopRequested(OwnershipError):
 
 class InputError(SimSyncError):
     """What we were given cannot be used; nothing was written."""
+
+
+class ExportRefused(InputError):
+    """The export cannot be written where it is to go: a path, a permission, a credential or a package is wrong."""
 
 
 class InventoryError(InputError):

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from sim_sync.config import Config, load_config
-from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_inventory
+from sim_sync.defs.assets import build_carrier_sims, build_sim_discrepancies, build_sim_export, build_sim_inventory
 from sim_sync.defs.checks import build_checks
 from sim_sync.defs.jobs import (
     AssetJob,
@@ -57,13 +57,14 @@ def build_defs(
     names = Names.of(key_prefix, group_name, name_prefix)
     path, carriers = str(config.path), config.carrier_names
     partitions = carrier_partitions(carriers)
-    job = build_reconcile_carrier(partitions, names)
+    job = build_reconcile_carrier(partitions, names, exports=config.export is not None)
     open_context = partial(config_and_warehouse, path)
     return dg.Definitions(
         assets=[
             build_sim_inventory(partitions, names),
             build_carrier_sims(partitions, names),
             build_sim_discrepancies(partitions, names),
+            *([] if config.export is None else [build_sim_export(partitions, names)]),
         ],
         asset_checks=build_checks(names),
         jobs=[job, *_retention_jobs(config, names)],

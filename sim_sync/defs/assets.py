@@ -1,4 +1,4 @@
-"""The three assets and the ops behind two of them: our list, what the carrier says, what differs."""
+"""The assets and the ops behind two of them: our list, what the carrier says, what differs, what others read of it."""
 
 import base64
 import logging
@@ -178,7 +178,7 @@ def _source(drawing: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"
 
 
-# The three assets, one partition a carrier: what we think we own, what the carrier says, and what differs.
+# The assets, one partition a carrier: what we think we own, what the carrier says, what differs, what is exported.
 
 
 #: Who is asked about the assets, as Dagster shows it.
@@ -267,6 +267,41 @@ def build_sim_discrepancies(partitions: dg.PartitionsDefinition[str], names: Nam
         )
 
     return sim_discrepancies
+
+
+def build_sim_export(partitions: dg.PartitionsDefinition[str], names: Names) -> dg.AssetsDefinition:
+    """Build the asset of what others read: there where the configuration has a section `export`."""
+
+    @dg.asset(
+        key=names.asset("sim_export"),
+        owners=OWNERS,
+        code_version=__version__,
+        partitions_def=partitions,
+        group_name=names.group,
+        retry_policy=RETRIES,
+        kinds={"parquet", "delta"},
+        deps=[names.asset("sim_discrepancies")],
+        output_required=False,
+        required_resource_keys=names.keys(*_RESOURCES),
+    )
+    def sim_export(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        """What others read: the carrier's SIMs, what differs and what the night changed, as Parquet and Delta."""
+        sync_config, warehouse, kept_run = _resources(context, names)
+        with as_dagster_failure():
+            tag_run(context, sync_config, warehouse, kept_run)
+            if sync_config.export is None:
+                context.log.warning(f"{sync_config.path} has no section `export` any more: nothing is exported")
+                return
+            from sim_sync.export import export_carrier  # what it writes with is loaded where it writes
+
+            carrier, folder = context.partition_key, sync_config.path.parent
+            exported = export_carrier(warehouse, sync_config.export, folder, carrier, context.run.run_id)
+        rows = {one.table: one.rows for one in exported}
+        places = ", ".join(dict.fromkeys(one.place for one in exported))
+        context.log.info(f"{carrier}: exported {counted(rows['carrier_sims'], 'SIM')} to {places}")
+        yield dg.MaterializeResult(metadata={**rows, "places": printable(places)})
+
+    return sim_export
 
 
 def _resources(context: dg.AssetExecutionContext, names: Names) -> tuple[Config, Warehouse, KeptRun]:

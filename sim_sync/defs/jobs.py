@@ -14,6 +14,8 @@ from sim_sync.config import Schedule
 
 
 ASSETS = ("sim_inventory", "carrier_sims", "sim_discrepancies")
+#: The one that is there where the configuration has a section `export`.
+EXPORT_ASSET = "sim_export"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Names:
         return cls(parts, group, f"{name_prefix.rstrip('_')}_" if name_prefix else "")
 
     def asset(self, name: str) -> dg.AssetKey:
-        """Return the key of one of `ASSETS`."""
+        """Return the key of one of `ASSETS`, or of `EXPORT_ASSET`."""
         return dg.AssetKey([*self.key_prefix, name])
 
     def named(self, name: str) -> str:
@@ -52,7 +54,7 @@ class Names:
 
     def has(self, run: dg.DagsterRun) -> bool:
         """Return whether a run is of this deployment: its job's, or one of its assets materialized by themselves."""
-        own = {self.asset(name) for name in ASSETS}
+        own = {self.asset(name) for name in (*ASSETS, EXPORT_ASSET)}
         return run.job_name == self.named("reconcile_carrier") or bool(own & set(run.asset_selection or ()))
 
 
@@ -87,11 +89,14 @@ AssetJob: TypeAlias = "UnresolvedAssetJobDefinition"
 JOB_NAME = "reconcile_carrier"
 
 
-def build_reconcile_carrier(partitions: dg.PartitionsDefinition[str], names: Names) -> AssetJob:
+def build_reconcile_carrier(
+    partitions: dg.PartitionsDefinition[str], names: Names, *, exports: bool = False
+) -> AssetJob:
     """Build the job. Its steps share one process: a start-up of seconds instead of ten, and no orphaned step."""
+    assets = (*ASSETS, EXPORT_ASSET) if exports else ASSETS
     return dg.define_asset_job(
         names.named(JOB_NAME),
-        selection=dg.AssetSelection.assets(*map(names.asset, ASSETS)),
+        selection=dg.AssetSelection.assets(*map(names.asset, assets)),
         description="Reconciles one carrier: reads our list, walks the carrier's, and compares the two.",
         config=dg.PartitionedConfig(
             partitions_def=partitions,

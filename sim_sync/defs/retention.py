@@ -17,7 +17,7 @@ from sim_sync.config import Config
 from sim_sync.config.sections import Retention
 from sim_sync.core.text import counted
 from sim_sync.defs.errors import as_dagster_failure
-from sim_sync.defs.jobs import ASSETS, SESSION_TAG, Names
+from sim_sync.defs.jobs import ASSETS, EXPORT_ASSET, SESSION_TAG, Names
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.retention import delete_old, standing_sessions
 
@@ -127,7 +127,7 @@ def _end_of(record: dg.RunRecord) -> datetime:
 def _newest_of_assets(instance: dg.DagsterInstance, names: Names) -> frozenset[str]:
     """Return the runs that have materialized an asset last, by partition: Dagster shows what they say of it."""
     found: set[str] = set()
-    for key in map(names.asset, ASSETS):
+    for key in map(names.asset, (*ASSETS, EXPORT_ASSET)):
         ids = instance.event_log_storage.get_latest_storage_id_by_partition(
             key, dg.DagsterEventType.ASSET_MATERIALIZATION
         )

@@ -54,18 +54,23 @@ def changes(
         since: nothing from before this moment; None means all.
         field: one of `FIELDS`; None means all.
     """
+    query = changes_since(carriers, since, field)
+    told = query.selected_columns
+    order = (told.changed_at.desc(), told.carrier, told.sim_id.nulls_first(), told.field, told.new_value)
+    with reading(engine, "listing changes") as connection:
+        streamed = connection.execution_options(yield_per=_FETCHED_AT_ONCE)
+        for row in streamed.execute(query.order_by(*order)):
+            yield Change(*row)
+
+
+def changes_since(carriers: Sequence[str], since: datetime | None, field: str | None = None) -> sa.Select[Any]:
+    """Return the query of the same, in any order; its columns are those of `Change`."""
     queries = [_of_fields(field)] if field != DECISION else []
     queries += [_came(), _missed(), _went()] if field in {None, PRESENCE} else []
     queries += [_decided()] if field in {None, DECISION} else []
     told = sa.union_all(*queries).subquery()
     query = sa.select(told).where(told.c.carrier.in_(carriers))
-    if since is not None:
-        query = query.where(told.c.changed_at >= since)
-    order = (told.c.changed_at.desc(), told.c.carrier, told.c.sim_id.nulls_first(), told.c.field, told.c.new_value)
-    with reading(engine, "listing changes") as connection:
-        streamed = connection.execution_options(yield_per=_FETCHED_AT_ONCE)
-        for row in streamed.execute(query.order_by(*order)):
-            yield Change(*row)
+    return query if since is None else query.where(told.c.changed_at >= since)
 
 
 def _row(**told: sa.ColumnElement[Any] | str) -> sa.Select[Any]:

@@ -14,6 +14,7 @@ from sim_sync.config import load_config
 from sim_sync.config.alerts import Alerts, Smtp, Webhook
 from sim_sync.config.carrier import CarrierSection
 from sim_sync.config.config import CONFIG_VARIABLE, DEFAULT_WAREHOUSE_URL, WAREHOUSE_VARIABLE
+from sim_sync.config.export import DeltaTarget, Target
 from sim_sync.config.sections import INVENTORY_MODELS, OwnSeverity, PriceList, Reconcile, Retention, Schedule
 from sim_sync.core.alerts import DEFAULT_THRESHOLDS, AlertKind
 from sim_sync.files import STATE_DIR_VARIABLE
@@ -23,7 +24,7 @@ from sim_sync_tests.docs.documents import PROJECT, code_blocks, table_rows
 DOCUMENT = PROJECT / "docs" / "configuration.md"
 CARRIERS = PROJECT / "docs" / "carriers.md"
 #: Keys that are not fields of a model: read by their own code.
-OTHER_KEYS = {"warehouse.url", "inventory", "alerts", "retention", "carriers", "auth", "options"}
+OTHER_KEYS = {"warehouse.url", "inventory", "alerts", "retention", "export", "carriers", "auth", "options"}
 VARIABLES = {
     CONFIG_VARIABLE,
     WAREHOUSE_VARIABLE,
@@ -57,6 +58,8 @@ def all_keys() -> dict[str, Any]:
             *keys_of(Webhook, "alerts.webhook."),
             *keys_of(Smtp, "alerts.smtp."),
             *keys_of(Retention, "retention."),
+            *keys_of(Target, "export.parquet."),
+            *keys_of(DeltaTarget, "export.delta."),
             *keys_of(CarrierSection),
         ]
     )
@@ -114,7 +117,16 @@ def test_every_type_is_documented_with_the_keys_of_its_auth_and_its_options(type
 def test_the_examples_load(text: str, tmp_path: Path) -> None:
     path = tmp_path / "carriers.yaml"
     path.write_text(text, encoding="utf-8")
-    names = ("TWILIO_SID", "TWILIO_TOKEN", "EMNIFY_TOKEN", "INVENTORY_URL", "ALERT_SECRET", "SMTP_PASSWORD")
+    names = (
+        "TWILIO_SID",
+        "TWILIO_TOKEN",
+        "EMNIFY_TOKEN",
+        "INVENTORY_URL",
+        "ALERT_SECRET",
+        "SMTP_PASSWORD",
+        "LAKE_KEY",
+        "LAKE_SECRET",
+    )
     values = {name: f"postgresql://host/{name}" for name in names} | {"ALERT_URL": "https://hooks.example/1"}
     config = load_config(path, environ=values)
     config.require_sound(config.carrier_names)

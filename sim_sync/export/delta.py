@@ -1,0 +1,75 @@
+"""Delta tables `PATH/TABLE`, one for all carriers: the rows of one carrier are replaced in one commit."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from sim_sync.config.export import DeltaTarget
+from sim_sync.export.places import as_our_errors, import_driver, make_private_folder
+from sim_sync.warehouse.exported import ExportedRows
+
+_PARTITION = "carrier"
+#: delta-rs holds a group in memory until it is full.
+_ROWS_A_GROUP = 50_000
+
+
+class DeltaTables:
+    """The rows of one carrier in the tables. A reader has the last commit or the next one, never a part of one."""
+
+    def __init__(self, target: DeltaTarget, folder: Path, carrier: str) -> None:
+        self.place = target.place(folder)
+        self._target, self._carrier = target, carrier
+        self._options = {name: str(value) for name, value in target.storage.items()}
+        self._written: list[str] = []
+        with self._errors("opening it"):
+            import_driver("deltalake")
+            if "://" not in self.place:
+                make_private_folder(Path(self.place))
+
+    def write(self, rows: ExportedRows) -> int:
+        """Replace the carrier's rows of a table, which is made where it is missing."""
+        delta, arrow = import_driver("deltalake"), import_driver("pyarrow")
+        uri = f"{self.place.rstrip('/')}/{rows.table}"
+        counter = _Counter()
+        with self._errors(f"writing {rows.table}"):
+            # Declared and not found: a column without values would be of no type, and refuse its first value.
+            table = delta.DeltaTable.create(
+                uri, rows.schema, mode="ignore", partition_by=[_PARTITION], storage_options=self._options
+            )
+            delta.write_deltalake(
+                table,
+                arrow.RecordBatchReader.from_batches(rows.schema, counter.counted(rows.batches())),
+                mode="overwrite",
+                predicate=f"{_PARTITION} = '{self._carrier}'",
+                schema_mode="merge",
+                writer_properties=delta.WriterProperties(max_row_group_size=_ROWS_A_GROUP),
+            )
+        self._written.append(uri)
+        return counter.rows
+
+    def switch(self) -> None:
+        """Remove the files that only versions from long ago have; the commits have taken their place already."""
+        delta = import_driver("deltalake")
+        for uri in self._written:
+            with self._errors("removing old files"):
+                delta.DeltaTable(uri, storage_options=self._options).vacuum(
+                    retention_hours=24 * self._target.keep_days, dry_run=False, enforce_retention_duration=False
+                )
+
+    def forget(self) -> None:
+        """Leave files that no commit names: `vacuum` removes them."""
+
+    def _errors(self, doing: str) -> AbstractContextManager[None]:
+        return as_our_errors(self._target, f"export of carrier {self._carrier} to {self.place}: {doing} failed")
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def counted(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """Yield the batches, counting their rows."""
+        for batch in batches:
+            self.rows += batch.num_rows
+            yield batch

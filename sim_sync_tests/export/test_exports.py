@@ -1,0 +1,261 @@
+"""What is exported is what other programs read back, to the last digit; a failure leaves the last export as it was."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+from deltalake import DeltaTable
+from pydantic import ValidationError
+
+from sim_sync.config.export import Export, Target
+from sim_sync.core.errors import ExportRefused, ExportUnavailable
+from sim_sync.core.inventory import InventorySim
+from sim_sync.core.sims import Sim
+from sim_sync.core.sweep import SweepPolicy
+from sim_sync.export import export_carrier
+from sim_sync.export.parquet import ParquetFiles
+from sim_sync.export.places import as_our_errors
+from sim_sync.warehouse import Warehouse, open_warehouse
+from sim_sync.warehouse.exported import exported_rows
+from sim_sync.warehouse.inventory import load_inventory
+from sim_sync.warehouse.reconcile import reconcile
+from sim_sync.warehouse.tables import metadata, sim_discrepancies
+from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
+from sim_sync_tests.warehouse.databases import rows_of
+
+LONG, SHORT, ZEROS = "89883070000000000139", "8988307000000000013", "0018830700000000000"
+ODD = 'with "quotes", a comma,\na line and ünïcode €'
+MILLENNIUM = datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC)
+FLEET = (
+    a_sim(1, iccid=LONG, iccid_raw=f"{LONG}F", imsi="001010000000001", label="", rate_plan="NA"),
+    a_sim(2, iccid=SHORT, iccid_raw=SHORT, imsi="000000000000001", label=ODD, rate_plan="null", pending=True),
+    a_sim(
+        3,
+        iccid=ZEROS,
+        iccid_raw=ZEROS,
+        imsi=None,
+        label=" t ",
+        account="007",
+        activated_at=datetime(1999, 12, 31, tzinfo=UTC),
+    ),
+)
+EXPORT = {"parquet": {"path": "lake/parquet"}, "delta": {"path": "lake/delta"}}
+
+
+class Lake:
+    """A warehouse, and the folder that it is exported to."""
+
+    def __init__(self, warehouse: Warehouse, folder: Path) -> None:
+        self.warehouse, self.folder = warehouse, folder
+
+    def night(self, carrier: str, *sims: Sim) -> None:
+        """Walk over these SIMs of a carrier, whose list has another one."""
+        store = self.warehouse.sessions
+        session = store.open_session(a_request(carrier=carrier)).session
+        assert session.cursor is not None
+        session = store.commit_page(session.claim, session.cursor, a_page(sims))
+        store.close_session(session.claim, SweepPolicy(max_vanished_percent=100.0), session.config_hash)
+        listed = InventorySim(carrier, "89440000000000000001", "89440000000000000001", status="active")
+        load_inventory(self.warehouse.engine, carrier, [listed])
+        reconcile(self.warehouse.engine, carrier, ("status",))
+
+    def export(self, carrier: str, *, run: str = "run-1", section: Mapping[str, Any] = EXPORT) -> Mapping[str, int]:
+        """Export a carrier, and return how many rows of each table went to each place."""
+        export = Export.model_validate(section)
+        done = export_carrier(self.warehouse, export, self.folder, carrier, run)
+        return {f"{Path(one.place).name}/{one.table}": one.rows for one in done}
+
+    def parquet(self, table: str) -> list[dict[str, Any]]:
+        """Return what DuckDB reads of a table's Parquet files."""
+        return read(duckdb.read_parquet(f"{self.folder}/lake/parquet/{table}/*.parquet"))
+
+    def delta(self, table: str) -> list[dict[str, Any]]:
+        """Return what DuckDB reads of the newest version of a Delta table."""
+        return read(duckdb.from_arrow(DeltaTable(str(self.folder / "lake" / "delta" / table)).to_pyarrow_table()))
+
+    def files(self) -> list[str]:
+        """Return all files beside the Delta tables."""
+        folder = self.folder / "lake" / "parquet"
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def read(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
+    return [dict(zip(relation.columns, map(comparable, row), strict=True)) for row in relation.fetchall()]
+
+
+def comparable(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def told(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return sorted(repr(sorted(row.items())) for row in rows)
+
+
+@pytest.fixture
+def lake(warehouse_url: str, tmp_path: Path) -> Iterator[Lake]:
+    """Each database in turn, empty."""
+    warehouse = open_warehouse(warehouse_url)
+    yield Lake(warehouse, tmp_path)
+    warehouse.close()
+
+
+@pytest.fixture
+def small_lake(sqlite_url: str, tmp_path: Path) -> Iterator[Lake]:
+    """SQLite with a night of one carrier, exported."""
+    warehouse = open_warehouse(sqlite_url)
+    lake = Lake(warehouse, tmp_path)
+    lake.night("a", *FLEET)
+    lake.export("a")
+    yield lake
+    warehouse.close()
+
+
+def stored(lake: Lake, table: str) -> list[dict[str, Any]]:
+    """Return the rows of the warehouse, JSON as the text that is stored."""
+    columns = [
+        sa.cast(column, sa.Text()).label(column.name) if isinstance(column.type, sa.JSON) else column
+        for column in metadata.tables[table].columns
+    ]
+    with lake.warehouse.engine.connect() as connection:
+        return [dict(row) for row in connection.execute(sa.select(*columns)).mappings()]
+
+
+def test_duckdb_reads_every_digit_of_both_forms(lake: Lake) -> None:
+    lake.night("a", a_sim(1, iccid=LONG, iccid_raw=LONG, rate_plan="P1"))
+    lake.night("a", *FLEET)
+    with lake.warehouse.engine.begin() as connection:
+        connection.execute(sim_discrepancies.update().values(monthly_cost=Decimal("1234567.0001")))
+    assert lake.export("a") == {
+        f"{form}/{table}": rows
+        for form in ("parquet", "delta")
+        for table, rows in (("carrier_sims", 3), ("sim_discrepancies", 4), ("sim_changes", 5))
+    }
+    for table in ("carrier_sims", "sim_discrepancies"):
+        expected = told(stored(lake, table))
+        assert told(lake.parquet(table)) == expected
+        assert told(lake.delta(table)) == expected
+    changed = {(row["sim_id"], row["field"], row["old_value"], row["new_value"]) for row in lake.parquet("sim_changes")}
+    assert changed == {
+        (a_sim(1).sim_id, "imsi", a_sim(1).imsi, "001010000000001"),
+        (a_sim(1).sim_id, "label", None, ""),
+        (a_sim(1).sim_id, "rate_plan", "P1", "NA"),
+        (a_sim(2).sim_id, "presence", None, "present"),
+        (a_sim(3).sim_id, "presence", None, "present"),
+    }
+    assert told(lake.delta("sim_changes")) == told(lake.parquet("sim_changes"))
+    assert {row["iccid"] for row in lake.parquet("carrier_sims")} == {LONG, SHORT, ZEROS}
+
+
+def test_a_carrier_is_replaced_and_the_others_stay(lake: Lake) -> None:
+    lake.night("a", *FLEET)
+    lake.night("b.2", *FLEET)
+    lake.export("a")
+    lake.export("b.2")
+    lake.night("a", a_sim(1, iccid=LONG, iccid_raw=LONG, eid="89049032000000000000000000000001"))
+    lake.export("a", run="run-2")
+    for rows in (lake.parquet("carrier_sims"), lake.delta("carrier_sims")):
+        assert told(rows) == told(stored(lake, "carrier_sims"))
+    lake.export("never-walked")
+    assert {row["carrier"] for row in lake.parquet("carrier_sims")} == {"a", "b.2"}
+
+
+def test_more_rows_than_are_read_at_once_are_all_there(lake: Lake) -> None:
+    lake.night("a", *(a_sim(number) for number in range(10_500)))
+    assert lake.export("a", section={"parquet": EXPORT["parquet"]})["parquet/carrier_sims"] == 10_500
+    assert len({row["iccid"] for row in lake.parquet("carrier_sims")}) == 10_500
+
+
+def test_an_export_that_fails_in_the_middle_leaves_the_last_one(small_lake: Lake) -> None:
+    before, files = small_lake.parquet("carrier_sims"), small_lake.files()
+    small_lake.night("a", a_sim(9))
+    (small_lake.folder / "a_file").write_text("in the way", encoding="utf-8")
+    broken = {"parquet": EXPORT["parquet"], "delta": {"path": "a_file/delta"}}
+    with pytest.raises(
+        ExportRefused, match=r"export of carrier a to .*a_file/delta: .*; the last export is still there$"
+    ):
+        small_lake.export("a", run="run-2", section=broken)
+    assert (small_lake.parquet("carrier_sims"), small_lake.files()) == (before, files)
+
+
+def test_what_a_killed_run_has_left_is_read_by_nobody_and_removed_by_the_next(small_lake: Lake) -> None:
+    before, files = small_lake.parquet("carrier_sims"), small_lake.files()
+    folder = small_lake.folder / "lake" / "parquet"
+    killed = ParquetFiles(Target(path=str(folder)), small_lake.folder, "a", "killed")
+    with exported_rows(small_lake.warehouse.engine, "a") as tables:
+        killed.write(tables[0])  # and then no more
+    assert small_lake.files() == sorted([*files, "carrier_sims/a.parquet.part-killed"])
+    assert small_lake.parquet("carrier_sims") == before
+    small_lake.export("a", run="run-2")
+    assert small_lake.files() == files
+
+
+@pytest.mark.parametrize("form", ["parquet", "delta"])
+def test_a_path_that_cannot_be_is_one_sentence(small_lake: Lake, form: str) -> None:
+    (small_lake.folder / "a_file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(ExportRefused) as refused:
+        small_lake.export("a", section={form: {"path": "a_file/below"}})
+    assert "\n" not in str(refused.value)
+    assert str(small_lake.folder / "a_file") in str(refused.value)
+
+
+def test_no_secret_is_in_a_message() -> None:
+    secret = "5ecret-of-the-bucket"
+    target = Target.model_validate({"path": "s3://b/c", "storage": {"key": secret, "more": {"token": secret}}})
+    for error, wanted in (
+        (PermissionError(13, f"key {secret}"), ExportRefused),
+        (OSError(f"{secret}?"), ExportUnavailable),
+    ):
+        with (
+            pytest.raises(wanted, match=r"writing failed: .*\*\*\*") as failed,
+            as_our_errors(target, "writing failed"),
+        ):
+            raise error
+        assert secret not in str(failed.value)
+    assert secret not in repr(Export.model_validate({"parquet": target.model_dump()}))
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/lake", "gs://bucket", "az://container/lake"])
+def test_a_bucket_without_its_driver_is_one_sentence(small_lake: Lake, place: str) -> None:
+    with pytest.raises(ExportRefused, match=f"export of carrier a to {place}: opening it failed: .*nstall") as refused:
+        small_lake.export("a", section={"parquet": {"path": place}})
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {},
+        {"parquet": {"path": ""}},
+        {"parquet": {"path": "http://host/lake"}},
+        {"delta": {"path": "s3://key:secret@bucket/lake"}},
+        {"delta": {"path": "s3://bucket/lake?token=secret"}},
+        {"delta": {"path": "lake", "keep_days": 0}},
+    ],
+)
+def test_a_section_that_cannot_be_is_refused(section: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Export.model_validate(section)
+
+
+def test_a_storage_behind_fsspec_is_written_like_a_folder(small_lake: Lake) -> None:
+    import fsspec
+
+    files = ParquetFiles(Target.model_construct(path="memory://bucket/lake"), small_lake.folder, "a", "run-1")
+    with exported_rows(small_lake.warehouse.engine, "a") as tables:
+        counts = [files.write(rows) for rows in tables]
+    files.switch()
+    names = fsspec.filesystem("memory").find("/bucket/lake")
+    assert [Path(name).relative_to("/bucket/lake").as_posix() for name in names] == [
+        f"{table}/a.parquet" for table in ("carrier_sims", "sim_changes", "sim_discrepancies")
+    ]
+    assert counts[0] == len(rows_of(small_lake.warehouse.engine, "carrier_sims")) == 3
+
+
+def test_a_folder_that_an_export_makes_is_its_owners(small_lake: Lake) -> None:
+    for form in ("parquet", "delta"):
+        assert (small_lake.folder / "lake" / form).stat().st_mode & 0o777 == 0o700
