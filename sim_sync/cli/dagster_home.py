@@ -20,7 +20,7 @@ from sim_sync.files import (
 )
 from sim_sync.warehouse.postgresql import warehouse_url
 from sim_sync.warehouse.sqlite_files import sqlite_file
-from sim_sync.warehouse.warehouse import Warehouse, require_room, require_shared
+from sim_sync.warehouse.warehouse import Warehouse, WarehouseView, require_room, require_shared
 
 # Which Dagster home a command works with: the one of the environment, this folder if it is one, or one of our own.
 
@@ -123,7 +123,7 @@ def own_folders() -> Sequence[Path]:
     return [dagster_home(), own_folder().absolute()]
 
 
-def server_is_full(warehouse: Warehouse) -> Sequence[str]:
+def server_is_full(warehouse: Warehouse | WarehouseView) -> Sequence[str]:
     """Return what the database says that it has no room for; nothing where it has, or cannot be asked."""
     try:
         require_room(warehouse.engine)

@@ -32,7 +32,7 @@ from sim_sync.core.session import Session
 from sim_sync.core.text import counted, duration_text, percent_text
 from sim_sync.terminal.output import ExitCode, print_json, print_lines
 from sim_sync.terminal.tables import narrow_table, print_table
-from sim_sync.warehouse import Warehouse, open_warehouse_to_read
+from sim_sync.warehouse import WarehouseView, view_warehouse
 from sim_sync.warehouse.overviews import carrier_overviews
 
 # How fast a session is beside how long it waits, and whether the pages that it expects are only an estimate.
@@ -103,7 +103,7 @@ def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
         raise InputError("give either --watch or --json: one JSON document cannot be watched")
     config = load_config()
     names = config.names_of(carrier)
-    warehouse = open_warehouse_to_read(config.warehouse_url)
+    warehouse = view_warehouse(config.warehouse_url)
     if not watch:
         _show(warehouse, config, names, as_json=as_json)
         return ExitCode.DONE
@@ -116,9 +116,9 @@ def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def _watch_bars(warehouse: Warehouse, config: Config, names: Sequence[str]) -> None:
+def _watch_bars(warehouse: WarehouseView, config: Config, names: Sequence[str]) -> None:
     def look() -> Sequence[BarLine]:
-        overviews, now = carrier_overviews(warehouse.engine, names), warehouse.sessions.now()
+        overviews, now = carrier_overviews(warehouse.engine, names), warehouse.now()
         return [bar_line(each, now, todo=todo) for each, (_, todo) in worst_first(overviews, config, now)]
 
     with bars_shown(look):
@@ -126,9 +126,9 @@ def _watch_bars(warehouse: Warehouse, config: Config, names: Sequence[str]) -> N
             time.sleep(_WATCH_EVERY_SECONDS)
 
 
-def _show(warehouse: Warehouse, config: Config, names: Sequence[str], *, as_json: bool) -> None:
+def _show(warehouse: WarehouseView, config: Config, names: Sequence[str], *, as_json: bool) -> None:
     overviews = carrier_overviews(warehouse.engine, names)
-    now = warehouse.sessions.now()
+    now = warehouse.now()
     sessions = [overview.newest for overview in overviews if overview.newest is not None]
     full = full_disks(config.warehouse_url)
     if not full and any(is_silent(session, now) for session in sessions):

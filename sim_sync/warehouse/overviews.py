@@ -19,9 +19,7 @@ from sim_sync.core.progress import (
 )
 from sim_sync.core.session import Session, SessionInternals, State
 from sim_sync.warehouse import sessions
-from sim_sync.warehouse.discrepancies import is_muted, read_open_costs
 from sim_sync.warehouse.engine import read_clock, reading
-from sim_sync.warehouse.knowledge import compared_of
 from sim_sync.warehouse.sessions import session_from_row
 from sim_sync.warehouse.tables import (
     alerts,
@@ -185,6 +183,9 @@ def _durations_before(number: int, completed: Sequence[_Completed]) -> Sequence[
 
 def carrier_figures(engine: sa.Engine, max_age_hours: Mapping[str, float], now: datetime) -> Sequence[CarrierFigures]:
     """Return the figures of each of the carriers that are named with their `max_age_hours`, in their order."""
+    from sim_sync.warehouse.discrepancies import read_open_costs  # here: `status` does without what compares lists
+    from sim_sync.warehouse.knowledge import compared_of
+
     carriers = list(max_age_hours)
     overviews = carrier_overviews(engine, carriers)
     compared = compared_of(engine, carriers)
@@ -254,6 +255,8 @@ def _one_if(state: State) -> sa.ColumnElement[int]:
 
 def read_open_problems(connection: sa.Connection, carriers: Sequence[str]) -> Mapping[str, Mapping[Problem, int]]:
     """Count each carrier's open discrepancies that nobody has acknowledged; those without one are left out."""
+    from sim_sync.warehouse.discrepancies import is_muted
+
     found = sim_discrepancies.c
     query = (
         sa.select(found.carrier, found.kind, found.severity, sa.func.count())

@@ -1,18 +1,22 @@
 """A warehouse as it is opened: brought to the newest schema, or only read; and whether it has room left."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, Problem, WarehouseFull
-from sim_sync.core.sync import CrashPoint, nothing_armed
 from sim_sync.files import is_full, no_room_text
-from sim_sync.warehouse.engine import open_engine, reading, transaction
+from sim_sync.warehouse.engine import open_engine, read_clock, reading, transaction
 from sim_sync.warehouse.migrate import SchemaState, migrate, missing_tables, schema_state
 from sim_sync.warehouse.postgresql import is_for_many_hosts, shown_url, warehouse_url
-from sim_sync.warehouse.run_leases import SqlRunLeases
 from sim_sync.warehouse.sqlite_files import require_place_for, sqlite_file
-from sim_sync.warehouse.store import SqlSessionStore
+
+if TYPE_CHECKING:  # what writes is loaded where somebody may write: who only looks does not need it
+    from sim_sync.core.sync import CrashPoint
+    from sim_sync.warehouse.run_leases import SqlRunLeases
+    from sim_sync.warehouse.store import SqlSessionStore
 
 # Whether the warehouse has room left for what comes next: found out before a long work begins, by trying.
 
@@ -74,15 +78,27 @@ class Warehouse:
     """An opened warehouse. Its printed form holds no password."""
 
     engine: sa.Engine
-    sessions: SqlSessionStore
-    runs: SqlRunLeases
+    sessions: "SqlSessionStore"
+    runs: "SqlRunLeases"
 
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
 
 
-def open_warehouse(url: str, *, at: CrashPoint = nothing_armed) -> Warehouse:
+@dataclass(frozen=True, slots=True)
+class WarehouseView:
+    """A warehouse that is only looked at: nothing of what writes is loaded for it."""
+
+    engine: sa.Engine
+
+    def now(self) -> datetime:
+        """Return the warehouse's own time."""
+        with reading(self.engine, "reading the warehouse's clock") as connection:
+            return read_clock(connection)
+
+
+def open_warehouse(url: str, *, at: "CrashPoint | None" = None) -> Warehouse:
     """Open a warehouse by its SQLAlchemy URL and bring its schema up to date.
 
     Raises:
@@ -91,7 +107,7 @@ def open_warehouse(url: str, *, at: CrashPoint = nothing_armed) -> Warehouse:
     """
     engine = open_engine(url)
     migrate(engine)
-    return Warehouse(engine, SqlSessionStore(engine, at=at), SqlRunLeases(engine))
+    return _held(engine, at)
 
 
 def open_warehouse_to_read(url: str) -> Warehouse:
@@ -101,12 +117,30 @@ def open_warehouse_to_read(url: str) -> Warehouse:
         WarehouseFull: there is no room left, and its tables are not there or of an earlier version.
         ConfigError, WarehouseUnavailable: as in `open_warehouse`.
     """
+    return _held(view_warehouse(url).engine)
+
+
+def view_warehouse(url: str) -> WarehouseView:
+    """Open a warehouse as `open_warehouse_to_read` does, for whoever asks nothing of sessions and runs but by queries.
+
+    Raises:
+        WarehouseFull, ConfigError, WarehouseUnavailable: as there.
+    """
     try:
-        return open_warehouse(url)
+        engine = open_engine(url)
+        migrate(engine)
     except WarehouseFull:
         engine = open_engine(url, shares_memory=False)
         migrate(engine)
-        return Warehouse(engine, SqlSessionStore(engine), SqlRunLeases(engine))
+    return WarehouseView(engine)
+
+
+def _held(engine: sa.Engine, at: "CrashPoint | None" = None) -> Warehouse:
+    from sim_sync.core.sync import nothing_armed
+    from sim_sync.warehouse.run_leases import SqlRunLeases
+    from sim_sync.warehouse.store import SqlSessionStore
+
+    return Warehouse(engine, SqlSessionStore(engine, at=at or nothing_armed), SqlRunLeases(engine))
 
 
 @dataclass(frozen=True, slots=True)

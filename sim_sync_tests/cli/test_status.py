@@ -240,7 +240,11 @@ def test_watching_ends_with_control_c_and_without_a_traceback(command_line: Comm
 
 
 @pytest.mark.parametrize(
-    "package", ["dagster", "pandas", "alembic", "rich", "httpx2", "sqlalchemy.dialects.postgresql"]
+    "package",
+    [
+        *("dagster", "pandas", "alembic", "rich", "httpx2", "sqlalchemy.dialects.postgresql"),
+        *("sim_sync.warehouse.store", "sim_sync.warehouse.matching", "sim_sync.core.sync"),
+    ],
 )
 def test_a_warehouse_that_is_up_to_date_is_shown_without_what_takes_long_to_import(
     command_line: CommandLine, package: str
