@@ -8,8 +8,10 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,7 +21,7 @@ from sim_sync.carriers.auth import Authorizer
 from sim_sync.carriers.dialect import Dialect, error_for, never, refuses_a_login, retry_after_for
 from sim_sync.carriers.http import HttpClient
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.carriers.rate_limit import RateLimiter
+from sim_sync.carriers.rate_limit import Permit, RateLimiter
 from sim_sync.carriers.secrets import Redactor
 from sim_sync.carriers.settings import Retry
 from sim_sync.core.backoff import wait_seconds
@@ -161,7 +163,7 @@ class CarrierClient:
         http.prepare()
         with self._rate_limiter.acquire() as permit:
             paused.seconds += permit.paused_seconds
-            response = http.fetch(request, headers)
+            response = http.fetch(request, headers, partial(self._note_sent, permit))
         is_slower = self._dialect.throttling.is_said_by(response)
         seconds = retry_after_for(response, self._dialect, self._now(), is_slower=is_slower)
         if seconds is not None and seconds > 0:
@@ -171,6 +173,10 @@ class CarrierClient:
         elif response.status < 400:
             self._rate_limiter.speed_up(permit)
         return response
+
+    def _note_sent(self, permit: Permit) -> None:
+        with suppress(TransientError):  # the request is on its way, whether or not its time could be corrected
+            self._rate_limiter.note_sent(permit)
 
     def _place_of(self, request: Request) -> tuple[HttpClient, Request]:
         """Return where a login call goes: to `base_url`, or to the origin of a URL from `carriers.yaml`."""

@@ -126,6 +126,10 @@ for _name in ("httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
+def nobody_asks() -> None:
+    """Tell nobody that a request was written."""
+
+
 class Line:
     """One thread's connection, which another thread can cut: the client's own timeouts start again with every byte.
 
@@ -142,9 +146,13 @@ class Line:
             trust_env=False,  # a proxy or .netrc of the environment must not see credentials or a secret address
         )
         self._stream: Any = None
+        #: Called when a request has been written.
+        self.on_sent: Callable[[], None] = nobody_asks
 
     def note(self, event: str, found: Mapping[str, Any]) -> None:
-        """Remember the connection that the client has just made (its `trace` extension)."""
+        """Remember the connection that the client has just made, and tell of what it wrote (its `trace` extension)."""
+        if event == "http11.send_request_body.complete":
+            self.on_sent()
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
             self._stream = found["return_value"]
 
@@ -212,8 +220,10 @@ class HttpClient:
         """Make what this thread's first request needs, so that it leaves in the moment in which it may."""
         _ = self._lines.own
 
-    def fetch(self, request: Request, credentials: Mapping[str, str]) -> Response:
-        """Send one request and return its answer, whatever its status.
+    def fetch(
+        self, request: Request, credentials: Mapping[str, str], on_sent: Callable[[], None] = nobody_asks
+    ) -> Response:
+        """Send one request and return its answer, whatever its status. `on_sent` is called when it is written.
 
         Raises:
             CarrierUnavailable: no answer, or not a whole one.
@@ -226,6 +236,7 @@ class HttpClient:
         url = self._url_of(request)
         self._check_credentials(request, credentials)
         try:
+            self._lines.own.on_sent = on_sent
             status, headers, raw = self._exchange(request, url, credentials)
         except httpx2.LocalProtocolError:  # its text quotes headers
             told: SimSyncError = UnexpectedResponse(f"{self.doing(request)}: the request could not be written as HTTP")

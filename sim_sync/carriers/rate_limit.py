@@ -305,6 +305,8 @@ class Permit:
 
     admitted_at: float
     paused_seconds: float = field(default=0.0)
+    #: When that was by this process's own clock.
+    passed_at: float = field(default=0.0)
 
 
 class RateLimiter:
@@ -358,8 +360,21 @@ class RateLimiter:
                 self._free_the_worker_for(wait)
             self._waiter.wait(wait.wait_seconds)
             asked_at = time.monotonic()
-        if time.monotonic() - asked_at > _LATE_SECONDS:
-            self._change(lambda state, now: sent_late(state, now, admitted_at=permit.admitted_at))
+        permit.passed_at = asked_at
+        self.note_sent(permit)  # as far as can be told by now
+
+    def note_sent(self, permit: Permit) -> None:
+        """Count a request from when it was written, where that was late: beside others, a thread may have to wait."""
+        passed_at, permit.passed_at = permit.passed_at, time.monotonic()
+        if permit.passed_at - passed_at <= _LATE_SECONDS:
+            return
+        counted_at = permit.admitted_at
+
+        def count_from_now(state: RateLimitState, now: float) -> RateLimitState:
+            permit.admitted_at = now
+            return sent_late(state, now, admitted_at=counted_at)
+
+        self._change(count_from_now)
 
     def slow_down(self, permit: Permit) -> None:
         """Halve the pace: the carrier said so in the answer to this request."""

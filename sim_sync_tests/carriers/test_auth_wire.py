@@ -372,3 +372,38 @@ def test_a_token_url_that_would_show_the_credentials_is_refused(url: str) -> Non
     with pytest.raises(ValueError, match=r"a path on base_url|https, because") as caught:
         LoginAuth(token_url=url)
     assert "pw" not in str(caught.value)
+
+
+def test_a_request_that_carries_older_credentials_is_sent_again_with_those_that_another_has_renewed() -> None:
+    """A 403 means an expired token only of one that was good before: it was, before the other request renewed it."""
+    time = MovingTime()
+    one_waits, other_is_done = threading.Event(), threading.Event()
+
+    def sims(received: Received) -> bytes:
+        is_old = received.headers["authorization"] == "Bearer token-0001"
+        if is_old and account.revoked_from is not None:
+            if not one_waits.is_set():
+                one_waits.set()
+                other_is_done.wait(20)
+            return reply(403, {"message": "Forbidden"})
+        return plain.page("1")
+
+    account = SlowRevocation(sims)
+    with serving(account) as server, ThreadPoolExecutor(1) as threads:
+        source = carrier(server.url, time, in_flight=2)
+        source.fetch_page({})
+        account.revoked_from = 1
+        late = threads.submit(source.fetch_page, {})
+        one_waits.wait(20)
+        assert source.fetch_page({}).records == 1
+        other_is_done.set()
+        assert late.result().records == 1
+    assert account.logins == 2
+
+
+class SlowRevocation(Account):
+    """An account whose first token is refused from some time on."""
+
+    def __init__(self, sims: Script) -> None:
+        super().__init__(sims=sims)
+        self.revoked_from: int | None = None

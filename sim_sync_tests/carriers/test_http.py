@@ -7,6 +7,7 @@ import traceback
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -506,3 +507,16 @@ def test_credentials_that_no_header_can_carry_are_refused_unsent_and_unseen(valu
     assert "Authorization have a space or line end around them" in str(caught.value)
     assert "abc" not in str(caught.value)
     assert "ключ" not in str(caught.value)
+
+
+def test_it_is_told_when_a_request_is_written_before_its_answer_is_there() -> None:
+    told: list[int] = []
+
+    def answer(_received: object) -> bytes:
+        return reply(200, {"sims": []})
+
+    with serving(answer) as server:
+        at = client(server.url)
+        for number in range(3):  # of the same connection, too
+            at.fetch(ASK, CREDENTIALS, partial(told.append, number))
+    assert told == [0, 1, 2]

@@ -176,3 +176,17 @@ def test_one_word_of_the_carrier_slows_all_who_share_its_limit() -> None:
     times = pass_through(other, 10)
     assert times[0] >= permit.admitted_at + 20
     assert 4.5 <= pace_of(times) <= 5
+
+
+def test_a_request_that_was_written_late_counts_from_then_so_that_no_second_holds_more_than_the_limit() -> None:
+    time = MovingTime()
+    at = rate_limiter(time, RateLimit(requests_per_second=2, max_in_flight=2))
+    pass_through(at, 1)
+    with at.acquire() as late:
+        time.advance(0.9)
+        late.passed_at -= 0.9
+        at.note_sent(late)
+        sent_at = time.monotonic()
+    assert late.admitted_at == sent_at
+    times = [sent_at, *pass_through(at, 6)]
+    assert max(sum(1 for time in times if start <= time < start + 1) for start in times) <= 2

@@ -1,7 +1,8 @@
 """Reading ahead changes which requests are sent, and when; what comes of a walk stays what it is without."""
 
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -10,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_sync.carriers.http import HttpClient
+from sim_sync.carriers.ahead import DroppableWaiter, ThreadWorkers
+from sim_sync.carriers.http import HttpClient, nobody_asks
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry
 from sim_sync.carriers.source import RestCarrier
-from sim_sync.core.errors import CarrierUnavailable, ParkRequired, SimSyncError, UnexpectedResponse
+from sim_sync.core.errors import CarrierUnavailable, ParkRequired, SimSyncError, StopRequested, UnexpectedResponse
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Session
 from sim_sync.core.sync import StepRules, StopReason, walk
@@ -91,7 +93,9 @@ class Walk:
             def prepare(self) -> None:
                 """Make no connection."""
 
-            def fetch(self, request: Request, credentials: Mapping[str, str]) -> Response:
+            def fetch(
+                self, request: Request, credentials: Mapping[str, str], on_sent: Callable[[], None] = nobody_asks
+            ) -> Response:
                 return listing.answer(request)
 
         style, time = listing.style, self.time
@@ -289,3 +293,43 @@ def test_a_retry_ahead_is_counted_in_its_turn_and_what_was_waited_already_is_not
     assert walking.session.retries == 3
     assert walking.session.throttled_seconds <= walking.time.monotonic() - 1000.0
     assert len(walking.listing.asked) == 12
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------
+
+
+def test_threads_do_tasks_beside_each_other_and_tell_results_and_errors_where_they_are_asked_for() -> None:
+    workers = ThreadWorkers(2, "test")
+    both = threading.Barrier(2)
+
+    def fail() -> None:
+        raise CarrierUnavailable("no answer")
+
+    one, other, failing = workers.start(both.wait), workers.start(both.wait), workers.start(fail)
+    assert sorted([one.result(), other.result()]) == [0, 1]
+    with pytest.raises(CarrierUnavailable, match="no answer"):
+        failing.result()
+    workers.close()
+
+
+def test_a_task_that_was_dropped_ends_its_waits_and_one_that_had_not_begun_never_begins() -> None:
+    workers, time = ThreadWorkers(1, "test"), MovingTime()
+    waiter = DroppableWaiter(time)
+    began, may_wait = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def wait_long() -> None:
+        began.set()
+        may_wait.wait()
+        waiter.wait(3600)
+
+    waiting, queued = workers.start(wait_long), workers.start(lambda: done.append("queued"))
+    began.wait()
+    waiting.drop()
+    queued.drop()
+    may_wait.set()
+    with pytest.raises(StopRequested, match="nobody waits"):
+        waiting.result()
+    assert workers.start(waiter.is_stopped).result() is False
+    assert (time.waits, done) == ([1.0], [])
+    workers.close()

@@ -68,7 +68,7 @@ def test_a_killed_backfill_is_taken_over_by_the_next_at_once(sqlite_place: Works
     assert session is not None
     assert (second.returncode, session.state) == (0, State.COMPLETED)
     assert (session.session_id, session.fence, session.pages_done) == (dead.session_id, 2, 100)
-    assert 100 <= place.page_requests() <= 101
+    assert 100 <= place.page_requests() <= 102  # the page in hand, and the one that was asked for ahead
 
 
 def test_a_backfill_that_was_frozen_and_taken_over_writes_nothing_when_it_wakes_and_ends_fenced(
