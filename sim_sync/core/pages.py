@@ -102,12 +102,18 @@ class Page:
 
 
 class KnownSim(NamedTuple):
-    """A SIM as stored, when a tracked field of it last changed, which session saw it last, and whether it is gone."""
+    """A SIM as stored, when a tracked field of it last changed, which session saw it last, and whether it is gone.
+
+    `number` is what the notes of a walk call it by; None where it has none yet. `digest` is that of its row, where
+    this is complete and not marked as absent or vanished.
+    """
 
     sim: Sim
     last_changed_at: datetime
     last_seen_session: str
     is_vanished: bool = False
+    number: int | None = None
+    digest: int | None = None
 
 
 class Upsert(NamedTuple):

@@ -3,10 +3,12 @@
 Identifier forms are in `identifiers`; how one carrier's words map to the lifecycle is that carrier's connector's.
 """
 
+import hashlib
+import marshal
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Lifecycle(StrEnum):
@@ -55,6 +57,31 @@ class Sim(NamedTuple):
     carrier_updated_at: datetime | None = None
     attributes: str = "{}"
     quality_flags: str = "[]"
+
+
+#: Raised where the same record of a carrier means something else in the same words: every SIM is then looked at again.
+#: A mapping that stores other words, or another field of `Sim`, is noticed without it.
+RECORD_MAP_VERSION = 1
+_SALT = f"sim {RECORD_MAP_VERSION}".encode()
+_TIMES = tuple(Sim._fields.index(name) for name in ("activated_at", "carrier_updated_at"))
+#: Of `marshal`: each value with its type and length, and no trace of which objects are shared.
+_MARSHAL_VERSION = 2
+
+
+def sim_digest(sim: Sim) -> int:
+    """Return 64 bits, as a signed number, that are equal for equal SIMs and, but for one pair in 2**64, for no others.
+
+    Never changed without raising `RECORD_MAP_VERSION`: it is stored beside every SIM.
+    """
+    told: list[Any] = list(sim)
+    for place in _TIMES:
+        if told[place] is not None:
+            told[place] = told[place].timestamp()
+    try:
+        text = marshal.dumps(told, _MARSHAL_VERSION)
+    except ValueError:  # a word of an enumeration is the text that it is
+        text = marshal.dumps([str(value) if isinstance(value, str) else value for value in told], _MARSHAL_VERSION)
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8, person=_SALT).digest(), signed=True)
 
 
 #: The fields whose changes are kept in `sim_changes`: facts about the SIM. Left out are `carrier_updated_at` (a clock),

@@ -121,15 +121,21 @@ class BulkInsert:
 
     def _with_time_texts(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return the rows with their times in the form in which SQLite keeps them."""
-        places = [place for place, name in enumerate(self.columns) if self._is_time(name)]
+        places = self._time_places()
+        texts: dict[int, str] = {}  # by the object: the time of a page stands in all its rows
         found = []
         for row in rows:
             values = list(row)
             for place in places:
-                if values[place] is not None:
-                    values[place] = _time_text(values[place])
+                time = values[place]
+                if time is not None:
+                    values[place] = texts.get(id(time)) or texts.setdefault(id(time), _time_text(time))
             found.append(tuple(values))
         return found
+
+    @cache  # noqa: B019 - as above
+    def _time_places(self) -> list[int]:
+        return [place for place, name in enumerate(self.columns) if self._is_time(name)]
 
     @cache  # noqa: B019 - as above
     def _arrays(self) -> sa.TextClause:
@@ -151,11 +157,14 @@ class BulkInsert:
         return isinstance(self.table.c[name].type, UtcDateTime)
 
 
+_TIME_TEXT = len("2026-01-01 00:00:00.000000")
+
+
 def _time_text(time: datetime) -> str:
     """Return a time as SQLAlchemy writes it into SQLite: in UTC, with all six digits, without an offset."""
     if time.tzinfo is None:
         raise ValueError(f"expected an aware time, found {time!r}")
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return time.astimezone(UTC).isoformat(" ", "microseconds")[:_TIME_TEXT]
 
 
 def is_one_of(dialect_name: str, column: str, parameter: str) -> str:

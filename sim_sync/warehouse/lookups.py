@@ -13,7 +13,7 @@ from sim_sync.core.pages import PageDiff
 from sim_sync.core.session import Session
 from sim_sync.warehouse import pages
 from sim_sync.warehouse.pages import stored_beside
-from sim_sync.warehouse.seen import is_seen, is_unseen
+from sim_sync.warehouse.seen import SeenNumbers, is_seen, is_unseen
 from sim_sync.warehouse.tables import carrier_sims, sim_lookups
 
 _sims, _lookups = carrier_sims.c, sim_lookups.c
@@ -51,7 +51,13 @@ def is_answered(connection: sa.Connection, session: Session, asked: AskedSim) ->
 
 
 def write_answer(
-    connection: sa.Connection, session: Session, asked: AskedSim, looked_up: LookedUp, now: datetime
+    connection: sa.Connection,
+    session: Session,
+    asked: AskedSim,
+    looked_up: LookedUp,
+    now: datetime,
+    *,
+    seen: SeenNumbers,
 ) -> PageDiff:
     """Write an answer down, and the SIM as its page would have done it; return what that changed.
 
@@ -59,7 +65,7 @@ def write_answer(
     """
     outcome, diff = looked_up.outcome, PageDiff()
     if outcome is LookupOutcome.FOUND and looked_up.sim is not None:
-        settled = stored_beside(connection, session.carrier, [looked_up.sim], session.session_id)
+        settled = stored_beside(connection, session, [looked_up.sim], seen)
         if [sim.sim_id for sim in settled.sims] == [asked.sim_id]:
             diff = pages.write_settled(connection, session, settled, now)
             pages.write_changes(connection, session, diff.changes, now)

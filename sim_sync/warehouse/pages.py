@@ -1,30 +1,33 @@
 """The rows of a page: what is stored of its SIMs, how they are written, and what the database refuses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, StatementError
 
+from sim_sync.core.errors import InternalError
 from sim_sync.core.pages import (
     KnownSim,
     Page,
     PageDiff,
     QuarantinedRecord,
     Settled,
+    Upsert,
     diff_page,
     iccids_to_look_up,
     settle_ids,
 )
 from sim_sync.core.quarantine import REFUSED_BY_DATABASE
 from sim_sync.core.session import Session, SessionRecord, may_come_again
-from sim_sync.core.sims import FieldChange, Sim
+from sim_sync.core.sims import FieldChange, Sim, sim_digest
 from sim_sync.core.storable import storable_json
 from sim_sync.warehouse.engine import BulkInsert, UtcDateTime, is_one_of, list_parameter, text_of_json
 from sim_sync.warehouse.failures import is_about_values, kind_of
+from sim_sync.warehouse.seen import SeenNumbers, new_numbers, note_seen
 from sim_sync.warehouse.tables import carrier_sims, quarantined_records, sim_changes
 
 # What the warehouse holds of the SIMs of a page: under their ids, or under the other form of the ICCID that is the
@@ -33,31 +36,86 @@ from sim_sync.warehouse.tables import carrier_sims, quarantined_records, sim_cha
 # Runs inside the transaction that `store` opened; which stored SIM is which is decided in `core.pages`.
 
 
-_BESIDE = ("last_changed_at", "last_seen_session", "vanished_at")
+_BESIDE = ("last_changed_at", "last_seen_session", "vanished_at", "sim_number", "stored_digest")
+#: A SIM that is marked as absent or vanished has to be written, whatever its record says.
+_IS_COMPLETE = "absent_since IS NULL AND vanished_at IS NULL AND stored_digest IS NOT NULL AND sim_number IS NOT NULL"
+#: Of a SIM that is as it was and that the walk has not seen: an earlier one.
+_ANOTHER_WALK = ""
+
+
+class _OfIds(NamedTuple):
+    """What is known by the ids of a page: SIMs that are as they were, and the ids of rows that have to be read."""
+
+    known: dict[str, KnownSim]
+    unread: list[str]
 
 
 def stored_beside(
     connection: sa.Connection,
-    carrier: str,
+    session: Session,
     sims: Sequence[Sim],
-    session_id: str | None = None,
+    seen: SeenNumbers,
+    of_ids: _OfIds | None = None,
     *,
     may_come_again: bool = False,
 ) -> Settled:
-    """Return the SIMs of a page under the ids that they are stored under, with what is stored of them."""
-    known = {row.sim.sim_id: row for row in _rows(connection, carrier, "sim_id", [sim.sim_id for sim in sims])}
+    """Return the SIMs of a page under the ids that they are stored under, with what is stored of them.
+
+    `of_ids`: what is known of it already.
+    """
+
+    def rows(column: str, values: Sequence[str]) -> Sequence[KnownSim]:
+        return [_as_seen(row, session, seen) for row in _rows(connection, session.carrier, column, values)]
+
+    known, unread = of_ids or _OfIds({}, [sim.sim_id for sim in sims])
+    known = {**known, **({row.sim.sim_id: row for row in rows("sim_id", unread)} if unread else {})}
     iccids = iccids_to_look_up(sims, known)
-    found = _rows(connection, carrier, "iccid", iccids) if iccids else ()
-    return settle_ids(sims, known, found, session_id, may_come_again=may_come_again)
+    found = rows("iccid", iccids) if iccids else ()
+    return settle_ids(sims, known, found, session.session_id, may_come_again=may_come_again)
+
+
+def _as_seen(row: KnownSim, session: Session, seen: SeenNumbers) -> KnownSim:
+    return row._replace(last_seen_session=session.session_id) if row.number in seen else row
 
 
 def _rows(connection: sa.Connection, carrier: str, column: str, values: Sequence[str]) -> Sequence[KnownSim]:
     dialect = connection.dialect
     parameters = {"carrier": carrier, "wanted": list_parameter(dialect, values)}
     return [
-        KnownSim(Sim._make(told), changed_at, session_id, vanished_at is not None)
-        for *told, changed_at, session_id, vanished_at in connection.execute(_query(dialect.name, column), parameters)
+        KnownSim(Sim._make(told), changed_at, session_id, vanished_at is not None, number, digest)
+        for *told, changed_at, session_id, vanished_at, number, digest in connection.execute(
+            _query(dialect.name, column), parameters
+        )
     ]
+
+
+def _compare_digests(
+    connection: sa.Connection, session: Session, sims: Mapping[str, Sim], seen: SeenNumbers, now: datetime
+) -> _OfIds:
+    """Return the SIMs of a page that are as they are stored, by their digests, and whose rows have to be read."""
+    parameters = {
+        "carrier": session.carrier,
+        "session_id": session.session_id,
+        "sim_ids": list_parameter(connection.dialect, list(sims)),
+    }
+    found = _OfIds({}, [])
+    for sim_id, digest, number, is_written in connection.execute(_digests(connection.dialect.name), parameters).all():
+        sim = sims[sim_id]
+        if digest is None or digest != sim_digest(sim):
+            found.unread.append(sim_id)
+        else:
+            # Neither the time nor an earlier walk's name is asked for where nothing has changed.
+            last_seen = session.session_id if is_written or number in seen else _ANOTHER_WALK
+            found.known[sim_id] = KnownSim(sim, now, last_seen, number=number, digest=digest)
+    return found
+
+
+@cache
+def _digests(dialect_name: str) -> sa.TextClause:
+    return sa.text(
+        f"SELECT sim_id, CASE WHEN {_IS_COMPLETE} THEN stored_digest END, sim_number, last_seen_session = :session_id "
+        f"FROM carrier_sims WHERE carrier = :carrier AND {is_one_of(dialect_name, 'sim_id', 'sim_ids')}"
+    )
 
 
 @cache
@@ -65,7 +123,8 @@ def _query(dialect_name: str, column: str) -> sa.TextualSelect:
     json_columns = {"attributes", "quality_flags"}
     columns = ", ".join(text_of_json(dialect_name, name) if name in json_columns else name for name in Sim._fields)
     condition = is_one_of(dialect_name, column, "wanted")
-    query = f"SELECT {columns}, {', '.join(_BESIDE)} FROM carrier_sims WHERE carrier = :carrier AND {condition}"
+    beside = f"{', '.join(_BESIDE[:-1])}, CASE WHEN {_IS_COMPLETE} THEN stored_digest END AS stored_digest"
+    query = f"SELECT {columns}, {beside} FROM carrier_sims WHERE carrier = :carrier AND {condition}"
     return sa.text(query).columns(*(_read_as(name) for name in (*Sim._fields, *_BESIDE)))
 
 
@@ -79,11 +138,11 @@ def _read_as(name: str) -> sa.ColumnClause[object]:
 # Runs inside the transaction that `store` opened and fenced; nothing here commits.
 
 
-_KEPT_AT_FIRST_SIGHT = {"carrier", "sim_id", "first_seen_at", "first_session_number"}
+_KEPT_AT_FIRST_SIGHT = {"carrier", "sim_id", "first_seen_at", "first_session_number", "sim_number"}
 _SIM_COLUMNS = (
     "carrier",
     *Sim._fields,
-    *("first_seen_at", "last_changed_at", "last_seen_session", "first_session_number"),
+    *("first_seen_at", "last_changed_at", "last_seen_session", "first_session_number", "stored_digest", "sim_number"),
 )
 _OVERWRITTEN = ", ".join(f"{name} = excluded.{name}" for name in _SIM_COLUMNS if name not in _KEPT_AT_FIRST_SIGHT)
 
@@ -91,7 +150,8 @@ _UPSERT_SIMS = BulkInsert(
     carrier_sims,
     _SIM_COLUMNS,
     # A SIM that is seen again is neither absent nor vanished, however long it was.
-    f"ON CONFLICT (carrier, sim_id) DO UPDATE SET {_OVERWRITTEN}, absent_since = NULL, vanished_at = NULL",
+    f"ON CONFLICT (carrier, sim_id) DO UPDATE SET {_OVERWRITTEN}, absent_since = NULL, vanished_at = NULL, "
+    "sim_number = COALESCE(carrier_sims.sim_number, excluded.sim_number)",
 )
 _INSERT_CHANGES = BulkInsert(
     sim_changes,
@@ -108,52 +168,87 @@ _INSERT_QUARANTINED = BulkInsert(
 
 
 def write_sims(
-    connection: sa.Connection, session: Session, sims: Sequence[Sim], now: datetime, *, may_come_again: bool = False
+    connection: sa.Connection,
+    session: Session,
+    sims: Sequence[Sim],
+    now: datetime,
+    seen: SeenNumbers,
+    *,
+    may_come_again: bool = False,
 ) -> PageDiff:
-    """Bring the page's SIMs into `carrier_sims` and return what that changed.
+    """Bring the page's SIMs into `carrier_sims` and return what that changed; one that is as it was is only noted.
 
-    `may_come_again`: the walk visits pages again, so a SIM that it has seen may come under its ICCID's other form.
+    Args:
+        connection: in the page's transaction.
+        session: the walk.
+        sims: the page's.
+        now: when they are written.
+        seen: what the walk has noted before.
+        may_come_again: the walk visits pages again, so a SIM that it has seen may come under its ICCID's other form.
     """
     if not sims:
         return PageDiff()
-    settled = stored_beside(connection, session.carrier, sims, session.session_id, may_come_again=may_come_again)
-    return write_settled(connection, session, settled, now)
+    latest = {sim.sim_id: sim for sim in sims}
+    of_ids = _compare_digests(connection, session, latest, seen, now)
+    if len(of_ids.known) == len(latest):
+        new = [_number(row) for row in of_ids.known.values() if not _is_seen(row, session)]
+        note_seen(connection, session, new)
+        return PageDiff(unchanged=list(latest), first_seen=len(new))
+    settled = stored_beside(connection, session, sims, seen, of_ids, may_come_again=may_come_again)
+    return _write_settled(connection, session, settled, now, rows_of_all=False)
 
 
 def write_settled(connection: sa.Connection, session: Session, settled: Settled, now: datetime) -> PageDiff:
-    """Bring SIMs into `carrier_sims` that stand beside what is stored of them, and return what that changed."""
-    diff = diff_page(settled.sims, settled.known, now, session.session_id)
-    _UPSERT_SIMS.execute(
-        connection,
-        [
-            (session.carrier, *sim, now, changed_at, session.session_id, session.session_number)
-            for sim, changed_at in diff.upserts
-        ],
-    )
-    _note_seen(connection, session, diff.unchanged)
+    """Bring SIMs into `carrier_sims` that stand beside what is stored of them, and return what that changed.
+
+    All their rows are written, so that each says that this walk saw it.
+    """
+    return _write_settled(connection, session, settled, now, rows_of_all=True)
+
+
+def _write_settled(
+    connection: sa.Connection, session: Session, settled: Settled, now: datetime, *, rows_of_all: bool
+) -> PageDiff:
+    known = settled.known
+    diff = diff_page(settled.sims, known, now, session.session_id)
+    sims = {sim.sim_id: sim for sim in settled.sims}
+    noted = [one for one in diff.unchanged if not rows_of_all and _is_complete(known[one], sims[one])]
+    # One that is as it was may be marked as gone, or have no digest yet.
+    again = [Upsert(sims[one], known[one].last_changed_at) for one in set(diff.unchanged).difference(noted)]
+    _write(connection, session, [*diff.upserts, *again], known, now)
+    note_seen(connection, session, [_number(known[one]) for one in noted if not _is_seen(known[one], session)])
     return diff
 
 
-def _note_seen(connection: sa.Connection, session: Session, sim_ids: Sequence[str]) -> None:
-    if not sim_ids:
-        return
-    dialect = connection.dialect
-    connection.execute(
-        _seen_statement(dialect.name),
-        {
-            "session_id": session.session_id,
-            "carrier": session.carrier,
-            "sim_ids": list_parameter(dialect, sim_ids),
-        },
-    )
+def _is_complete(row: KnownSim, sim: Sim) -> bool:
+    return row.digest is not None and (row.sim is sim or row.digest == sim_digest(sim))
 
 
-@cache
-def _seen_statement(dialect_name: str) -> sa.TextClause:
-    return sa.text(
-        "UPDATE carrier_sims SET last_seen_session = :session_id, absent_since = NULL, vanished_at = NULL "
-        f"WHERE carrier = :carrier AND {is_one_of(dialect_name, 'sim_id', 'sim_ids')}"
-    )
+def _is_seen(row: KnownSim, session: Session) -> bool:
+    return row.last_seen_session == session.session_id
+
+
+def _number(row: KnownSim) -> int:
+    if row.number is None:
+        raise InternalError(f"SIM {row.sim.sim_id} has a digest and no number")
+    return row.number
+
+
+def _write(
+    connection: sa.Connection,
+    session: Session,
+    upserts: Sequence[Upsert],
+    known: Mapping[str, KnownSim],
+    now: datetime,
+) -> None:
+    numbers = [None if (old := known.get(sim.sim_id)) is None else old.number for sim, _ in upserts]
+    new = new_numbers(connection, session.carrier, numbers.count(None))
+    of_walk = (session.session_id, session.session_number)
+    rows = [
+        (session.carrier, *sim, now, changed_at, *of_walk, sim_digest(sim), next(new) if number is None else number)
+        for (sim, changed_at), number in zip(upserts, numbers, strict=True)
+    ]
+    _UPSERT_SIMS.execute(connection, rows)
 
 
 def write_changes(connection: sa.Connection, session: Session, changes: Sequence[FieldChange], now: datetime) -> None:
@@ -189,7 +284,7 @@ Item = TypeVar("Item")
 
 
 def write_isolated(
-    connection: sa.Connection, record: SessionRecord, page: Page, now: datetime
+    connection: sa.Connection, record: SessionRecord, page: Page, now: datetime, seen: SeenNumbers
 ) -> tuple[Page, PageDiff]:
     """Write the SIMs, changes and quarantined records of a page, each that the database takes.
 
@@ -202,7 +297,7 @@ def write_isolated(
     diffs: list[PageDiff] = []
 
     def write(sims: Sequence[Sim]) -> None:
-        diff = write_sims(connection, session, sims, now, may_come_again=may_come_again(record, page))
+        diff = write_sims(connection, session, sims, now, seen, may_come_again=may_come_again(record, page))
         write_changes(connection, session, diff.changes, now)
         diffs.append(diff)
 
@@ -267,4 +362,5 @@ def _sum_of(diffs: Sequence[PageDiff]) -> PageDiff:
         found.changes.extend(diff.changes)
         found.added += diff.added
         found.changed += diff.changed
+        found.first_seen += diff.first_seen
     return found

@@ -24,7 +24,7 @@ from sim_sync.core.storable import storable_text
 from sim_sync.warehouse import pages, sessions
 from sim_sync.warehouse.engine import read_clock, reading, text_of_json, transaction
 from sim_sync.warehouse.pages import stored_beside
-from sim_sync.warehouse.seen import last_seen_in
+from sim_sync.warehouse.seen import SeenNumbers, keep_pages_out, last_seen_number, read_noted_walks
 from sim_sync.warehouse.sessions import Locked
 from sim_sync.warehouse.tables import carrier_sims, quarantined_records, sync_sessions
 
@@ -196,8 +196,9 @@ def _lock_rows(connection: sa.Connection, ids: Sequence[int]) -> Sequence[Quaran
 
 def _keep_writers_out(connection: sa.Connection) -> None:
     """Wait for pages that are being committed, of whichever session; later ones wait for us. SQLite has one writer."""
+    keep_pages_out(connection)
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("LOCK TABLE carrier_sims IN SHARE ROW EXCLUSIVE MODE")
+        connection.exec_driver_sql("LOCK TABLE sim_numbers, carrier_sims IN SHARE ROW EXCLUSIVE MODE")
 
 
 def _reread(row: QuarantineRow, reread: Callable[[str], Reread]) -> Reread:
@@ -213,9 +214,11 @@ def _put_in(
     sims = [sim for _, found in rows for sim in found.sims]
     readable = sum(found.reason is None for _, found in rows)
     may_come_again = locked.record.internals.walk_restarts > 0
-    settled = stored_beside(connection, session.carrier, sims, session.session_id, may_come_again=may_come_again)
+    noted = read_noted_walks(connection, session.carrier)
+    seen = next((walk for walk in noted if walk.session_number == session.session_number), SeenNumbers(0))
+    settled = stored_beside(connection, session, sims, seen, may_come_again=may_come_again)
     sweeps = _sweeps_since(connection, session)
-    stored = _stored(connection, session.carrier, settled.sims)
+    stored = _stored(connection, session.carrier, settled.sims, noted)
 
     def is_old(sim: Sim) -> bool:
         return is_outdated(sim, stored.get(sim.sim_id), session.session_number, len(sweeps))
@@ -231,14 +234,20 @@ def _put_in(
     return {row_id: bool(old) and all(old) for row_id, old in of_rows.items()}
 
 
-def _stored(connection: sa.Connection, carrier: str, sims: Sequence[Sim]) -> Mapping[str, StoredSim]:
+def _stored(
+    connection: sa.Connection, carrier: str, sims: Sequence[Sim], noted: Sequence[SeenNumbers]
+) -> Mapping[str, StoredSim]:
+    written_in = sa.func.coalesce(_walks.session_number, 0)
     is_present = sa.and_(_sims.absent_since.is_(None), _sims.vanished_at.is_(None))
     query = (
-        sa.select(_sims.sim_id, last_seen_in(), is_present, _sims.carrier_updated_at)
+        sa.select(_sims.sim_id, _sims.sim_number, written_in, is_present, _sims.carrier_updated_at)
         .select_from(carrier_sims.outerjoin(sync_sessions, _walks.session_id == _sims.last_seen_session))
         .where(_sims.carrier == carrier, _sims.sim_id.in_([sim.sim_id for sim in sims]))
     )
-    return {sim_id: StoredSim(*known) for sim_id, *known in connection.execute(query)}
+    return {
+        sim_id: StoredSim(last_seen_number(noted, number, written), *known)
+        for sim_id, number, written, *known in connection.execute(query)
+    }
 
 
 def _sweeps_since(connection: sa.Connection, session: Session) -> Sequence[datetime]:

@@ -30,6 +30,7 @@ from sim_sync.warehouse.tables import (
     session_internals,
     sim_changes,
     sim_discrepancies,
+    sim_numbers,
     sync_sessions,
 )
 from sim_sync.warehouse.warehouse import Warehouse
@@ -43,6 +44,7 @@ _COPIED: Mapping[sa.Table, sa.ColumnElement[bool] | None] = {
     session_internals: session_internals.c.session_id.in_(sa.select(sync_sessions.c.session_id).where(_OVER)),
     carrier_internals: None,
     carrier_sims: None,
+    sim_numbers: None,
     inventory_sims: None,
     inventory_loads: None,
     inventory_findings: None,

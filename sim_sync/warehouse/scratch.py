@@ -21,7 +21,10 @@ from sim_sync.warehouse.warehouse import Warehouse, open_warehouse
 #: What a second, undisturbed sync has otherwise: ids and times of a session, and what its disturbances cost.
 _OF_THE_SESSION: Mapping[str, frozenset[str]] = {
     "carrier_sims": frozenset(
-        {"first_seen_at", "last_changed_at", "last_seen_session", "absent_since", "vanished_at", "first_session_number"}
+        {
+            *("first_seen_at", "last_changed_at", "last_seen_session", "absent_since", "vanished_at"),
+            *("first_session_number", "sim_number"),
+        }
     ),
     "sim_changes": frozenset({"session_id", "changed_at"}),
     "sync_sessions": frozenset(

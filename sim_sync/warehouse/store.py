@@ -38,11 +38,12 @@ from sim_sync.core.sync import CrashPoint, nothing_armed
 from sim_sync.warehouse import lookups, pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
 from sim_sync.warehouse.pages import write_isolated
+from sim_sync.warehouse.seen import SeenMemory, SeenNumbers, let_nobody_in_between
 from sim_sync.warehouse.sessions import carry_out_decision, carry_out_failure
 
 _T = TypeVar("_T")
 #: Writes a page's rows, and returns the page as it was written with what that changed.
-_WritePage: TypeAlias = Callable[[sa.Connection, SessionRecord, Page, datetime], tuple[Page, PageDiff]]
+_WritePage: TypeAlias = Callable[[sa.Connection, SessionRecord, Page, datetime, SeenNumbers], tuple[Page, PageDiff]]
 
 
 class SqlSessionStore:
@@ -60,6 +61,7 @@ class SqlSessionStore:
         self.engine = engine
         self._clock = clock
         self._at = at
+        self._seen = SeenMemory()
 
     # --- opening -----------------------------------------------------------------------------------------------
 
@@ -110,7 +112,8 @@ class SqlSessionStore:
                 return session
             self._note_cursor(connection, session, page)
             self._at("commit_page:fence_checked")
-            page, diff = write(connection, record, page, now)
+            seen = self._seen.numbers_of(connection, session)
+            page, diff = write(connection, record, page, now, seen)
             self._at("commit_page:quarantine_written")
             after = session_events.page_committed(record, page, diff, now)
             session = sessions.write_record(connection, after, record)
@@ -118,10 +121,11 @@ class SqlSessionStore:
         return session
 
     def _write_page(
-        self, connection: sa.Connection, record: SessionRecord, page: Page, now: datetime
+        self, connection: sa.Connection, record: SessionRecord, page: Page, now: datetime, seen: SeenNumbers
     ) -> tuple[Page, PageDiff]:
         session = record.session
-        diff = pages.write_sims(connection, session, page.sims, now, may_come_again=may_come_again(record, page))
+        repeats = may_come_again(record, page)
+        diff = pages.write_sims(connection, session, page.sims, now, seen, may_come_again=repeats)
         self._at("commit_page:rows_written")
         pages.write_changes(connection, session, diff.changes, now)
         self._at("commit_page:changes_written")
@@ -131,6 +135,7 @@ class SqlSessionStore:
     @staticmethod
     def _note_cursor(connection: sa.Connection, session: Session, page: Page) -> None:
         if page.next_cursor is None:
+            let_nobody_in_between(connection)
             return
         if not sessions.note_cursor(connection, session.session_id, cursor_digest(page.next_cursor)):
             raise repeated_cursor(session, page)
@@ -177,7 +182,8 @@ class SqlSessionStore:
             if lookups.is_answered(connection, record.session, asked):
                 return record.session
             self._at("commit_lookup:fence_checked")
-            diff = lookups.write_answer(connection, record.session, asked, looked_up, now)
+            seen = self._seen.numbers_of(connection, record.session)
+            diff = lookups.write_answer(connection, record.session, asked, looked_up, now, seen=seen)
             self._at("commit_lookup:rows_written")
             after = session_events.sim_looked_up(record, looked_up, diff, now)
             session = sessions.write_record(connection, after, record)
@@ -207,6 +213,7 @@ class SqlSessionStore:
             session = record.session
             if session.state is not State.RUNNING:  # paused at the last moment; or the acknowledgement was lost
                 return session
+            let_nobody_in_between(connection)
             decision, sims_seen = sweeping.sweep(connection, record, policy, config_hash=config_hash, now=now)
             self._at("close_session:swept")
             after = session_events.completed(record, decision, sims_seen, now)

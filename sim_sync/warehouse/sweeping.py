@@ -23,9 +23,8 @@ from sim_sync.core.lookups import LookupOutcome, LookupPlan, counts_of, with_loo
 from sim_sync.core.session import Session, SessionRecord, State, SweepState, unknown_session
 from sim_sync.core.sweep import SweepDecision, SweepPolicy, WalkFacts, decide_sweep, facts_of
 from sim_sync.core.sync import CrashPoint
-from sim_sync.warehouse import lookups, sessions
+from sim_sync.warehouse import lookups, seen, sessions
 from sim_sync.warehouse.differences import other_forms_of
-from sim_sync.warehouse.seen import is_seen, is_unseen, is_unseen_since
 from sim_sync.warehouse.tables import carrier_sims
 from sim_sync.warehouse.temporary import analyzed, temporary_table
 
@@ -44,10 +43,12 @@ def sweep(
 
     Returns the decision, and how many distinct SIMs the session saw.
     """
-    facts, answers = walk_facts(connection, record, config_hash)
-    decision = decide_sweep(facts, policy)
-    if decision.state is SweepState.DONE and facts.unseen:
-        mark_unseen(connection, record.session, now)
+    with seen.laid_out(connection, record.session):
+        facts, answers = walk_facts(connection, record, config_hash)
+        decision = decide_sweep(facts, policy)
+        seen.settle_earlier_walks(connection, record.session, misses=facts.unseen > 0)
+        if decision.state is SweepState.DONE and facts.unseen:
+            mark_unseen(connection, record.session, now)
     return with_lookups(decision, counts_of(record, answers), policy.lookup_limit), facts.sims_seen
 
 
@@ -59,6 +60,13 @@ def plan_lookups(
     Nobody, where the sweep would be held or skipped: a fleet that seems gone is a person's to look at, and what a walk
     that is not whole has missed says nothing.
     """
+    with seen.laid_out(connection, record.session):
+        return _plan_lookups(connection, record, policy, config_hash, now)
+
+
+def _plan_lookups(
+    connection: sa.Connection, record: SessionRecord, policy: SweepPolicy, config_hash: str, now: datetime
+) -> tuple[LookupPlan, SessionRecord]:
     session = record.session
     facts, answers = walk_facts(connection, record, config_hash)
     may_ask = session.state is State.RUNNING and decide_sweep(facts, policy).state is SweepState.DONE
@@ -74,31 +82,26 @@ def plan_lookups(
 def walk_facts(
     connection: sa.Connection, record: SessionRecord, config_hash: str
 ) -> tuple[WalkFacts, Mapping[str, int]]:
-    """Count what the session saw and missed, in one pass over the carrier's SIMs, and how its lookups were answered."""
+    """Count what the session saw and missed, and how its lookups were answered. What it saw is laid out."""
     session = record.session
-    seen = is_seen(session)
-    there = _sims.vanished_at.is_(None)
 
-    def count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-        return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
+    def counted(condition: sa.ColumnElement[bool], where: sa.ColumnElement[bool]) -> tuple[int, int]:
+        some = sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
+        every, of_these = connection.execute(sa.select(sa.func.count(), some).where(where)).one()
+        return int(every), int(of_these)
 
+    there = sa.and_(_sims.carrier == session.carrier, _sims.vanished_at.is_(None))
     # SIMs that this walk added are not "known" yet: the guard compares with what was there before.
-    known_before = sa.and_(there, _sims.first_session_number < session.session_number)
-    query = sa.select(
-        count(seen),
-        count(known_before),
-        count(sa.and_(~seen, there, _sims.absent_since.is_(None))),
-        count(sa.and_(~seen, there)),
-    ).where(_sims.carrier == session.carrier)
-    sims_seen, sims_known, newly_missing, unseen = connection.execute(query).one()
+    sims_there, sims_known = counted(_sims.first_session_number < session.session_number, there)
+    unseen, newly_missing = counted(_sims.absent_since.is_(None), seen.is_unseen(session))
     # A SIM that was looked up is there, and yet the list has not shown it: of the walk itself it proves nothing.
     answers = lookups.count_answers(connection, session) if session.lookups_done else {}
     facts = facts_of(
         record,
-        sims_seen=int(sims_seen) - answers.get(LookupOutcome.FOUND, 0),
-        sims_known=int(sims_known),
-        newly_missing=int(newly_missing) - (_seen_in_other_form(connection, session) if newly_missing else 0),
-        unseen=int(unseen),
+        sims_seen=sims_there - unseen - answers.get(LookupOutcome.FOUND, 0),
+        sims_known=sims_known,
+        newly_missing=newly_missing - (_seen_in_other_form(connection, session) if newly_missing else 0),
+        unseen=unseen,
         config_hash=config_hash,
     )
     return facts, answers
@@ -114,10 +117,10 @@ def _seen_in_other_form(connection: sa.Connection, session: Session) -> int:
         other.c.carrier == session.carrier,
         other.c.iccid.in_(other_forms_of(_sims.iccid)),
         other.c.iccid == other.c.sim_id,
-        is_seen(session, other),
+        seen.is_seen(session, other),
     )
     query = sa.select(sa.func.count()).where(
-        is_unseen(session),
+        seen.is_unseen(session),
         _sims.absent_since.is_(None),
         _sims.iccid == _sims.sim_id,
         is_other_seen,
@@ -130,7 +133,7 @@ def mark_unseen(connection: sa.Connection, session: Session, now: datetime) -> N
 
     Those that an earlier walk missed too, or that the carrier itself has said not to be there, are vanished.
     """
-    unseen = is_unseen(session)
+    unseen = seen.is_unseen(session)
     is_gone = sa.or_(_sims.absent_since.is_not(None), _sims.sim_id.in_(lookups.ids_not_found(session)))
     # First those that are gone, so that nobody passes both stations in one night without a lookup.
     connection.execute(
@@ -152,7 +155,7 @@ _ABSENT, _VANISHED = "absent", "vanished"
 _SHOWN = ("sim_id", "iccid", "status", "rate_plan", "account")
 
 #: What approving would mark, and as what. By `last_seen_session` it is noticed that a SIM was seen again.
-_unseen = temporary_table("unseen_sims", *_SHOWN, "last_seen_session", "mark", key=("sim_id",))
+_unseen = temporary_table("unseen_sims", *_SHOWN, "last_seen_session", "mark", key=("sim_id",), numbers=("sim_number",))
 
 
 def lock_held(connection: sa.Connection, carrier: str) -> sessions.Locked:
@@ -209,6 +212,7 @@ def _mark_as_shown(
         require_as_shown(record, decision, _digest(connection, record.session))
         expected = _counted(connection)
         at("decide_sweep:compared")
+        _refuse_seen_again(connection, record.session)
         marked = Marked(
             absent=_mark(connection, record.session, _ABSENT, now),
             vanished=_mark(connection, record.session, _VANISHED, now),
@@ -216,6 +220,17 @@ def _mark_as_shown(
     if marked != expected:
         raise changed_meanwhile(record.session.carrier)
     return marked
+
+
+def _refuse_seen_again(connection: sa.Connection, session: Session) -> None:
+    """Refuse where a session at work has noted one of the SIMs since they were read, and let it note none any more."""
+    if connection.dialect.name != "postgresql":  # there a writer is alone
+        return
+    seen.keep_pages_out(connection)
+    with seen.laid_out(connection, session, and_later=True):
+        query = sa.select(sa.func.count()).select_from(_unseen).where(seen.is_noted(_unseen))
+        if connection.execute(query).scalar_one():
+            raise changed_meanwhile(session.carrier)
 
 
 def _mark(connection: sa.Connection, session: Session, mark: str, now: datetime) -> int:
@@ -244,8 +259,10 @@ def _collected(connection: sa.Connection, session: Session) -> Iterator[None]:
     """Have the temporary table while the block runs; after an error the transaction's end drops it."""
     _unseen.create(connection)
     mark = sa.case((_sims.absent_since.is_(None), _ABSENT), else_=_VANISHED)
-    query = sa.select(*(_sims[name] for name in _SHOWN), _sims.last_seen_session, mark).where(is_unseen_since(session))
-    connection.execute(_unseen.insert().from_select([column.name for column in _unseen.columns], query))
+    columns = [*(_sims[name] for name in _SHOWN), _sims.last_seen_session, mark, _sims.sim_number]
+    with seen.laid_out(connection, session, and_later=True):
+        query = sa.select(*columns).where(seen.is_unseen_since(session))
+        connection.execute(_unseen.insert().from_select([column.name for column in _unseen.columns], query))
     analyzed(connection, _unseen)
     yield
     _unseen.drop(connection)

@@ -1,8 +1,8 @@
 """The tables, as both databases have them. `docs/tables.md` explains every column to the people who query them.
 
-Some are our own notes, as that page says: `session_internals`, `carrier_internals`, `walk_cursors`, `sim_lookups`,
-`inventory_loads`, `run_leases`, `rate_limits`, `forgotten_sessions`. The others are the public contract. A change here
-needs a migration, and a test compares the two.
+Some are our own notes, as that page says: `session_internals`, `carrier_internals`, `walk_cursors`, `seen_sims`,
+`sim_numbers`, `sim_lookups`, `inventory_loads`, `run_leases`, `rate_limits`, `forgotten_sessions`. The others are the
+public contract. A change here needs a migration, and a test compares the two.
 """
 
 from collections.abc import Sequence
@@ -80,11 +80,13 @@ carrier_sims = sa.Table(
     _time("absent_since"),
     _time("vanished_at"),
     _count("first_session_number"),
+    sa.Column("stored_digest", sa.BigInteger()),
+    sa.Column("sim_number", sa.BigInteger()),
     # Not the carrier first: PostgreSQL would take it for the SIMs of a page while it has no statistics of a new table.
     sa.Index("ix_carrier_sims_iccid_carrier", "iccid", "carrier"),
 )
-# Every walk writes every row once: with room beside it, PostgreSQL need not touch the indexes.
-_on_postgresql(carrier_sims, carrier_sims, postgresql_with={"fillfactor": 50})
+# A walk writes the few rows that change: with a little room beside them, PostgreSQL need not touch the indexes.
+_on_postgresql(carrier_sims, carrier_sims, postgresql_with={"fillfactor": 90})
 
 sim_changes = sa.Table(
     "sim_changes",
@@ -205,6 +207,22 @@ walk_cursors = sa.Table(
     _text("digest", primary_key=True),
 )
 
+seen_sims = sa.Table(
+    "seen_sims",
+    metadata,
+    _text("carrier", primary_key=True),
+    sa.Column("session_number", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("place", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("sim_numbers", JsonText, nullable=False),
+)
+
+sim_numbers = sa.Table(
+    "sim_numbers",
+    metadata,
+    _text("carrier", primary_key=True),
+    sa.Column("last_number", sa.BigInteger(), nullable=False),
+)
+
 sim_lookups = sa.Table(
     "sim_lookups",
     metadata,
@@ -315,7 +333,7 @@ sim_discrepancies = sa.Table(
     sa.Column("monthly_cost", Money()),
     sa.Index("ix_sim_discrepancies_carrier_resolved_at", "carrier", "resolved_at"),
 )
-# Every comparison of something new writes each open row once: room as beside `carrier_sims`.
+# Every comparison of something new writes each open row once: with room beside it, as above.
 _on_postgresql(sim_discrepancies, sim_discrepancies, postgresql_with={"fillfactor": 50})
 
 reconciliations = sa.Table(

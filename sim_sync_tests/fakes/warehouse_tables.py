@@ -31,12 +31,13 @@ from sim_sync.core.sweep import SweepDecision, SweepPolicy, WalkFacts, decide_sw
 
 @dataclass(frozen=True, slots=True)
 class SimRow:
-    """A SIM and what its walks have found about it."""
+    """A SIM and what its walks have found: `last_seen_session` wrote the row, `seen_in` was the last to see it."""
 
     sim: Sim
     first_seen_at: datetime
     last_changed_at: datetime
     last_seen_session: str
+    seen_in: str
     first_session_number: int
     absent_since: datetime | None = None
     vanished_at: datetime | None = None
@@ -116,17 +117,18 @@ class Tables:
             stored = self.sims.get((session.carrier, sim.sim_id))
             first_seen_at = now if stored is None else stored.first_seen_at
             number = session.session_number if stored is None else stored.first_session_number
-            row = SimRow(sim, first_seen_at, last_changed_at, session.session_id, number)
+            row = SimRow(sim, first_seen_at, last_changed_at, session.session_id, session.session_id, number)
             self.sims[session.carrier, sim.sim_id] = row
         for sim_id in diff.unchanged:
             row = self.sims[session.carrier, sim_id]
-            row = replace(row, last_seen_session=session.session_id, absent_since=None, vanished_at=None)
-            self.sims[session.carrier, sim_id] = row
+            if row.absent_since is not None:  # a row that is as it should be is not written
+                row = replace(row, last_seen_session=session.session_id, absent_since=None, vanished_at=None)
+            self.sims[session.carrier, sim_id] = replace(row, seen_in=session.session_id)
         return diff
 
     def _known_where(self, carrier: str, is_wanted: Callable[[Sim], bool]) -> list[KnownSim]:
         return [
-            KnownSim(row.sim, row.last_changed_at, row.last_seen_session, row.vanished_at is not None)
+            KnownSim(row.sim, row.last_changed_at, row.seen_in, row.vanished_at is not None)
             for (owner, _), row in self.sims.items()
             if owner == carrier and is_wanted(row.sim)
         ]
@@ -153,6 +155,9 @@ class Tables:
         """Decide what becomes of the SIMs that the session did not see, and mark them; count those that it saw."""
         facts, unseen = self._facts(record, config_hash)
         decision = decide_sweep(facts, policy)
+        # What was seen and not written is told for those that are not seen any more.
+        unseen = {key: replace(row, last_seen_session=row.seen_in) for key, row in unseen.items()}
+        self.sims.update(unseen)
         answers = self._answers(record.session.session_id)
         if decision.state is SweepState.DONE:
             self.mark(unseen, now, {sim_id for sim_id, answer in answers.items() if answer is LookupOutcome.NOT_FOUND})
@@ -162,7 +167,7 @@ class Tables:
     def _facts(self, record: SessionRecord, config_hash: str) -> tuple[WalkFacts, dict[tuple[str, str], SimRow]]:
         session = record.session
         there = {key: row for key, row in self.sims.items() if key[0] == session.carrier and row.vanished_at is None}
-        unseen = {key: row for key, row in there.items() if row.last_seen_session != session.session_id}
+        unseen = {key: row for key, row in there.items() if row.seen_in != session.session_id}
         named = {row.sim.iccid for key, row in there.items() if key not in unseen and row.sim.iccid == row.sim.sim_id}
 
         def is_there(row: SimRow) -> bool:
@@ -203,7 +208,7 @@ class Tables:
         rows.sort(key=lambda row: (row.absent_since is None, row.sim.sim_id))
         missed = rows[: max(policy.lookup_limit - session.lookups_done, 0)]
         session = self.put(session_events.lookups_planned(record, len(missed), len(rows) - len(missed), now))
-        seen = [row for row in self.sims.values() if row.last_seen_session == session.session_id]
+        seen = [row for row in self.sims.values() if row.seen_in == session.session_id]
         witness = next((_asked(row) for row in seen if row.sim.sim_id not in answers), None)
         return LookupPlan(session, [_asked(row) for row in missed], witness)
 
@@ -213,7 +218,7 @@ class Tables:
         if looked_up.sim is not None:
             draft, page = self.copy(), Page(sims=[looked_up.sim], next_cursor=None, records=1)
             diff = draft.write_sims(record, page, now)
-            if draft.sims[record.session.carrier, asked.sim_id].last_seen_session == record.session.session_id:
+            if draft.sims[record.session.carrier, asked.sim_id].seen_in == record.session.session_id:
                 self.sims = draft.sims
                 self.write_changes(record.session, diff, now)
             else:
@@ -247,7 +252,7 @@ class Tables:
             for key, row in sorted(self.sims.items())
             if key[0] == carrier
             and row.vanished_at is None
-            and self.records[row.last_seen_session].session.session_number < number
+            and self.records[row.seen_in].session.session_number < number
         }
 
     def held_sweep(self, record: SessionRecord, most: int) -> ShownSweep:

@@ -92,13 +92,14 @@ class EndRules:
     def test_a_sim_that_comes_back_is_neither_absent_nor_vanished(
         self, under_test: StoreUnderTest, nights_away: int
     ) -> None:
-        first_seen_at = night(under_test, [a_sim(1), a_sim(2)]).updated_at
+        first = night(under_test, [a_sim(1), a_sim(2)])
+        first_seen_at = first.updated_at
         for _ in range(nights_away):
             night(under_test, [a_sim(1)])
         back = night(under_test, [a_sim(1), a_sim(2)])
         columns = ("sim_id", "first_seen_at", "last_seen_session", "absent_since", "vanished_at")
         assert table(under_test, "carrier_sims", *columns) == [
-            ("sim-0001", first_seen_at, back.session_id, None, None),
+            ("sim-0001", first_seen_at, first.session_id, None, None),
             ("sim-0002", first_seen_at, back.session_id, None, None),
         ]
         assert (back.records_added, back.records_changed) == (0, 0)

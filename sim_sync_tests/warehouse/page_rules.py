@@ -95,16 +95,17 @@ class PageRules:
         session = committed(under_test, opened(under_test), a_page([], {"page": 1}))
         assert (session.cursor, session.pages_done, session.records_seen) == ({"page": 1}, 1, 0)
 
-    def test_a_sim_that_is_only_seen_again_changes_nothing_but_its_session(self, under_test: StoreUnderTest) -> None:
+    def test_a_sim_that_is_only_seen_again_changes_nothing(self, under_test: StoreUnderTest) -> None:
         first_night = night(under_test, [FULL])
         first_seen_at = first_night.updated_at
         second_night = night(under_test, [FULL])
-        assert under_test.rows("carrier_sims") == [sim_row(FULL, second_night, first_seen_at)]
+        assert under_test.rows("carrier_sims") == [sim_row(FULL, first_night, first_seen_at)]
         assert under_test.rows("sim_changes") == []
         assert (second_night.records_added, second_night.records_changed) == (0, 0)
 
     def test_changed_facts_go_into_the_history_and_count_once_a_sim(self, under_test: StoreUnderTest) -> None:
-        first_seen_at = night(under_test, [FULL, a_sim(1)]).updated_at
+        first_night = night(under_test, [FULL, a_sim(1)])
+        first_seen_at = first_night.updated_at
         changed = FULL._replace(
             status="suspended", pending=False, msisdn=None, activated_at=datetime(2026, 2, 1, tzinfo=UTC)
         )
@@ -112,7 +113,7 @@ class PageRules:
         now = session.updated_at
         assert session.records_changed == 1
         assert sorted(under_test.rows("carrier_sims"), key=repr) == [
-            sim_row(a_sim(1), session, first_seen_at),
+            sim_row(a_sim(1), first_night, first_seen_at),
             sim_row(changed, session, first_seen_at, last_changed_at=now),
         ]
         key = (CARRIER, FULL.sim_id, session.session_id)
