@@ -9,6 +9,7 @@ from pathlib import Path
 from sim_sync_tests.bench import (
     against,
     ends,
+    exporting,
     launch,
     promises,
     reconciling,
@@ -37,7 +38,7 @@ class Size:
 _SHORT = Size(sims=50_000, rows=200_000, swept=100_000, nights=2, pages=25, kills=5)
 _LONG = Size(sims=200_000, rows=10_000_000, swept=1_000_000, nights=10, pages=400, kills=20)
 #: Figures of other parts of the design, which are measured when they are asked for, and in the long form.
-_BY_NAME = ("status", "events", "report", "reconciling", "ends")
+_BY_NAME = ("status", "events", "report", "reconciling", "exporting", "ends")
 
 
 def main() -> int:
@@ -82,6 +83,7 @@ def _measures(
         "events": lambda: views.events(20_000),
         "report": lambda: report.report(size.rows),
         "reconciling": lambda: reconciling.reconciliations(size.rows),
+        "exporting": lambda: exporting.exports(min(size.rows, 1_000_000)),
         "ends": lambda: ends.range_of_the_end(300),
     }
 
