@@ -29,6 +29,7 @@ from sim_sync.warehouse.matching import (
     their_unmatched,
     theirs_of,
     there,
+    twins,
     unlisted_words,
 )
 from sim_sync.warehouse.severity import Facts, advice_of, overruled, severity_of
@@ -159,11 +160,11 @@ class _Finder:
         """Find ICCIDs that the carrier has under several ids, all of them seen by the last walk."""
         here = sa.and_(theirs_of(self._carrier), _theirs.absent_since.is_(None), _theirs.iccid.is_not(None))
         both = sa.func.min(_theirs.sim_id) + sa.literal(", ", sa.Text()) + sa.func.max(_theirs.sim_id)
-        ids = sa.select(_theirs.iccid, both.label("ids")).where(here).group_by(_theirs.iccid)
-        twins = ids.having(sa.func.count() > 1).subquery()
+        ids = sa.select(_theirs.iccid, both.label("ids")).where(here, twins.c.iccid == _theirs.iccid)
+        of_twins = ids.group_by(_theirs.iccid).having(sa.func.count() > 1).subquery()
         facts = Facts(ours=sa.null(), theirs=there.c.status, pending=_is_pending())
-        told = self._telling(Kind.DUPLICATE_ICCID, facts, there.c.iccid, _NOTHING, twins.c.ids, field="sim_id")
-        self._write(Kind.DUPLICATE_ICCID, told.where(twins.c.iccid == there.c.iccid), "sim_id")
+        told = self._telling(Kind.DUPLICATE_ICCID, facts, there.c.iccid, _NOTHING, of_twins.c.ids, field="sim_id")
+        self._write(Kind.DUPLICATE_ICCID, told.where(of_twins.c.iccid == there.c.iccid), "sim_id")
 
     def find_mismatches(self, fields: Sequence[str]) -> None:
         """Find fields that both sides tell differently."""
@@ -305,8 +306,10 @@ def other_forms_of(iccid: sa.ColumnElement[Any]) -> Sequence[sa.ColumnElement[An
 
 
 _kept, _sims = sim_discrepancies.c, carrier_sims.c
-_others = sim_discrepancies.alias("others")
 _KIND = Kind.UNKNOWN_TO_US.value
+_new = temporary_table("newly_unknown", "stem", "iccid", key=("stem", "iccid"))
+_lost = temporary_table("no_longer_unknown", "stem", "iccid", key=("stem", "iccid"))
+_renamed = temporary_table("renamed_unknown", "stem", "iccid", "now", key=("stem", "iccid"))
 
 
 def follow_iccid_forms(connection: sa.Connection, carrier: str) -> None:
@@ -314,40 +317,54 @@ def follow_iccid_forms(connection: sa.Connection, carrier: str) -> None:
 
     Only where one finding and one SIM can be meant.
     """
-    mine = sa.and_(_kept.carrier == carrier, _kept.kind == _KIND)
-    same = sa.exists().where(found.c.kind == _KIND, found.c.field == _kept.field, found.c.iccid == _kept.iccid)
-    if not _has_new(connection, carrier):
-        return
-    other = sa.select(sa.func.min(found.c.iccid)).where(_is_other_form(carrier)).scalar_subquery()
-    how_many = sa.select(sa.func.count()).select_from(found).where(_is_other_form(carrier)).scalar_subquery()
-    stem = stem_of(_kept.iccid)
-    has_twin = sa.exists().where(
-        _others.c.carrier == carrier,
-        _others.c.kind == _KIND,
-        _others.c.iccid.between(stem, stem + "9"),
-        _others.c.iccid != _kept.iccid,
+    for table in (_new, _lost, _renamed):
+        table.create(connection)
+    if _fill_forms(connection, _new, _never_found(carrier)) and _fill_forms(connection, _lost, _not_found_now(carrier)):
+        connection.execute(_renamed.insert().from_select(["stem", "iccid", "now"], _other_forms(carrier)))
+        analyzed(connection, _renamed)
+        # One form of an ICCID may have been found beside the other before: then nobody knows which of them is meant.
+        stem = _renamed.alias("renamed").c.stem
+        of_stem = sa.select(stem).where(_is_unknown(carrier), stem_of(_kept.iccid) == stem)
+        several = of_stem.group_by(stem).having(sa.func.count() > 1)
+        connection.execute(_renamed.delete().where(_renamed.c.stem.in_(several)))
+        named = sim_discrepancies.update().where(_is_unknown(carrier), _kept.iccid == _renamed.c.iccid)
+        connection.execute(named.values(iccid=_renamed.c.now))
+    for table in (_new, _lost, _renamed):
+        table.drop(connection)
+
+
+def _fill_forms(connection: sa.Connection, table: sa.Table, iccids: sa.Select[Any]) -> bool:
+    rows = iccids.subquery()
+    forms = sa.func.length(rows.c.iccid).in_([WITHOUT_CHECK_DIGIT, WITHOUT_CHECK_DIGIT + 1])
+    connection.execute(
+        table.insert().from_select(["stem", "iccid"], sa.select(stem_of(rows.c.iccid), rows.c.iccid).where(forms))
     )
-    renamed = sim_discrepancies.update().where(mine, _kept.resolved_at.is_(None), ~same, how_many == 1, ~has_twin)
-    connection.execute(renamed.values(iccid=other))
+    analyzed(connection, table)
+    return connection.execute(sa.select(table.c.stem).limit(1)).first() is not None
 
 
-def _has_new(connection: sa.Connection, carrier: str) -> bool:
-    """Return whether there is a finding under an ICCID that was never found before: without one, none was renamed."""
-    known = sa.exists().where(
-        _kept.carrier == carrier, _kept.kind == _KIND, _kept.field == found.c.field, _kept.iccid == found.c.iccid
-    )
-    new = sa.select(found.c.iccid).where(found.c.kind == _KIND, ~known).limit(1)
-    return connection.execute(new).first() is not None
+def _is_unknown(carrier: str) -> sa.ColumnElement[bool]:
+    return sa.and_(_kept.carrier == carrier, _kept.kind == _KIND, _kept.field == "")
 
 
-def _is_other_form(carrier: str) -> sa.ColumnElement[bool]:
-    """Return whether a row of `found` is the other form of the ICCID of a kept one, looked up by its key.
+def _never_found(carrier: str) -> sa.Select[Any]:
+    known = sa.exists().where(_is_unknown(carrier), _kept.iccid == found.c.iccid)
+    return sa.select(found.c.iccid).where(found.c.kind == _KIND, found.c.field == "", ~known)
+
+
+def _not_found_now(carrier: str) -> sa.Select[Any]:
+    now = sa.exists().where(found.c.kind == _KIND, found.c.field == "", found.c.iccid == _kept.iccid)
+    return sa.select(_kept.iccid).where(_is_unknown(carrier), _kept.resolved_at.is_(None), ~now)
+
+
+def _other_forms(carrier: str) -> sa.Select[Any]:
+    """Return the query of a finding's ICCID and the only one that is its other form, 19 digits and 20.
 
     One of the two is the id of the SIM: those that have ids of their carrier's own are told apart by these.
     """
     is_its_id = sa.exists().where(
-        _sims.carrier == carrier, _sims.iccid == found.c.iccid, _sims.sim_id.in_([_kept.iccid, found.c.iccid])
+        *(_sims.carrier == carrier, _sims.iccid == _new.c.iccid, _sims.sim_id.in_([_lost.c.iccid, _new.c.iccid]))
     )
-    return sa.and_(
-        found.c.kind == _KIND, found.c.field == _kept.field, found.c.iccid.in_(other_forms_of(_kept.iccid)), is_its_id
-    )
+    is_other = sa.and_(_new.c.stem == _lost.c.stem, sa.func.length(_new.c.iccid) != sa.func.length(_lost.c.iccid))
+    forms = sa.select(_lost.c.stem, _lost.c.iccid, sa.func.min(_new.c.iccid)).where(is_other, is_its_id)
+    return forms.group_by(_lost.c.stem, _lost.c.iccid).having(sa.func.count() == 1)

@@ -29,6 +29,8 @@ from sim_sync.warehouse.temporary import analyzed, temporary_table
 ours = temporary_table("our_sims", "iccid", *COMPARABLE_FIELDS, key=("iccid",))
 #: The carrier's SIMs that are there, one for each ICCID. `pending` is `true` or `false`.
 there = temporary_table("sims_there", "iccid", "pending", *COMPARABLE_FIELDS, key=("iccid",))
+#: ICCIDs that the carrier has under several ids.
+twins = temporary_table("twins_there", "iccid", key=("iccid",))
 #: Our ICCID, and the one under which the carrier has the same SIM.
 pairs = temporary_table("sim_pairs", "iccid", "their_iccid", key=("iccid",))
 sa.Index("ix_sim_pairs_their_iccid", pairs.c.their_iccid)
@@ -58,7 +60,7 @@ def pending_word(pending: sa.ColumnElement[bool]) -> sa.ColumnElement[str]:
 
 
 def match_sims(connection: sa.Connection, carrier: str, *, by_eid: bool, only_shared: bool = False) -> None:
-    """Create and fill `ours`, `there`, `pairs`, `profiles` and `euiccs_there`; `forget_matches` drops them.
+    """Create and fill `ours`, `there`, `twins`, `pairs`, `profiles`, `euiccs_there`; `forget_matches` drops them.
 
     `by_eid` matches by EID too: needless where our list names none. `only_shared` takes the SIMs alone whose findings
     are corrected (`shared_sims`).
@@ -68,7 +70,8 @@ def match_sims(connection: sa.Connection, carrier: str, *, by_eid: bool, only_sh
     _fill_ours(connection, carrier, only_shared=only_shared)
     _fill_there(connection, carrier, only_shared=only_shared)
     _pair_same_form(connection)
-    _pair_other_form(connection)
+    if _have_both_forms(connection):
+        _pair_other_form(connection)
     if by_eid:
         _pair_by_eid(connection, carrier)
     analyzed(connection, pairs)
@@ -110,20 +113,21 @@ def _fill_ours(connection: sa.Connection, carrier: str, *, only_shared: bool) ->
 
 
 def _fill_there(connection: sa.Connection, carrier: str, *, only_shared: bool) -> None:
+    is_there = sa.and_(theirs_of(carrier), _theirs.iccid.is_not(None))
+    if only_shared:
+        is_there = sa.and_(is_there, _theirs.iccid.in_(in_scope(carrier)))
+    by_iccid = sa.select(_theirs.iccid).where(is_there).group_by(_theirs.iccid)
+    _fill(connection, twins, ("iccid",), by_iccid.having(sa.func.count() > 1))
+    told = [_theirs.iccid, pending_word(_theirs.pending).label("pending")]
+    told.extend(_theirs[name] for name in COMPARABLE_FIELDS)
+    columns = ("iccid", "pending", *COMPARABLE_FIELDS)
+    is_twin = sa.exists().where(twins.c.iccid == _theirs.iccid)
+    connection.execute(there.insert().from_select(columns, sa.select(*told).where(is_there, ~is_twin)))
     # Two SIMs with one ICCID, for example when the carrier has put it under a new id: one that the last walk saw goes
     # before one that it missed, then the one that came last is compared, and rows are not multiplied.
     order = [_theirs.absent_since.is_not(None), _theirs.first_session_number.desc(), _theirs.sim_id]
     place = sa.func.row_number().over(partition_by=_theirs.iccid, order_by=order)
-    counted = sa.select(
-        _theirs.iccid,
-        pending_word(_theirs.pending).label("pending"),
-        *(_theirs[name] for name in COMPARABLE_FIELDS),
-        place.label("place"),
-    ).where(theirs_of(carrier), _theirs.iccid.is_not(None))
-    if only_shared:
-        counted = counted.where(_theirs.iccid.in_(in_scope(carrier)))
-    placed = counted.subquery()
-    columns = ("iccid", "pending", *COMPARABLE_FIELDS)
+    placed = sa.select(*told, place.label("place")).where(is_there, twins.c.iccid == _theirs.iccid).subquery()
     chosen = sa.select(*(placed.c[name] for name in columns)).where(placed.c.place == 1)
     _fill(connection, there, columns, chosen)
     connection.execute(there.delete().where(is_placed(carrier, there.c.iccid, Placement.LEFT)))
@@ -137,6 +141,16 @@ def _fill(connection: sa.Connection, table: sa.Table, columns: Sequence[str], ro
 def _pair_same_form(connection: sa.Connection) -> None:
     same = sa.select(ours.c.iccid, there.c.iccid.label("their_iccid")).where(there.c.iccid == ours.c.iccid)
     _fill(connection, pairs, ("iccid", "their_iccid"), same)
+
+
+def _have_both_forms(connection: sa.Connection) -> bool:
+    """Return whether one side has ICCIDs of 19 digits and the other one of 20: mostly they have one form."""
+    forms = frozenset({WITHOUT_CHECK_DIGIT, WITHOUT_CHECK_DIGIT + 1})
+    mine, told = (
+        forms & {*connection.execute(sa.select(sa.func.length(table.c.iccid)).distinct()).scalars()}
+        for table in (ours, there)
+    )
+    return any(forms - {digits} & told for digits in mine)
 
 
 def _pair_other_form(connection: sa.Connection) -> None:
@@ -179,7 +193,7 @@ _STANDINGS = (
     *(Lifecycle.ACTIVE, Lifecycle.SUSPENDED, Lifecycle.TEST_READY, Lifecycle.ACTIVATION_READY, Lifecycle.INVENTORY),
     *(Lifecycle.UNKNOWN, Lifecycle.DEACTIVATED, Lifecycle.TERMINATED, Lifecycle.REPLACED),
 )
-_TABLES = (profiles, euiccs_there, pairs, there, ours)
+_TABLES = (profiles, euiccs_there, pairs, twins, there, ours)
 
 
 def names_eids(connection: sa.Connection, carrier: str) -> bool:
@@ -221,7 +235,8 @@ def _add_nameless(connection: sa.Connection, carrier: str) -> None:
 
 
 def _note_euiccs(connection: sa.Connection) -> None:
-    here = sa.select(ours.c.iccid).where(ours.c.iccid.startswith(BY_EID), there.c.eid == ours.c.eid).distinct()
+    eids = sa.select(there.c.eid).where(there.c.eid.is_not(None))
+    here = sa.select(ours.c.iccid).where(ours.c.iccid.startswith(BY_EID), ours.c.eid.in_(eids))
     _fill(connection, euiccs_there, ("iccid",), here)
 
 
@@ -315,7 +330,8 @@ def unlisted_words(connection: sa.Connection, carrier: str) -> list[GeneralFindi
 def word_is_used(carrier: str, name: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """Return whether a SIM of the carrier has the word that a finding is about, listed or not."""
     word = sa.func.substr(name, len(_WORD) + 1)
-    return sa.exists().where(_sims.carrier == carrier, _sims.vanished_at.is_(None), _sims.carrier_status == word)
+    told = sa.and_(_sims.carrier == carrier, _sims.vanished_at.is_(None), _sims.carrier_status.is_not(None))
+    return word.in_(sa.select(_sims.carrier_status).where(told).distinct())
 
 
 def _by_word(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:

@@ -137,7 +137,8 @@ class _Comparing:
         if before is not None:
             opened_since = sa.and_(mine, _kept.first_seen_at > before.as_of)
             self._forget_seeming(carrier, opened_since, before.number)
-        self._keep_history(carrier, comparison, mine, comparison.as_of)
+        is_again = before is not None and before.number == comparison.number
+        self._keep_history(carrier, comparison, mine, comparison.as_of, is_again=is_again)
         return self._count(carrier, comparison, session_id)
 
     def correct(self, carrier: str, last: Comparison, since: datetime) -> None:
@@ -145,7 +146,7 @@ class _Comparing:
         find_differences(self._connection, carrier, self._fields, self._rules, only_shared=True)
         mine = sa.and_(_kept.carrier == carrier, _kept.kind != Kind.QUALITY.value, _kept.iccid.in_(in_scope(carrier)))
         self._forget_seeming(carrier, mine, last.number)
-        self._keep_history(carrier, last, mine, since)
+        self._keep_history(carrier, last, mine, since, is_again=True)
         self._count(carrier, last, None)
 
     def _forget_seeming(self, carrier: str, mine: sa.ColumnElement[bool], number: int) -> None:
@@ -155,7 +156,9 @@ class _Comparing:
         our list has moved, is nowhere or twice; a duplicate that the carrier's own walk does not confirm was a move.
         """
         opened = sa.and_(mine, _kept.first_comparison_number == number, _kept.resolved_at.is_(None))
-        is_elsewhere = sa.exists().where(found.c.kind == Kind.WRONG_CARRIER.value, found.c.iccid == _kept.iccid)
+        is_elsewhere = sa.exists().where(
+            found.c.kind == Kind.WRONG_CARRIER.value, found.c.field == "", found.c.iccid == _kept.iccid
+        )
         has_moved = sa.or_(is_elsewhere, is_placed(carrier, _kept.iccid, Placement.LEFT))
         seeming = sa.or_(
             _kept.kind.in_([Kind.UNKNOWN_TO_US.value, Kind.MISSING_AT_CARRIER.value]),
@@ -164,8 +167,9 @@ class _Comparing:
         self._connection.execute(sim_discrepancies.delete().where(opened, seeming, ~_is_found()))
 
     def _keep_history(
-        self, carrier: str, comparison: Comparison, mine: sa.ColumnElement[bool], since: datetime
+        self, carrier: str, comparison: Comparison, mine: sa.ColumnElement[bool], since: datetime, *, is_again: bool
     ) -> None:
+        """Bring the history of `mine` to what is found. `is_again` where the comparison of this number is not new."""
         as_of, number, run = comparison.as_of, comparison.number, self._connection.execute
         told = self._told()
         key, is_open = sa.and_(mine, _same()), _kept.resolved_at.is_(None)
@@ -179,9 +183,9 @@ class _Comparing:
         gone = sa.and_(mine, is_open, ~_is_found())
         by = resolved_by(carrier, self._fields, self._rules)
         run(update.where(gone).values(resolved_at=as_of, resolved_by=by))
-        # The same comparison again: only what has become different is written.
-        differs = sa.or_(*(_kept[name].is_distinct_from(column) for name, column in told.items()))
-        run(update.where(key, is_open, _kept.last_comparison_number >= number, differs).values(**now_told))
+        if is_again:  # only what has become different is written
+            differs = sa.or_(*(_kept[name].is_distinct_from(column) for name, column in told.items()))
+            run(update.where(key, is_open, _kept.last_comparison_number >= number, differs).values(**now_told))
         again = {**now_told, **seen_now, "times_seen": _kept.times_seen + 1}
         run(update.where(key, is_open, _kept.last_comparison_number < number).values(**again))
         back = {**told, **since_now, **UNMUTED, "resolved_at": None, "resolved_by": None}
@@ -302,11 +306,10 @@ def _of_mismatch(fields: Sequence[str]) -> sa.ColumnElement[str]:
 
 def _who_changed(name: str) -> sa.ColumnElement[str]:
     mine = sa.select(compared_form(name, ours.c[name])).where(ours.c.iccid == _kept.iccid).scalar_subquery()
-    told = (
-        sa.select(compared_form(name, there.c[name]))
-        .where(pairs.c.iccid == _kept.iccid, there.c.iccid == pairs.c.their_iccid)
-        .scalar_subquery()
-    )
+    # One look-up in the other, and no join: PostgreSQL would make that by reading both tables for each row.
+    of_pair = sa.select(pairs.c.their_iccid).where(pairs.c.iccid == _kept.iccid)
+    their_iccid = of_pair.correlate(sim_discrepancies).scalar_subquery()
+    told = sa.select(compared_form(name, there.c[name])).where(there.c.iccid == their_iccid).scalar_subquery()
     mine_was, told_was = compared_form(name, _kept.ours), compared_form(name, _kept.theirs)
     we_changed, they_changed = mine.is_distinct_from(mine_was), told.is_distinct_from(told_was)
     return sa.case(

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 
 #: Any number that no other program locks in the same database, and that the migrations do not lock either.
 _ADVISORY_LOCK = 7_461_747
+#: For the temporary tables and the joins of one comparison: what is more is on disk.
+_MEMORY_KIB = 64 * 1024
 
 
 def temporary_table(name: str, *columns: str, key: Sequence[str], numbers: Sequence[str] = ()) -> sa.Table:
@@ -44,7 +46,9 @@ def lock_comparison(connection: sa.Connection, carrier: str) -> None:
     if connection.dialect.name == "postgresql":
         number = zlib.crc32(carrier.encode()) - 2**31
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK, number)))
-        _refuse_nested_loops(connection)
+        _plan_for_many(connection)
+    else:
+        connection.exec_driver_sql(f"PRAGMA temp.cache_size = -{_MEMORY_KIB}")
 
 
 def lock_comparisons(connection: sa.Connection, carriers: Sequence[str]) -> None:
@@ -53,13 +57,14 @@ def lock_comparisons(connection: sa.Connection, carriers: Sequence[str]) -> None
         lock_comparison(connection, carrier)
 
 
-def _refuse_nested_loops(connection: sa.Connection) -> None:
-    """Have PostgreSQL join by hash or by order until the transaction ends.
+def _plan_for_many(connection: sa.Connection) -> None:
+    """Have PostgreSQL join by hash or by order until the transaction ends, and in memory.
 
     Where it takes a table for empty, a nested loop seems to cost nothing, and reads all of it once a row. All joins
     here are equalities of whole columns, so there is always another way.
     """
     connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
+    connection.exec_driver_sql(f"SET LOCAL work_mem = '{_MEMORY_KIB}kB'")
 
 
 def lock_list(connection: sa.Connection) -> None:
