@@ -14,12 +14,18 @@ from types import MappingProxyType
 
 from playwright.sync_api import Page, expect
 
+from sim_sync.core.session import State
+from sim_sync.simulator.faults import ErrorStatus
+from sim_sync.simulator.faults import Trigger as RequestTrigger
 from sim_sync_tests.report.example import write_example
 from sim_sync_tests.ui.browser import chromium_path, opened_page
 from sim_sync_tests.ui.project import PROJECT, ServedProject, served_project
+from sim_sync_tests.ui.syncs import carrier_of, kill_worker, launch_run, wait_for
 
 IMAGES = PROJECT / "docs" / "images"
-_PATIENCE_MS = 60_000
+_PATIENCE_MS = 120_000
+#: A walk of half a minute, so that there is a middle to look at.
+_LATENCY_MS = 300.0
 #: What a terminal looks like: its text stands still, and nothing is fetched for it.
 _TERMINAL = """<body style="margin:0;background:#1e1e1e"><pre style="display:inline-block;margin:0;padding:14px 18px;
 background:#1e1e1e;color:#d4d4d4;font:13px/1.45 'DejaVu Sans Mono',monospace">{}</pre></body>"""
@@ -49,6 +55,40 @@ def account(page: Page, project: ServedProject) -> None:
     page.get_by_text("pages_fetched_twice", exact=True).first.scroll_into_view_if_needed()
 
 
+def throttled(page: Page, project: ServedProject) -> None:
+    """A run in the middle of its walk whose carrier has answered 429: its pace, its end, its last error."""
+    carrier = carrier_of(project)
+    carrier.set_latency(_LATENCY_MS)
+    carrier.arm(ErrorStatus(status=429, retry_after_seconds=5), RequestTrigger(nth=10))
+    run = launch_run(project)
+    wait_for(project, lambda session: session.owner == run and session.throttled_seconds > 0)
+    _show_log(page, project, run, "last error")
+    carrier.set_latency(0)
+    wait_for(project, lambda session: session.state is State.COMPLETED)
+
+
+def resumed(page: Page, project: ServedProject) -> None:
+    """The run that continued a walk whose run was killed: its log, and the tags that lead to the run before."""
+    carrier = carrier_of(project)
+    carrier.set_latency(_LATENCY_MS)
+    killed = launch_run(project)
+    wait_for(project, lambda session: session.owner == killed and session.pages_done >= 10)
+    left = kill_worker(project)
+    working = wait_for(project, lambda session: session.fence > left.fence and session.pages_done > left.pages_done)
+    carrier.set_latency(0)
+    wait_for(project, lambda session: session.state is State.COMPLETED)
+    page.goto(f"{project.url}/runs/{working.owner}")
+    expect(page.locator("body")).to_contain_text("Success", timeout=_PATIENCE_MS)
+    page.get_by_role("button", name="View tags and config").click()
+    expect(page.get_by_role("dialog")).to_contain_text("sim_sync/previous_run", timeout=_PATIENCE_MS)
+
+
+def _show_log(page: Page, project: ServedProject, run: str, wanted: str) -> None:
+    page.goto(f"{project.url}/runs/{run}")
+    page.get_by_placeholder("Filter").fill(wanted)
+    expect(page.locator("body")).to_contain_text("ends about", timeout=_PATIENCE_MS)
+
+
 def report(page: Page, project: ServedProject) -> None:
     """The report on an invented company, as far as a manager reads before asking."""
     page.set_viewport_size({"width": 1160, "height": 1290})
@@ -62,6 +102,8 @@ PICTURES: Mapping[str, Callable[[Page, ServedProject], None]] = MappingProxyType
         "status": status,
         "checkpoints": checkpoints,
         "account": account,
+        "throttled": throttled,
+        "resumed": resumed,
         "report": report,
     }
 )
