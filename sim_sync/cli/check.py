@@ -29,6 +29,7 @@ from sim_sync.inventory import OurList, survey
 from sim_sync.terminal.output import ExitCode, print_json, print_lines, worst_of
 from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.terminal.workdir import SIMULATED_CARRIER, conflict_lines
+from sim_sync.warehouse.code_locations import doubled
 from sim_sync.warehouse.postgresql import is_for_many_hosts
 from sim_sync.warehouse.warehouse import look_at_warehouse
 from sim_sync.worker.stopping import StopSignal
@@ -156,7 +157,9 @@ def look_at_tables(config: Config) -> PlaceFindings:
         health = look_at_warehouse(config.warehouse_url)
     except SimSyncError as error:
         return PlaceFindings("warehouse", str(error), _code_of(error))
-    return PlaceFindings("warehouse", f"{health.url}, {health.schema}")
+    doubles = doubled(health.code_locations, config.carrier_names)
+    told = "; ".join([f"{health.url}, {health.schema}", *doubles])
+    return PlaceFindings("warehouse", told, ExitCode.FAILED if doubles else ExitCode.DONE)
 
 
 def look_at_folders(config: Config) -> PlaceFindings:

@@ -23,6 +23,7 @@ from sim_sync.defs.jobs import Names
 from sim_sync.defs.progress import code_span
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.bad_identifiers import count_bad_identifiers
+from sim_sync.warehouse.code_locations import SqlCodeLocations, doubled
 from sim_sync.warehouse.knowledge import (
     compared_of,
     count_high_discrepancies,
@@ -48,6 +49,17 @@ def carriers_are_fresh(sync_config: Config, warehouse: Warehouse) -> dg.AssetChe
 
     found = _concerns(sync_config, warehouse, concern)
     return _result(found, "every carrier is fresh")
+
+
+def each_carrier_has_one_code_location(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No other code location of Dagster looks after the same carriers: each would walk them every night."""
+    locations = SqlCodeLocations(warehouse.engine, clock=warehouse.sessions.now)
+    found = doubled(locations.at_work(), sync_config.carrier_names)
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(found) or "every carrier has one",
+    )
 
 
 def no_session_has_failed(sync_config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
@@ -125,6 +137,7 @@ CHECKS: Mapping[str, Sequence[Check]] = {
         status_words_are_known,
         totals_agree,
         identifiers_are_sound,
+        each_carrier_has_one_code_location,
     ),
     "sim_discrepancies": (no_severe_discrepancy, discrepancies_are_few),
 }

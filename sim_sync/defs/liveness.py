@@ -167,13 +167,24 @@ class View:
 class Watch:
     """Whom one deployment's sensor looks after, and how it passes the time between two looks.
 
-    `deaths` is what it has learnt already of runs that ended before they opened their session, by their ids.
+    `deaths` is what it has learnt already of runs that ended before they opened their session, by their ids, `noted`
+    what of others that look after the same carriers.
     """
 
     carriers: Sequence[str]
     names: Names
     wait: Wait
     deaths: dict[str, Death]
+    noted: "Noted"
+
+
+@dataclass(slots=True)
+class Noted:
+    """When a deployment last wrote down that it is at work, and which other one has carriers of its own."""
+
+    instance: str | None = None
+    at: datetime | None = None
+    doubles: Sequence[str] = ()
 
 
 def look_twice_where_in_doubt(instance: dg.DagsterInstance, warehouse: Warehouse, watch: Watch) -> View:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -46,9 +47,19 @@ def require_one_truth(instance: dg.DagsterInstance, url: str) -> None:
     Raises:
         ConfigError: the warehouse is SQLite, and the instance is not.
     """
+    require_shared(url, type(_run_storage(instance)).__module__)
+
+
+def id_of_instance(instance: dg.DagsterInstance) -> str:
+    """Return what tells an instance from others, whichever process asks: the id of its storage."""
+    storage = _run_storage(instance)
+    return str(storage.get_run_storage_id()) if hasattr(storage, "get_run_storage_id") else type(storage).__name__
+
+
+def _run_storage(instance: dg.DagsterInstance) -> Any:
     storage = instance.run_storage
     # One that `storage:` in `dagster.yaml` names as a whole may come wrapped.
-    require_shared(url, type(getattr(storage, "_storage", storage)).__module__)
+    return getattr(storage, "_storage", storage)
 
 
 def kept_run_resource(wait: Wait = time.sleep) -> dg.ResourceDefinition:

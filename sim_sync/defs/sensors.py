@@ -31,6 +31,7 @@ from sim_sync.core.session import Event, Session, SessionInternals, State
 from sim_sync.core.text import bounded_list, counted
 from sim_sync.defs.jobs import CARRIER_TAG, RUN_KEY_TAG, SESSION_TAG, AssetJob, Names
 from sim_sync.defs.liveness import (
+    Noted,
     View,
     Watch,
     grant_first_leases,
@@ -38,11 +39,12 @@ from sim_sync.defs.liveness import (
     look_twice_where_in_doubt,
     report_lost_runs,
 )
-from sim_sync.defs.resources import require_one_truth
+from sim_sync.defs.resources import id_of_instance, require_one_truth
 from sim_sync.defs.runs import terminated_runs
 from sim_sync.defs.watching import death_of
 from sim_sync.warehouse import Warehouse
 from sim_sync.warehouse.alerts import SqlAlerts
+from sim_sync.warehouse.code_locations import CodeLocation, SqlCodeLocations, doubled
 from sim_sync.warehouse.warehouse import require_room
 from sim_sync.worker.lease import Wait
 from sim_sync.worker.processes import is_known_dead
@@ -162,6 +164,7 @@ def build_resume_interrupted_syncs(
     to skip, and would be a failed tick. `wait` passes the time between two looks at a lease that has run out.
     """
     deaths: dict[str, Death] = {}
+    noted = Noted()
 
     @dg.sensor(
         name=names.named("resume_interrupted_syncs"),
@@ -174,7 +177,7 @@ def build_resume_interrupted_syncs(
         try:
             config, warehouse = open_context()
             require_one_truth(context.instance, str(warehouse.engine.url))
-            return _evaluate(context, config, warehouse, Watch(carrier_names, names, wait, deaths))
+            return _evaluate(context, config, warehouse, Watch(carrier_names, names, wait, deaths, noted))
         except NoRoomLeft as full:
             return dg.SkipReason(f"no run is launched: {full}")
         except SimSyncError as error:
@@ -198,10 +201,37 @@ def _evaluate(
         require_room(warehouse.engine)  # a run could not even say that it lives
     for decision in verdicts:
         _move(warehouse, decision)
-    told = _told(verdicts, _unknown_carriers(config, watch))
+    if watch.noted.instance is None:
+        watch.noted.instance = id_of_instance(context.instance)
+    elif not any(isinstance(decision, ResumeNow) for decision in verdicts):  # a tick that launches has enough to do
+        _note_location(context, warehouse, watch, view.now)
+    told = _told(verdicts, [*watch.noted.doubles, *_unknown_carriers(config, watch)])
     if not all(isinstance(decision, LeaveAlone) for decision in verdicts):
         context.log.info(told)
     return _result(verdicts, told, kept_memory(memory, verdicts, watch.carriers))
+
+
+def _note_location(context: dg.SensorEvaluationContext, warehouse: Warehouse, watch: Watch, now: datetime) -> None:
+    """Write down that this code location is at work, and learn which other one has carriers of this one."""
+    noted = watch.noted
+    if noted.at is not None and abs((now - noted.at).total_seconds()) < _NOTE_EVERY_SECONDS:
+        return
+    noted.at = now
+    origin = context.code_location_origin
+    location = CodeLocation(
+        name=f"{origin.location_name if origin else 'sim_sync'}/{watch.names.named('resume_interrupted_syncs')}",
+        instance=noted.instance or "",
+        carriers=watch.carriers,
+    )
+    try:
+        at_work = SqlCodeLocations(warehouse.engine, clock=lambda: now).note(location)
+        noted.doubles = doubled(at_work, watch.carriers)
+    except SimSyncError:  # a warehouse that is full or locked: the syncs come first
+        noted.doubles = ()
+
+
+#: Well below `AT_WORK_SECONDS`.
+_NOTE_EVERY_SECONDS = 25
 
 
 def _unknown_carriers(config: Config, watch: Watch) -> Sequence[str]:

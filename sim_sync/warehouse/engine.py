@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -22,6 +22,9 @@ from sim_sync.core.pages import canonical_json
 from sim_sync.warehouse.failures import our_error
 from sim_sync.warehouse.postgresql import SQLITE, copy_rows, create_engine, open_postgresql, warehouse_url
 from sim_sync.warehouse.sqlite_files import make_sqlite_file, sqlite_file
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 # --- what the two say differently ------------------------------------------------------------------------------------
 
@@ -172,6 +175,15 @@ def is_one_of(dialect_name: str, column: str, parameter: str) -> str:
     if dialect_name == "sqlite":
         return f"{column} IN (SELECT value FROM json_each(:{parameter}))"
     return f"{column} = ANY(CAST(:{parameter} AS text[]))"
+
+
+def insert_into(connection: sa.Connection, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+    """Return an `INSERT` that knows conflicts, as the database of a connection has it."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # here, because who reads a SQLite file has no use for it
+
+    return postgresql.insert(table)
 
 
 def list_parameter(dialect: sa.Dialect, values: Sequence[str]) -> object:

@@ -2,19 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from sim_sync.core.liveness import RunLease
 from sim_sync.core.session import Process
 from sim_sync.core.text import counted
-from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
+from sim_sync.warehouse.engine import can_write_now, insert_into, read_clock, reading, transaction
 from sim_sync.warehouse.tables import run_leases
-
-if TYPE_CHECKING:
-    from sqlalchemy.dialects import postgresql
 
 #: Of a run that has not told its process yet, nobody can say that this is gone.
 _UNKNOWN = Process("", 0, "")
@@ -33,7 +28,7 @@ class SqlRunLeases:
         """Take the run's lease, or extend it."""
         with transaction(self._engine, f"renewing the lease of run {run_id}") as connection:
             values = _values(run_id, process, self._now(connection) + timedelta(seconds=lease_seconds))
-            insert = _insert(connection).values(values)
+            insert = insert_into(connection, run_leases).values(values)
             connection.execute(insert.on_conflict_do_update(index_elements=["run_id"], set_=values))
 
     def grant(self, run_ids: Sequence[str], lease_seconds: float) -> None:
@@ -41,7 +36,7 @@ class SqlRunLeases:
         with transaction(self._engine, f"granting a lease to {counted(len(run_ids), 'run')}") as connection:
             until = self._now(connection) + timedelta(seconds=lease_seconds)
             rows = [_values(run_id, _UNKNOWN, until) for run_id in run_ids]
-            connection.execute(_insert(connection).values(rows).on_conflict_do_nothing())
+            connection.execute(insert_into(connection, run_leases).values(rows).on_conflict_do_nothing())
 
     def give_back(self, run_id: str) -> None:
         """Let go of the run's lease; those that nobody has asked for in a week go with it."""
@@ -74,11 +69,3 @@ def _values(run_id: str, process: Process, until: datetime) -> dict[str, object]
         "started": process.started,
         "lease_expires_at": until,
     }
-
-
-def _insert(connection: sa.Connection) -> "sqlite.Insert | postgresql.Insert":
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(run_leases)
-    from sqlalchemy.dialects import postgresql  # here, because who reads a SQLite file has no use for it
-
-    return postgresql.insert(run_leases)

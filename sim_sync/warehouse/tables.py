@@ -1,8 +1,8 @@
 """The tables, as both databases have them. `docs/tables.md` explains every column to the people who query them.
 
 Some are our own notes, as that page says: `session_internals`, `carrier_internals`, `walk_cursors`, `seen_sims`,
-`sim_numbers`, `sim_lookups`, `inventory_loads`, `run_leases`, `rate_limits`, `forgotten_sessions`. The others are the
-public contract. A change here needs a migration, and a test compares the two.
+`sim_numbers`, `sim_lookups`, `inventory_loads`, `run_leases`, `rate_limits`, `code_locations`, `forgotten_sessions`.
+The others are the public contract. A change here needs a migration, and a test compares the two.
 """
 
 from collections.abc import Sequence
@@ -354,6 +354,15 @@ reconciliations = sa.Table(
     sa.Column("monthly_cost", Money()),
     _text("currency"),
     sa.Column("counts", JsonText, nullable=False),
+)
+
+code_locations = sa.Table(
+    "code_locations",
+    metadata,
+    _text("instance", primary_key=True),
+    _text("name", primary_key=True),
+    sa.Column("carriers", JsonText, nullable=False),
+    _time("seen_at", nullable=False),
 )
 
 #: Limits that hosts share are kept here where the warehouse is PostgreSQL; SQLite's stays empty.

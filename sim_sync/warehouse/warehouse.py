@@ -1,5 +1,6 @@
 """A warehouse as it is opened: brought to the newest schema, or only read; and whether it has room left."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, Problem, WarehouseFull
 from sim_sync.files import is_full, no_room_text
+from sim_sync.warehouse.code_locations import CodeLocation, SqlCodeLocations
 from sim_sync.warehouse.engine import open_engine, read_clock, reading, transaction
 from sim_sync.warehouse.migrate import SchemaState, migrate, missing_tables, schema_state
 from sim_sync.warehouse.postgresql import is_for_many_hosts, shown_url, warehouse_url
@@ -145,10 +147,11 @@ def _held(engine: sa.Engine, at: "CrashPoint | None" = None) -> Warehouse:
 
 @dataclass(frozen=True, slots=True)
 class WarehouseHealth:
-    """Where the warehouse is, its URL without the password, and the state of its tables."""
+    """Where the warehouse is, its URL without the password, the state of its tables, and who is at work on it."""
 
     url: str
     schema: str
+    code_locations: Sequence[CodeLocation] = ()
 
 
 def look_at_warehouse(url: str) -> WarehouseHealth:
@@ -172,10 +175,11 @@ def look_at_warehouse(url: str) -> WarehouseHealth:
         with reading(engine, "looking at the warehouse") as connection:
             state = schema_state(connection, engine)
             missing = missing_tables(connection) if state is SchemaState.CURRENT else ()
+        at_work = SqlCodeLocations(engine).at_work() if state is SchemaState.CURRENT and not missing else ()
         require_room(engine)
     finally:
         engine.dispose()
     if missing:
         expected = "the tables of this version of sim_sync: restore them from a copy"
         raise ConfigError([Problem("warehouse", shown, expected, f"none called {', '.join(missing)}")])
-    return WarehouseHealth(shown, _SCHEMA_TEXTS[state])
+    return WarehouseHealth(shown, _SCHEMA_TEXTS[state], at_work)

@@ -3,6 +3,8 @@
 import pytest
 
 from sim_sync.simulator.server import SimulatorServer
+from sim_sync.warehouse import open_warehouse
+from sim_sync.warehouse.code_locations import CodeLocation, SqlCodeLocations
 from sim_sync_tests.cli.command_line import CommandLine, an_account
 
 REFUSED = "of this host alone, but Dagster's storage is on a server"
@@ -61,3 +63,22 @@ def test_where_dagster_is_of_this_host_too_nothing_is_refused(
     said = command_line.type_in("check")
 
     assert (said.code, REFUSED in said.out + said.err) == (0, False)
+
+
+def test_check_names_a_second_code_location_with_the_same_carriers(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    with_settings(command_line, OF_THIS_HOST[0], simulator.url)
+    url = f"sqlite:///{command_line.folder / 'warehouse.db'}"
+    command_line.set(SIM_SYNC_WAREHOUSE_URL=url)
+    warehouse = open_warehouse(url)
+    locations = SqlCodeLocations(warehouse.engine)
+    locations.note(CodeLocation("sim_sync/resume_interrupted_syncs", "one", ["acme"]))
+    assert command_line.type_in("check").code == 0
+    locations.note(CodeLocation("copy/resume_interrupted_syncs", "one", ["acme", "zeta"]))
+    warehouse.close()
+
+    said = command_line.type_in("check")
+
+    assert said.code == 1
+    assert "acme: two code locations look after this, copy/resume_interrupted_syncs" in " ".join(said.out.split())

@@ -34,6 +34,7 @@ def test_after_a_good_night_of_all_carriers_all_checks_pass(stage: DagsterHarnes
         "status_words_are_known": True,
         "totals_agree": True,
         "identifiers_are_sound": True,
+        "each_carrier_has_one_code_location": True,
         "no_severe_discrepancy": True,
         "discrepancies_are_few": True,
     }

@@ -43,6 +43,7 @@ def test_names_are_those_of_the_public_contract(definitions: dg.Definitions) -> 
         "assets": ["carrier_sims", "sim_discrepancies", "sim_inventory"],
         "checks": [
             "carrier_sims: carriers_are_fresh",
+            "carrier_sims: each_carrier_has_one_code_location",
             "carrier_sims: every_record_was_read",
             "carrier_sims: identifiers_are_sound",
             "carrier_sims: no_session_has_failed",
@@ -60,6 +61,7 @@ def test_names_are_those_of_the_public_contract(definitions: dg.Definitions) -> 
             "carrier_sims.open_session",
             "carrier_sims.sync_pages",
             "carrier_sims_carriers_are_fresh",
+            "carrier_sims_each_carrier_has_one_code_location",
             "carrier_sims_every_record_was_read",
             "carrier_sims_identifiers_are_sound",
             "carrier_sims_no_session_has_failed",

@@ -1,4 +1,4 @@
-"""Where Dagster's storage is on a server, no host may have a warehouse of its own."""
+"""No host has a warehouse of its own where Dagster's is on a server, and no carrier two code locations unnoticed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,10 @@ import dagster as dg
 import pytest
 
 from sim_sync.core.errors import ConfigError
+from sim_sync.defs.checks import each_carrier_has_one_code_location
 from sim_sync.defs.resources import WarehouseResource, require_one_truth
 from sim_sync.warehouse import Warehouse
+from sim_sync.warehouse.code_locations import CodeLocation, SqlCodeLocations
 from sim_sync_tests.defs.stage import DagsterHarness
 
 REFUSED = "of this host alone, but Dagster's storage is on a server"
@@ -81,3 +83,22 @@ def test_a_run_is_refused_before_the_file_is_made(
     assert isinstance(refused.value.__cause__, ConfigError)
     assert REFUSED in str(refused.value.__cause__)
     assert not (tmp_path / "own.db").exists()
+
+
+def test_a_second_code_location_with_the_same_carriers_is_named_by_the_sensor_and_a_check(
+    stage: DagsterHarness,
+) -> None:
+    stage.look()
+    _, alone = stage.look()
+    assert "code location" not in (alone or "").replace("of this code location", "")
+    copy = CodeLocation("copy/resume_interrupted_syncs", "another-instance", ["acme"])
+    stage.clock.advance(30)
+    SqlCodeLocations(stage.warehouse.engine, clock=stage.clock.now).note(copy)
+
+    _, told = stage.look()
+    result = each_carrier_has_one_code_location(stage.config, stage.warehouse)  # type: ignore[arg-type]
+
+    for text in (told or "", result.description or ""):
+        assert "acme: two code locations look after this, " in text
+        assert "copy/resume_interrupted_syncs (Dagster instance another-)" in text
+    assert not result.passed

@@ -34,7 +34,7 @@ from sim_sync_tests.fakes.crash_points import SimulatedCrash
 from sim_sync_tests.fakes.databases import fresh_postgres_database
 from sim_sync_tests.warehouse.databases import disposed
 
-NEWEST = "0021"
+NEWEST = "0022"
 VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
 
 
