@@ -42,3 +42,9 @@ def test_no_row_of_a_table_is_too_long(document: Path) -> None:
 def test_a_line_of_prose_has_one_sentence(document: Path) -> None:
     lines = [(number, re.sub(r"\([^()]*\)", "", _CODE.sub("code", line))) for number, line in prose(document)]
     assert [number for number, line in lines if _BETWEEN_SENTENCES.search(line)] == []
+
+
+def test_each_decision_and_each_migration_has_a_number_of_its_own() -> None:
+    for folder in (PROJECT / "docs/decisions", PROJECT / "sim_sync/warehouse/migrations/versions"):
+        numbers = sorted(path.name[:4] for path in folder.iterdir() if path.name[:4].isdigit())
+        assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)], folder.name
