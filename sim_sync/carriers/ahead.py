@@ -8,13 +8,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sim_sync.carriers.client import Paused
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.core.errors import SimSyncError, StopRequested, TransientError
+from sim_sync.core.errors import SimSyncError, StopRequested, TransientError, WarehouseUnavailable
 from sim_sync.core.ports import Waiter
 from sim_sync.core.reading_ahead import AskedAhead, Pending
 
@@ -72,13 +73,17 @@ class ThreadWorkers:
         self._name = name
 
     def start(self, task: Callable[[], Found]) -> Pending[Found]:
-        """See `Workers`."""
-        started = _Task(task)
-        self._tasks.put(started)
+        """See `Workers`.
+
+        Raises:
+            RuntimeError: the system gives no further thread; the task is not started.
+        """
         if len(self._threads) < self._most:
             thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)  # only now: a task that no thread does would be waited for without an end
+        started = _Task(task)
+        self._tasks.put(started)
         return started
 
     def close(self) -> None:
@@ -197,10 +202,17 @@ class PagesAhead:
 
 
 def first(early: Callable[[], Found] | None, later: Callable[[], Found]) -> Callable[[], Found]:
-    """Return what calls `early` once, where there is such a one, and `later` from then on."""
+    """Return what calls `early` once, where there is such a one, and `later` from then on.
+
+    A warehouse that was away, where hosts share the limit, kept the early request from being sent, or its answer from
+    being counted: that says nothing about now.
+    """
     left = [] if early is None else [early]
 
     def attempt() -> Found:
-        return (left.pop() if left else later)()
+        if left:
+            with suppress(WarehouseUnavailable):
+                return left.pop()()
+        return later()
 
     return attempt

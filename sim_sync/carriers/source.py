@@ -305,13 +305,14 @@ class RestCarrier:
         """Ask for the page at `following`, to which the one at `cursor` has led, and for those presumably behind it."""
         if ahead is None or self._waiter.is_stopped():
             return
-        cursors = chain([following], self._pagination.ahead(cursor, following))
         is_end = partial(self._reader.is_declared_end, following)
 
         def send(request: Request, paused: Paused) -> Answered:
             return self._client.request(request, self._auth, paused, is_end)
 
         with suppress(Exception):  # a page that cannot be named says why when its turn comes
+            self._seal.sealed(following)  # hides its secrets: an answer may quote them before this page is read
+            cursors = chain([following], self._pagination.ahead(cursor, following))
             ahead.ask(map(self._pagination.request, cursors), send)
 
     def _refuse_all_but_an_end(self, failure: SimSyncError, response: Response, cursor: Cursor) -> None:

@@ -17,7 +17,14 @@ from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.records import RecordMap
 from sim_sync.carriers.settings import CarrierSettings, RateLimit, Retry
 from sim_sync.carriers.source import RestCarrier
-from sim_sync.core.errors import CarrierUnavailable, ParkRequired, SimSyncError, StopRequested, UnexpectedResponse
+from sim_sync.core.errors import (
+    CarrierUnavailable,
+    ParkRequired,
+    SimSyncError,
+    StopRequested,
+    UnexpectedResponse,
+    WarehouseUnavailable,
+)
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Session
 from sim_sync.core.sync import StepRules, StopReason, walk
@@ -64,6 +71,8 @@ class Listing:
         self._attempts[page] += 1
         if fault == ["gone"]:
             raise CarrierUnavailable("the connection was reset")
+        if fault == ["no limit"]:
+            raise WarehouseUnavailable("the warehouse, where hosts share the limit, is away")
         return REFUSALS[fault[0]] if fault else found
 
 
@@ -295,6 +304,35 @@ def test_a_retry_ahead_is_counted_in_its_turn_and_what_was_waited_already_is_not
     assert len(walking.listing.asked) == 12
 
 
+class AtOnce(Random):
+    """What is asked for ahead is answered at once, before the page that led to it is read to its end."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+def test_a_refusal_ahead_shows_no_part_of_a_token_that_the_page_in_hand_has_brought() -> None:
+    token = "f00dfacade" * 8
+    before_it = "x" * 165  # a message shows 200 characters of a body, and the token begins behind 190
+
+    def give(request: Request, rows: list[int], size: int) -> Response:
+        if "signature" not in request.path:
+            return Response(status=200, headers={}, body={"items": rows, "meta": {"next": f"?signature={token}"}})
+        return Response(status=422, headers={}, body={"items": [], "refused": before_it + token})
+
+    walking = Walk(Listing(replace(BY_LINK, give=give), [1], 1), chance=AtOnce())
+    with pytest.raises(UnexpectedResponse, match="page 2: ") as raised:
+        walking.run()
+    assert "HTTP 422" in str(raised.value)
+    assert token[:4] not in str(raised.value)
+
+
+def test_a_limit_that_could_not_be_kept_ahead_is_kept_when_the_page_has_its_turn() -> None:
+    walking = walk_over(9, in_flight=4, faults={2: ["no limit"], 5: ["no limit"]})
+    assert walking.run() is None
+    assert (walking.session.pages_done, walking.session.retries) == (9, 0)
+
+
 # --- threads ---------------------------------------------------------------------------------------------------------
 
 
@@ -332,4 +370,16 @@ def test_a_task_that_was_dropped_ends_its_waits_and_one_that_had_not_begun_never
         waiting.result()
     assert workers.start(waiter.is_stopped).result() is False
     assert (time.waits, done) == ([1.0], [])
+    workers.close()
+
+
+def test_a_thread_that_cannot_be_started_costs_one_task_and_lets_no_later_one_wait_for_ever() -> None:
+    workers = ThreadWorkers(1, "test")
+    usual = threading.stack_size(2**46)  # more memory than any machine has for a thread
+    try:
+        with pytest.raises(RuntimeError):
+            workers.start(lambda: "in vain")
+    finally:
+        threading.stack_size(usual)
+    assert workers.start(lambda: "done").result() == "done"
     workers.close()
