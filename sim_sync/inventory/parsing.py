@@ -92,9 +92,9 @@ class Row:
         self.found.append(self._finding(kind, reason, ours, uses_row=True))
 
     def take_out(self, place: int, kind: FindingKind, reason: str) -> None:
-        """Empty a cell and note why. Without its ICCID or its carrier the row is none."""
+        """Empty a cell and note why. Without what names it, or without its carrier, the row is none."""
         ours = next((name for name, at in self._layout.ours.items() if at == place), None)
-        if ours in {"iccid", "carrier"} or (ours == "eid" and "iccid" not in self._layout.ours):
+        if ours in {"iccid", "carrier"} or (ours == "eid" and _says_nothing(self.cell("iccid"))):
             raise UnusableRow(kind, reason, ours, hides_sim=True)
         name = next((name for name, at in self._layout.extra if at == place), None) if ours is None else ours
         self.leave_out(name, kind, reason)
@@ -273,11 +273,12 @@ class RowParser:
     def _name(self, row: Row, eid: str | None) -> tuple[str, Rounding]:
         """Return what names a row: its ICCID, or where it has none its EID; and whether that looks rounded."""
         raw = row.cell("iccid")
-        if eid is not None and (not raw or is_nothing(unmarked_number(raw))):
+        if eid is not None and _says_nothing(raw):
             return BY_EID + eid, Rounding.NONE
-        if not raw and (told := row.cell("eid")):
-            reason = f"the row has no ICCID, and {shortened(told)!r} is no EID: expected 32 digits"
-            raise UnusableRow(FindingKind.NOT_AN_IDENTIFIER, reason, "eid", hides_sim=_is_sim(told))
+        if _says_nothing(raw) and (told := row.cell("eid")):
+            reason = f"the row has no ICCID, and {shortened(told)!r} is no EID: expected the 32 digits of an eUICC"
+            hides_sim = _is_sim(told) or is_rounded(unmarked_number(told))
+            raise UnusableRow(FindingKind.NOT_AN_IDENTIFIER, reason, "eid", hides_sim=hides_sim)
         iccid = self._iccid(raw)
         return iccid, self.rounding.take(iccid)
 
@@ -339,6 +340,10 @@ def _refuse_shapeless(cells: Sequence[str], width: int, damaged: Damage | None) 
     if len(cells) > width and any(cells[width:]):
         told = "the row has more cells than the header: quote cells that contain the delimiter"
         raise UnusableRow(FindingKind.RAGGED, told, hides_sim=True)
+
+
+def _says_nothing(raw: str) -> bool:
+    return not raw or is_nothing(unmarked_number(raw))
 
 
 def _is_sim(text: str) -> bool:

@@ -143,6 +143,7 @@ _FLAWS = {
 }
 
 
+_FILLER = "fills the column and names no eUICC"
 _ROUNDED = "was rounded by a spreadsheet, its last digits are lost"
 _LOST_ZERO = "has too few digits for a number of its country code: was a leading zero lost in a spreadsheet?"
 
@@ -172,8 +173,13 @@ def read_imei(raw: str) -> Value:
 
 
 def read_eid(raw: str) -> Value:
-    """Return an EID's 32 digits. So many keep none of their look by chance: a round one was rounded."""
+    """Return an EID's 32 digits. So many keep none of their look by chance: a round one was rounded.
+
+    Many cards have what somebody filled a column with, such as 32 zeros: matched by it they would all be one.
+    """
     eid, flaw = _identifier(raw, normal_eid)
+    if eid is not None and (len(set(eid)) == 1 or int(eid) < _EXACT):
+        return None, Flaw(FindingKind.NOT_AN_IDENTIFIER, f"{shortened(raw)!r} {_FILLER}; it is left out")
     if eid is not None and rounding_of(eid) is not Rounding.NONE:
         return _undamaged(raw, eid, _ROUNDED)
     return eid, flaw

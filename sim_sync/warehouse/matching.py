@@ -193,6 +193,8 @@ _STANDINGS = (
     *(Lifecycle.ACTIVE, Lifecycle.SUSPENDED, Lifecycle.TEST_READY, Lifecycle.ACTIVATION_READY, Lifecycle.INVENTORY),
     *(Lifecycle.UNKNOWN, Lifecycle.DEACTIVATED, Lifecycle.TERMINATED, Lifecycle.REPLACED),
 )
+#: An eUICC has room for some ten profiles: what more SIMs have than this is an example or a filler, and no EID.
+_MOST_PROFILES = 100
 _TABLES = (profiles, euiccs_there, pairs, twins, there, ours)
 
 
@@ -247,6 +249,9 @@ def _fill_left_eids(connection: sa.Connection, carrier: str) -> None:
     moved = is_placed(carrier, ours.c.iccid, Placement.MOVED)
     mine = sa.select(ours.c.eid, ours.c.iccid).where(ours.c.eid.is_not(None), is_left, ~moved)
     _fill(connection, _our_eids, ("eid", "iccid"), mine)
+    left = sa.select(_our_eids.c.eid)
+    crowded = sa.union(*(_crowded(table.c.eid, left) for table in (ours, there)))
+    connection.execute(_our_eids.delete().where(_our_eids.c.eid.in_(crowded)))
     place = {status.value: f"{place}" for place, status in enumerate(_STANDINGS)}
     standing = sa.case(place, value=there.c.status, else_=f"{len(place)}")
     elsewhere = is_placed(carrier, there.c.iccid, Placement.WRONG_CARRIER, Placement.DUPLICATE_ICCID)
@@ -254,6 +259,11 @@ def _fill_left_eids(connection: sa.Connection, carrier: str) -> None:
         there.c.eid.is_not(None), their_unmatched(), ~elsewhere
     )
     _fill(connection, _their_eids, ("eid", "iccid", "standing"), told)
+
+
+def _crowded(eid: sa.ColumnElement[str], some: sa.Select[Any]) -> sa.Select[Any]:
+    """Return the query for those of some EIDs that more SIMs have than can be profiles of one eUICC."""
+    return sa.select(eid).where(eid.in_(some)).group_by(eid).having(sa.func.count() > _MOST_PROFILES)
 
 
 def _take_profiles(connection: sa.Connection) -> None:

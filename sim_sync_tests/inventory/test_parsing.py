@@ -117,13 +117,29 @@ def test_a_row_without_an_iccid_is_named_by_its_eid() -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    ["8.90490321234512E+31", "89049032123451200000000000000000", str(int(float(EID))), EID[:-1], f"{EID[:-1]}X"],
+    [
+        *("8.90490321234512E+31", "89049032123451200000000000000000", str(int(float(EID))), EID[:-1], f"{EID[:-1]}X"),
+        *("0" * 32, "9" * 32, f"{'0' * 31}1"),
+    ],
 )
 def test_a_bad_eid_is_left_out_and_costs_a_row_that_has_nothing_else(raw: str) -> None:
     read = parsed([ICCID, raw, "acme"], ["", raw, "acme"], [OTHER, EID, "acme"], header=EID_HEADER, columns=WITH_EID)
     assert [(row.iccid, row.eid) for row in read.rows] == [(ICCID, None), (OTHER, EID)]
     assert read.places == [(2, "EID"), (3, "EID")]
-    assert read.reasons[1] == (3, f"the row has no ICCID, and {raw!r} is no EID: expected 32 digits")
+    assert read.reasons[1] == (3, f"the row has no ICCID, and {raw!r} is no EID: expected the 32 digits of an eUICC")
+
+
+@pytest.mark.parametrize("iccid", ["", "-"])
+@pytest.mark.parametrize("eid", ["\ufffd" + EID[1:], EID + "\0"])
+def test_an_euicc_whose_eid_is_unreadable_is_a_sim_of_ours_of_which_nobody_can_say_which(iccid: str, eid: str) -> None:
+    read = parsed([iccid, eid, "acme"], [OTHER, EID, "acme"], header=EID_HEADER, columns=WITH_EID)
+    assert [(finding.column, finding.hides_sim) for finding in read.findings] == [("EID", True)]
+
+
+@pytest.mark.parametrize(("iccid", "eid"), [("", "8.9049E+31"), ("-", "8.9049E+31"), ("-", EID[:-1])])
+def test_an_euicc_whose_eid_was_rounded_or_cut_is_one_too(iccid: str, eid: str) -> None:
+    read = parsed([iccid, eid, "acme"], [OTHER, EID, "acme"], header=EID_HEADER, columns=WITH_EID)
+    assert [finding.hides_sim for finding in read.findings] == [True]
 
 
 def test_a_list_that_names_neither_iccids_nor_eids_is_refused() -> None:

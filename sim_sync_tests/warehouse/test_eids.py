@@ -120,6 +120,15 @@ def test_an_euicc_is_missing_only_where_the_carrier_has_no_profile_of_it(engine:
     }
 
 
+def test_what_too_many_sims_have_is_no_eid_and_hides_none_of_them(engine: sa.Engine) -> None:
+    fleet = [theirs(f"8988303000009{number:06}") for number in range(101)]
+    same = [ours(sim.iccid) for sim in fleet[1:]]
+    found = compared(engine, [ours(None), *same[1:]], fleet)
+    assert [key[::2] for key in found] == [("unknown_to_us", fleet[0].iccid), ("unknown_to_us", fleet[1].iccid)]
+    found = compared(engine, [ours(STEM), *same], fleet)
+    assert {key[::2] for key in found} == {("missing_at_carrier", STEM), ("unknown_to_us", fleet[0].iccid)}
+
+
 def test_an_eid_tells_which_of_two_forms_is_meant(engine: sa.Engine) -> None:
     fleet = [theirs(STEM + "1"), theirs(STEM + "2", EIDS[1])]
     assert compared(engine, [ours(STEM)], fleet) == {("unknown_to_us", "", STEM + "2"): (None, "active")}
