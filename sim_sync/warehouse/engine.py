@@ -290,7 +290,7 @@ def translate_db_errors(engine: sa.Engine, doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (StatementError, ValueError, OverflowError) as error:
+    except (StatementError, sa.exc.TimeoutError, ValueError, OverflowError) as error:
         raise our_error(engine, doing, error) from None
 
 

@@ -92,6 +92,9 @@ def our_error(engine: sa.Engine, doing: str, error: Exception) -> SimSyncError:
     """
     if isinstance(error, DBAPIError):
         return _error_of_the_database(engine, doing, error)
+    if isinstance(error, sa.exc.TimeoutError):  # of the pool: many threads, and a server that keeps each waiting
+        place = shown_url(engine.url)
+        return WarehouseUnavailable(f"the warehouse {place} failed while {doing}: all connections to it are in use")
     # A driver's own words about a value that it cannot send: a lone surrogate, a number of too many bits.
     told = error.orig if isinstance(error, StatementError) else error
     if told is not None and _is_about_a_stored_value(told):

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.errors import ConfigError
+from sim_sync.core.errors import ConfigError, WarehouseUnavailable
 from sim_sync.warehouse.engine import can_write_now, open_engine, reading, transaction
 from sim_sync.warehouse.tables import session_internals
 from sim_sync_tests.fakes.crash_points import SimulatedCrash
@@ -47,6 +48,17 @@ def test_a_password_is_never_shown(url: str) -> None:
         assert "s3cret" not in shown
         assert engine.url.password == "s3cret"
         assert engine.dialect.driver == "psycopg"
+
+
+def test_a_thread_that_finds_all_connections_in_use_is_told_that_the_warehouse_is_away_and_may_come_again() -> None:
+    few: dict[str, Any] = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": 0.01}
+    with (
+        disposed(sa.create_engine("sqlite://", **few)) as engine,
+        transaction(engine, "being slow"),
+        pytest.raises(WarehouseUnavailable, match="while coming second: all connections"),
+        transaction(engine, "coming second"),
+    ):
+        pass
 
 
 def test_the_folder_of_a_new_file_is_created(tmp_path: Path) -> None:
