@@ -30,7 +30,16 @@ from sim_sync.core.pages import Cursor, cursor_digest
 from sim_sync.core.session import FINAL_STATES, Session, SessionInternals, SessionRecord, State, SweepState
 from sim_sync.core.storable import DAMAGED, is_storable
 from sim_sync.warehouse.engine import UtcDateTime, utc_now
-from sim_sync.warehouse.tables import inventory_sims, session_internals, sim_lookups, sync_sessions, walk_cursors
+from sim_sync.warehouse.tables import (
+    carrier_internals,
+    carrier_sims,
+    inventory_sims,
+    seen_sims,
+    session_internals,
+    sim_lookups,
+    sync_sessions,
+    walk_cursors,
+)
 
 # A cursor in a JSON column, whatever characters the carrier put into it: a place must come back as it was.
 
@@ -308,10 +317,18 @@ def _sims_seen_last_time(connection: sa.Connection, carrier: str) -> int | None:
 def next_session_number(connection: sa.Connection, carrier: str) -> int:
     """Return the number of the carrier's next session.
 
-    Two that are opened at the same moment get the same one, and the database refuses the second.
+    Two that are opened at the same moment get the same one, and the database refuses the second. A number that was
+    given is not given again, though a person deletes its session: notes and SIMs go by it.
     """
-    newest = sa.select(sa.func.max(sync_sessions.c.session_number)).where(sync_sessions.c.carrier == carrier)
-    return (connection.execute(newest).scalar_one() or 0) + 1
+
+    def last(number: sa.Column[int]) -> int:
+        query = sa.select(sa.func.max(number)).where(number.table.c.carrier == carrier)
+        return connection.execute(query).scalar_one() or 0
+
+    newest = last(sync_sessions.c.session_number)
+    if not newest:  # nobody looks through all SIMs for that where there are sessions
+        newest = max(last(carrier_sims.c.first_session_number), last(carrier_internals.c.compared_session_number))
+    return max(newest, last(seen_sims.c.session_number)) + 1
 
 
 def new_session_id(carrier: str, now: datetime, chance: str) -> str:

@@ -10,7 +10,7 @@ from sim_sync.core.sims import sim_digest
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.engine import transaction
 from sim_sync.warehouse.migrate import VERSION_TABLE, alembic_config, known_versions
-from sim_sync.warehouse.tables import carrier_sims, seen_sims
+from sim_sync.warehouse.tables import carrier_sims, seen_sims, sync_sessions
 from sim_sync_tests.fakes.crash_points import SimulatedCrash
 from sim_sync_tests.fakes.fleet import CARRIER, a_fleet, a_page, a_sim
 from sim_sync_tests.warehouse.databases import SqlUnderTest, rows_of
@@ -149,6 +149,20 @@ def test_a_row_that_was_deleted_by_hand_is_a_new_sim_and_nobody_gets_its_number(
         connection.execute(carrier_sims.delete().where(carrier_sims.c.sim_id == "sim-0002"))
     session = night(under_test, a_fleet(3))
     assert (session.records_added, sims(under_test)["sim-0002"]["sim_number"]) == (1, 4)
+
+
+@pytest.mark.parametrize("deleted", [sync_sessions.c.state == "running", sa.true()], ids=["the open one", "all"])
+def test_what_a_session_has_noted_that_was_deleted_by_hand_counts_for_no_other(
+    under_test: SqlUnderTest, deleted: sa.ColumnElement[bool]
+) -> None:
+    night(under_test, a_fleet(4))
+    committed(under_test, opened(under_test), a_page(a_fleet(3), {"page": 1}))
+    with transaction(under_test.engine, "by hand") as connection:
+        connection.execute(sync_sessions.delete().where(deleted))
+    night(under_test, a_fleet(4)[1:])
+    night(under_test, a_fleet(4)[2:])
+    assert absent(under_test) == {"sim-0000", "sim-0001"}
+    assert {sim_id for sim_id, row in sims(under_test).items() if row["vanished_at"] is not None} == {"sim-0000"}
 
 
 @pytest.mark.parametrize("column", ["stored_digest", "sim_number"])
