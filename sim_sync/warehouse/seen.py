@@ -162,6 +162,13 @@ def laid_out(connection: sa.Connection, session: Session, *, and_later: bool = F
         yield
 
 
+@contextmanager
+def laid_out_of_later(connection: sa.Connection, session: Session) -> Iterator[None]:
+    """Have what sessions after this one have noted laid out while the block runs, for `is_noted`."""
+    with _numbers_in(connection, _by_walk, session.carrier, range(session.session_number + 1, _LAST + 1)):
+        yield
+
+
 _LAST = 2**62
 
 

@@ -227,7 +227,8 @@ def _refuse_seen_again(connection: sa.Connection, session: Session) -> None:
     if connection.dialect.name != "postgresql":  # there a writer is alone
         return
     seen.keep_pages_out(connection)
-    with seen.laid_out(connection, session, and_later=True):
+    # All carriers' pages wait from here on: the fleet that the session itself has noted is not laid out again.
+    with seen.laid_out_of_later(connection, session):
         query = sa.select(sa.func.count()).select_from(_unseen).where(seen.is_noted(_unseen))
         if connection.execute(query).scalar_one():
             raise changed_meanwhile(session.carrier)

@@ -301,3 +301,27 @@ def test_a_sim_that_is_seen_between_comparing_and_marking_is_not_marked(postgres
         store.decide_held_sweep(CARRIER, OperatorDecision(SweepChoice.APPROVE, "ann"))
     assert {row["absent_since"] for row in rows_of(postgres_engine, "carrier_sims")} == {None}
     assert store.sweep_history(CARRIER).held is not None
+
+
+def test_while_a_decision_keeps_pages_out_it_reads_what_later_walks_have_noted_and_no_more(
+    postgres_engine: sa.Engine,
+) -> None:
+    """Every carrier's pages wait for that: it must not take as long as the fleet is large."""
+    store, kept_out, read = SqlSessionStore(postgres_engine), [], []
+
+    def note(_c: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        if "SHARE ROW EXCLUSIVE" in statement:
+            kept_out.append(statement)
+        elif kept_out and "FROM seen_sims" in statement:
+            read.append(cursor.rowcount)
+
+    held_sweep(store)
+    walked = store.open_session(a_request("run-2")).session
+    store.commit_page(walked.claim, {"page": 0}, a_page([a_sim(number) for number in range(1, 4)], {"page": 1}))
+    store.show_held_sweep(CARRIER, most=1)
+    sa.event.listen(postgres_engine, "after_cursor_execute", note)
+    try:
+        _, marked = store.decide_held_sweep(CARRIER, OperatorDecision(SweepChoice.APPROVE, "ann"))
+    finally:
+        sa.event.remove(postgres_engine, "after_cursor_execute", note)
+    assert (read, marked.absent) == ([3], 4)
