@@ -50,7 +50,7 @@ REFUSALS: Mapping[str, Response] = {
 class Listing:
     """A carrier's list in some style. `faults` are what the requests for a page (from 0) get, one after the other.
 
-    `leaving` are the rows that leave before the request with that number.
+    `leaving` are the rows that leave before the request with that number, `entering` those that are put in.
     """
 
     style: Style
@@ -58,11 +58,13 @@ class Listing:
     size: int
     faults: Mapping[int, Sequence[str]] = field(default_factory=dict)
     leaving: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    entering: Mapping[int, Sequence[int]] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=list)
     _attempts: Counter[int] = field(default_factory=Counter)
 
     def answer(self, request: Request) -> Response:
-        self.rows = [row for row in self.rows if row not in self.leaving.get(len(self.asked), ())]
+        there = [row for row in self.rows if row not in self.leaving.get(len(self.asked), ())]
+        self.rows = sorted([*there, *self.entering.get(len(self.asked), ())])
         self.asked.append(request)
         found = self.style.give(request, self.rows, self.size)
         number = request.params.get("page")
@@ -232,6 +234,18 @@ def test_no_sim_is_passed_over_when_others_leave_while_pages_are_on_their_way(
     assert {f"sim-{row:04}" for row in done.listing.rows} <= {
         row["sim_id"] for row in done.warehouse.rows("carrier_sims")
     }
+
+
+@pytest.mark.parametrize(
+    "style", [style for style in STEADY if style.name.startswith(("page number", "offset"))], ids=str
+)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_list_that_grows_makes_no_walk_blind_to_a_row_that_leaves_later(style: Style, seed: int) -> None:
+    growing = {number: [999 - number] for number in range(3, 40, 3)}
+    listing = Listing(style, list(range(1000, 1120)), 3, leaving={52: [1000, 1001]}, entering=growing)
+    walking = Walk(listing, in_flight=4, chance=Random(seed)).to_its_end()
+    seen = {row["sim_id"] for row in walking.warehouse.rows("carrier_sims")}
+    assert {f"sim-{row:04}" for row in listing.rows if row >= 1000} <= seen
 
 
 # --- which requests, and how many ------------------------------------------------------------------------------------

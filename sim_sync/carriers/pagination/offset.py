@@ -10,6 +10,7 @@ from sim_sync.carriers.pagination.positional import (
     PAST_TOTAL,
     behind,
     farthest,
+    has_grown,
     int_in,
     is_past_total,
     is_repeated,
@@ -81,7 +82,7 @@ class Offset(Pagination):
         """Yield offset after offset, as far apart as the last two, up to a total; none after a step back."""
         start = int_in(following, "offset", 0)
         step, total = start - int_in(cursor, "offset", 0), remembered(following, "total")
-        if step <= 0 or self.is_reread(following):
+        if step <= 0 or self.is_reread(following) or has_grown(following):
             return
         is_bounded = total is not None and not is_past_total(following)
         for offset in itertools.count(start + step, step):

@@ -10,6 +10,7 @@ from sim_sync.carriers.pagination.positional import (
     PAST_TOTAL,
     behind,
     farthest,
+    has_grown,
     int_in,
     is_past_total,
     is_repeated,
@@ -94,7 +95,7 @@ class PageNumber(Pagination):
         """Yield page after page, up to the last one that a total tells; none where the walk has stepped back."""
         # Pages that are read again are read one by one: answers of about the same time may tell their totals in another
         # order than that of their pages.
-        if self.is_reread(following):
+        if self.is_reread(following) or has_grown(following):
             return
         last = self._last_page(following)
         for page in itertools.count(int_in(following, "page", self.first_page) + 1):

@@ -41,6 +41,15 @@ def rises(cursor: Cursor, place: str, name: str, total: int | None) -> dict[str,
     return {"rises": count} if count else {}
 
 
+def has_grown(cursor: Cursor) -> bool:
+    """Return whether a total has gone up again where the walk had stepped back to.
+
+    Of pages that are on their way together, a later one may show a list that grows as it was before: its total is the
+    smaller one. To leave `MAX_RISES` to what it is for, such a list is read page by page from then on.
+    """
+    return int_in(cursor, "rises", 0) > 0
+
+
 def rewinds(cursor: Cursor) -> int:
     """Return how often the walk has stepped back so far. It makes a place that is visited again another cursor."""
     return int_in(cursor, "back", 0)
