@@ -1,6 +1,6 @@
 """Requests for pages ahead, sent by threads of their own, and what each of them is once the walk comes to its page.
 
-Which pages that are is decided in `core.reading_ahead`. A request ahead is one attempt: what has to be waited for and
+Which pages that are is decided in `core.sync`. A request ahead is one attempt: what has to be waited for and
 tried again is, when its page's turn comes, as if it had been sent only then. It keeps the carrier's limits like all.
 """
 
@@ -17,7 +17,7 @@ from sim_sync.carriers.client import Paused
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.core.errors import SimSyncError, StopRequested, TransientError, WarehouseUnavailable
 from sim_sync.core.ports import Waiter
-from sim_sync.core.reading_ahead import AskedAhead, Pending
+from sim_sync.core.sync import AskedAhead, Pending
 
 Found = TypeVar("Found")
 

@@ -20,7 +20,7 @@ from sim_sync.core.errors import SimSyncError
 from sim_sync.core.ports import Waiter
 from sim_sync.warehouse.engine import open_engine, transaction, translate_db_errors
 from sim_sync.warehouse.postgresql import BEHIND_POOLER, NO_TRANSACTION, is_for_many_hosts
-from sim_sync.warehouse.retrying import WarehouseRetry
+from sim_sync.warehouse.store import WarehouseRetry
 
 Outcome = TypeVar("Outcome")
 TextChange = Callable[[str | None, float], tuple[str | None, Outcome]]

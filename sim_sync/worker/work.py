@@ -25,7 +25,7 @@ from sim_sync.core.session import Process, Session, State
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import CrashPoint, QuarantineLimit, StepRules, StopReason, nothing_armed, walk
 from sim_sync.logs import work_noted
-from sim_sync.warehouse.retrying import WarehouseRetry
+from sim_sync.warehouse.store import WarehouseRetry
 from sim_sync.worker.lease import kept_lease
 from sim_sync.worker.leaving import Exit, Outcome
 from sim_sync.worker.processes import armed_crash_point, this_process

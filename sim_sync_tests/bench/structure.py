@@ -54,6 +54,7 @@ def profile(frame, event, argument):
     if event == "return" and is_commit:
         commits += 1
 
+threading.setprofile(profile)  # what is asked ahead is sent by other threads
 sys.setprofile(profile)
 sync_once(config.carrier("acme"), warehouse.sessions, owner="structure", gone_owners=())
 sys.setprofile(None)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Generic, TypeVar
 
-from sim_sync.core.reading_ahead import Pending
+from sim_sync.core.sync import Pending
 
 Found = TypeVar("Found")
 

@@ -10,9 +10,8 @@ from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import StepRules, walk
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.migrate import migrate
-from sim_sync.warehouse.retrying import WarehouseRetry
 from sim_sync.warehouse.scratch import outcome_digests
-from sim_sync.warehouse.store import SqlSessionStore
+from sim_sync.warehouse.store import SqlSessionStore, WarehouseRetry
 from sim_sync_tests.fakes.carrier import Record, ScriptedCarrier, Unreadable, paged
 from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.fleet import a_request, a_sim

@@ -10,9 +10,8 @@ import sqlalchemy as sa
 from sim_sync.core.errors import ConfigError, WarehouseFull, WarehouseUnavailable, WriteRefused
 from sim_sync.warehouse.engine import open_engine, transaction
 from sim_sync.warehouse.migrate import migrate
-from sim_sync.warehouse.retrying import WarehouseRetry
 from sim_sync.warehouse.scratch import exact_digests
-from sim_sync.warehouse.store import SqlSessionStore
+from sim_sync.warehouse.store import SqlSessionStore, WarehouseRetry
 from sim_sync.warehouse.tables import session_internals
 from sim_sync.warehouse.warehouse import open_warehouse
 from sim_sync_tests.fakes.clock import SettableClock

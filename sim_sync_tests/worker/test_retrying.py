@@ -9,7 +9,7 @@ from sim_sync.core.errors import ConfigError, Fenced, Problem, StopRequested, Wa
 from sim_sync.core.ports import PageStore, SessionStore
 from sim_sync.core.session import Event, Release, Session
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.warehouse.retrying import WarehouseRetry
+from sim_sync.warehouse.store import WarehouseRetry
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
 from sim_sync_tests.fakes.waiter import RecordingWaiter
 from sim_sync_tests.fakes.warehouse import InMemoryWarehouse

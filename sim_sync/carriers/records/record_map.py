@@ -255,8 +255,10 @@ class RecordMap:
     msisdn_region: str | None = None
     _plain: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
     _deep: tuple[tuple[str, Lookup], ...] = field(init=False, repr=False, compare=False)
-    _left_out: frozenset[str] = field(init=False, repr=False, compare=False)
-    _status: StatusReader = field(init=False, repr=False, compare=False)
+    #: What every record is read by, beside its own values: see `Reading.sim`.
+    _how: tuple[frozenset[str], StatusReader, Callable[[Any], datetime], str | None] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if strange := sorted(set(self.fields) - set(OUR_FIELDS)):
@@ -269,8 +271,9 @@ class RecordMap:
         deep = [(name, _lookup(path)) for name, path in self.fields.items() if name not in plain]
         object.__setattr__(self, "_plain", tuple(plain.items()))
         object.__setattr__(self, "_deep", tuple(deep))
-        object.__setattr__(self, "_left_out", self.ignored | set(plain.values()))
-        object.__setattr__(self, "_status", StatusReader(self.statuses, by_prefix=self.status_by_prefix))
+        statuses = StatusReader(self.statuses, by_prefix=self.status_by_prefix)
+        left_out = self.ignored | set(plain.values())
+        object.__setattr__(self, "_how", (left_out, statuses, self.time, self.msisdn_region))
 
     def read_page(self, records: Sequence[Any]) -> tuple[list[Sim], list[QuarantinedRecord]]:
         """Read a page's records, in their order: the SIMs, and what cannot be one."""
@@ -292,9 +295,9 @@ class RecordMap:
         parts = [record] if self.split is None else self.split(_object(record))
         if len(parts) != 1:
             raise NotAnIdentifier(f"expected one SIM in the record, found {len(parts)}")
-        return self._read(parts[0])
+        return self._reading(parts[0]).sim(parts[0], *self._how)
 
-    def _read(self, record: Any) -> Sim:
+    def _reading(self, record: Any) -> Reading:
         _object(record)
         told = {name: record.get(key) for name, key in self._plain}
         failed = []
@@ -304,7 +307,7 @@ class RecordMap:
             except PathFailed:
                 told[name] = None
                 failed.append(name)
-        return Reading(told, failed).sim(record, self._left_out, self._status, self.time, self.msisdn_region)
+        return Reading(told, failed)
 
     def _add_parts(self, sims: list[Sim], record: Any, split: Split) -> list[str]:
         """Add the SIMs of a record, and return why it, or a part of it, is none."""
@@ -318,7 +321,7 @@ class RecordMap:
 
     def _add(self, sims: list[Sim], record: Any) -> list[str]:
         try:
-            sims.append(self._read(record))
+            sims.append(self._reading(record).sim(record, *self._how))
         except NotAnIdentifier as reason:
             return [str(reason)]
         except _ODD_SHAPE as error:
