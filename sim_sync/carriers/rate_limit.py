@@ -178,12 +178,16 @@ def paused(state: RateLimitState, now: float, *, seconds: float) -> RateLimitSta
 
 
 def sent_late(state: RateLimitState, now: float, *, admitted_at: float) -> RateLimitState:
-    """Count a request that was let through as one that leaves now: those after it keep their distance from that."""
-    if admitted_at not in state.recent or now <= admitted_at:
+    """Count a request that was let through as one that leaves now: those after it keep their distance from that.
+
+    So long after it was let through that others have taken its place, it counts in the place of the earliest of them.
+    """
+    if not state.recent or now <= admitted_at:
         return state
     others = list(state.recent)
-    others.remove(admitted_at)
-    return replace(state, recent=tuple(sorted([*others, now])), seen_at=now)
+    if admitted_at in others:
+        others.remove(admitted_at)
+    return replace(state, recent=tuple(sorted([*others, now]))[-len(state.recent) :], seen_at=now)
 
 
 def recovered(state: RateLimitState, now: float, *, admitted_at: float) -> RateLimitState:
