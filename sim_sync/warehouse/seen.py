@@ -126,8 +126,12 @@ def note_seen(connection: sa.Connection, session: Session, numbers: Sequence[int
 
 
 _NEXT_NUMBERS = sa.text(
-    "INSERT INTO sim_numbers (carrier, last_number) VALUES (:carrier, :count) "
-    "ON CONFLICT (carrier) DO UPDATE SET last_number = sim_numbers.last_number + excluded.last_number "
+    "UPDATE sim_numbers SET last_number = last_number + :count WHERE carrier = :carrier RETURNING last_number"
+)
+#: Behind those that are there: rows may have been copied, or have got the name of another carrier.
+_FIRST_NUMBERS = sa.text(
+    "INSERT INTO sim_numbers (carrier, last_number) "
+    "SELECT CAST(:carrier AS text), COALESCE(MAX(sim_number), 0) + :count FROM carrier_sims WHERE carrier = :carrier "
     "RETURNING last_number"
 )
 
@@ -136,8 +140,11 @@ def new_numbers(connection: sa.Connection, carrier: str, count: int) -> Iterator
     """Return numbers for so many of the carrier's SIMs. None is ever given again, whoever deletes its row."""
     if not count:
         return iter(())
-    last = int(connection.execute(_NEXT_NUMBERS, {"carrier": carrier, "count": count}).scalar_one())
-    return iter(range(last - count + 1, last + 1))
+    key = {"carrier": carrier, "count": count}
+    last = connection.execute(_NEXT_NUMBERS, key).scalar_one_or_none()
+    if last is None:
+        last = connection.execute(_FIRST_NUMBERS, key).scalar_one()
+    return iter(range(int(last) - count + 1, int(last) + 1))
 
 
 # --- at its end ------------------------------------------------------------------------------------------------------

@@ -6,13 +6,13 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from sim_sync.core.sims import sim_digest
+from sim_sync.core.sims import Sim, sim_digest
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.engine import transaction
 from sim_sync.warehouse.migrate import VERSION_TABLE, alembic_config, known_versions
 from sim_sync.warehouse.tables import carrier_sims, seen_sims, sync_sessions
 from sim_sync_tests.fakes.crash_points import SimulatedCrash
-from sim_sync_tests.fakes.fleet import CARRIER, a_fleet, a_page, a_sim
+from sim_sync_tests.fakes.fleet import CARRIER, a_fleet, a_page, a_request, a_sim
 from sim_sync_tests.warehouse.databases import SqlUnderTest, rows_of
 from sim_sync_tests.warehouse.store_under_test import committed, night, opened, walked
 
@@ -149,6 +149,23 @@ def test_a_row_that_was_deleted_by_hand_is_a_new_sim_and_nobody_gets_its_number(
         connection.execute(carrier_sims.delete().where(carrier_sims.c.sim_id == "sim-0002"))
     session = night(under_test, a_fleet(3))
     assert (session.records_added, sims(under_test)["sim-0002"]["sim_number"]) == (1, 4)
+
+
+def test_sims_that_are_called_another_carriers_by_hand_share_no_number_with_new_ones(under_test: SqlUnderTest) -> None:
+    night(under_test, a_fleet(3))
+    with transaction(under_test.engine, "by hand") as connection:
+        for table in (carrier_sims, sync_sessions):
+            connection.execute(table.update().values(carrier="renamed"))
+
+    def night_of(sims: list[Sim]) -> None:
+        session = under_test.store.open_session(a_request(carrier="renamed")).session
+        session = committed(under_test, session, a_page(sims))
+        under_test.store.close_session(session.claim, SweepPolicy(), session.config_hash)
+
+    night_of(a_fleet(4))
+    night_of(a_fleet(4)[1:])
+    assert absent(under_test) == {"sim-0000"}
+    assert sorted(row["sim_number"] for row in sims(under_test).values()) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("deleted", [sync_sessions.c.state == "running", sa.true()], ids=["the open one", "all"])
