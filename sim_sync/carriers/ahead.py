@@ -201,18 +201,22 @@ class PagesAhead:
         return EarlyAnswer(answered, failure, paused.seconds, self.monotonic())
 
 
-def first(early: Callable[[], Found] | None, later: Callable[[], Found]) -> Callable[[], Found]:
+def first(
+    early: Callable[[], Found] | None, later: Callable[[], Found], may_have_passed: Callable[[Found], bool]
+) -> Callable[[], Found]:
     """Return what calls `early` once, where there is such a one, and `later` from then on.
 
-    A warehouse that was away, where hosts share the limit, kept the early request from being sent, or its answer from
-    being counted: that says nothing about now.
+    What `may_have_passed` finds says nothing about now, and is asked for again. Neither does a warehouse that was away,
+    where hosts share the limit: it kept the early request from being sent, or its answer from being counted.
     """
     left = [] if early is None else [early]
 
     def attempt() -> Found:
         if left:
             with suppress(WarehouseUnavailable):
-                return left.pop()()
+                found = left.pop()()
+                if not may_have_passed(found):
+                    return found
         return later()
 
     return attempt

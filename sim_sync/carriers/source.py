@@ -293,13 +293,18 @@ class RestCarrier:
         with self._in_own_words(f"{doing}: sending"):
             attempt = partial(self._client.request, request, self._auth, paused, is_end)
             early = None if ahead is None else ahead.answer_to(request, paused)
-            (response, failure), effort = retrier.call(first(early, attempt))
+            (response, failure), effort = retrier.call(first(early, attempt, partial(self._may_be_the_end, cursor)))
         if failure is not None and not is_end(response):
             self._refuse_all_but_an_end(failure, response, cursor)
         with self._reading_the_answer(doing):
             path_of = partial(self._http.path_of, request, links=self._links)
             page = self._reader.read(cursor, response, path_of, partial(self._ask_ahead, ahead, cursor))
         return replace(page, effort=effort), response
+
+    def _may_be_the_end(self, cursor: Cursor, answered: Answered) -> bool:
+        """Return whether an answer may be the end, or a gateway that has lost the list: a look at once tells which."""
+        response, _ = answered
+        return self._reader.may_be_the_end(cursor, response) and not self._reader.is_declared_end(cursor, response)
 
     def _ask_ahead(self, ahead: PagesAhead | None, cursor: Cursor, following: Cursor) -> None:
         """Ask for the page at `following`, to which the one at `cursor` has led, and for those presumably behind it."""
@@ -330,7 +335,7 @@ class RestCarrier:
     def _with_a_sure_end(self, page: Page, cursor: Cursor, response: Response, paused: Paused) -> Page:
         """Look whether the end of the list is one, where that can be mistaken (`end_check`)."""
         first = self.first_cursor()
-        if self._reader.may_be_the_end(cursor, response) and not self._reader.is_declared_end(cursor, response):
+        if self._may_be_the_end(cursor, (response, None)):
             # While a gateway has lost the list, its first page is not there either: that is raised as it comes.
             self._page_at(first, self._retrier, paused)
             return page

@@ -50,7 +50,8 @@ REFUSALS: Mapping[str, Response] = {
 class Listing:
     """A carrier's list in some style. `faults` are what the requests for a page (from 0) get, one after the other.
 
-    `leaving` are the rows that leave before the request with that number, `entering` those that are put in.
+    A page that is not there stays so. `leaving` are the rows that leave before the request with that number, `entering`
+    those that are put in.
     """
 
     style: Style
@@ -69,7 +70,8 @@ class Listing:
         found = self.style.give(request, self.rows, self.size)
         number = request.params.get("page")
         page = min(ids_in(found), default=-1) // self.size if number is None else int(number) - 1
-        fault = [*self.faults.get(page, ())][self._attempts[page] : self._attempts[page] + 1]
+        given = [*self.faults.get(page, ())][: self._attempts[page] + 1]
+        fault = ["not there"] if "not there" in given else given[self._attempts[page] :]
         self._attempts[page] += 1
         if fault == ["gone"]:
             raise CarrierUnavailable("the connection was reset")
@@ -316,6 +318,19 @@ def test_a_retry_ahead_is_counted_in_its_turn_and_what_was_waited_already_is_not
     assert walking.session.retries == 3
     assert walking.session.throttled_seconds <= walking.time.monotonic() - 1000.0
     assert len(walking.listing.asked) == 12
+
+
+def test_pages_that_a_gateway_had_lost_for_a_moment_are_not_the_end_of_the_list() -> None:
+    def give(request: Request, rows: list[int], size: int) -> Response:
+        asked.append(request)
+        is_lost = len(asked) in {4, 5}
+        return REFUSALS["not there"] if is_lost else WITHOUT_END.give(request, rows, size)
+
+    asked: list[Request] = []
+    walking = walk_over(9, replace(WITHOUT_END, give=give), in_flight=2)
+    walking.chance = AtOnce()
+    assert walking.run() is None
+    assert walking.session.pages_done == 10
 
 
 class AtOnce(Random):

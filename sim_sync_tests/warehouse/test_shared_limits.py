@@ -380,4 +380,6 @@ def test_a_request_that_leaves_late_is_counted_when_it_leaves() -> None:
     assert next_permission(late, limit, 1001.14)[1].wait_seconds == 0
     assert next_permission(state, limit, 1001.05)[1].wait_seconds == 0
     very_late = sent_late(state, 1001.0, admitted_at=990.0)
-    assert next_permission(very_late, limit, 1001.05)[1].wait_seconds > 0, "its process was frozen, and others went on"
+    assert next_permission(very_late, limit, 1001.05)[1].wait_seconds > 0, (
+        "its process was frozen, and others continued"
+    )
