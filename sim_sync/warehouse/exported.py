@@ -5,10 +5,9 @@ are declared here and never guessed: identifiers are texts, and a column without
 PostgreSQL sends what `COPY` gives, which pyarrow parses; SQLite's rows go through Python.
 """
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 
 from sim_sync.warehouse.changes import changes_since
 from sim_sync.warehouse.engine import Money, UtcDateTime, translate_db_errors
+from sim_sync.warehouse.postgresql import as_sqlalchemy_errors
 from sim_sync.warehouse.sessions import read_last_completed
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
 
@@ -33,6 +33,8 @@ _ARROW_TYPES: Mapping[type, str] = {
     sa.Boolean: "bool",
     sa.BigInteger: "int",
 }
+#: A storage may be slow to take a table: longer than other transactions of ours are ever silent.
+_PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
 _TIME_FORMAT = "YYYY-MM-DD HH24:MI:SS.US"
 
 
@@ -43,6 +45,7 @@ class ExportedRows:
     table: str
     _connection: sa.Connection
     _query: sa.Select[Any]
+    _streams: list[Generator["pa.RecordBatch", None, None]] = field(default_factory=list)
 
     @property
     def schema(self) -> "pa.Schema":
@@ -64,8 +67,19 @@ class ExportedRows:
         Raises:
             WarehouseUnavailable: the database failed in between.
         """
+        stream = self._read()
+        self._streams.append(stream)
+        return stream
+
+    def close(self) -> None:
+        """End all reading: a COPY that nobody reads to its end would keep the transaction from ending."""
+        for stream in self._streams:
+            stream.close()
+
+    def _read(self) -> Generator["pa.RecordBatch", None, None]:
         read = _copied if self._connection.dialect.name == "postgresql" else _fetched
-        with translate_db_errors(self._connection.engine, f"exporting {self.table}"):
+        doing = f"exporting {self.table}"
+        with translate_db_errors(self._connection.engine, doing), as_sqlalchemy_errors(self._connection, doing):
             yield from read(self._connection, self._query, self.schema)
 
 
@@ -79,7 +93,11 @@ def exported_rows(engine: sa.Engine, carrier: str) -> Iterator[Sequence[Exported
     with translate_db_errors(engine, f"exporting carrier {carrier}"), _one_state(engine) as connection:
         walk = next(iter(read_last_completed(connection, [carrier])), None)
         queries = _queries(carrier, None if walk is None else walk.started_at)
-        yield [ExportedRows(name, connection, query) for name, query in queries.items()]
+        with ExitStack() as stack:
+            tables = [ExportedRows(name, connection, query) for name, query in queries.items()]
+            for rows in tables:
+                stack.callback(rows.close)
+            yield tables
 
 
 @contextmanager
@@ -89,6 +107,8 @@ def _one_state(engine: sa.Engine) -> Iterator[sa.Connection]:
         if engine.dialect.name == "postgresql":
             options["isolation_level"] = "REPEATABLE READ"
         with connection.execution_options(**options).begin():
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(_PATIENCE)
             yield connection
 
 
@@ -141,6 +161,7 @@ def _array(values: Sequence[Any], wanted: "pa.DataType") -> "pa.Array":
 
 
 def _copied(connection: sa.Connection, query: sa.Select[Any], schema: "pa.Schema") -> Iterator["pa.RecordBatch"]:
+    import pyarrow as pa
     from pyarrow import csv
 
     shown = [_as_copied(column) for column in query.selected_columns]
@@ -149,20 +170,29 @@ def _copied(connection: sa.Connection, query: sa.Select[Any], schema: "pa.Schema
     )
     driver: Any = connection.connection.driver_connection
     statement = f"COPY ({compiled}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')"
+    # An empty field without quotes is NULL; one in quotes is an empty text.
+    convert = csv.ConvertOptions(
+        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    parse = csv.ParseOptions(newlines_in_values=True)
     with driver.cursor() as cursor, cursor.copy(statement, compiled.params) as copy:
-        stream = io.BufferedReader(_CopyStream(copy), _BLOCK_BYTES)
-        if not stream.peek(1):  # pyarrow takes no rows at all for no CSV
-            return
-        reader = csv.open_csv(
-            stream,
-            read_options=csv.ReadOptions(column_names=schema.names, block_size=_BLOCK_BYTES, use_threads=False),
-            parse_options=csv.ParseOptions(newlines_in_values=True),
-            # An empty field without quotes is NULL; one in quotes is an empty text.
-            convert_options=csv.ConvertOptions(
-                column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
-            ),
-        )
-        yield from reader
+        for block in _blocks_of_rows(copy):
+            # All of it at once: a row that two blocks share is refused.
+            reading = csv.ReadOptions(column_names=schema.names, block_size=len(block) + 1, use_threads=False)
+            yield from csv.read_csv(pa.BufferReader(block), reading, parse, convert).to_batches()
+
+
+def _blocks_of_rows(copy: Any) -> Iterator[bytes]:
+    """Yield what a COPY sends, some megabytes at a time: whole rows, each of which the server sends by itself."""
+    rows, size = [], 0
+    while row := copy.read():
+        rows.append(row)
+        size += len(row)
+        if size >= _BLOCK_BYTES:
+            yield b"".join(rows)
+            rows, size = [], 0
+    if rows:
+        yield b"".join(rows)
 
 
 def _as_copied(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -173,21 +203,3 @@ def _as_copied(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     if _kind(column) == "bool":
         return sa.cast(column, sa.Text()).label(column.name)
     return column
-
-
-class _CopyStream(io.RawIOBase):
-    """The bytes of a COPY, as a file to read."""
-
-    def __init__(self, copy: Any) -> None:
-        self._copy, self._rest = copy, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            self._rest = memoryview(self._copy.read())
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size

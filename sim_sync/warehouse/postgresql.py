@@ -249,13 +249,14 @@ def copy_into(connection: sa.Connection, table: str, columns: Sequence[str], row
     """Append rows to a table by COPY."""
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
     driver: Any = connection.connection.driver_connection
-    with _translate_sqlalchemy_errors(connection, statement), driver.cursor() as cursor, cursor.copy(statement) as copy:
+    with as_sqlalchemy_errors(connection, statement), driver.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
 
 
 @contextmanager
-def _translate_sqlalchemy_errors(connection: sa.Connection, statement: str) -> Iterator[None]:
+def as_sqlalchemy_errors(connection: sa.Connection, statement: str) -> Iterator[None]:
+    """Turn an error of the driver that is used beside SQLAlchemy into the one that SQLAlchemy would raise."""
     driver_error: Any = connection.dialect.loaded_dbapi.Error
     try:
         yield

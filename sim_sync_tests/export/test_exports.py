@@ -1,6 +1,6 @@
 """What is exported is what other programs read back, to the last digit; a failure leaves the last export as it was."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,20 +13,22 @@ from deltalake import DeltaTable
 from pydantic import ValidationError
 
 from sim_sync.config.export import Export, Target
-from sim_sync.core.errors import ExportRefused, ExportUnavailable
+from sim_sync.core.errors import ExportRefused, ExportUnavailable, WarehouseUnavailable
 from sim_sync.core.inventory import InventorySim
+from sim_sync.core.pages import canonical_json
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.export import export_carrier
 from sim_sync.export.parquet import ParquetFiles
 from sim_sync.export.places import as_our_errors
 from sim_sync.warehouse import Warehouse, open_warehouse
-from sim_sync.warehouse.exported import exported_rows
+from sim_sync.warehouse.engine import open_engine
+from sim_sync.warehouse.exported import ExportedRows, exported_rows
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.warehouse.tables import metadata, sim_discrepancies
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
-from sim_sync_tests.warehouse.databases import rows_of
+from sim_sync_tests.warehouse.databases import disposed, rows_of
 
 LONG, SHORT, ZEROS = "89883070000000000139", "8988307000000000013", "0018830700000000000"
 ODD = 'with "quotes", a comma,\na line and ünïcode €'
@@ -168,6 +170,69 @@ def test_more_rows_than_are_read_at_once_are_all_there(lake: Lake) -> None:
     lake.night("a", *(a_sim(number) for number in range(10_500)))
     assert lake.export("a", section={"parquet": EXPORT["parquet"]})["parquet/carrier_sims"] == 10_500
     assert len({row["iccid"] for row in lake.parquet("carrier_sims")}) == 10_500
+
+
+def test_a_storage_that_is_slow_between_two_tables_outlives_the_limit_of_other_transactions(
+    postgres_url: str,
+) -> None:
+    open_warehouse(postgres_url).close()
+    with (
+        disposed(open_engine(postgres_url, frozen_seconds=0.05)) as impatient,
+        disposed(open_engine(postgres_url)) as patient,
+        exported_rows(impatient, "a") as tables,
+        patient.connect() as other,
+    ):
+        for rows in tables:
+            assert list(rows.batches()) == []
+            other.exec_driver_sql("SELECT pg_sleep(0.3)")
+
+
+def read_and_then(rows: ExportedRows, happens: Callable[[], object]) -> None:
+    """Begin to read a table, let something happen, and read the rest."""
+    batches = rows.batches()
+    next(batches)
+    happens()
+    list(batches)
+
+
+def test_a_place_that_fails_in_the_middle_of_a_table_ends_the_reading_of_it(lake: Lake) -> None:
+    lake.night("a", *(a_sim(number, label="x" * 4_000) for number in range(3_000)))
+
+    def fail() -> None:
+        raise ExportUnavailable("the place is full")
+
+    with pytest.raises(ExportUnavailable), exported_rows(lake.warehouse.engine, "a") as tables:
+        read_and_then(tables[0], fail)
+    assert lake.export("a", section={"parquet": EXPORT["parquet"]})["parquet/carrier_sims"] == 3_000
+
+
+def test_a_database_that_ends_in_the_middle_of_a_table_may_do_later(postgres_url: str, tmp_path: Path) -> None:
+    lake = Lake(open_warehouse(postgres_url), tmp_path)
+    lake.night("a", *(a_sim(number, label=f"{number}" * 1_000) for number in range(10_000, 15_000)))
+
+    def cut() -> None:
+        with lake.warehouse.engine.connect() as other:
+            other.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE left(query, 4) = 'COPY'"
+            )
+
+    def read_and_cut(rows: ExportedRows) -> None:
+        with pytest.raises(WarehouseUnavailable, match="while exporting carrier_sims"):
+            read_and_then(rows, cut)
+
+    with (
+        disposed(lake.warehouse.engine) as engine,
+        pytest.raises(WarehouseUnavailable, match="the connection is lost"),
+        exported_rows(engine, "a") as tables,
+    ):
+        read_and_cut(tables[0])
+
+
+def test_a_text_of_many_megabytes_is_exported_too(lake: Lake) -> None:
+    long = "x" * 9_000_000
+    lake.night("a", a_sim(1), a_sim(2, attributes=canonical_json({"long": long})), a_sim(3))
+    assert lake.export("a", section={"parquet": EXPORT["parquet"]})["parquet/carrier_sims"] == 3
+    assert told(lake.parquet("carrier_sims")) == told(stored(lake, "carrier_sims"))
 
 
 def test_an_export_that_fails_in_the_middle_leaves_the_last_one(small_lake: Lake) -> None:
