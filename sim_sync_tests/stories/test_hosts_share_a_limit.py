@@ -19,7 +19,7 @@ from sim_sync_tests.stories.place import PROJECT, a_carrier
 pytestmark = pytest.mark.slow
 
 RATE, REQUESTS = 40, 140
-#: A machine that stalls delays single requests on their way to the carrier: it is given that many rounds.
+#: A machine that stalls does not use the limit up: it is given that many rounds, and may exceed it in none of them.
 ROUNDS = 4
 #: So many processes that want to run, a core: too many to say anything about a rate.
 TOO_BUSY = 3.0
@@ -94,17 +94,18 @@ def test_two_hosts_use_one_limit_up_and_never_exceed_it(
     open_warehouse(postgres_url).close()
     found: list[tuple[int, float]] = []
     with host("one", tmp_path, carriers, postgres_url) as one, host("two", tmp_path, carriers, postgres_url) as two:
-        while not found or (not is_right(*found[-1]) and len(found) < ROUNDS):
+        while not found or (is_kept(*found[-1]) and not is_used(*found[-1]) and len(found) < ROUNDS):
             carriers.clear_requests()
             go(one)
             go(two)
             ready(one)
             ready(two)
             found.append(seen_by(carriers))
+    assert is_kept(*found[-1]), found
     busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    if busy > TOO_BUSY and min(peak for peak, _ in found) <= RATE and not is_right(*found[-1]):
+    if busy > TOO_BUSY and not is_used(*found[-1]):
         pytest.skip(f"{busy:.0f} processes a core want to run: {RATE} requests a second cannot be sent here: {found}")
-    assert is_right(*found[-1]), found
+    assert is_used(*found[-1]), found
     assert not list(tmp_path.rglob("*.sqlite")), "nothing is kept by one host alone"
 
 
@@ -119,6 +120,11 @@ def seen_by(carriers: RunningSimulator) -> tuple[int, float]:
     return peak, sent / (ended - begun) / RATE
 
 
-def is_right(peak: int, used: float) -> bool:
-    """Return whether the limit was kept, and used."""
-    return peak <= RATE and used >= 0.9
+def is_kept(peak: int, _used: float) -> bool:
+    """Return whether no second had more than the limit allows."""
+    return peak <= RATE
+
+
+def is_used(_peak: int, used: float) -> bool:
+    """Return whether nine tenths of the limit were used, at least."""
+    return used >= 0.9
