@@ -47,7 +47,10 @@ carriers:
   other: {type: carrier_pigeon}
 """
     assert problems(load, text) == [
-        "warehose: expected one of warehouse, schedule, inventory, reconcile, alerts, carriers, found an unknown key",
+        (
+            "warehose: expected one of warehouse, schedule, inventory, reconcile, alerts, retention, export, carriers, "
+            "found an unknown key"
+        ),
         (
             'schedule.cron: expected a cron expression of five fields, such as "0 2 * * *" for every night at two, '
             "found 'every night'"
