@@ -28,21 +28,23 @@ class LookedUpList(OddList):
     """An odd list whose SIMs can be asked for one by one; it may hide some that are there.
 
     `faults` are what lookups of the night bring by their numbers, `broken` what all of them do. `hidden` are places in
-    the fleet; of a SIM that the list has hidden in one night, it does not lie in the next.
+    the fleet. The list hides a SIM once: two walks that miss it are what marks it as gone where lookups do not answer,
+    and a walk that waits for its lookups may be the one before for several nights.
     """
 
     faults: dict[int, str] = field(default_factory=dict)
     broken: str | None = None
     hidden: frozenset[int] = frozenset()
+    was_hidden: frozenset[int] = frozenset()
     lookups: int = 0
 
     def begin_with(self, night: Night, disturbed: "Disturbance") -> None:
         """Begin a night in which lookups are disturbed, too."""
-        before = self.hidden
+        self.was_hidden |= self.hidden
         self.begin(night)
         self.faults, self.broken, self.lookups = disturbed.faults, disturbed.broken, 0
         places = {self.fleet[place] for place in disturbed.hides if place < len(self.fleet)}
-        self.hidden = frozenset(places - before)
+        self.hidden = frozenset(places - self.was_hidden)
 
     def __call__(self, received: Received) -> bytes:
         """Answer a request, of the list or of one SIM."""
