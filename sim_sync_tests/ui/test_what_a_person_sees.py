@@ -45,7 +45,7 @@ def expect_value(page: Page, key: str, value: str) -> None:
 
 def test_the_runs_page_shows_the_three_assets_and_their_steps(project: ServedProject, page: Page) -> None:
     page.goto(f"{project.url}/runs/{project.newest_run()}")
-    expect_texts(page, "Success", f"partition: {CARRIER}", "3 assets", "9 checks", "RUN_SUCCESS")
+    expect_texts(page, "Success", f"partition: {CARRIER}", "3 assets", "10 checks", "RUN_SUCCESS")
     page.get_by_text("3 assets").first.click()
     expect_texts(page, *ASSETS)
 
@@ -66,7 +66,7 @@ def test_the_runs_page_shows_checkpoints_with_their_metadata(project: ServedProj
 
 def test_the_asset_graph_shows_the_three_assets_filled_and_checked(project: ServedProject, page: Page) -> None:
     page.goto(f"{project.url}/locations/sim_sync/asset-groups/sim_sync/lineage")
-    expect_texts(page, *ASSETS, "100% filled", "7 / 7 Passed")
+    expect_texts(page, *ASSETS, "100% filled", "8 / 8 Passed")
 
 
 def test_the_assets_page_shows_how_far_the_last_walk_came(project: ServedProject, page: Page) -> None:
