@@ -4,15 +4,14 @@ that a run that was killed in the middle was continued by another.
 
 import re
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from sim_sync.core.session import State
 from sim_sync.simulator.faults import ErrorStatus, Trigger
-from sim_sync_tests.ui.browser import chromium_path, opened_page
-from sim_sync_tests.ui.project import CARRIER, ServedProject, served_project
+from sim_sync_tests.ui.browser import chromium_path
+from sim_sync_tests.ui.project import CARRIER, ServedProject
 from sim_sync_tests.ui.syncs import carrier_of, kill_worker, launch_run, sensor_looks, wait_for, wait_until
 
 pytestmark = [
@@ -24,21 +23,6 @@ pytestmark = [
 PATIENCE_MS = 120_000
 #: A hundred pages take half a minute: long enough to look at, and to click in the middle.
 LATENCY_MS = 300.0
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedProject]:
-    """A served project after one walk: this carrier tells no total, and the walk before says how long it is."""
-    with served_project(tmp_path_factory.mktemp("dev")) as project:
-        project.backfill()
-        yield project
-
-
-@pytest.fixture(scope="module")
-def page(project: ServedProject) -> Iterator[Page]:
-    """A browser's page."""
-    with opened_page() as page:
-        yield page
 
 
 def launch(page: Page, project: ServedProject) -> None:

@@ -1,12 +1,10 @@
 """`make dev` for real, one finished sync in it, and each page opened as a person would."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, expect
 
-from sim_sync_tests.ui.browser import chromium_path, opened_page
-from sim_sync_tests.ui.project import CARRIER, ServedProject, served_project
+from sim_sync_tests.ui.browser import chromium_path
+from sim_sync_tests.ui.project import CARRIER, ServedProject
 
 pytestmark = [
     pytest.mark.slow,
@@ -15,21 +13,6 @@ pytestmark = [
 
 ASSETS = ("sim_inventory", "carrier_sims", "sim_discrepancies")
 PATIENCE_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedProject]:
-    """A served project with one finished sync."""
-    with served_project(tmp_path_factory.mktemp("dev")) as project:
-        project.backfill()
-        yield project
-
-
-@pytest.fixture(scope="module")
-def page(project: ServedProject) -> Iterator[Page]:
-    """A browser's page."""
-    with opened_page() as page:
-        yield page
 
 
 def expect_texts(page: Page, *texts: str) -> None:
