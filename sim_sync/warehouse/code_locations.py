@@ -68,7 +68,8 @@ def doubled(locations: Sequence[CodeLocation], carriers: Sequence[str]) -> Seque
     """Return a sentence for each two code locations that both look after some of these carriers."""
     found = []
     for one, other in combinations(locations, 2):
-        if both := [name for name in one.carriers if name in other.carriers and name in carriers]:
+        shared = {*other.carriers} & {*carriers}
+        if both := [name for name in one.carriers if name in shared]:
             found.append(
                 f"{bounded_list(both, 'carrier', _LONGEST_NAMES)}: two code locations look after this, "
                 f"{one.shown} and {other.shown}, and each walks it every night: "
