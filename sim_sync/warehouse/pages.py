@@ -297,7 +297,9 @@ def write_isolated(
     diffs: list[PageDiff] = []
 
     def write(sims: Sequence[Sim]) -> None:
-        diff = write_sims(connection, session, sims, now, seen, may_come_again=may_come_again(record, page))
+        settled = stored_beside(connection, session, sims, seen, may_come_again=may_come_again(record, page))
+        # Not noted: the next part goes by the rows, and what is noted here is not yet in `seen`.
+        diff = write_settled(connection, session, settled, now)
         write_changes(connection, session, diff.changes, now)
         diffs.append(diff)
 

@@ -16,6 +16,8 @@ from sim_sync.core.sims import Sim
 from sim_sync.warehouse.sessions import cursor_from_stored, stored_cursor
 from sim_sync_tests.fakes.fleet import a_fleet, a_page, a_rejected, a_request, a_sim
 from sim_sync_tests.warehouse.databases import SqlUnderTest
+from sim_sync_tests.warehouse.iccid_rules import named
+from sim_sync_tests.warehouse.store_under_test import night
 
 ANY = st.characters(exclude_categories=[])
 #: What the rule of `storable` keeps away from here, and a database refuses, for reasons of its own.
@@ -99,6 +101,18 @@ def test_a_change_of_a_known_sim_that_is_refused_leaves_the_sim_as_it_was(under_
     }
     assert [(row["field"], row["new_value"]) for row in under_test.rows("sim_changes")] == [("label", "zwei")]
     assert (session.records_changed, session.records_quarantined) == (1, 1)
+
+
+def test_two_forms_of_an_iccid_stay_two_sims_where_a_refused_record_stands_between_them(
+    under_test: SqlUnderTest,
+) -> None:
+    """The page is written in parts: what one part has seen and not written, the next one has to know."""
+    known, other = named(1), named(1, "7")
+    night(under_test, [known, a_sim(2)])
+    session = night(under_test, [known, a_sim(3, label="forbidden"), other, a_sim(2)])
+    assert (session.records_added, session.records_quarantined) == (1, 1)
+    assert stored_ids(under_test) == sorted([known.sim_id, other.sim_id, "sim-0002"])
+    assert {row["sim_id"]: row["iccid"] for row in under_test.rows("carrier_sims")}[known.sim_id] == known.iccid
 
 
 def test_a_rejected_record_whose_text_is_refused_is_kept_by_its_place(under_test: SqlUnderTest) -> None:
