@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sim_sync.warehouse.changes import changes_since
-from sim_sync.warehouse.engine import Money, UtcDateTime, translate_db_errors
+from sim_sync.warehouse.engine import Money, UtcDateTime, reading, translate_db_errors
 from sim_sync.warehouse.postgresql import as_sqlalchemy_errors
 from sim_sync.warehouse.sessions import read_last_completed
 from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
@@ -22,8 +22,6 @@ from sim_sync.warehouse.tables import carrier_sims, sim_discrepancies
 if TYPE_CHECKING:  # whoever exports has it
     import pyarrow as pa
 
-#: The tables that are exported.
-EXPORTED = ("carrier_sims", "sim_discrepancies", "sim_changes")
 _ROWS_AT_ONCE = 10_000
 _BLOCK_BYTES = 4 * 1024 * 1024
 #: What the types of columns are called in Arrow. All others are texts, JSON as it was written too.
@@ -90,7 +88,9 @@ def exported_rows(engine: sa.Engine, carrier: str) -> Iterator[Sequence[Exported
     Raises:
         WarehouseUnavailable, ConfigError: see `engine.reading`.
     """
-    with translate_db_errors(engine, f"exporting carrier {carrier}"), _one_state(engine) as connection:
+    with reading(engine, f"exporting carrier {carrier}") as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(_PATIENCE)
         walk = next(iter(read_last_completed(connection, [carrier])), None)
         queries = _queries(carrier, None if walk is None else walk.started_at)
         with ExitStack() as stack:
@@ -98,18 +98,6 @@ def exported_rows(engine: sa.Engine, carrier: str) -> Iterator[Sequence[Exported
             for rows in tables:
                 stack.callback(rows.close)
             yield tables
-
-
-@contextmanager
-def _one_state(engine: sa.Engine) -> Iterator[sa.Connection]:
-    with engine.connect() as connection:
-        options: dict[str, Any] = {"reads_only": True}
-        if engine.dialect.name == "postgresql":
-            options["isolation_level"] = "REPEATABLE READ"
-        with connection.execution_options(**options).begin():
-            if engine.dialect.name == "postgresql":
-                connection.exec_driver_sql(_PATIENCE)
-            yield connection
 
 
 def _queries(carrier: str, since: datetime | None) -> Mapping[str, sa.Select[Any]]:

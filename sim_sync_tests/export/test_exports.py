@@ -187,6 +187,23 @@ def test_a_storage_that_is_slow_between_two_tables_outlives_the_limit_of_other_t
             other.exec_driver_sql("SELECT pg_sleep(0.3)")
 
 
+def test_an_export_sees_one_state_and_the_server_warns_of_nothing(lake: Lake) -> None:
+    warnings: list[str] = []
+
+    def note(remark: Any) -> None:
+        if remark.severity_nonlocalized == "WARNING":
+            warnings.append(remark.message_primary)
+
+    if lake.warehouse.engine.dialect.name == "postgresql":
+        sa.event.listen(lake.warehouse.engine, "connect", lambda connection, _: connection.add_notice_handler(note))
+    lake.night("a", a_sim(1))
+    lake.warehouse.engine.dispose()
+    with exported_rows(lake.warehouse.engine, "a") as tables:
+        lake.night("a", a_sim(1), a_sim(2))
+        assert [sum(batch.num_rows for batch in tables[0].batches()) for _ in range(2)] == [1, 1]
+    assert warnings == []
+
+
 def read_and_then(rows: ExportedRows, happens: Callable[[], object]) -> None:
     """Begin to read a table, let something happen, and read the rest."""
     batches = rows.batches()
