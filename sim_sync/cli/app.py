@@ -33,6 +33,28 @@ def _version(*, version: Annotated[bool, typer.Option("--version", help="Print t
 
 
 @app.command()
+def init(
+    *,
+    kind: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Whose API it is; else it asks.")] = None,
+    carrier: Annotated[
+        str | None, typer.Option("--carrier", metavar="C", help="What the account is called here; else it asks.")
+    ] = None,
+    inventory: Annotated[
+        str | None,
+        typer.Option("--inventory", metavar="FILE", help="Our own list as CSV; empty for none; else it asks."),
+    ] = None,
+) -> None:
+    """Ask for a carrier and our own list, and write a first `carriers.yaml`; one that is there stays as it is.
+
+    Enter takes the answer in brackets, and so does an input that ends. No secret is asked for: it wants the names of
+    the environment variables that hold them.
+    """
+    from sim_sync.cli.init import Given, write_first_config
+
+    raise typer.Exit(write_first_config(Given(type=kind, carrier=carrier, inventory=inventory)))
+
+
+@app.command()
 def check(carriers: SomeCarriers = None, *, as_json: Json = False) -> None:
     """Check the config, the warehouse, our inventory, and two pages of every carrier. Writes nothing."""
     from sim_sync.cli.check import check_everything

@@ -55,6 +55,7 @@ def os_user() -> str:
 #: One command line for each command, as a person would type it; under its help.
 EXAMPLES: Mapping[str, str] = MappingProxyType(
     {
+        "init": "sim-sync init --type telnyx --carrier telnyx-eu --inventory inventory.csv",
         "check": "sim-sync check acme",
         "schema": "sim-sync schema > carriers.schema.json",
         "status": "sim-sync status --watch",

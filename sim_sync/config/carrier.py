@@ -269,7 +269,7 @@ class _Parser:
         if url is None:
             self._complain("base_url", "the URL of your account's API host", "nothing")
             return ""
-        if problem := _base_url_problem(url, allow_insecure=section.allow_insecure):
+        if problem := base_url_problem(url, allow_insecure=section.allow_insecure):
             self._complain("base_url", problem, "a URL of another form" if "@" in url else self._shown("base_url", url))
         return url.rstrip("/")
 
@@ -305,7 +305,8 @@ class _Parser:
         self._problems.append(Problem(self._where, key_text((*self._at, key)), expected, found))
 
 
-def _base_url_problem(url: str, *, allow_insecure: bool) -> str | None:
+def base_url_problem(url: str, *, allow_insecure: bool) -> str | None:
+    """Return what a carrier's `base_url` is expected to be where this is none; None where it is one."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

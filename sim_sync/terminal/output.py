@@ -195,6 +195,12 @@ def confirmed(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
+def show_question(question: str, *, ends_line: bool) -> None:
+    """Write a question to standard error; a person answers on its line, a script's answers are not shown."""
+    sys.stderr.write(printable(question) + ("\n" if ends_line else ""))
+    sys.stderr.flush()
+
+
 def accept_any_text() -> None:
     """Let both outputs take every text, whatever encoding they have: what it lacks is written as an escape."""
     for stream in (sys.stdout, sys.stderr):
