@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sim_sync.carriers.connector import Connector
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+#: In characters: a file without lines is no list, and is not read as a whole to learn that.
+_LONGEST_HEADER = 100_000
 #: What columns of a list are called by those who keep one, beside our own names.
 _COLUMN_NAMES: Mapping[str, Sequence[str]] = {
     "iccid": ("iccid", "iccidnumber", "simnumber", "sim"),
@@ -210,8 +212,8 @@ def _columns(path: Path) -> dict[str, str]:
     """Return our names of the columns beside the file's; where it cannot be read yet, the ICCIDs' alone."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            line = file.readline()
-    except (OSError, UnicodeDecodeError):
+            line = file.readline(_LONGEST_HEADER)
+    except (OSError, ValueError):  # no CSV, or a name that no file can have
         line = ""
     delimiter = max(",;\t|", key=line.count)
     header = next(csv.reader([line], delimiter=delimiter), []) if line.strip() else []

@@ -60,6 +60,13 @@ def test_a_list_without_a_column_for_the_carrier_belongs_to_this_one(empty_folde
     assert "carriers: [eu]" in text
 
 
+@pytest.mark.parametrize("name", ["long.csv", "a\0b", "."], ids=["no line end", "no name of a file", "a folder"])
+def test_a_list_without_a_header_that_can_be_read_is_named_all_the_same(empty_folder: CommandLine, name: str) -> None:
+    (empty_folder.folder / "long.csv").write_text(f"iccid,{'x' * 200_000}", encoding="utf-8")
+    assert answered(empty_folder, f"\n\n{name}\n", "--type", "telnyx").code == 0
+    assert "columns: {iccid: " in (empty_folder.folder / "carriers.yaml").read_text(encoding="utf-8")
+
+
 def test_a_file_that_is_there_stays_as_it_is(command_line: CommandLine) -> None:
     before = (command_line.folder / "carriers.yaml").read_bytes()
     assert_one_message(answered(command_line, "\n" * 20), 2, "carriers.yaml is there already")
