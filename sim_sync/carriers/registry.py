@@ -1,13 +1,15 @@
 """Every connector by its type name: our own, listed here, and those that other packages bring as plug-ins.
 
 A plug-in is a `Connector` behind an entry point of the group `sim_sync.connectors`, under its own type name. One that
-cannot be used is left out, named in the log and in `connector_problems`, and stops no other.
+cannot be used is left out, named in `connector_problems` and, where plug-ins are looked for, in the log; it stops no
+other.
 """
 
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,11 @@ def connectors() -> Mapping[str, "Connector"]:
     return _installed().connectors
 
 
+def connector_of(kind: str) -> "Connector | None":
+    """Return the connector of a type; None where there is none that can be used. One of ours is loaded alone."""
+    return _ours(kind) if kind in _OURS else connectors().get(kind)
+
+
 def connector_problems() -> Mapping[str, str]:
     """Return why installed plug-ins cannot be used, by their type names."""
     return _installed().problems
@@ -55,40 +62,34 @@ def collect(plug_ins: Iterable["EntryPoint"]) -> Registry:
     return Registry(MappingProxyType(found), MappingProxyType(problems))
 
 
+#: Where our own connectors are, by their types: each is loaded where a carrier is of its type.
+_OURS: Mapping[str, str] = MappingProxyType(
+    {
+        "twilio_super_sim": "sim_sync.carriers.vendors.twilio_super_sim",
+        "twilio_wireless": "sim_sync.carriers.vendors.twilio_wireless",
+        "kore_super_sim": "sim_sync.carriers.vendors.kore_super_sim",
+        "telnyx": "sim_sync.carriers.vendors.telnyx",
+        "emnify": "sim_sync.carriers.vendors.emnify",
+        "one_nce": "sim_sync.carriers.vendors.one_nce",
+        "hologram": "sim_sync.carriers.vendors.hologram",
+        "soracom": "sim_sync.carriers.vendors.soracom",
+        "cisco_control_center": "sim_sync.carriers.vendors.cisco_control_center",
+        "thingspace": "sim_sync.carriers.vendors.thingspace",
+        "tmf639": "sim_sync.carriers.vendors.tmf639",
+        "rest": "sim_sync.carriers.rest",
+    }
+)
+
+
 @cache
 def built_in() -> Mapping[str, "Connector"]:
     """Return our own connectors by their types."""
-    # Imported when the first carrier is read: who only needs the config's shape does not load every vendor.
-    from sim_sync.carriers import rest
-    from sim_sync.carriers.vendors import (
-        cisco_control_center,
-        emnify,
-        hologram,
-        kore_super_sim,
-        one_nce,
-        soracom,
-        telnyx,
-        thingspace,
-        tmf639,
-        twilio_super_sim,
-        twilio_wireless,
-    )
+    return MappingProxyType({kind: _ours(kind) for kind in _OURS})
 
-    ours = (
-        twilio_super_sim.CONNECTOR,
-        twilio_wireless.CONNECTOR,
-        kore_super_sim.CONNECTOR,
-        telnyx.CONNECTOR,
-        emnify.CONNECTOR,
-        one_nce.CONNECTOR,
-        hologram.CONNECTOR,
-        soracom.CONNECTOR,
-        cisco_control_center.CONNECTOR,
-        thingspace.CONNECTOR,
-        tmf639.CONNECTOR,
-        rest.CONNECTOR,
-    )
-    return MappingProxyType({connector.type: connector for connector in ours})
+
+def _ours(kind: str) -> "Connector":
+    connector: Connector = import_module(_OURS[kind]).CONNECTOR
+    return connector
 
 
 @cache
@@ -102,7 +103,7 @@ def _installed() -> Registry:
 
 
 def _load(plug_in: "EntryPoint", found: Mapping[str, "Connector"]) -> "Connector":
-    if plug_in.name in built_in():
+    if plug_in.name in _OURS:
         raise _Unusable("has the name of a built-in connector, which stays as it is: give it another name")
     if plug_in.name in found:
         raise _Unusable("has the name of another plug-in, which is used: uninstall one of them")

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from sim_sync.carriers.registry import connector_problems, connectors
+from sim_sync.carriers.registry import connector_of, connector_problems, connectors
 from sim_sync.carriers.settings import CarrierSettings, LinkRule, RateLimit, Retry, Settings, Timeouts, is_loopback
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve
-from sim_sync.config.problems import read_part
+from sim_sync.config.problems import read_part, reader_of
+from sim_sync.core.clocks import DEFAULT_MAX_AGE_HOURS
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.liveness import LONGEST_LEASE_SECONDS
-from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS
 from sim_sync.core.sims import Lifecycle, StatusMeaning
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import QuarantineLimit
@@ -211,10 +211,10 @@ class _Parser:
         )
 
     def _connector(self) -> "Connector | None":
-        known = connectors()
         found = self._part.value.get("type")
-        connector = known.get(found) if isinstance(found, str) else None
+        connector = connector_of(found) if isinstance(found, str) else None
         if connector is None:
+            known = connectors()
             shown = "nothing" if found is None else connector_problems().get(str(found), self._shown("type", found))
             self._complain("type", f"one of {', '.join(sorted(known))}", shown)
         return connector
@@ -234,13 +234,12 @@ class _Parser:
     def _auth(self, connector: "Connector | None") -> Any:
         if connector is None:
             return None
-        adapter: TypeAdapter[Any] = TypeAdapter(connector.auth_model)
         keys = getattr(connector.auth_model, "model_fields", {})
         value = self._part.value.get("auth") or {}
         if isinstance(value, Mapping):
             options = self._options_under_auth(connector)
             value = {key: member for key, member in value.items() if key not in options}
-        return self._read(adapter.validate_python, value, (*self._at, "auth"), known_keys=keys)
+        return self._read(reader_of(connector.auth_model), value, (*self._at, "auth"), known_keys=keys)
 
     def _options(self, connector: "Connector | None") -> Any:
         if connector is None:

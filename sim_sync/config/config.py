@@ -5,18 +5,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import TypeAdapter
-
+from sim_sync.carriers.settings import Retry
 from sim_sync.config.document import CARRIER_NAME, read_document
 from sim_sync.config.environment import KeyPath, Resolved, key_text, resolve, variable_of
 from sim_sync.config.export import Export
 from sim_sync.config.our_list import QuietList, list_of, place_of
-from sim_sync.config.problems import read_part
+from sim_sync.config.problems import read_part, reader_of
 from sim_sync.config.sections import Inventory, InventorySection, Reconcile, Retention, Schedule, WarehouseSection
+from sim_sync.core.clocks import DEFAULT_MAX_AGE_HOURS
 from sim_sync.core.errors import ConfigError, InputError, Problem
-from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS
 
 if TYPE_CHECKING:  # what reads a list is loaded where one is read
     from sim_sync.config.alerts import Alerts
@@ -100,6 +99,26 @@ class Config:
         except (TypeError, ValueError):
             return DEFAULT_MAX_AGE_HOURS
         return hours if hours > 0 else DEFAULT_MAX_AGE_HOURS
+
+    def retry(self, name: str) -> Retry:
+        """Return how transient failures of a carrier are ridden out.
+
+        Read by itself, because the sensor asks it of every open session, every few seconds.
+
+        Raises:
+            InputError: there is no such carrier.
+            ConfigError: this key of it has problems.
+        """
+        self.require_known(name)
+        part = self._carriers[name]
+        if not isinstance(part, Mapping) or "retry" not in part:
+            return Retry()
+        at: KeyPath = ("carriers", name, "retry")
+        told = resolve(part["retry"], at, self._environ, str(self.path))
+        found, problems = read_part(reader_of(Retry), told, at, str(self.path), known_keys=Retry.model_fields)
+        if found is None or told.problems or problems:
+            raise ConfigError([*told.problems, *problems])
+        return cast("Retry", found)
 
     def require_known(self, name: str) -> None:
         """Raise `InputError` unless there is a carrier of that name."""
@@ -247,9 +266,8 @@ class _Reader:
         """Return what a model makes of a part of the file, and the part with its variables filled in."""
         part: Resolved = resolve(raw, at, self._environ, str(self._path))
         self._problems.extend(part.problems)
-        adapter: TypeAdapter[Any] = TypeAdapter(model)
         keys = getattr(model, "model_fields", {})
-        found, problems = read_part(adapter.validate_python, part, at, str(self._path), known_keys=keys)
+        found, problems = read_part(reader_of(model), part, at, str(self._path), known_keys=keys)
         self._problems.extend(problems)
         return found, part
 

@@ -5,9 +5,10 @@ receiver's URL or password, and nothing that came from the environment.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from sim_sync.carriers.settings import Unfit
 from sim_sync.config.environment import KeyPath, Resolved, key_text, value_at
@@ -40,6 +41,13 @@ _KINDS: Mapping[type, str] = {
     str: "text",
     list: "a list",
 }
+
+
+@cache
+def reader_of(model: Any) -> Callable[[Any], Any]:
+    """Return what reads a value as a model, or as one of a union of them: building it is most of what reading costs."""
+    adapter: TypeAdapter[Any] = TypeAdapter(model)
+    return adapter.validate_python
 
 
 def read_part(

@@ -1,10 +1,13 @@
 """How long to wait before trying again, and when a parked session is due. The only place with the formula."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sim_sync.core.clocks import is_over
 from sim_sync.core.errors import ParkRequired, WaitCause
-from sim_sync.core.session import Session
+
+if TYPE_CHECKING:  # a carrier's settings know the longest wait, and nothing of sessions
+    from sim_sync.core.session import Session
 
 #: A carrier that is down for hours is asked once an hour.
 LONGEST_OUTAGE_WAIT_SECONDS = 3600.0
@@ -67,13 +70,13 @@ _LONGEST_QUOTA_WAIT = timedelta(days=31)
 _CAUSES = frozenset(cause.value for cause in WaitCause)
 
 
-def cause_and_error(session: Session) -> tuple[str, str]:
+def cause_and_error(session: "Session") -> tuple[str, str]:
     """Return why a session is parked, with which its last error begins, and that error."""
     cause, _, text = (session.last_error or "").partition(": ")
     return (cause, text) if cause in _CAUSES else ("waiting", session.last_error or "")
 
 
-def is_due(session: Session, now: datetime, longest_wait_seconds: float = LONGEST_WAIT_SECONDS) -> bool:
+def is_due(session: "Session", now: datetime, longest_wait_seconds: float = LONGEST_WAIT_SECONDS) -> bool:
     """Return whether a parked session may continue now, or its time lies farther ahead than one can (`clocks`).
 
     Its wait has a cause, and each cause its longest wait.

@@ -14,6 +14,8 @@ from sim_sync.core.errors import InputError
 
 #: So far the clocks of a deployment differ, or are put right, without meaning anything.
 TOLERANCE = timedelta(minutes=5)
+#: Without a completed walk for so long, a carrier is not fresh (`max_age_hours` in `carriers.yaml`).
+DEFAULT_MAX_AGE_HOURS = 36.0
 
 
 def is_ahead(time: datetime, now: datetime) -> bool:

@@ -13,10 +13,9 @@ from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from sim_sync.core.errors import InputError
-from sim_sync.core.pages import canonical_json
 from sim_sync.core.session import Session, SessionRecord, SweepState
 from sim_sync.core.storable import storable_text
-from sim_sync.core.text import counted
+from sim_sync.core.text import canonical_json, counted
 
 #: The name of whoever decides, in characters: longer is a mistake.
 _MAX_NAME = 200

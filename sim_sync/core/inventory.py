@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
-from sim_sync.core.pages import canonical_json
-from sim_sync.core.text import printable
+from sim_sync.core.text import canonical_json, printable
 
 #: The columns that have a meaning to us; all others of a list go to `attributes`.
 OUR_COLUMNS: tuple[str, ...] = ("iccid", "carrier", "imsi", "msisdn", "imei", "eid", "status", "rate_plan", "label")

@@ -151,10 +151,6 @@ _NOTES: Mapping[State, Callable[[Session, datetime], str]] = {
 # sessions in between came to. The checks and `sim-sync status` say the same, because both ask here.
 
 
-#: Without a completed walk for so long, a carrier is not fresh (`max_age_hours` in `carriers.yaml`).
-DEFAULT_MAX_AGE_HOURS = 36.0
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierOverview:
     """What is known of a carrier's walks.

@@ -18,16 +18,12 @@ from typing import NamedTuple, TypeAlias
 
 from sim_sync.core.identifiers import NotAnIdentifier, normal_iccid
 from sim_sync.core.sims import PRESENCE, FieldChange, Sim, tracked_changes
+from sim_sync.core.text import canonical_json
 
 # --- a page ----------------------------------------------------------------------------------------------------------
 
 JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 Cursor: TypeAlias = Mapping[str, JsonValue]
-
-
-def canonical_json(value: object) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces, so that equal values are equal texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def cursor_digest(cursor: Cursor) -> str:

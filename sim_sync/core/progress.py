@@ -8,8 +8,9 @@ from decimal import Decimal
 from statistics import fmean, median
 from typing import NamedTuple
 
+from sim_sync.core.clocks import DEFAULT_MAX_AGE_HOURS
 from sim_sync.core.errors import EndlessList
-from sim_sync.core.notes import DEFAULT_MAX_AGE_HOURS, CarrierOverview
+from sim_sync.core.notes import CarrierOverview
 from sim_sync.core.pages import Page, PageDiff
 from sim_sync.core.session import Session, SessionInternals, SessionRecord, State
 from sim_sync.core.storable import storable_count

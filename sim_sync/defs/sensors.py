@@ -254,12 +254,12 @@ def _move(warehouse: Warehouse, decision: ResumeDecision) -> None:
 def _paces(config: Config, snapshots: Sequence[CarrierSnapshot]) -> Mapping[str, ResumeBackoff]:
     """Return how fast the resumes of these carriers may follow each other; one with problems has the default pace.
 
-    The part of a carrier is read for this, which is most of a tick's work: those without an open session are left out.
+    Those without an open session are left out.
     """
     found: dict[str, ResumeBackoff] = {}
     for name in (snapshot.session.carrier for snapshot in snapshots):
         try:
-            retry = config.carrier(name).retry
+            retry = config.retry(name)
         except SimSyncError:
             continue
         found[name] = ResumeBackoff(

@@ -1,5 +1,9 @@
 import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -286,3 +290,61 @@ def test_a_problem_of_the_alerts_is_told_with_those_of_all_carriers(tmp_path: Pa
     with pytest.raises(ConfigError) as caught:
         load_config(path, environ={})
     assert [problem.key for problem in caught.value.problems] == ["carriers", "alerts.on.0"]
+
+
+_CARRIER_OF_MANY = """  c{number}:
+    type: twilio_super_sim
+    auth: {{username: AC{number}, password: {{env: ACME_TOKEN}}}}
+    rate_limit: {{requests_per_second: 10, max_in_flight: 4}}
+    retry: {{base_seconds: 1, ceiling_seconds: 60, max_attempts: 8, park_after_seconds: 300}}
+    sweep: {{max_vanished_percent: 5, min_vanished_count: 20, lookup_limit: 200}}
+    max_age_hours: 36
+"""
+
+
+#: What must not be done for each carrier: building a model or a pattern, reading the file, composing nodes of YAML.
+_ONCE = ("generate_schema", "create_schema_validator", "_compile", "read_text", "compose_node", "construct_object")
+
+
+def _calls(work: Callable[[], object]) -> Counter[str]:
+    """Count the functions of Python that some work calls, by their names."""
+    found: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            found[frame.f_code.co_name] += 1
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+def test_a_carrier_more_costs_its_own_keys_and_nothing_is_built_again_for_it(load: Load) -> None:
+    def loaded(carriers: int) -> None:
+        config = load("carriers:\n" + "".join(_CARRIER_OF_MANY.format(number=number) for number in range(carriers)))
+        for name in config.carrier_names:
+            config.carrier(name)
+            config.retry(name)
+
+    loaded(1)  # a model is built once in a process, when it is used
+    few, many = (_calls(lambda carriers=carriers: loaded(carriers)) for carriers in (10, 60))  # type: ignore[misc]
+    assert [many[name] - few[name] for name in _ONCE] == [0] * len(_ONCE)
+    assert many["read_text"] == 1
+    assert (many.total() - few.total()) / 50 < 500
+
+
+def test_a_carriers_retry_is_read_alone_and_is_that_of_its_whole_part(load: Load) -> None:
+    text = f"carriers:{CARRIER}    retry: {{max_attempts: {{env: TIMES}}}}\n  plain: {{type: nothing}}\n"
+    config = load(text, TIMES="3")
+    assert config.retry("acme") == config.carrier("acme").retry
+    assert config.retry("acme").max_attempts == 3
+    assert config.retry("plain").max_attempts == 8
+    with pytest.raises(InputError, match="no carrier 'other'"):
+        config.retry("other")
+    with pytest.raises(ConfigError, match=r"carriers\.acme\.retry\.max_attempts"):
+        load(text, TIMES="many").retry("acme")
+    with pytest.raises(ConfigError, match="the environment variable TIMES to be set"):
+        load(text).retry("acme")

@@ -57,6 +57,9 @@ def test_merge_keys_work(tmp_path: Path) -> None:
         ("a: *nowhere", "line 1"),
         ("\ta: 1", "line 1"),
         ("a: \x00", "valid YAML"),
+        ("a: " + "9" * 5000, "valid YAML"),
+        ("a: {[b]: 1}", "line 1, column 5: expected valid YAML: a key that is a list or a mapping"),
+        ("a: &a {*a : 1}", "line 1"),
     ],
 )
 def test_what_is_no_config_is_refused_with_its_place(tmp_path: Path, text: str, told: str) -> None:
@@ -91,3 +94,41 @@ def test_any_text_is_read_or_refused_but_never_breaks(tmp_path_factory: pytest.T
     path.write_bytes(text.encode("utf-8", errors="surrogatepass"))
     with suppress(ConfigError):
         read_document(path)
+
+
+def _joined(start: str, parts: list[str], end: str) -> str:
+    return f"{start}{', '.join(parts)}{end}"
+
+
+_SCALARS = ["1", "-3", "0.5", ".5", "true", "Null", "~", "", "'1'", "'<<'", "<<", "x y", "0001", "1e5"]
+_MARKED = ["&m 7", "*m", "*base", "&base [1, *m]", "*nowhere", "!!str 5", "! 5", "&m {b: 3, c: 4}"]
+_KEYS = ["a", "b", "1", "1.0", "'1'", "true", "<<", "'<<'", "&k c", "*m", "[a]", "~"]
+_VALUES = st.recursive(
+    st.sampled_from(_SCALARS + _MARKED),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: _joined("[", parts, "]"))
+        | st.lists(st.tuples(st.sampled_from(_KEYS), inner).map(": ".join), max_size=4).map(
+            lambda parts: _joined("{", parts, "}")
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(_VALUES, max_size=3))
+def test_a_file_means_the_same_and_is_refused_alike_where_it_is_read_exactly(
+    tmp_path_factory: pytest.TempPathFactory, values: list[str]
+) -> None:
+    lines = [f"key{number}: {value}" for number, value in enumerate(values)]
+    text = "\n".join(["base: &base {a: 1, b: {c: [2]}}", "more: &m {b: 2, d: ~}", *lines])
+    folder = tmp_path_factory.mktemp("any")
+    # A tag makes the whole file one that the exact loader reads.
+    found, exact = (_told(folder, each) for each in (text, f"{text}\ntagged: !!str x\n"))
+    assert found == exact.removesuffix(", 'tagged': 'x'}") + "}" * exact.endswith(", 'tagged': 'x'}")
+
+
+def _told(folder: Path, text: str) -> str:
+    try:
+        return repr(read(folder, text))
+    except ConfigError as refused:
+        return str(refused)

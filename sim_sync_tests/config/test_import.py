@@ -29,3 +29,23 @@ sys.exit("sim_sync.carriers.registry" in sys.modules)
 def test_the_help_of_the_commands_is_shown_without_reading_how_a_config_is_read() -> None:
     program = "import sys, sim_sync.cli.app, sim_sync.cli; sys.exit('sim_sync.config' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_carriers_part_is_read_without_other_vendors_and_their_http_client(tmp_path: Path) -> None:
+    (tmp_path / "carriers.yaml").write_text("carriers: {acme: {type: telnyx, auth: {api_key: a-key-of-mine}}}\n")
+    program = """
+import sys
+from sim_sync.config import load_config
+assert load_config().carrier("acme").connector.type == "telnyx"
+vendors = [name for name in sys.modules if name.startswith("sim_sync.carriers.vendors.")]
+sys.exit(vendors != ["sim_sync.carriers.vendors.telnyx"] or "httpx2" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False).returncode == 0
+
+
+def test_the_config_is_imported_without_what_sessions_and_pages_are() -> None:
+    program = "import sys, sim_sync.config; sys.exit(not sys.modules.keys().isdisjoint(" + repr(_OF_WALKS) + "))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+_OF_WALKS = [f"sim_sync.core.{name}" for name in ("session", "pages", "identifiers", "notes", "progress")]

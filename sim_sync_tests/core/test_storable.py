@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_sync.core.pages import canonical_json
 from sim_sync.core.storable import (
     DAMAGED,
     MAX_COUNT,
@@ -19,6 +18,7 @@ from sim_sync.core.storable import (
     storable_json,
     storable_text,
 )
+from sim_sync.core.text import canonical_json
 
 #: Every character, lone surrogates and NUL too.
 ANY = st.characters(exclude_categories=[])

@@ -6,9 +6,9 @@ import pytest
 from sim_sync.config.sections import Reconcile
 from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
 from sim_sync.core.opening import Trigger
-from sim_sync.core.pages import canonical_json
 from sim_sync.core.session import Event, Release
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
+from sim_sync.core.text import canonical_json
 from sim_sync.warehouse.discrepancies import acknowledge
 from sim_sync.warehouse.tables import session_internals
 from sim_sync_tests.defs.stage import DagsterHarness, GivenList

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim_sync.core.errors import WarehouseUnavailable
-from sim_sync.core.pages import Page, canonical_json
+from sim_sync.core.pages import Page
 from sim_sync.core.sims import Sim
+from sim_sync.core.text import canonical_json
 from sim_sync.warehouse.engine import transaction
 from sim_sync.warehouse.postgresql import copy_rows
 from sim_sync.warehouse.tables import carrier_sims
