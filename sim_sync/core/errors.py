@@ -284,14 +284,7 @@ class IllegalTransition(InternalError):
 
 
 class WriteRefused(InternalError):
-    """The database does not take a statement, or a value in it; the text repeats neither.
-
-    `is_duplicate`: another transaction has written the same key.
-    """
-
-    def __init__(self, message: str, *, is_duplicate: bool = False) -> None:
-        super().__init__(message)
-        self.is_duplicate = is_duplicate
+    """The database does not take a statement, or a value in it; the text repeats neither."""
 
 
 __getattr__ = renamed_names(__name__, {"UnexpectedAnswer": UnexpectedResponse})

@@ -12,7 +12,7 @@ from sqlite3 import SQLITE_FULL
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from sim_sync.core.errors import ConfigError, Problem, SimSyncError, WarehouseFull, WarehouseUnavailable, WriteRefused
 from sim_sync.files import is_full, no_room_text
@@ -133,8 +133,7 @@ def _room_missing(url: sa.URL, error: DBAPIError) -> str | None:
 def _refused(engine: sa.Engine, doing: str, error: Exception) -> WriteRefused:
     return WriteRefused(
         f"the warehouse {shown_url(engine.url)} does not take what was written while {doing} ({kind_of(error)}); "
-        "please report this as a bug",
-        is_duplicate=isinstance(error, IntegrityError),
+        "please report this as a bug"
     )
 
 

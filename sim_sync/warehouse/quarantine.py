@@ -24,9 +24,10 @@ from sim_sync.core.storable import storable_text
 from sim_sync.warehouse import pages, sessions
 from sim_sync.warehouse.engine import read_clock, reading, text_of_json, transaction
 from sim_sync.warehouse.pages import stored_beside
-from sim_sync.warehouse.seen import SeenNumbers, keep_pages_out, last_seen_number, read_noted_walks
+from sim_sync.warehouse.seen import SeenNumbers, last_seen_number, read_noted_walks
 from sim_sync.warehouse.sessions import Locked
 from sim_sync.warehouse.tables import carrier_sims, quarantined_records, sync_sessions
+from sim_sync.warehouse.temporary import lock_carrier
 
 # The rows of `quarantined_records` as people list, look at and drop them.
 
@@ -135,7 +136,7 @@ def replay(
     """
     for session_id, chosen in _open_records(engine, carrier, ids):
         for start in range(0, len(chosen), _AT_ONCE):
-            yield from _replay_some(engine, session_id, chosen[start : start + _AT_ONCE], reread)
+            yield from _replay_some(engine, carrier, session_id, chosen[start : start + _AT_ONCE], reread)
 
 
 def _open_records(engine: sa.Engine, carrier: str, ids: Sequence[int] | None) -> Sequence[tuple[str, Sequence[int]]]:
@@ -157,14 +158,14 @@ def _open_records(engine: sa.Engine, carrier: str, ids: Sequence[int] | None) ->
 
 
 def _replay_some(
-    engine: sa.Engine, session_id: str, ids: Sequence[int], reread: Callable[[str], Reread]
+    engine: sa.Engine, carrier: str, session_id: str, ids: Sequence[int], reread: Callable[[str], Reread]
 ) -> Sequence[Replayed]:
     try:
         with transaction(engine, f"replaying quarantined records of session {session_id}") as connection:
-            return _replay_in(connection, session_id, ids, reread)
+            return _replay_in(connection, carrier, session_id, ids, reread)
     except WriteRefused as refused:
         if len(ids) > 1:
-            return [done for one in ids for done in _replay_some(engine, session_id, [one], reread)]
+            return [done for one in ids for done in _replay_some(engine, carrier, session_id, [one], reread)]
         return _note_refusal(engine, ids[0], f"expected a record that the database takes: {refused}")
 
 
@@ -174,14 +175,15 @@ def _note_refusal(engine: sa.Engine, one: int, reason: str) -> Sequence[Replayed
 
 
 def _replay_in(
-    connection: sa.Connection, session_id: str, ids: Sequence[int], reread: Callable[[str], Reread]
+    connection: sa.Connection, carrier: str, session_id: str, ids: Sequence[int], reread: Callable[[str], Reread]
 ) -> Sequence[Replayed]:
+    lock_carrier(connection, carrier)
+    sessions.keep_pages_out(connection, carrier)
     locked = sessions.lock_session(connection, session_id)
     rows = _lock_rows(connection, ids)
     if locked is None:
         gone = f"expected its session {session_id} in the warehouse, found none: its age is not known"
         return _write_outcomes(connection, [Replayed(row.id, None, gone) for row in rows], None)
-    _keep_writers_out(connection)
     reread_rows = [(row, _reread(row, reread)) for row in rows]
     outdated = _put_in(connection, locked, reread_rows)
     done = [_outcome(row, found, outdated[row.id]) for row, found in reread_rows]
@@ -192,13 +194,6 @@ def _lock_rows(connection: sa.Connection, ids: Sequence[int]) -> Sequence[Quaran
     query = rows_query(connection.dialect.name).where(_kept.id.in_(ids), _kept.resolved_at.is_(None))
     order = (_kept.page_number, _kept.position, _kept.id)
     return [QuarantineRow(*row) for row in connection.execute(query.order_by(*order).with_for_update())]
-
-
-def _keep_writers_out(connection: sa.Connection) -> None:
-    """Wait for pages that are being committed, of whichever session; later ones wait for us. SQLite has one writer."""
-    keep_pages_out(connection)
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("LOCK TABLE sim_numbers, carrier_sims IN SHARE ROW EXCLUSIVE MODE")
 
 
 def _reread(row: QuarantineRow, reread: Callable[[str], Reread]) -> Reread:

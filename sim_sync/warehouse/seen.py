@@ -233,21 +233,6 @@ def is_noted(sims: sa.FromClause) -> sa.ColumnElement[bool]:
     return _is_in(_by_walk, sims)
 
 
-def keep_pages_out(connection: sa.Connection) -> None:
-    """Wait for pages that are being committed, and keep later ones waiting. SQLite has one writer.
-
-    Before a page reads its SIMs, it has written to this table or locked it (`let_nobody_in_between`).
-    """
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("LOCK TABLE walk_cursors IN SHARE ROW EXCLUSIVE MODE")
-
-
-def let_nobody_in_between(connection: sa.Connection) -> None:
-    """Have `keep_pages_out` wait for this transaction, as a page does that writes its cursor down."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("LOCK TABLE walk_cursors IN ROW EXCLUSIVE MODE")
-
-
 # --- what is left of it ----------------------------------------------------------------------------------------------
 
 

@@ -202,6 +202,15 @@ def lock_open_session(connection: sa.Connection, carrier: str) -> Locked | None:
     return _locked(connection, _lock_by_carrier(connection.dialect.name), carrier)
 
 
+def keep_pages_out(connection: sa.Connection, carrier: str) -> None:
+    """Wait for the carrier's page that is being committed, and keep later ones waiting. SQLite has one writer.
+
+    Pages, lookups and the end of a walk are written under the lock of the carrier's one open session. The carrier is
+    locked (`lock_carrier`): a session that is not there yet has to wait as well.
+    """
+    lock_open_session(connection, carrier)
+
+
 def _locked(connection: sa.Connection, query: sa.Select[Any], key: str) -> Locked | None:
     row = connection.execute(query, {"b_key": key}).one_or_none()
     if row is None:

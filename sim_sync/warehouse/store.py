@@ -43,10 +43,10 @@ from sim_sync.core.sync import CrashPoint, nothing_armed
 from sim_sync.warehouse import lookups, pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
 from sim_sync.warehouse.pages import write_isolated
-from sim_sync.warehouse.seen import SeenMemory, SeenNumbers, let_nobody_in_between
+from sim_sync.warehouse.seen import SeenMemory, SeenNumbers
 from sim_sync.warehouse.sessions import carry_out_decision, carry_out_failure
+from sim_sync.warehouse.temporary import lock_carrier
 
-_T = TypeVar("_T")
 #: Writes a page's rows, and returns the page as it was written with what that changed.
 _WritePage: TypeAlias = Callable[[sa.Connection, SessionRecord, Page, datetime, SeenNumbers], tuple[Page, PageDiff]]
 
@@ -72,25 +72,20 @@ class SqlSessionStore:
 
     def open_session(self, request: OpenRequest) -> Opened:
         """Open, resume or refuse the carrier's session; a success takes the lease and raises the fence."""
-        opened = _again_if_outrun(lambda: self._open_session(request))
-        self._at("open_session:committed")
-        return opened
-
-    def _open_session(self, request: OpenRequest) -> Opened:
         with transaction(self.engine, f"opening the session of carrier {request.carrier}") as connection:
             self._at("open_session:begun")
+            lock_carrier(connection, request.carrier)
             record, now = self._lock_open(connection, request.carrier)
             decision = decide_opening(None if record is None else record.session, request, now)
             opened = carry_out_decision(connection, record, decision, request, now)
             self._at("open_session:written")
+        self._at("open_session:committed")
         return opened
 
     def fail_opening(self, failed: FailedOpening) -> Session | None:
         """Write down why no run can open the carrier's session, if nobody is at work on it; return the open session."""
-        return _again_if_outrun(lambda: self._fail_opening(failed))
-
-    def _fail_opening(self, failed: FailedOpening) -> Session | None:
         with transaction(self.engine, f"failing the session of carrier {failed.carrier}") as connection:
+            lock_carrier(connection, failed.carrier)
             record, now = self._lock_open(connection, failed.carrier)
             return carry_out_failure(connection, record, failed, now)
 
@@ -140,7 +135,6 @@ class SqlSessionStore:
     @staticmethod
     def _note_cursor(connection: sa.Connection, session: Session, page: Page) -> None:
         if page.next_cursor is None:
-            let_nobody_in_between(connection)
             return
         if not sessions.note_cursor(connection, session.session_id, cursor_digest(page.next_cursor)):
             raise repeated_cursor(session, page)
@@ -218,7 +212,6 @@ class SqlSessionStore:
             session = record.session
             if session.state is not State.RUNNING:  # paused at the last moment; or the acknowledgement was lost
                 return session
-            let_nobody_in_between(connection)
             decision, sims_seen = sweeping.sweep(connection, record, policy, config_hash=config_hash, now=now)
             self._at("close_session:swept")
             after = session_events.completed(record, decision, sims_seen, now)
@@ -267,6 +260,7 @@ class SqlSessionStore:
         """
         with transaction(self.engine, f"deciding on the held sweep of carrier {carrier}") as connection:
             self._at("decide_sweep:begun")
+            lock_carrier(connection, carrier)
             locked = sweeping.lock_held(connection, carrier)
             now = locked.now if self._clock is None else self._clock()
             decided = sweeping.decide(connection, locked.record, decision, now, at=self._at)
@@ -344,19 +338,6 @@ class SqlSessionStore:
         if self._clock is not None:
             return self._clock()
         return read_clock(connection)
-
-
-def _again_if_outrun(write_session: Callable[[], _T]) -> _T:
-    """Return what a transaction comes to that may write a new session; once more where another one was first.
-
-    Both found no open session at the same moment, and the other one's insert came first.
-    """
-    try:
-        return write_session()
-    except WriteRefused as refused:
-        if not refused.is_duplicate:
-            raise
-        return write_session()
 
 
 # --- while it is away ------------------------------------------------------------------------------------------------

@@ -223,11 +223,14 @@ def _mark_as_shown(
 
 
 def _refuse_seen_again(connection: sa.Connection, session: Session) -> None:
-    """Refuse where a session at work has noted one of the SIMs since they were read, and let it note none any more."""
+    """Refuse where a session at work has noted one of the SIMs since they were read, and let it note none any more.
+
+    The carrier is locked, so that no session is opened meanwhile.
+    """
     if connection.dialect.name != "postgresql":  # there a writer is alone
         return
-    seen.keep_pages_out(connection)
-    # All carriers' pages wait from here on: the fleet that the session itself has noted is not laid out again.
+    sessions.keep_pages_out(connection, session.carrier)
+    # The carrier's pages wait from here on: the fleet that the session itself has noted is not laid out again.
     with seen.laid_out_of_later(connection, session):
         query = sa.select(sa.func.count()).select_from(_unseen).where(seen.is_noted(_unseen))
         if connection.execute(query).scalar_one():

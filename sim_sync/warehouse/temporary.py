@@ -1,4 +1,4 @@
-"""Temporary tables of one transaction, and the rules under which a carrier is loaded and compared.
+"""Temporary tables of one transaction, the locks of a carrier, and the rules under which it is loaded and compared.
 
 One at a time for each carrier, and every join grows with the rows and not with their square, whatever the database
 believes about their number: the tables have just been filled, so its statistics are missing or of another time.
@@ -43,18 +43,31 @@ def lock_comparison(connection: sa.Connection, carrier: str) -> None:
 
     In SQLite a writing transaction is alone anyway.
     """
+    lock_comparisons(connection, [carrier])
+
+
+def lock_comparisons(connection: sa.Connection, carriers: Sequence[str]) -> None:
+    """Do so for several carriers; in the order of the locks, so that nobody waits for who waits for them."""
     if connection.dialect.name == "postgresql":
-        number = zlib.crc32(carrier.encode()) - 2**31
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK, number)))
+        for number in sorted({_number_of(carrier) for carrier in carriers}):
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK, number)))
         _plan_for_many(connection)
     else:
         connection.exec_driver_sql(f"PRAGMA temp.cache_size = -{_MEMORY_KIB}")
 
 
-def lock_comparisons(connection: sa.Connection, carriers: Sequence[str]) -> None:
-    """Do so for several carriers; in their order, so that nobody waits for who waits for them."""
-    for carrier in sorted(carriers):
-        lock_comparison(connection, carrier)
+def lock_carrier(connection: sa.Connection, carrier: str) -> None:
+    """Be the only one, until the transaction ends, who opens a session of the carrier or writes its SIMs beside one.
+
+    Of all locks that a transaction takes this is the first, so that nobody waits for who waits for them.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK + 2, _number_of(carrier))))
+
+
+def _number_of(carrier: str) -> int:
+    """Return 32 bits for a carrier's name; two carriers that have the same wait for each other, and that is all."""
+    return zlib.crc32(carrier.encode()) - 2**31
 
 
 def _plan_for_many(connection: sa.Connection) -> None:

@@ -150,7 +150,6 @@ def test_what_is_refused_is_told_by_its_code_and_in_no_word_that_may_quote_a_row
         _failing_with(postgres_engine, sqlstate)
     assert "as told" not in f"{refused.value}{refused.value.__cause__}"
     assert refused.value.__suppress_context__
-    assert refused.value.is_duplicate is sqlstate.startswith("23")
 
 
 def test_a_table_that_is_not_there_is_told_at_once(postgres_url: str) -> None:

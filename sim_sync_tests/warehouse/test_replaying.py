@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.errors import InputError
+from sim_sync.core.errors import InputError, WarehouseUnavailable
 from sim_sync.core.pages import QuarantinedRecord
 from sim_sync.core.quarantine import REFUSED_BY_DATABASE, Reread
 from sim_sync.core.session import Event as SessionEvent
@@ -271,28 +271,51 @@ def test_two_replays_at_once_put_a_record_in_once(harness: ReplayHarness) -> Non
     assert sorted(map(len, both)) == [0, 20]
 
 
-def test_no_page_is_committed_between_what_a_replay_reads_and_what_it_writes(harness: ReplayHarness) -> None:
-    """A newer record that came in between would be lost."""
+@pytest.mark.parametrize("is_open", [True, False])
+def test_no_page_is_committed_between_what_a_replay_reads_and_what_it_writes(
+    harness: ReplayHarness, is_open: bool
+) -> None:
+    """A newer record that came in between would be lost; a session that is opened in between might bring one."""
     harness.walked([a_sim(7)], unread=[a_sim(1)])
+    walk = harness.begun([a_sim(7)]) if is_open else None
     refused = []
 
+    def write(store: SqlSessionStore) -> object:
+        if walk is None:
+            return store.open_session(a_request("run-9"))
+        return store.commit_page(walk.claim, {"page": 1}, a_page([a_sim(1, label="newer")]))
+
     def read_while_a_page_comes(payload: str) -> Reread:
-        with pytest.raises(sa.exc.OperationalError), impatient(harness.engine) as connection:
-            connection.execute(carrier_sims.update().values(label="newer"))
+        with impatient(harness.engine) as store, pytest.raises(WarehouseUnavailable):
+            write(store)
         refused.append(payload)
         return read(payload)
 
     assert len(list(replay(harness.engine, "acme", read_while_a_page_comes))) == len(refused) == 1
 
 
+def test_pages_of_other_carriers_are_committed_while_one_carriers_records_are_replayed(
+    postgres_engine: sa.Engine,
+) -> None:
+    """Under SQLite a writer is alone."""
+    harness = ReplayHarness(postgres_engine)
+    harness.walked([a_sim(7)], unread=[a_sim(1)])
+
+    def read_while_a_page_comes(payload: str) -> Reread:
+        with impatient(postgres_engine) as store:
+            walk = store.open_session(a_request("run-2", carrier="zeta")).session
+            assert store.commit_page(walk.claim, {"page": 0}, a_page([a_sim(2)], {"page": 1})).pages_done == 1
+        return read(payload)
+
+    assert len(list(replay(postgres_engine, "acme", read_while_a_page_comes))) == 1
+
+
 @contextmanager
-def impatient(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Lend a connection that waits for nobody."""
-    other = open_engine(engine.url.render_as_string(hide_password=False), lock_seconds=0)
-    with disposed(other), other.connect() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql("SET LOCAL lock_timeout = '10ms'")
-        yield connection
+def impatient(engine: sa.Engine) -> Iterator[SqlSessionStore]:
+    """Lend a store that waits for no lock."""
+    url = engine.url.render_as_string(hide_password=False)
+    with disposed(open_engine(url, lock_seconds=0, lock_timeout="'50ms'")) as other:
+        yield SqlSessionStore(other)
 
 
 def test_a_dropped_record_stays_with_its_reason_and_is_not_replayed(harness: ReplayHarness) -> None:

@@ -4,17 +4,17 @@ import multiprocessing
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from sim_sync.core.errors import Fenced, InputError
+from sim_sync.core.errors import Fenced, InputError, WarehouseUnavailable
 from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
 from sim_sync.core.opening import FailedOpening, Opened, OpenRequest, Trigger
 from sim_sync.core.session import Claim, Event, Session, State
 from sim_sync.core.sweep import SweepPolicy
+from sim_sync.core.sync import CrashPoint, nothing_armed
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.migrate import migrate
 from sim_sync.warehouse.scratch import exact_digests
@@ -243,20 +243,13 @@ def test_processes_that_take_over_and_commit_at_once_leave_the_page_of_one_of_th
 
 
 def test_a_run_that_cannot_open_leaves_the_session_alone_that_another_one_opens_at_the_same_moment(
-    postgres_engine: sa.Engine,
+    engine: sa.Engine, other_engine: sa.Engine
 ) -> None:
-    migrate(postgres_engine)
-    opened: list[Session] = []
-
-    def open_meanwhile() -> datetime:
-        """Tell the time to who has just found no open session, and open one before it continues."""
-        if not opened:
-            opened.append(SqlSessionStore(postgres_engine).open_session(a_request("run-1")).session)
-        return opened[0].updated_at
-
     failed = FailedOpening(carrier=CARRIER, owner="run-2", reason="its configuration cannot be used")
-    assert SqlSessionStore(postgres_engine, clock=open_meanwhile).fail_opening(failed) == opened[0]
-    assert [row["state"] for row in rows_of(postgres_engine, "sync_sessions")] == ["running"]
+    meeting = TwoWritersHarness("open_session:written", lambda: SqlSessionStore(other_engine).fail_opening(failed))
+    opened = SqlSessionStore(engine, at=meeting).open_session(a_request("run-1")).session
+    assert meeting.answer() == opened
+    assert [row["state"] for row in rows_of(engine, "sync_sessions")] == ["running"]
 
 
 def held_sweep(store: SqlSessionStore) -> None:
@@ -286,42 +279,136 @@ def test_of_two_people_who_decide_at_once_one_is_refused(engine: sa.Engine, othe
     assert sum(row["absent_since"] is not None for row in rows_of(engine, "carrier_sims")) == 7
 
 
-def test_a_sim_that_is_seen_between_comparing_and_marking_is_not_marked(postgres_engine: sa.Engine) -> None:
-    """Under SQLite a writer is alone; under PostgreSQL a walk commits its pages meanwhile, of a new session too."""
-    walking = SqlSessionStore(postgres_engine)
+class ApprovalHarness:
+    """An approval of a held sweep on PostgreSQL, and the pages of walks at work that meet it.
 
+    Under SQLite a writer is alone.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._others = open_engine(url_of(engine))
+        #: Who waits for nobody: a lock that is held is an error at once.
+        self._hurried = open_engine(url_of(engine), lock_timeout="'50ms'")
+        held_sweep(SqlSessionStore(engine))
+        self.walks = {carrier: self.opened(carrier) for carrier in (CARRIER, "zeta")}
+
+    def dispose(self) -> None:
+        for engine in (self._others, self._hurried):
+            engine.dispose()
+
+    def opened(self, carrier: str) -> Session:
+        return SqlSessionStore(self._hurried).open_session(a_request("run-2", carrier=carrier)).session
+
+    def see(self, sim: int, carrier: str = CARRIER, *, waits: bool = False, at: CrashPoint = nothing_armed) -> Session:
+        """Commit a page with one SIM: the next one of the walk."""
+        walk = self.walks[carrier]
+        assert walk.cursor is not None
+        store = SqlSessionStore(self._others if waits else self._hurried, at=at)
+        self.walks[carrier] = store.commit_page(walk.claim, walk.cursor, a_page([a_sim(sim)], {"page": sim}))
+        return self.walks[carrier]
+
+    def approve(self, at: CrashPoint = nothing_armed) -> str:
+        """Return the state of the sweep, or why it was not approved."""
+        try:
+            decision = OperatorDecision(SweepChoice.APPROVE, "ann")
+            return SqlSessionStore(self.engine, at=at).decide_held_sweep(CARRIER, decision)[0].sweep_state
+        except InputError as refused:
+            return str(refused)
+
+    def absent(self) -> list[int]:
+        rows = rows_of(self.engine, "carrier_sims")
+        return [int(row["sim_id"][4:]) for row in rows if row["absent_since"] is not None]
+
+
+@pytest.fixture
+def approval(postgres_engine: sa.Engine) -> Iterator[ApprovalHarness]:
+    harness = ApprovalHarness(postgres_engine)
+    yield harness
+    harness.dispose()
+
+
+def test_a_sim_that_is_seen_between_comparing_and_marking_is_not_marked(approval: ApprovalHarness) -> None:
     def see_one(point: str) -> None:
         if point == "decide_sweep:compared":
-            session = walking.open_session(a_request("run-2")).session
-            walking.commit_page(session.claim, {"page": 0}, a_page([a_sim(3)], {"page": 1}))
+            approval.see(3)
 
-    store = SqlSessionStore(postgres_engine, at=see_one)
-    held_sweep(store)
-    with pytest.raises(InputError, match="were seen again at this very moment"):
-        store.decide_held_sweep(CARRIER, OperatorDecision(SweepChoice.APPROVE, "ann"))
-    assert {row["absent_since"] for row in rows_of(postgres_engine, "carrier_sims")} == {None}
-    assert store.sweep_history(CARRIER).held is not None
+    assert "were seen again at this very moment" in approval.approve(see_one)
+    assert approval.absent() == []
+
+
+def test_an_approval_waits_for_the_page_in_hand_and_marks_nothing_that_it_has_seen(approval: ApprovalHarness) -> None:
+    compared = threading.Event()
+
+    def tell(point: str) -> None:
+        if point == "decide_sweep:compared":
+            compared.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        answers = []
+
+        def approve_meanwhile(point: str) -> None:
+            if point == "commit_page:checkpoint_written":
+                answers.append(pool.submit(approval.approve, tell))
+                assert compared.wait(60)
+
+        approval.see(3, waits=True, at=approve_meanwhile)
+        assert "were seen again at this very moment" in answers[0].result(60)
+    assert approval.absent() == []
+
+
+def test_a_page_waits_for_an_approval_in_hand_and_its_sim_is_there_afterwards(approval: ApprovalHarness) -> None:
+    def see_one(point: str) -> None:
+        if point == "decide_sweep:written":
+            approval.see(3)
+
+    meeting = TwoWritersHarness("decide_sweep:written", lambda: approval.see(3, waits=True))
+    with pytest.raises(WarehouseUnavailable, match="lock timeout"):
+        approval.approve(see_one)
+    assert approval.approve(meeting) == "approved"
+    assert meeting.answer().pages_done == 1
+    assert approval.absent() == [1, 2, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("point", ["decide_sweep:compared", "decide_sweep:written"])
+def test_while_an_approval_is_open_other_carriers_open_commit_and_decide(approval: ApprovalHarness, point: str) -> None:
+    """Nobody waits: each of them would fail within a moment."""
+
+    def work_elsewhere(reached: str) -> None:
+        if reached == point:
+            approval.see(1, "zeta")
+            approval.see(2, "zeta")
+            approval.opened("omega")
+            with pytest.raises(WarehouseUnavailable, match="lock timeout"):
+                approval.opened(CARRIER)
+
+    assert approval.approve(work_elsewhere) == "approved"
+    assert approval.walks["zeta"].pages_done == 2
+    assert len(approval.absent()) == 7
 
 
 def test_while_a_decision_keeps_pages_out_it_reads_what_later_walks_have_noted_and_no_more(
     postgres_engine: sa.Engine,
 ) -> None:
-    """Every carrier's pages wait for that: it must not take as long as the fleet is large."""
-    store, kept_out, read = SqlSessionStore(postgres_engine), [], []
-
-    def note(_c: Any, cursor: Any, statement: str, *_rest: Any) -> None:
-        if "SHARE ROW EXCLUSIVE" in statement:
-            kept_out.append(statement)
-        elif kept_out and "FROM seen_sims" in statement:
-            read.append(cursor.rowcount)
-
+    """The carrier's pages wait for that: it must not take as long as the fleet is large."""
+    store = SqlSessionStore(postgres_engine)
+    kept_out: list[str] = []
+    read: list[int] = []
     held_sweep(store)
     walked = store.open_session(a_request("run-2")).session
     store.commit_page(walked.claim, {"page": 0}, a_page([a_sim(number) for number in range(1, 4)], {"page": 1}))
     store.show_held_sweep(CARRIER, most=1)
+
+    def note(_c: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        if kept_out and "FROM seen_sims" in statement:
+            read.append(cursor.rowcount)
+
+    deciding = SqlSessionStore(
+        postgres_engine, at=lambda point: kept_out.append(point) if "compared" in point else None
+    )
     sa.event.listen(postgres_engine, "after_cursor_execute", note)
     try:
-        _, marked = store.decide_held_sweep(CARRIER, OperatorDecision(SweepChoice.APPROVE, "ann"))
+        _, marked = deciding.decide_held_sweep(CARRIER, OperatorDecision(SweepChoice.APPROVE, "ann"))
     finally:
         sa.event.remove(postgres_engine, "after_cursor_execute", note)
     assert (read, marked.absent) == ([3], 4)
