@@ -1,6 +1,10 @@
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +43,47 @@ def test_help_lists_every_command_and_hides_those_of_make(command_line: CommandL
     listed = {line.split()[0] for line in said.out.splitlines() if line.startswith("  ") and line.split()}
     assert set(COMMANDS) <= listed
     assert not {"demo", "dev"} & listed
+
+
+_IN_BASH = """
+eval "$(sim-sync --show-completion bash)"
+COMP_WORDS=({words}) COMP_CWORD={at}
+_sim_sync_completion sim-sync
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["sim-sync", "stat"], ["status"]),
+        (["sim-sync", "sweep", ""], ["show", "approve", "reject"]),
+        (["sim-sync", "sweep", "show", "z"], ["zeta"]),
+        (["sim-sync", "backfill", ""], ["acme", "zeta"]),
+    ],
+)
+def test_bash_completes_commands_and_the_names_of_carriers(
+    command_line: CommandLine, words: list[str], completed: list[str]
+) -> None:
+    script = _IN_BASH.format(words=" ".join(word or "''" for word in words), at=len(words) - 1)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    answer = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert (answer.stdout.split(), answer.stderr) == (completed, "")
+
+
+def test_without_a_config_no_carrier_is_completed_and_nothing_is_said(command_line: CommandLine) -> None:
+    (command_line.folder / "carriers.yaml").write_text("carriers: [", encoding="utf-8")
+    said = command_line.run(
+        "backfill", _SIM_SYNC_COMPLETE="complete_bash", COMP_WORDS="sim-sync backfill ", COMP_CWORD="2"
+    )
+    assert (said.out.strip(), said.err) == ("", "")
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])

@@ -15,6 +15,8 @@ _HEAD = """# Commands
 Generated from the program by `python -m sim_sync_tests.docs.commands`; a test compares.
 `python -m sim_sync` is the same as `sim-sync`.
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not finished yet.
+
+`sim-sync --install-completion` lets your shell complete commands, options and the names of your carriers.
 """
 
 
