@@ -1,13 +1,13 @@
 """The commands of `sim-sync` and their options. What each does is in the file of its name."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from sim_sync import __version__
 from sim_sync.cli.groups import alerts_app, discrepancies_app, inventory_app, quarantine_app, sweep_app
-from sim_sync.cli.options import Carrier, Json, OneCarrier, PlainCommand, SomeCarriers, example_of
+from sim_sync.cli.options import Carrier, Form, Json, OneCarrier, Output, PlainCommand, SomeCarriers, example_of
 
 app = typer.Typer(
     name="sim-sync",
@@ -178,13 +178,15 @@ def changes(
     field: Annotated[
         str | None, typer.Option("--field", metavar="F", help="Only this field, as status, presence or sweep_state.")
     ] = None,
-    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format")] = "table",
+    form: Form = "table",
+    output: Output = None,
     as_json: Json = False,
 ) -> None:
     """List what the carriers changed, SIMs that came and went, and decisions on sweeps; the newest first."""
     from sim_sync.cli.history import show_changes
 
-    raise typer.Exit(show_changes(carrier=carrier, since=since, field=field, output="json" if as_json else output))
+    form = "json" if as_json else form
+    raise typer.Exit(show_changes(carrier=carrier, since=since, field=field, form=form, output=output))
 
 
 @app.command()

@@ -1,12 +1,10 @@
 """The commands that have commands of their own, and their options. What each does is in the file of its name."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sim_sync.cli.exports import ListFormat
-from sim_sync.cli.options import By, Carrier, Json, OneCarrier, Reason
+from sim_sync.cli.options import By, Carrier, Form, Json, OneCarrier, Output, Reason
 
 # `sim-sync sweep`.
 
@@ -89,10 +87,8 @@ def discrepancies(
     severity: Annotated[str | None, typer.Option("--severity", metavar="S", help="Only high, medium or low.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Only what the newest comparison has opened.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Resolved and acknowledged ones too.")] = False,
-    form: Annotated[ListFormat, typer.Option("--format", help="xlsx and parquet need --output.")] = "table",
-    output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Write all of it into this file.")
-    ] = None,
+    form: Form = "table",
+    output: Output = None,
     as_json: Json = False,
 ) -> None:
     """List what differs between our inventory and the carriers.

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
+from sim_sync.cli.exports import ListFormat, export, require_exportable
 from sim_sync.config import load_config
 from sim_sync.core import progress
 from sim_sync.core.clocks import parse_since
@@ -13,7 +15,7 @@ from sim_sync.core.notes import error_text, time_text
 from sim_sync.core.progress import PastWalk
 from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted, duration_text
-from sim_sync.terminal.output import ExitCode, print_csv, print_json, print_json_list, print_lines
+from sim_sync.terminal.output import ExitCode, print_json, print_lines
 from sim_sync.terminal.tables import narrow_table, print_table
 from sim_sync.warehouse import open_warehouse_to_read
 from sim_sync.warehouse.changes import FIELDS, Change, changes, explain_drift
@@ -126,26 +128,24 @@ _SHOWN_IN_TABLE = 200
 
 
 def show_changes(
-    *, carrier: str | None, since: str | None, field: str | None, output: Literal["table", "csv", "json"]
+    *, carrier: str | None, since: str | None, field: str | None, form: ListFormat, output: Path | None = None
 ) -> ExitCode:
-    """Print what changed at all carriers, or at one, the newest first, in one of three formats."""
+    """Print what changed at all carriers, or at one, the newest first, in one of the formats, or write it to a file."""
     config = load_config()
     carriers = config.names_of(carrier)
     if field is not None and field not in FIELDS:
         raise InputError(f"no field {field!r} whose changes are kept; there are: {', '.join(FIELDS)}")
+    require_exportable(form, output)
     warehouse = open_warehouse_to_read(config.warehouse_url)
     begin = None if since is None else parse_since(since, warehouse.sessions.now())
     rows = changes(warehouse.engine, carriers, since=begin, field=field)
-    match output:
-        case "table":
-            _print_changes(rows)
-            for name in carriers:
-                told = explain_drift(warehouse.engine, name, since=begin, field=field)
-                print_lines(f"{name}: {sentence}" for sentence in told)
-        case "csv":
-            print_csv(Change._fields, rows)
-        case "json":
-            print_json_list(row._asdict() for row in rows)
+    if form != "table":
+        export(form, Change._fields, rows, output)
+        return ExitCode.DONE
+    _print_changes(rows)
+    for name in carriers:
+        told = explain_drift(warehouse.engine, name, since=begin, field=field)
+        print_lines(f"{name}: {sentence}" for sentence in told)
     return ExitCode.DONE
 
 

@@ -4,12 +4,14 @@ import getpass
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperArgument, TyperCommand
 
+from sim_sync.cli.exports import ListFormat
 from sim_sync.core.errors import SimSyncError
 
 # Options and arguments that several commands have.
@@ -34,6 +36,8 @@ OneCarrier = Annotated[
     str | None,
     typer.Option("--carrier", metavar="C", help="Only this carrier.", autocompletion=_carriers_that_begin_with),
 ]
+Form = Annotated[ListFormat, typer.Option("--format", help="xlsx and parquet need --output.")]
+Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write all of it into this file.")]
 By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who decides; by default the user of the OS.")]
 Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the decision.")]
 

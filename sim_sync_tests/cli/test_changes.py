@@ -1,7 +1,9 @@
 import csv
 import io
 
+import pyarrow.parquet as pq
 import pytest
+from openpyxl import load_workbook
 
 from sim_sync_tests.cli.command_line import CommandLine, assert_one_message
 from sim_sync_tests.fakes.fleet import a_sim
@@ -45,6 +47,22 @@ def test_csv_is_safe_to_open_in_a_spreadsheet_program(changed: CommandLine) -> N
     assert rows[0]["new_value"] == r"'=1+1\x1b[2J"
     assert rows[0]["iccid"] == "'8988303000000000002"
     assert len(rows) == 4
+
+
+def test_changes_go_to_a_file_in_every_format_of_a_list(changed: CommandLine) -> None:
+    """A sheet and a Parquet file have the rows of the CSV, as texts; what needs a file says so without one."""
+    rows = changed.type_in("changes", "--json").document
+    for form in ("csv", "json", "xlsx", "parquet"):
+        said = changed.type_in("changes", "--format", form, "--output", f"changes.{form}")
+        assert (said.code, said.out, said.err) == (0, "", "")
+    found = pq.read_table(changed.folder / "changes.parquet").to_pylist()
+    assert [(row["field"], row["iccid"], row["new_value"]) for row in found] == [
+        (row["field"], row["iccid"], row["new_value"]) for row in rows
+    ]
+    sheet = load_workbook(changed.folder / "changes.xlsx").worksheets[0]
+    assert [cells[6].value for cells in sheet.iter_rows(min_row=2)][:2] == [r"=1+1\x1b[2J", "suspended"]
+    assert {cell.data_type for cells in sheet.iter_rows() for cell in cells} <= {"s", "n"}
+    assert_one_message(changed.type_in("changes", "--format", "xlsx"), 2, "--output FILE")
 
 
 def test_a_field_and_a_time_narrow_the_list(changed: CommandLine) -> None:
