@@ -1,8 +1,9 @@
 """How the warehouse is spoken to: connections and transactions, and what SQLite and PostgreSQL say differently.
 
 The same rules hold for both: types of columns, many rows in one statement, a list as one parameter, the clock. SQLite
-takes rows fastest by executemany; PostgreSQL takes few as one array a column, and many by COPY. Everything else is one
-code path. Schema changes are in `migrations`, what an error of the database means in `failures`.
+takes rows fastest by executemany; PostgreSQL takes new ones by COPY, and of others few as one array a column, and many
+by COPY and a second statement. Everything else is one code path. Schema changes are in `migrations`, what an error of
+the database means in `failures`.
 """
 
 import sqlite3
@@ -20,7 +21,7 @@ from sqlalchemy.exc import StatementError
 
 from sim_sync.core.text import canonical_json
 from sim_sync.warehouse.failures import our_error
-from sim_sync.warehouse.postgresql import SQLITE, copy_rows, create_engine, open_postgresql, warehouse_url
+from sim_sync.warehouse.postgresql import SQLITE, copy_into, copy_rows, create_engine, open_postgresql, warehouse_url
 from sim_sync.warehouse.sqlite_files import make_sqlite_file, sqlite_file
 
 if TYPE_CHECKING:
@@ -103,15 +104,17 @@ class BulkInsert:
     columns: tuple[str, ...]
     conflict: str
 
-    def execute(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Write the rows; none is nothing."""
+    def execute(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]], *, all_new: bool = False) -> None:
+        """Write the rows; none is nothing. `all_new`: nobody has or writes a row with any of their keys."""
         if not rows:
             return
         if connection.dialect.name == "sqlite":
             # Straight to the driver: a named parameter a value costs more than the database does.
             connection.exec_driver_sql(self._sqlite(), self._with_time_texts(rows))
+        elif all_new:
+            copy_into(connection, self.table.name, self.columns, rows, types=self._types())
         elif len(rows) >= _WORTH_A_COPY:
-            staged = copy_rows(connection, self.table, self.columns, rows)
+            staged = copy_rows(connection, self.table, self.columns, rows, types=self._types())
             names = ", ".join(self.columns)
             connection.exec_driver_sql(self._insert(f"SELECT {names} FROM {staged}"))
         else:
@@ -139,6 +142,10 @@ class BulkInsert:
     @cache  # noqa: B019 - as above
     def _time_places(self) -> list[int]:
         return [place for place, name in enumerate(self.columns) if self._is_time(name)]
+
+    @cache  # noqa: B019 - as above
+    def _types(self) -> list[str]:
+        return [self._type(name) for name in self.columns]
 
     @cache  # noqa: B019 - as above
     def _arrays(self) -> sa.TextClause:

@@ -248,7 +248,8 @@ def _write(
         (session.carrier, *sim, now, changed_at, *of_walk, sim_digest(sim), next(new) if number is None else number)
         for (sim, changed_at), number in zip(upserts, numbers, strict=True)
     ]
-    _UPSERT_SIMS.execute(connection, rows)
+    # Who writes SIMs of a carrier has its open session locked: no row comes in since these were looked for.
+    _UPSERT_SIMS.execute(connection, rows, all_new=not known)
 
 
 def write_changes(connection: sa.Connection, session: Session, changes: Sequence[FieldChange], now: datetime) -> None:

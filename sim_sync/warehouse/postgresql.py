@@ -219,18 +219,24 @@ def _is_behind_pooler(connection: Any) -> bool:
     return bool(pid != connection.info.backend_pid)
 
 
-# Many rows to PostgreSQL at once: COPY into a temporary table, which takes them two to three times as fast as arrays.
+# Many rows to PostgreSQL at once, by COPY: new ones into their table, others into a temporary one, from where one
+# statement brings them to theirs.
 #
 # Runs inside the transaction of its caller. Errors of the driver come as SQLAlchemy's, as from every other statement.
 
 
 def copy_rows(
-    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: Iterable[tuple[Any, ...]],
+    *,
+    types: Sequence[str] = (),
 ) -> str:
     """Put rows, tuples in the order of `columns`, beside a table, and return the name of the table they are in.
 
     It is emptied when the transaction ends, and kept for the next page of this connection; behind a pooler it is gone,
-    because others use the connection too.
+    because others use the connection too. `types`: as for `copy_into`.
     """
     staged = f"staged_{table.name}"
     names = ", ".join(columns)
@@ -241,15 +247,28 @@ def copy_rows(
     )
     # A second batch in the same transaction finds the first one there.
     connection.exec_driver_sql(f"TRUNCATE {staged}")
-    copy_into(connection, staged, columns, rows)
+    copy_into(connection, staged, columns, rows, types=types)
     return staged
 
 
-def copy_into(connection: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Append rows to a table by COPY."""
-    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+def copy_into(
+    connection: sa.Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[tuple[Any, ...]],
+    *,
+    types: Sequence[str] = (),
+) -> None:
+    """Append rows to a table by COPY.
+
+    `types`: PostgreSQL's words for the values' types, in the order of `columns`; JSON that is text already is text.
+    With them values are sent as the server keeps them, which costs a third of their texts.
+    """
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN{' (FORMAT BINARY)' if types else ''}"
     driver: Any = connection.connection.driver_connection
     with as_sqlalchemy_errors(connection, statement), driver.cursor() as cursor, cursor.copy(statement) as copy:
+        if types:
+            copy.set_types(types)
         for row in rows:
             copy.write_row(row)
 

@@ -1,6 +1,7 @@
 """Many rows at once: a page is the same in the tables whatever its size, and whatever characters it holds."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 
 from sim_sync.core.errors import WarehouseUnavailable
 from sim_sync.core.pages import Page
-from sim_sync.core.sims import Sim
+from sim_sync.core.sims import Lifecycle, Sim
 from sim_sync.core.text import canonical_json
 from sim_sync.warehouse.engine import transaction
 from sim_sync.warehouse.postgresql import copy_rows
 from sim_sync.warehouse.tables import carrier_sims
-from sim_sync_tests.fakes.fleet import a_request, a_sim
+from sim_sync_tests.fakes.fleet import CARRIER, a_request, a_sim
 from sim_sync_tests.warehouse.databases import SqlUnderTest, empty_tables, rows_of
 
 #: Characters that mean something to one way or another of sending rows.
@@ -55,9 +56,18 @@ def commit(engine: sa.Engine, sims: list[Sim], page_size: int) -> list[dict[str,
         assert session.cursor is not None
         part = sims[start : start + page_size]
         session = store.commit_page(session.claim, session.cursor, Page(part, {"page": start + 1}, len(part)))
+    return stored(engine)
+
+
+def stored(engine: sa.Engine) -> list[dict[str, Any]]:
+    """Return the rows of SIMs by their ids, blind to ids of sessions and times of writing."""
     hidden = {"last_seen_session", "first_seen_at", "last_changed_at"}
-    rows = [{name: row[name] for name in row if name not in hidden} for row in rows_of(engine, "carrier_sims")]
+    rows = [without(row, hidden) for row in rows_of(engine, "carrier_sims")]
     return sorted(rows, key=lambda row: str(row["sim_id"]))
+
+
+def without(row: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
 
 
 def nasty_fleet(count: int) -> list[Sim]:
@@ -97,6 +107,60 @@ def test_a_known_large_page_is_read_back_as_it_was_sent_so_that_nothing_counts_a
         session = store.open_session(a_request(restart=night > 0)).session
         session = store.commit_page(session.claim, {"page": 0}, Page(sims, {"page": 1}, len(sims)))
         assert (session.records_added, session.records_changed) == ((MANY, 0) if night == 0 else (0, 0))
+
+
+@pytest.mark.parametrize("count", [20, MANY])
+def test_a_page_of_new_and_known_sims_stores_what_pages_of_new_ones_do(engine: sa.Engine, count: int) -> None:
+    sims = nasty_fleet(count)
+    expected = commit(engine, sims, count)
+    empty_tables(engine)
+    store = SqlUnderTest(engine).store
+    session = store.open_session(a_request()).session
+    earlier = [sim._replace(label="earlier") for sim in sims[::2]]
+    session = store.commit_page(session.claim, {"page": 0}, Page(earlier, {"page": 1}, len(earlier)))
+    session = store.commit_page(session.claim, {"page": 1}, Page(sims, {"page": 2}, len(sims)))
+    assert (session.records_added, session.records_changed) == (count, len(earlier))
+    numbers, found = {"sim_number", "stored_digest"}, stored(engine)
+    assert [without(row, numbers) for row in found] == [without(row, numbers) for row in expected]
+    assert sorted(row["sim_number"] for row in found) == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize("status", [Lifecycle.ACTIVE, Lifecycle.ACTIVE.value])
+def test_a_word_of_an_enumeration_is_stored_as_the_text_that_it_is(engine: sa.Engine, status: str) -> None:
+    rows = commit(engine, [a_sim(number, status=status) for number in range(2)], 1)
+    assert [row["status"] for row in rows] == ["active", "active"]
+
+
+def test_new_sims_come_into_their_table_by_one_copy(postgres_engine: sa.Engine) -> None:
+    sims = nasty_fleet(MANY)
+    statements: list[str] = []
+    sa.event.listen(
+        postgres_engine, "before_cursor_execute", lambda _c, _u, statement, *_rest: statements.append(statement)
+    )
+    commit(postgres_engine, sims, MANY)
+    # By the driver's own COPY: SQLAlchemy is not asked to write SIMs, nor to make a table beside theirs.
+    assert [one for one in statements if "INTO carrier_sims" in one or "TEMPORARY" in one] == []
+
+
+def test_a_row_that_a_person_puts_in_at_that_very_moment_costs_no_sim(postgres_engine: sa.Engine) -> None:
+    sims, by_hand = nasty_fleet(MANY), [_BY_HAND]
+
+    def put_in(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "sim_numbers" in statement and by_hand:  # the page has read what is there
+            with psycopg.connect(_conninfo(postgres_engine), autocommit=True) as person:
+                person.execute(by_hand.pop(), (CARRIER, sims[7].sim_id))
+
+    sa.event.listen(postgres_engine, "before_cursor_execute", put_in)
+    rows = commit(postgres_engine, sims, MANY)
+    assert by_hand == []
+    assert [row["label"] for row in rows] == [sim.label for sim in sorted(sims, key=lambda sim: sim.sim_id)]
+    assert rows_of(postgres_engine, "quarantined_records") == []
+
+
+_BY_HAND = (
+    "INSERT INTO carrier_sims (carrier, sim_id, status, attributes, quality_flags, first_seen_at, last_changed_at, "
+    "last_seen_session) VALUES (%s, %s, 'active', '{}', '[]', now(), now(), 'by hand')"
+)
 
 
 def test_two_large_pages_on_one_connection_do_not_mix(engine: sa.Engine) -> None:
