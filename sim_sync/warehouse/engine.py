@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ from sqlalchemy.exc import StatementError
 from sim_sync.core.text import canonical_json
 from sim_sync.warehouse.failures import our_error
 from sim_sync.warehouse.postgresql import SQLITE, copy_into, copy_rows, create_engine, open_postgresql, warehouse_url
-from sim_sync.warehouse.sqlite_files import make_sqlite_file, sqlite_file
+from sim_sync.warehouse.sqlite_files import begin_in_turn, make_sqlite_file, sqlite_file, without_patience
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -246,7 +247,8 @@ def open_engine(
 
 
 def _open_sqlite(url: sa.URL, lock_seconds: float, *, shares_memory: bool) -> sa.Engine:
-    if (path := sqlite_file(url)) is not None:
+    path = sqlite_file(url)
+    if path is not None:
         make_sqlite_file(path)
     pool: dict[str, Any] = {} if shares_memory else {"poolclass": sa.NullPool}
     engine = create_engine(url, json_serializer=canonical_json, connect_args={"timeout": lock_seconds}, **pool)
@@ -267,10 +269,22 @@ def _open_sqlite(url: sa.URL, lock_seconds: float, *, shares_memory: bool) -> sa
     def _begin(connection: sa.Connection) -> None:
         # A transaction that reads first and writes later must own the write lock from its start: upgrading fails at
         # once with "database is locked" when another process wrote in between, whatever the busy timeout says.
-        mode = "DEFERRED" if connection.get_execution_options().get("reads_only") else "IMMEDIATE"
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        if connection.get_execution_options().get("reads_only"):
+            connection.exec_driver_sql("BEGIN DEFERRED")
+        elif path is None or not shares_memory:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            _begin_to_write(connection, path, lock_seconds)
 
     return engine
+
+
+def _begin_to_write(connection: sa.Connection, path: Path, lock_seconds: float) -> None:
+    def begin() -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    driver = connection.connection.driver_connection
+    without_patience(driver, lambda: begin_in_turn(path, begin, lock_seconds))
 
 
 def _switch_to_wal(connection: Any) -> None:
@@ -347,17 +361,15 @@ _OTHERS_WRITING = sa.text(
 
 
 def _can_lock_sqlite(driver: Any) -> bool:
-    (patience_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
-    driver.execute("PRAGMA busy_timeout=0")
-    try:
+    def begin() -> None:
         driver.execute("BEGIN IMMEDIATE")
         driver.execute("ROLLBACK")
+
+    try:
+        without_patience(driver, begin)
     except sqlite3.OperationalError:
         return False
-    else:
-        return True
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={patience_ms}")
+    return True
 
 
 def utc_now(dialect_name: str) -> sa.ColumnElement[Any]:

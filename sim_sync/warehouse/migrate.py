@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sim_sync.core.errors import ConfigError, Problem
+from sim_sync.core.errors import ConfigError, Problem, WarehouseUnavailable
 from sim_sync.warehouse.engine import reading, transaction
 from sim_sync.warehouse.postgresql import shown_url
 from sim_sync.warehouse.tables import metadata
@@ -37,15 +37,28 @@ def migrate(engine: sa.Engine) -> None:
         ConfigError: the warehouse was written by a newer version of sim_sync.
         WarehouseUnavailable: the database cannot be reached.
     """
+    if _is_current(engine):
+        return
+    try:
+        _migrate(engine)
+    except WarehouseUnavailable:  # busy for long: perhaps with what another process did to the very tables
+        if not _is_current(engine):
+            raise
+
+
+def _is_current(engine: sa.Engine) -> bool:
     with reading(engine, "reading the schema's version") as connection:
-        if schema_state(connection, engine) is SchemaState.CURRENT:
-            return
+        return schema_state(connection, engine) is SchemaState.CURRENT
+
+
+def _migrate(engine: sa.Engine) -> None:
     with transaction(engine, "bringing the schema up to date") as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-        # Another process may have been here while this one waited for the lock; then there is nothing left to do.
-        schema_state(connection, engine)
-        _upgrade(connection)
+        # Another process may have been here while this one waited for the lock: nobody waits for one more look at all
+        # migrations.
+        if schema_state(connection, engine) is not SchemaState.CURRENT:
+            _upgrade(connection)
 
 
 def _upgrade(connection: sa.Connection) -> None:

@@ -1,13 +1,25 @@
-"""The file of an embedded warehouse: where it is, and how a new one is made. SQLite gives its logs the same mode."""
+"""The file of an embedded warehouse: where it is, how a new one is made, and the queue of those who write into it.
 
+SQLite gives its logs the mode of the file, and so does the queue.
+"""
+
+import fcntl
 import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from sqlite3 import SQLITE_BUSY
+from typing import Any
 from urllib.parse import unquote
 
 import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, Problem, WarehouseFull
 from sim_sync.files import is_about_room, make_private_file, make_private_folder, no_room_text
+
+# --- where it is, and how it is made ---------------------------------------------------------------------------------
 
 
 def sqlite_file(url: sa.URL) -> Path | None:
@@ -51,3 +63,113 @@ def require_place_for(path: Path) -> None:
         expected = "a folder in which this user may write"
         found = "one in which it may not" if folder.is_dir() else "a file"
         raise ConfigError([Problem("warehouse", str(folder), expected, found)])
+
+
+# --- who writes next -------------------------------------------------------------------------------------------------
+
+# SQLite has one writer at a time and no queue: who waits looks again, every tenth of a second in the end, and whoever
+# comes looks sooner. Of fifty walks some waited for minutes that way, while others took every page. So only the first
+# of a queue looks for SQLite's lock, often; the others sleep until the operating system wakes them, in their order, and
+# forgets those that have died. Who cannot use the queue, another program for example, is no worse off than before.
+
+#: Behind the name of the warehouse's file: a file without content, on which the writers queue.
+QUEUE_SUFFIX = "-queue"
+#: How often the first of the queue looks for SQLite's lock.
+_LOOK_SECONDS = 0.002
+
+
+def begin_in_turn(path: Path, begin: Callable[[], None], seconds: float) -> None:
+    """Call `begin`, which raises as SQLite does while another one writes, until it is our turn to write.
+
+    Args:
+        path: the warehouse's file.
+        begin: begins a writing transaction, or fails at once.
+        seconds: how long to try; it raises what `begin` raises then.
+    """
+    deadline = time.monotonic() + seconds
+    with _in_queue(path, seconds):
+        while True:
+            try:
+                begin()
+            except sa.exc.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOOK_SECONDS)
+            else:
+                return
+
+
+def _is_busy(error: sa.exc.OperationalError) -> bool:
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == SQLITE_BUSY
+
+
+@contextmanager
+def _in_queue(path: Path, seconds: float) -> Iterator[None]:
+    """Hold the first place of the queue, or none where that cannot be had in the time."""
+    place = None
+    with suppress(OSError, RuntimeError):  # no room, not our file, no further thread: then without a queue
+        place = _Place(_opened_queue(path))
+        place.wait(seconds)
+    try:
+        yield
+    finally:
+        if place is not None:
+            place.leave()
+
+
+def _opened_queue(path: Path) -> int:
+    queue = path.with_name(path.name + QUEUE_SUFFIX)
+    with suppress(FileNotFoundError):
+        return os.open(queue, os.O_RDONLY)
+    make_private_file(queue)
+    with suppress(OSError):  # one that users share is shared by its queue, too
+        queue.chmod(path.stat().st_mode & 0o777)
+    return os.open(queue, os.O_RDONLY)
+
+
+class _Place:
+    """A place in the queue: a lock of the operating system on a file that was opened for it alone."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._is_over = threading.Event()
+        self._is_first = threading.Event()
+        self._waiting: threading.Thread | None = None
+
+    def wait(self, seconds: float) -> None:
+        """Return when the place is the first one, or the time is over.
+
+        The wait for such a lock has no end of its own, so another thread waits, and lets go of it where it comes late.
+        """
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting = threading.Thread(target=self._wait, name="queue of the warehouse", daemon=True)
+            waiting.start()
+            self._waiting = waiting
+            self._is_first.wait(seconds)
+
+    def leave(self) -> None:
+        """Let the next one be first."""
+        self._is_over.set()
+        if self._waiting is None:
+            os.close(self._file)
+
+    def _wait(self) -> None:
+        try:
+            with suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._is_first.set()
+            self._is_over.wait()
+        finally:
+            os.close(self._file)
+
+
+def without_patience(driver: Any, begin: Callable[[], Any]) -> None:
+    """Call `begin` on a connection of SQLite's driver that waits for nobody's lock meanwhile."""
+    (patience_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        begin()
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={patience_ms}")

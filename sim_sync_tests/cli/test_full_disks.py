@@ -11,6 +11,7 @@ import pytest
 from sim_sync.core.session import State
 from sim_sync.simulator.messages import MountOptions
 from sim_sync.simulator.server import SimulatorServer
+from sim_sync.warehouse.sqlite_files import QUEUE_SUFFIX
 from sim_sync_tests.cli.command_line import PATIENCE_SECONDS, CommandLine, an_account, assert_one_message
 from sim_sync_tests.cli.waiting import wait_for_pages
 from sim_sync_tests.fakes.fleet import a_request
@@ -45,7 +46,9 @@ def leave_files(folder: Path, *suffixes: str) -> None:
         left = {suffix: path.with_name(path.name + suffix).read_bytes() for suffix in suffixes}
     for suffix, content in left.items():
         path.with_name(path.name + suffix).write_bytes(content)
-    assert {file.name for file in folder.glob("warehouse.db*")} == {path.name + suffix for suffix in ("", *suffixes)}
+    assert {file.name for file in folder.glob("warehouse.db*")} == {
+        path.name + suffix for suffix in ("", QUEUE_SUFFIX, *suffixes)
+    }
 
 
 @pytest.mark.parametrize(
