@@ -201,7 +201,8 @@ def write_sims(
 def write_settled(connection: sa.Connection, session: Session, settled: Settled, now: datetime) -> PageDiff:
     """Bring SIMs into `carrier_sims` that stand beside what is stored of them, and return what that changed.
 
-    All their rows are written, so that each says that this walk saw it.
+    All their rows are written, so that each says that this walk saw it; by INSERT, which the database takes where it
+    has refused a page that came by COPY.
     """
     return _write_settled(connection, session, settled, now, rows_of_all=True)
 
@@ -215,7 +216,7 @@ def _write_settled(
     noted = [one for one in diff.unchanged if not rows_of_all and _is_complete(known[one], sims[one])]
     # One that is as it was may be marked as gone, or have no digest yet.
     again = [Upsert(sims[one], known[one].last_changed_at) for one in set(diff.unchanged).difference(noted)]
-    _write(connection, session, [*diff.upserts, *again], known, now)
+    _write(connection, session, [*diff.upserts, *again], known, now, all_new=not (known or rows_of_all))
     note_seen(connection, session, [_number(known[one]) for one in noted if not _is_seen(known[one], session)])
     return diff
 
@@ -240,6 +241,8 @@ def _write(
     upserts: Sequence[Upsert],
     known: Mapping[str, KnownSim],
     now: datetime,
+    *,
+    all_new: bool,
 ) -> None:
     numbers = [None if (old := known.get(sim.sim_id)) is None else old.number for sim, _ in upserts]
     new = new_numbers(connection, session.carrier, numbers.count(None))
@@ -249,7 +252,7 @@ def _write(
         for (sim, changed_at), number in zip(upserts, numbers, strict=True)
     ]
     # Who writes SIMs of a carrier has its open session locked: no row comes in since these were looked for.
-    _UPSERT_SIMS.execute(connection, rows, all_new=not known)
+    _UPSERT_SIMS.execute(connection, rows, all_new=all_new)
 
 
 def write_changes(connection: sa.Connection, session: Session, changes: Sequence[FieldChange], now: datetime) -> None:

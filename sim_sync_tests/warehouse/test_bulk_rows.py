@@ -15,11 +15,11 @@ from sim_sync.core.errors import WarehouseUnavailable
 from sim_sync.core.pages import Page
 from sim_sync.core.sims import Lifecycle, Sim
 from sim_sync.core.text import canonical_json
-from sim_sync.warehouse.engine import transaction
+from sim_sync.warehouse.engine import open_engine, transaction
 from sim_sync.warehouse.postgresql import copy_rows
 from sim_sync.warehouse.tables import carrier_sims
 from sim_sync_tests.fakes.fleet import CARRIER, a_request, a_sim
-from sim_sync_tests.warehouse.databases import SqlUnderTest, empty_tables, rows_of
+from sim_sync_tests.warehouse.databases import SqlUnderTest, disposed, empty_tables, rows_of
 
 #: Characters that mean something to one way or another of sending rows.
 NASTY = [
@@ -157,6 +157,34 @@ def test_a_row_that_a_person_puts_in_at_that_very_moment_costs_no_sim(postgres_e
     assert rows_of(postgres_engine, "quarantined_records") == []
 
 
+def test_a_table_with_row_level_security_takes_new_sims_too(postgres_engine: sa.Engine) -> None:
+    """PostgreSQL refuses every COPY into such a table, whatever the policies let in."""
+    sims = nasty_fleet(MANY)
+    with transaction(postgres_engine, "securing the rows") as connection:
+        for statement in _SECURED:
+            connection.exec_driver_sql(statement)
+    url = postgres_engine.url.update_query_dict({"options": "-c role=walker"})
+    try:
+        with disposed(open_engine(url.render_as_string(hide_password=False))) as engine:
+            store = SqlUnderTest(engine).store
+            session = store.open_session(a_request()).session
+            session = store.commit_page(session.claim, {"page": 0}, Page(sims, None, MANY))
+        assert (session.records_added, session.records_quarantined) == (MANY, 0)
+    finally:
+        with transaction(postgres_engine, "as it was") as connection:
+            connection.exec_driver_sql("ALTER TABLE carrier_sims DISABLE ROW LEVEL SECURITY")
+            connection.exec_driver_sql("DROP POLICY everything ON carrier_sims")
+            connection.exec_driver_sql("DROP OWNED BY walker")
+            connection.exec_driver_sql("DROP ROLE walker")
+
+
+_SECURED = (
+    "CREATE ROLE walker",
+    "GRANT ALL ON ALL TABLES IN SCHEMA public TO walker",
+    "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO walker",
+    "ALTER TABLE carrier_sims ENABLE ROW LEVEL SECURITY",
+    "CREATE POLICY everything ON carrier_sims USING (true) WITH CHECK (true)",
+)
 _BY_HAND = (
     "INSERT INTO carrier_sims (carrier, sim_id, status, attributes, quality_flags, first_seen_at, last_changed_at, "
     "last_seen_session) VALUES (%s, %s, 'active', '{}', '[]', now(), now(), 'by hand')"
