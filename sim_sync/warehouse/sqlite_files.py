@@ -70,12 +70,15 @@ def require_place_for(path: Path) -> None:
 # SQLite has one writer at a time and no queue: who waits looks again, every tenth of a second in the end, and whoever
 # comes looks sooner. Of fifty walks some waited for minutes that way, while others took every page. So only the first
 # of a queue looks for SQLite's lock, often; the others sleep until the operating system wakes them, in their order, and
-# forgets those that have died. Who cannot use the queue, another program for example, is no worse off than before.
+# forgets those that have died. Who cannot use the queue, another program for example, is no worse off than before; and
+# so is who stands in it for long, because the first one may be frozen.
 
 #: Behind the name of the warehouse's file: a file without content, on which the writers queue.
 QUEUE_SUFFIX = "-queue"
 #: How often the first of the queue looks for SQLite's lock.
 _LOOK_SECONDS = 0.002
+#: The part of the time that is spent in the queue, at most.
+_SHARE_IN_QUEUE = 1 / 3
 
 
 def begin_in_turn(path: Path, begin: Callable[[], None], seconds: float) -> None:
@@ -87,7 +90,7 @@ def begin_in_turn(path: Path, begin: Callable[[], None], seconds: float) -> None
         seconds: how long to try; it raises what `begin` raises then.
     """
     deadline = time.monotonic() + seconds
-    with _in_queue(path, seconds):
+    with _in_queue(path, seconds * _SHARE_IN_QUEUE):
         while True:
             try:
                 begin()
@@ -105,7 +108,7 @@ def _is_busy(error: sa.exc.OperationalError) -> bool:
 
 @contextmanager
 def _in_queue(path: Path, seconds: float) -> Iterator[None]:
-    """Hold the first place of the queue, or none where that cannot be had in the time."""
+    """Hold the first place of the queue, or none that counts where it cannot be had in the time."""
     place = None
     with suppress(OSError, RuntimeError):  # no room, not our file, no further thread: then without a queue
         place = _Place(_opened_queue(path))

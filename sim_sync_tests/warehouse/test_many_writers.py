@@ -1,5 +1,6 @@
 """Many writers of one SQLite file: each comes to its turn."""
 
+import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from sim_sync.core.errors import WarehouseUnavailable
 from sim_sync.warehouse.engine import LOCK_SECONDS, open_engine, transaction
-from sim_sync.warehouse.sqlite_files import QUEUE_SUFFIX
+from sim_sync.warehouse.sqlite_files import QUEUE_SUFFIX, begin_in_turn
 from sim_sync_tests.warehouse.databases import disposed
 
 WRITERS, TURNS = 30, 15
@@ -87,6 +88,25 @@ def test_who_waits_in_the_queue_gives_up_in_time_and_leaves_nobody_behind(tmp_pa
             if thread.name == "queue of the warehouse":
                 thread.join(30)
                 assert not thread.is_alive()
+
+
+def test_a_frozen_first_of_the_queue_leaves_the_others_time_to_look_for_themselves(tmp_path: Path) -> None:
+    path, looks = tmp_path / "warehouse.db", 0
+
+    def begin() -> None:
+        nonlocal looks
+        looks += 1
+        if looks < 4:
+            with engines(path, 1, lock_seconds=0) as (writer,), writer.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    with closing(sqlite3.connect(path)), somebody_writing(path):
+        queue = path.with_name(path.name + QUEUE_SUFFIX)
+        queue.touch()
+        with queue.open() as frozen:
+            fcntl.flock(frozen, fcntl.LOCK_EX)
+            begin_in_turn(path, begin, seconds=3)
+    assert looks == 4
 
 
 def test_a_queue_that_cannot_be_used_keeps_nobody_from_writing(tmp_path: Path) -> None:
