@@ -1,13 +1,24 @@
 """The settings of one account at a carrier, as `carriers.yaml` gives them. Vendors' limits move, so all are here."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SecretStr,
+)
+from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
 
 from sim_sync.core.backoff import LONGEST_OUTAGE_WAIT_SECONDS
 from sim_sync.core.sims import StatusMeaning
@@ -30,6 +41,42 @@ class Unfit(ValueError):
     def __init__(self, expected: str, details: str) -> None:
         super().__init__(f"{expected}{details}")
         self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """Marks a text of the configuration that has a pattern, which its JSON Schema shows; people are told the words."""
+
+    pattern: str
+    expected: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._shaped, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": self.pattern}
+
+    def _shaped(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            raise Unfit(self.expected, "")
+        return text
+
+
+def with_a_type(*names: str) -> BeforeValidator:
+    """Return what refuses a declaration without one of these types, in words that tell which there are."""
+
+    def refuse_others(value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("type") not in names:
+            found = value.get("type")
+            shown = f", not {found}" if isinstance(found, str) else ""
+            raise Unfit(f"a type: {', '.join(names[:-1])} or {names[-1]}", shown)
+        return value
+
+    return BeforeValidator(refuse_others)
+
+
+#: A path below the origin, as the kinds of calls that are declared have it.
+CallPath: TypeAlias = Annotated[str, Shaped(r"^/[^?#]*$", "a path that begins with /, without ? and #")]
 
 
 class Settings(BaseModel):

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, model_validator
 
-from sim_sync.carriers.settings import Settings, is_loopback
+from sim_sync.carriers.settings import Settings, Shaped, is_loopback
 from sim_sync.config.environment import KeyPath, resolve
 from sim_sync.config.problems import read_part
 from sim_sync.core.alerts import DEFAULT_THRESHOLDS, AlertKind
@@ -96,7 +96,10 @@ def _parse_recipients(addresses: tuple[str, ...]) -> tuple[str, ...]:
 class Receiver(Settings):
     """Who is told: by default of all that `alerts.on` names."""
 
-    name: Annotated[str, Field(pattern=_RECEIVER_NAME)] | None = None
+    name: (
+        Annotated[str, Shaped(_RECEIVER_NAME, "a name of letters, digits, dots, dashes and underscores, at most 50")]
+        | None
+    ) = None
     kinds: tuple[AlertKind, ...] | None = None
 
 

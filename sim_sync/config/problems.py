@@ -13,9 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 from sim_sync.carriers.settings import Unfit
 from sim_sync.config.environment import KeyPath, Resolved, key_text, value_at
 from sim_sync.core.errors import Problem
+from sim_sync.core.text import counted
 
 Read = TypeVar("Read")
 
+#: What a model expects, by the kind of its error; `{name}` is filled in with the error's own bounds.
 _EXPECTED = {
     "missing": "a value",
     "string_type": "text (put numbers in quotes)",
@@ -31,7 +33,17 @@ _EXPECTED = {
     "mapping_type": "keys and values",
     "list_type": "a list",
     "tuple_type": "a list",
+    "greater_than": "a number greater than {gt:g}",
+    "greater_than_equal": "a number greater than or equal to {ge:g}",
+    "less_than": "a number less than {lt:g}",
+    "less_than_equal": "a number less than or equal to {le:g}",
+    "string_too_short": "text of at least {min_length}",
+    "string_too_long": "text of at most {max_length}",
+    "too_short": "at least {min_length}",
+    "too_long": "at most {max_length}",
 }
+#: What bounds of a length count.
+_COUNTED = {"string_too_short": "character", "string_too_long": "character", "too_short": "entry", "too_long": "entry"}
 #: Whoever knows the URL of a webhook can write there.
 _SECRETS_OF_RECEIVERS = frozenset({"url", "secret", "user", "password"})
 _KINDS: Mapping[type, str] = {
@@ -70,13 +82,13 @@ def read_part(
 def _problem(
     error: Any, part: Resolved, at: KeyPath, where: str, known_keys: Collection[str]
 ) -> tuple[KeyPath, Problem]:
-    path = _without_tags(error["loc"], part.value)
-    place = (*at, *path)
     kind = error["type"]
+    path = _without_tags(error["loc"], part.value, ends_in_a_key=kind == "missing")
+    place = (*at, *path)
     if kind == "extra_forbidden":
         is_nested = len(path) > 1
         return place, _unknown_key(place, where, () if is_nested else known_keys)
-    expected = _EXPECTED.get(kind) or _expected_of(error, part.variable_at(place))
+    expected = _bounds_of(error) or _expected_of(error, part.variable_at(place))
     expected = part.without_values(expected, at)
     found = "nothing" if kind == "missing" else _shown(error["input"], place, part)
     return place, Problem(where, key_text(place), expected, found)
@@ -89,6 +101,18 @@ def _unknown_key(place: KeyPath, where: str, known_keys: Collection[str]) -> Pro
     expected = f"one of {', '.join(sorted(known_keys))}" if known_keys else "only known keys"
     found = f"an unknown key{f'; did you mean {near[0]}?' if near else ''}"
     return Problem(where, key_text(place), expected, found)
+
+
+def _bounds_of(error: Any) -> str | None:
+    """Return what a model expects, where that can be said by the kind of its error and its bounds alone."""
+    kind, bounds = error["type"], error.get("ctx", {})
+    if kind not in _EXPECTED:
+        return None
+    if noun := _COUNTED.get(kind):
+        plural = "entries" if noun == "entry" else None
+        lengths = {name: bounds[name] for name in ("min_length", "max_length") if bounds.get(name) is not None}
+        bounds = {name: counted(length, noun, plural) for name, length in lengths.items()}
+    return _EXPECTED[kind].format_map(bounds)
 
 
 def _expected_of(error: Any, variable: str | None) -> str:
@@ -120,15 +144,18 @@ def _shown(value: Any, place: KeyPath, part: Resolved) -> str:
     return repr(value)
 
 
-def _without_tags(location: Sequence[str | int], value: Any) -> KeyPath:
-    """Return the location without the names of union members that pydantic puts between the keys."""
+def _without_tags(location: Sequence[str | int], value: Any, *, ends_in_a_key: bool) -> KeyPath:
+    """Return the location without the names of union members that pydantic puts between and behind the keys.
+
+    `ends_in_a_key` says that its last step is a key that is not there.
+    """
     path: list[str | int] = []
     for number, step in enumerate(location):
         is_last = number == len(location) - 1
         if isinstance(value, Mapping):
             if step in value:
                 value = value[step]
-            elif not is_last:
+            elif not (is_last and ends_in_a_key):
                 continue
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             value = value[step]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 
-from sim_sync.carriers.settings import Settings
+from sim_sync.carriers.settings import Settings, Shaped, with_a_type
 from sim_sync.core.discrepancies import COMPARABLE_FIELDS, CompanyRules, Kind, Prices, Severity, SeverityRule
 from sim_sync.core.inventory import MIN_PERCENT_OF_LAST, OUR_COLUMNS
 from sim_sync.core.sims import Lifecycle
@@ -156,7 +156,9 @@ class SqlInventory(_Inventory):
 #: The forms in which a list may come.
 INVENTORY_MODELS = (CsvInventory, XlsxInventory, ParquetInventory, SqlInventory)
 Inventory: TypeAlias = CsvInventory | XlsxInventory | ParquetInventory | SqlInventory
-InventorySection: TypeAlias = Annotated[Inventory, Field(discriminator="type")]
+InventorySection: TypeAlias = Annotated[
+    Inventory, Field(discriminator="type"), with_a_type("csv", "xlsx", "parquet", "sql")
+]
 #: What `inventory:` may be: one list, or several.
 InventorySections: TypeAlias = InventorySection | Annotated[list[InventorySection], Field(min_length=1)]
 
@@ -219,7 +221,7 @@ class OwnSeverity(Settings):
 class PriceList(Settings):
     """What a SIM costs a month, by its plan."""
 
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    currency: Annotated[str, Shaped("^[A-Z]{3}$", "the three capital letters of a currency, such as EUR")]
     plans: Mapping[_Text, _Amount] = Field(default_factory=dict)
     #: Of every other plan; None is "not known".
     default: _Amount | None = None

@@ -256,11 +256,30 @@ def test_what_is_wrong_with_one_of_several_lists_is_told_with_its_place(load: Lo
     told = problems(load, text + SOUND)
     assert told[0] == "inventory.0.carriers.0: expected one of acme, found 'acne'"
     assert told[1].startswith("inventory.1")
-    assert "'csv', 'xlsx', 'parquet', 'sql'" in told[1]
+    assert "a type: csv, xlsx, parquet or sql, not xls" in told[1]
     assert any(problem.startswith("inventory.2.sheet") for problem in told)
     assert any(problem.startswith("inventory.2.header_row") for problem in told)
     (none,) = problems(load, "inventory: []\n" + SOUND)
     assert none == "inventory: expected our list, or several of them, found an empty list"
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ("reconcile: {prices: {currency: EURO}}", "prices.currency: expected the three capital letters of a currency"),
+        ("inventory: {path: a.csv}", "inventory: expected a type: csv, xlsx, parquet or sql, found keys and values"),
+        ("retention: {days: 0}", "retention.days: expected a number greater than or equal to 1, found 0"),
+        (
+            "inventory: {type: sql, url: x, query: '', columns: {iccid: a}}",
+            "query: expected text of at least 1 character",
+        ),
+    ],
+)
+def test_what_was_expected_is_said_in_words_and_with_the_key_as_it_is_written(
+    load: Load, section: str, problem: str
+) -> None:
+    (told,) = problems(load, f"{section}\n{SOUND}")
+    assert problem in told
 
 
 @pytest.mark.parametrize("place", ["{type: csv, path: {env: PLACE}, columns: {iccid: ICCID}}"])

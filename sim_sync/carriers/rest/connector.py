@@ -13,9 +13,19 @@ from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.pagination import Pagination, RecordsOf, ToBody
 from sim_sync.carriers.records import OUR_FIELDS, RecordMap, array_in_body, array_or_nothing, list_at
 from sim_sync.carriers.rest.lookup import Lookup
-from sim_sync.carriers.rest.responses import Errors, HeaderName, Path, Text, end_signs_of, place_of, with_a_type
+from sim_sync.carriers.rest.responses import Errors, HeaderName, Path, Text, end_signs_of, place_of
 from sim_sync.carriers.rest.styles import PageNumberStyle, Style, body_paths
-from sim_sync.carriers.settings import CarrierSettings, Credentials, LinkRule, LoginUrl, Options, Settings
+from sim_sync.carriers.settings import (
+    CallPath,
+    CarrierSettings,
+    Credentials,
+    LinkRule,
+    LoginUrl,
+    Options,
+    Settings,
+    Shaped,
+    with_a_type,
+)
 from sim_sync.core.errors import InternalError
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
 
@@ -123,7 +133,7 @@ FieldName = Annotated[str, AfterValidator(_field_name)]
 class ListCall(Settings):
     """The call that lists the SIMs. `records` is the path to the list; without it the answer is the list itself."""
 
-    path: Annotated[str, Field(pattern=r"^/[^?#]*$")]
+    path: CallPath
     method: Literal["GET", "POST"] = "GET"
     records: Path | None = None
     params: Mapping[str, Text] = Field(default_factory=dict)
@@ -169,7 +179,9 @@ class Declaration(Options):
     errors: Errors = Field(default=Errors(), exclude=True)
     fields: Mapping[FieldName, Path]
     #: The country in which MSISDNs without `+` are dialled (ISO 3166), if it is a national carrier.
-    msisdn_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    msisdn_region: Annotated[str, Shaped("^[A-Z]{2}$", "the two capital letters of a country, such as US")] | None = (
+        None
+    )
 
     @model_validator(mode="after")
     def _has_an_id(self) -> Any:

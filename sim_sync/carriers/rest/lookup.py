@@ -11,7 +11,7 @@ from sim_sync.carriers.json_bodies import lookup_of
 from sim_sync.carriers.messages import Request, Response
 from sim_sync.carriers.point_lookup import PointLookup, iccid_of, one_record, path_segment
 from sim_sync.carriers.rest.responses import HeaderName, Match, Path, Text, one_or_more
-from sim_sync.carriers.settings import Settings
+from sim_sync.carriers.settings import CallPath, Settings
 from sim_sync.core.lookups import AskedSim
 
 _NAME = re.compile(r"\{(\w+)\}")
@@ -37,7 +37,7 @@ class Lookup(Settings):
     `record` is the path to the SIM, or to a list of such; without it the answer is the SIM itself.
     """
 
-    path: Annotated[str, Field(pattern=r"^/[^?#]*$")]
+    path: CallPath
     method: Literal["GET", "POST"] = "GET"
     params: Mapping[str, Text] = Field(default_factory=dict)
     headers: Mapping[HeaderName, Text] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ Where something stands is a JMESPath in the body, or `{header: NAME}`.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -26,7 +26,7 @@ from sim_sync.carriers.json_bodies import BadPath, lookup_of
 from sim_sync.carriers.messages import Response
 from sim_sync.carriers.pagination import EndSigns, InBody, InHeader, ResponseField
 from sim_sync.carriers.pagination.rule import flag
-from sim_sync.carriers.settings import Settings, Unfit
+from sim_sync.carriers.settings import Settings, Shaped, Unfit
 from sim_sync.carriers.waits import carriers_now, seconds_until, throttled_wait
 
 # --- where something stands ------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ def _path(text: str) -> str:
 
 #: A JMESPath expression that compiles.
 Path = Annotated[str, Field(min_length=1), AfterValidator(_path)]
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderName = Annotated[str, Shaped(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", "the name of a header, such as X-Total-Count")]
 
 
 def _as_text(value: Any) -> Any:
@@ -70,19 +70,6 @@ def _kind(value: Any) -> str:
 DeclaredField: TypeAlias = Annotated[
     Annotated[Path, Tag("path")] | Annotated[HeaderField, Tag("header")], Discriminator(_kind)
 ]
-
-
-def with_a_type(*names: str) -> BeforeValidator:
-    """Return what refuses a declaration without one of these types, in words that tell which there are."""
-
-    def refuse_others(value: Any) -> Any:
-        if isinstance(value, Mapping) and value.get("type") not in names:
-            found = value.get("type")
-            shown = f", not {found}" if isinstance(found, str) else ""
-            raise Unfit(f"a type: {', '.join(names[:-1])} or {names[-1]}", shown)
-        return value
-
-    return BeforeValidator(refuse_others)
 
 
 def one_or_more(entry: Callable[[Any], Any]) -> BeforeValidator:

@@ -22,8 +22,8 @@ from sim_sync.carriers.pagination import (
     ToQuery,
 )
 from sim_sync.carriers.pagination.rule import keys_of
-from sim_sync.carriers.rest.responses import DeclaredField, EndOn, FlagThere, HeaderName, Path, place_of, with_a_type
-from sim_sync.carriers.settings import LinkRule, Settings
+from sim_sync.carriers.rest.responses import DeclaredField, EndOn, FlagThere, HeaderName, Path, place_of
+from sim_sync.carriers.settings import LinkRule, Settings, with_a_type
 
 ParameterName = Annotated[str, Field(min_length=1)]
 
