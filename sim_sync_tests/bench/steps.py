@@ -47,14 +47,45 @@ def large_table(rows: int, pages: int) -> Iterator[Figure]:
     with databases() as urls:
         for name, url in urls.items():
             warehouse = open_warehouse(url)
-            costs = []
+            costs, have = [], 0
             for size in (10_000, rows):
-                fill_sims(warehouse, size)
-                _commit_pages(warehouse, _scattered_pages(pages, size))  # from now on they are rows of a walk
+                _walk(warehouse, range(have, size))
+                _analyze(warehouse)
                 costs.append(_commit_pages(warehouse, _scattered_pages(pages, size)))
+                _refuse_if_written(warehouse)
+                have = size
             warehouse.close()
-            what = f"{name}: cost of a step at {rows:,} SIMs against 10,000"
+            what = f"{name}: cost of a step at {rows:,} SIMs against 10,000, unchanged"
             yield Figure(what, costs[1] / costs[0], "x", at_most=1.5)
+
+
+def _walk(warehouse: Warehouse, numbers: range) -> Session:
+    """Walk the SIMs of these numbers to their end, and return the session, which is still open."""
+    store = warehouse.sessions
+    session = store.open_session(a_request(restart=True)).session
+    for first in range(numbers.start, numbers.stop, _SIMS_A_LARGE_PAGE):
+        last = min(first + _SIMS_A_LARGE_PAGE, numbers.stop)
+        cursor = None if last == numbers.stop else {"page": last}
+        sims = [a_sim(number) for number in range(first, last)]
+        assert session.cursor is not None
+        session = store.commit_page(session.claim, session.cursor, Page(sims, cursor, len(sims)))
+    return session
+
+
+def _refuse_if_written(warehouse: Warehouse) -> None:
+    """Raise where the last walk has written rows of SIMs: then it was none over unchanged ones."""
+    (session,) = warehouse.sessions.latest_sessions([CARRIER])
+    with warehouse.engine.connect() as connection:
+        is_written = carrier_sims.c.last_seen_session == session.session_id
+        written = connection.execute(sa.select(sa.func.count()).where(is_written)).scalar_one()
+    if written or not session.pages_done:
+        raise RuntimeError(f"the measured walk wrote {written:,} SIMs that should be unchanged")
+
+
+def _analyze(warehouse: Warehouse) -> None:
+    with warehouse.engine.connect() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        connection.commit()
 
 
 def _pages(count: int, *, start: int) -> Iterator[list[Sim]]:
@@ -96,18 +127,9 @@ def sweeps(sims: int) -> Iterator[Figure]:
     with databases() as urls:
         for name, url in urls.items():
             warehouse = open_warehouse(url)
-            store = warehouse.sessions
-            session = store.open_session(a_request(restart=True)).session
-            for first in range(0, sims, _SIMS_A_LARGE_PAGE):
-                page_sims = [a_sim(number) for number in range(first, min(first + _SIMS_A_LARGE_PAGE, sims))]
-                is_last = first + _SIMS_A_LARGE_PAGE >= sims
-                page = Page(
-                    sims=page_sims, next_cursor=None if is_last else {"page": first + 1}, records=len(page_sims)
-                )
-                assert session.cursor is not None
-                session = store.commit_page(session.claim, session.cursor, page)
+            session = _walk(warehouse, range(sims))
             started = time.perf_counter()
-            closed = store.close_session(session.claim, SweepPolicy(), session.config_hash)
+            closed = warehouse.sessions.close_session(session.claim, SweepPolicy(), session.config_hash)
             seconds = time.perf_counter() - started
             warehouse.close()
             if closed.sweep_state is not SweepState.DONE:
@@ -130,7 +152,7 @@ def _commit_pages(warehouse: Warehouse, pages: Iterator[Sequence[Sim]]) -> float
 
 
 def fill_sims(warehouse: Warehouse, size: int) -> None:
-    """Fill the table up to `size` SIMs of the numbers 0 to `size` - 1, in SQL."""
+    """Fill the table up to `size` SIMs of the numbers 0 to `size` - 1, in SQL: rows that no walk has written."""
     sim = a_sim(0)
     now = warehouse.sessions.now()
     values: dict[str, sa.ColumnElement[Any]] = {
@@ -153,9 +175,7 @@ def fill_sims(warehouse: Warehouse, size: int) -> None:
         values["iccid_raw"] = values["iccid"]
         chosen = [value.label(name) for name, value in values.items()]
         connection.execute(carrier_sims.insert().from_select(list(values), sa.select(*chosen)))
-    with warehouse.engine.connect() as connection:
-        connection.exec_driver_sql("ANALYZE")
-        connection.commit()
+    _analyze(warehouse)
 
 
 def _numbered(connection: sa.Connection, pattern: str, number: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
