@@ -69,16 +69,16 @@ def require_place_for(path: Path) -> None:
 
 # SQLite has one writer at a time and no queue: who waits looks again, every tenth of a second in the end, and whoever
 # comes looks sooner. Of fifty walks some waited for minutes that way, while others took every page. So only the first
-# of a queue looks for SQLite's lock, often; the others sleep until the operating system wakes them, in their order, and
-# forgets those that have died. Who cannot use the queue, another program for example, is no worse off than before; and
-# so is who stands in it for long, because the first one may be frozen.
+# of a queue looks for SQLite's lock often; the others sleep until the operating system wakes them, in their order, and
+# forgets those that have died. One that is frozen is not dead: now and then the others look, too. Who cannot use the
+# queue, another program for example, is no worse off than before.
 
 #: Behind the name of the warehouse's file: a file without content, on which the writers queue.
 QUEUE_SUFFIX = "-queue"
-#: How often the first of the queue looks for SQLite's lock.
-_LOOK_SECONDS = 0.002
-#: The part of the time that is spent in the queue, at most.
-_SHARE_IN_QUEUE = 1 / 3
+#: How often the first of the queue looks for SQLite's lock, and how often the others do.
+_LOOK_SECONDS, _OTHERS_LOOK_SECONDS = 0.002, 1.0
+#: A process with so many threads that wait for a place which nobody wants any more takes no further one.
+_MOST_LEFT_BEHIND = 8
 
 
 def begin_in_turn(path: Path, begin: Callable[[], None], seconds: float) -> None:
@@ -90,8 +90,9 @@ def begin_in_turn(path: Path, begin: Callable[[], None], seconds: float) -> None
         seconds: how long to try; it raises what `begin` raises then.
     """
     deadline = time.monotonic() + seconds
-    with _in_queue(path, seconds * _SHARE_IN_QUEUE):
+    with _in_queue(path) as is_first:
         while True:
+            is_first.wait(min(max(deadline - time.monotonic(), 0.0), _OTHERS_LOOK_SECONDS))
             try:
                 begin()
             except sa.exc.OperationalError as error:
@@ -107,17 +108,22 @@ def _is_busy(error: sa.exc.OperationalError) -> bool:
 
 
 @contextmanager
-def _in_queue(path: Path, seconds: float) -> Iterator[None]:
-    """Hold the first place of the queue, or none that counts where it cannot be had in the time."""
+def _in_queue(path: Path) -> Iterator[threading.Event]:
+    """Lend a place in the queue, and what is set when that is the first one; set at once where there is no queue."""
     place = None
-    with suppress(OSError, RuntimeError):  # no room, not our file, no further thread: then without a queue
-        place = _Place(_opened_queue(path))
-        place.wait(seconds)
     try:
-        yield
+        with suppress(OSError):  # no room, or not our file
+            place = _Place(_opened_queue(path))
+        yield _at_once() if place is None else place.asked()
     finally:
         if place is not None:
             place.leave()
+
+
+def _at_once() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def _opened_queue(path: Path) -> int:
@@ -139,24 +145,31 @@ class _Place:
         self._is_first = threading.Event()
         self._waiting: threading.Thread | None = None
 
-    def wait(self, seconds: float) -> None:
-        """Return when the place is the first one, or the time is over.
+    def asked(self) -> threading.Event:
+        """Ask for the lock, and return what is set when it is ours.
 
         The wait for such a lock has no end of its own, so another thread waits, and lets go of it where it comes late.
         """
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting = threading.Thread(target=self._wait, name="queue of the warehouse", daemon=True)
-            waiting.start()
-            self._waiting = waiting
-            self._is_first.wait(seconds)
+        with suppress(OSError, RuntimeError):  # no such locks here, or no further thread: then without a queue
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if len(_left_behind) >= _MOST_LEFT_BEHIND:
+                    raise
+                waiting = threading.Thread(target=self._wait, name="queue of the warehouse", daemon=True)
+                waiting.start()
+                self._waiting = waiting
+                return self._is_first
+        self._is_first.set()
+        return self._is_first
 
     def leave(self) -> None:
         """Let the next one be first."""
-        self._is_over.set()
         if self._waiting is None:
             os.close(self._file)
+        else:
+            _left_behind.add(self)
+            self._is_over.set()
 
     def _wait(self) -> None:
         try:
@@ -166,6 +179,11 @@ class _Place:
             self._is_over.wait()
         finally:
             os.close(self._file)
+            _left_behind.discard(self)
+
+
+#: Places whose threads are not at their end yet.
+_left_behind: set[_Place] = set()
 
 
 def without_patience(driver: Any, begin: Callable[[], Any]) -> None:

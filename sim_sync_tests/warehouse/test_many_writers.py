@@ -84,10 +84,33 @@ def test_who_waits_in_the_queue_gives_up_in_time_and_leaves_nobody_behind(tmp_pa
 
         for engine in writers:
             write(engine)
-        for thread in threading.enumerate():
-            if thread.name == "queue of the warehouse":
-                thread.join(30)
-                assert not thread.is_alive()
+        for thread in queued():
+            thread.join(30)
+        assert queued() == []
+
+
+def test_a_first_one_that_is_frozen_keeps_nobody_from_writing(tmp_path: Path) -> None:
+    """It holds the queue and does not look for SQLite's lock; it is not dead, so the system does not forget it."""
+    path, begun = tmp_path / "warehouse.db", threading.Semaphore(0)
+    queue = path.with_name(path.name + QUEUE_SUFFIX)
+    queue.touch()
+
+    def write_again_and_again() -> None:
+        for _ in range(20):
+            begin_in_turn(path, begun.release, 3600.0)
+
+    with queue.open() as frozen:
+        fcntl.flock(frozen, fcntl.LOCK_EX)
+        threading.Thread(target=write_again_and_again, daemon=True).start()
+        assert all(begun.acquire(timeout=60) for _ in range(20))
+        assert len(queued()) <= 8
+    for thread in queued():
+        thread.join(30)
+    assert queued() == []
+
+
+def queued() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "queue of the warehouse"]
 
 
 def test_a_frozen_first_of_the_queue_leaves_the_others_time_to_look_for_themselves(tmp_path: Path) -> None:
@@ -105,7 +128,7 @@ def test_a_frozen_first_of_the_queue_leaves_the_others_time_to_look_for_themselv
         queue.touch()
         with queue.open() as frozen:
             fcntl.flock(frozen, fcntl.LOCK_EX)
-            begin_in_turn(path, begin, seconds=3)
+            begin_in_turn(path, begin, seconds=60)
     assert looks == 4
 
 
