@@ -42,8 +42,8 @@ _EXPECTED = {
     "too_short": "at least {min_length}",
     "too_long": "at most {max_length}",
 }
-#: What bounds of a length count.
-_COUNTED = {"string_too_short": "character", "string_too_long": "character", "too_short": "entry", "too_long": "entry"}
+#: What bounds a length, of a text, a secret one too, or of a list.
+_LENGTHS = frozenset({"string_too_short", "string_too_long", "too_short", "too_long"})
 #: Whoever knows the URL of a webhook can write there.
 _SECRETS_OF_RECEIVERS = frozenset({"url", "secret", "user", "password"})
 _KINDS: Mapping[type, str] = {
@@ -108,8 +108,8 @@ def _bounds_of(error: Any) -> str | None:
     kind, bounds = error["type"], error.get("ctx", {})
     if kind not in _EXPECTED:
         return None
-    if noun := _COUNTED.get(kind):
-        plural = "entries" if noun == "entry" else None
+    if kind in _LENGTHS:
+        noun, plural = ("character", None) if isinstance(error["input"], str) else ("entry", "entries")
         lengths = {name: bounds[name] for name in ("min_length", "max_length") if bounds.get(name) is not None}
         bounds = {name: counted(length, noun, plural) for name, length in lengths.items()}
     return _EXPECTED[kind].format_map(bounds)

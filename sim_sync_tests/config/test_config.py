@@ -303,6 +303,12 @@ def test_a_problem_of_the_alerts_is_told_by_whoever_asks_for_them_and_by_nobody_
     assert [problem.key for problem in caught.value.problems] == ["alerts.webhook.url", "alerts.onn"]
 
 
+def test_a_short_secret_is_told_its_length_in_characters_and_not_shown(load: Load) -> None:
+    config = load("alerts: {webhook: {url: 'https://hooks.example.com/a', secret: sh0rt}}\n" + SOUND)
+    with pytest.raises(ConfigError, match="secret: expected at least 8 characters, found text"):
+        config.require_sound(config.carrier_names, with_alerts=True)
+
+
 def test_a_problem_of_the_alerts_is_told_with_those_of_all_carriers(tmp_path: Path) -> None:
     path = tmp_path / "carriers.yaml"
     path.write_text("carriers: {}\nalerts: {on: [nothing]}\n")
