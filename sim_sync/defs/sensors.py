@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from sim_sync.alerts import Sent, receivers_of, send_alerts
 from sim_sync.config import Config
 from sim_sync.core.errors import NoRoomLeft, SimSyncError
 from sim_sync.core.resuming import (
@@ -43,11 +42,13 @@ from sim_sync.defs.resources import id_of_instance, require_one_truth
 from sim_sync.defs.runs import terminated_runs
 from sim_sync.defs.watching import death_of
 from sim_sync.warehouse import Warehouse
-from sim_sync.warehouse.alerts import SqlAlerts
 from sim_sync.warehouse.code_locations import CodeLocation, SqlCodeLocations, doubled
 from sim_sync.warehouse.warehouse import require_room
 from sim_sync.worker.lease import Wait
 from sim_sync.worker.processes import is_known_dead
+
+if TYPE_CHECKING:
+    from sim_sync.alerts import Sent
 
 # The sensor `send_alerts`: looks at all carriers every half a minute, and tells receivers what has begun and ended.
 #
@@ -131,10 +132,14 @@ def _one_round(config: Config, warehouse: Warehouse) -> str:
     settings = config.alerts
     if settings is None:
         return f"{config.path} has no section `alerts` any more"
+    # Here, because every run of a walk imports the sensors with the definitions, and sends nothing.
+    from sim_sync.alerts import receivers_of, send_alerts
+    from sim_sync.warehouse.alerts import SqlAlerts
+
     return _summary(send_alerts(config, settings, SqlAlerts(warehouse.engine), receivers_of(settings)))
 
 
-def _summary(sent: Sent) -> str:
+def _summary(sent: "Sent") -> str:
     told = f"{sent.opened:,} opened, {sent.closed:,} over, {counted(sent.delivered, 'message')} delivered"
     return "; ".join([told, *(f"not delivered: {one}" for one in sent.failed)])
 

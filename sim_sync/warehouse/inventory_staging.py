@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sim_sync.core.inventory import EndOfList, Entry, Finding, InventorySim, ListWords, Rounding, StartOfList
 from sim_sync.warehouse.engine import BulkInsert
 from sim_sync.warehouse.postgresql import copy_into
+from sim_sync.warehouse.tables import on_postgresql
 from sim_sync.warehouse.temporary import analyzed
 
 #: Rows in one statement: enough to be quick, few enough to need little memory.
@@ -26,7 +27,9 @@ _metadata = sa.MetaData()
 
 
 def _temporary(name: str, *columns: Any) -> sa.Table:
-    return sa.Table(name, _metadata, *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+    table = sa.Table(name, _metadata, *columns, prefixes=["TEMPORARY"])
+    on_postgresql(table, table, postgresql_on_commit="DROP")
+    return table
 
 
 #: `position` counts the rows: of two rows with one ICCID the first counts.

@@ -42,9 +42,9 @@ from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.sync import CrashPoint, nothing_armed
 from sim_sync.warehouse import lookups, pages, sessions, sweeping
 from sim_sync.warehouse.engine import can_write_now, read_clock, reading, transaction
+from sim_sync.warehouse.opening import carry_out_decision, carry_out_failure
 from sim_sync.warehouse.pages import write_isolated
 from sim_sync.warehouse.seen import SeenMemory, SeenNumbers
-from sim_sync.warehouse.sessions import carry_out_decision, carry_out_failure
 from sim_sync.warehouse.temporary import lock_carrier
 
 #: Writes a page's rows, and returns the page as it was written with what that changed.

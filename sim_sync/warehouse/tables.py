@@ -22,7 +22,7 @@ metadata = sa.MetaData(
 )
 
 
-def _on_postgresql(table: sa.Table, made: sa.Table | sa.Index, **options: Any) -> None:
+def on_postgresql(table: sa.Table, made: sa.Table | sa.Index, **options: Any) -> None:
     """Give a table, or an index of it, options of PostgreSQL where it is created there.
 
     Naming them at once would load SQLAlchemy's part for PostgreSQL, which who reads a SQLite file has no use for.
@@ -37,7 +37,7 @@ def _on_postgresql(table: sa.Table, made: sa.Table | sa.Index, **options: Any) -
 def _one_where(name: str, *columns: sa.Column[Any], where: sa.ColumnElement[bool]) -> None:
     """Let the database itself refuse a second row with these values among the rows that `where` chooses."""
     index = sa.Index(name, *columns, unique=True, sqlite_where=where)
-    _on_postgresql(columns[0].table, index, postgresql_where=where)
+    on_postgresql(columns[0].table, index, postgresql_where=where)
 
 
 def _text(name: str, **options: Any) -> sa.Column[str]:
@@ -86,7 +86,7 @@ carrier_sims = sa.Table(
     sa.Index("ix_carrier_sims_iccid_carrier", "iccid", "carrier"),
 )
 # A walk writes the few rows that change: with a little room beside them, PostgreSQL need not touch the indexes.
-_on_postgresql(carrier_sims, carrier_sims, postgresql_with={"fillfactor": 90})
+on_postgresql(carrier_sims, carrier_sims, postgresql_with={"fillfactor": 90})
 
 sim_changes = sa.Table(
     "sim_changes",
@@ -267,7 +267,7 @@ inventory_sims = sa.Table(
     _text("eid"),
 )
 _named = inventory_sims.c.eid.is_not(None)
-_on_postgresql(
+on_postgresql(
     inventory_sims,
     sa.Index("ix_inventory_sims_carrier_eid", inventory_sims.c.carrier, inventory_sims.c.eid, sqlite_where=_named),
     postgresql_where=_named,
@@ -334,7 +334,7 @@ sim_discrepancies = sa.Table(
     sa.Index("ix_sim_discrepancies_carrier_resolved_at", "carrier", "resolved_at"),
 )
 # Every comparison of something new writes each open row once: with room beside it, as above.
-_on_postgresql(sim_discrepancies, sim_discrepancies, postgresql_with={"fillfactor": 50})
+on_postgresql(sim_discrepancies, sim_discrepancies, postgresql_with={"fillfactor": 50})
 
 reconciliations = sa.Table(
     "reconciliations",
@@ -373,7 +373,7 @@ rate_limits = sa.Table(
     _text("state", nullable=False),
 )
 #: Each request changes its row: room for the next version on the same page.
-_on_postgresql(rate_limits, rate_limits, postgresql_with={"fillfactor": 50})
+on_postgresql(rate_limits, rate_limits, postgresql_with={"fillfactor": 50})
 
 alerts = sa.Table(
     "alerts",

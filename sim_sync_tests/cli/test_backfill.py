@@ -41,6 +41,28 @@ def test_a_walk_to_the_end_exits_with_0_and_says_how_it_went(
     assert present_sims(command_line.warehouse.engine, "acme") == 45
 
 
+#: What a walk of one carrier without a list of ours has no use for.
+_NOT_NEEDED = (
+    *(f"sim_sync.{name}" for name in ("alerts", "config.alerts", "demo", "export", "report", "selftest")),
+    *("sim_sync.simulator", "sim_sync.carriers.rest", "sim_sync.carriers.vendors.telnyx"),
+    *("pandas", "numpy", "pyarrow", "deltalake", "openpyxl", "pygal", "prometheus_client", "psycopg", "cryptography"),
+)
+
+
+def test_a_run_loads_nothing_that_its_walk_has_no_use_for(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    command_line.write_carriers(acme=an_account(simulator.url))
+    program = f"""
+import atexit, sys
+atexit.register(lambda: print(sorted(sys.modules.keys() & set({_NOT_NEEDED!r}))))
+from sim_sync.cli import main
+main(["backfill", "acme"])
+"""
+    said = command_line.python("-c", program)
+    assert (said.code, said.out.splitlines()[-1]) == (0, "[]")
+
+
 def test_a_page_budget_exits_with_3_and_the_next_one_continues(
     command_line: CommandLine, simulator: SimulatorServer
 ) -> None:
