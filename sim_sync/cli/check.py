@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
+from sim_sync.carriers.pagination.rule import Pagination
 from sim_sync.carriers.settings import Retry
 from sim_sync.cli.dagster_home import full_beside, own_folders, require_one_truth
 from sim_sync.config import CarrierConfig, Config, load_config
@@ -188,6 +189,18 @@ def look_at_limits(config: Config, names: Sequence[str]) -> Sequence[PlaceFindin
     return [PlaceFindings("limits", told)]
 
 
+def look_at_export(config: Config) -> Sequence[PlaceFindings]:
+    """Return whether the tables of a night can be written where they are to go; nothing where they go nowhere."""
+    if config.export is None:
+        return []
+    from sim_sync.export import look_at_places
+
+    found = look_at_places(config.export, config.path.parent)
+    told = "; ".join(place if problem is None else problem for place, problem in found.items())
+    is_well = all(problem is None for problem in found.values())
+    return [PlaceFindings("export", told, ExitCode.DONE if is_well else ExitCode.FAILED)]
+
+
 def look_at_inventory(config: Config, names: Sequence[str]) -> PlaceFindings:
     """Return how the part of these carriers in our lists of SIMs is: each list that may have SIMs of theirs is read."""
     lists = [one for one in config.our_lists() if not set(one.carriers).isdisjoint(names)]
@@ -238,6 +251,7 @@ def look_at_carrier(carrier: CarrierConfig) -> CarrierFindings:
         return _failed(carrier.name, error)
     found = _told_by(carrier, first.page, first.seconds)
     problem, doubts = _look_behind(carrier, source, first)
+    doubts = [*doubts, *_doubts_about_order(carrier, first.page)]
     code = ExitCode.DONE if problem is None else ExitCode.FAILED
     return replace(found, problem=problem, doubts=doubts, exit_code=code)
 
@@ -271,6 +285,18 @@ def _look_behind(carrier: CarrierConfig, source: CarrierSource, first: _FirstPag
     used = [*first.used, cursor_digest(page.next_cursor)]
     problem = problem_of(page, second, number, may_overlap=may_overlap) or leads_back(second, number, used)
     return problem, list(doubts_about(page, second, number, may_overlap=may_overlap)) if problem is None else ()
+
+
+def _doubts_about_order(carrier: CarrierConfig, page: Page) -> Iterator[str]:
+    """Yield that pages which are answered in another order than theirs may pass SIMs over, where no total shows it."""
+    settings = carrier.settings
+    in_flight = settings.rate_limit.max_in_flight if settings.read_ahead else 1
+    names_pages = type(carrier.connector.pagination(settings)).ahead is not Pagination.ahead
+    if in_flight > 1 and names_pages and page.next_cursor is not None and page.records_total is None:
+        yield (
+            f"max_in_flight is {in_flight}, and the carrier tells no total of records: a SIM that comes while another "
+            "leaves may hide a third from the walk, and nothing shows it; leave it at 1, or declare the total"
+        )
 
 
 def _failed(name: str, error: SimSyncError) -> CarrierFindings:
@@ -336,7 +362,7 @@ def check_everything(carriers: Sequence[str], *, as_json: bool) -> ExitCode:
     names = carriers or config.carrier_names
     config.require_sound(names, with_alerts=True)
     places = [look_at_tables(config), look_at_inventory(config, names), look_at_folders(config)]
-    places += look_at_limits(config, names)
+    places += [*look_at_limits(config, names), *look_at_export(config)]
     found = look_at_carriers(config, names, has_warehouse=places[0].exit_code is ExitCode.DONE)
     if as_json:
         _print_json(str(config.path), places, found)

@@ -3,6 +3,6 @@
 pyarrow, fsspec and deltalake are loaded by who exports: the extra `export` brings them.
 """
 
-from sim_sync.export.exporting import Exported, export_carrier
+from sim_sync.export.exporting import Exported, export_carrier, look_at_places
 
-__all__ = ["Exported", "export_carrier"]
+__all__ = ["Exported", "export_carrier", "look_at_places"]

@@ -6,10 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from sim_sync.config.export import DeltaTarget
-from sim_sync.export.places import as_our_errors, import_driver, make_private_folder
+from sim_sync.core.errors import ExportRefused
+from sim_sync.export.places import (
+    as_our_errors,
+    import_driver,
+    is_local,
+    make_private_folder,
+    require_usable,
+    whose_export,
+)
 from sim_sync.warehouse.exported import ExportedRows
 
 _PARTITION = "carrier"
+#: delta-rs makes URLs of paths, and breaks off at these, or reads another path than it has written.
+_ODD = "[]|^\\%"
 #: delta-rs holds a group in memory until it is full.
 _ROWS_A_GROUP = 50_000
 
@@ -19,13 +29,14 @@ class DeltaTables:
 
     def __init__(self, target: DeltaTarget, folder: Path, carrier: str) -> None:
         self.place = target.place(folder)
-        self._target, self._carrier = target, carrier
+        self._target, self._carrier, self._whose = target, carrier, whose_export(carrier)
         self._options = {name: str(value) for name, value in target.storage.items()}
         self._written: list[str] = []
         with self._errors("opening it"):
             import_driver("deltalake")
-            if "://" not in self.place:
-                make_private_folder(Path(self.place))
+            _require_plain(self.place)
+            if is_local(self.place):
+                require_usable(Path(self.place))
 
     def write(self, rows: ExportedRows) -> int:
         """Replace the carrier's rows of a table, which is made where it is missing."""
@@ -33,6 +44,8 @@ class DeltaTables:
         uri = f"{self.place.rstrip('/')}/{rows.table}"
         counter = _Counter()
         with self._errors(f"writing {rows.table}"):
+            if is_local(self.place):
+                make_private_folder(Path(self.place))
             # Declared and not found: a column without values would be of no type, and refuse its first value.
             table = delta.DeltaTable.create(
                 uri, rows.schema, mode="ignore", partition_by=[_PARTITION], storage_options=self._options
@@ -60,8 +73,28 @@ class DeltaTables:
     def forget(self) -> None:
         """Leave files that no commit names: `vacuum` removes them."""
 
+    def look(self) -> None:
+        """Look for a table there, which shows whether the place may be read.
+
+        Raises:
+            ExportRefused, ExportUnavailable: it cannot.
+        """
+        with self._errors("reading it"):
+            uri = f"{self.place.rstrip('/')}/carrier_sims"
+            import_driver("deltalake").DeltaTable.is_deltatable(uri, storage_options=self._options)
+
     def _errors(self, doing: str) -> AbstractContextManager[None]:
-        return as_our_errors(self._target, f"export of carrier {self._carrier} to {self.place}: {doing} failed")
+        failed = f"{self._whose} to {self.place}: {doing} failed"
+        done = [uri.rpartition("/")[2] for uri in self._written]
+        if not done:
+            return as_our_errors(self._target, failed)
+        return as_our_errors(self._target, failed, f"{', '.join(done)} of this export is there, the rest is the last")
+
+
+def _require_plain(place: str) -> None:
+    if odd := sorted({character for character in place if character in _ODD or not character.isprintable()}):
+        shown = " ".join(character if character.isprintable() else repr(character)[1:-1] for character in odd)
+        raise ExportRefused(f"export to {place!r}: Delta takes no path with {shown} in it; choose another folder")
 
 
 class _Counter:

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from sim_sync.simulator.server import SimulatorServer
 from sim_sync_tests.cli.command_line import CommandLine, an_account, assert_one_message
 
@@ -164,3 +166,37 @@ def test_a_warehouse_that_is_away_keeps_nobody_waiting_for_its_limits(
     command_line.write_carriers(acme=an_account(simulator.url, rate_limit=limit))
     said = command_line.run("check", "--json")
     assert (said.code, said.document["warehouse"]["ok"], said.document["carriers"][0]["ok"]) == (1, False, True)
+
+
+def test_an_export_that_can_be_written_is_told_with_its_places(
+    command_line: CommandLine, simulator: SimulatorServer
+) -> None:
+    sections = {"export": {"parquet": {"path": "lake"}, "delta": {"path": "delta"}}}
+    command_line.write_config({**sections, "carriers": {"acme": an_account(simulator.url)}})
+    said = command_line.type_in("check")
+    folder = command_line.folder
+    assert (said.code, said.err) == (0, "")
+    assert f"export     ok: parquet to {folder}/lake; delta to {folder}/delta" in said.out
+    assert not (folder / "lake").exists()
+
+
+@pytest.mark.parametrize(
+    ("export", "told"),
+    [
+        ({"parquet": {"path": "a_file/lake"}}, "Not a directory: '{folder}/a_file'"),
+        ({"delta": {"path": "a_file/lake"}}, "Not a directory: '{folder}/a_file'"),
+        ({"delta": {"path": "la[k]e"}}, "Delta takes no path with [ ] in it"),
+        ({"parquet": {"path": "s3://bucket/lake"}}, "nstall s3fs"),
+        ({"parquet": {"path": "gs://bucket/lake"}}, "nstall gcsfs"),
+        ({"parquet": {"path": "az://bucket/lake"}}, "nstall adlfs"),
+    ],
+)
+def test_a_place_that_no_export_can_be_written_to_fails_the_check(
+    command_line: CommandLine, simulator: SimulatorServer, export: dict[str, object], told: str
+) -> None:
+    (command_line.folder / "a_file").touch()
+    command_line.write_config({"export": export, "carriers": {"acme": an_account(simulator.url)}})
+    said = command_line.run("check", "--json")
+    found = said.document["export"]
+    assert (said.code, found["ok"], found["exit_code"]) == (1, False, 1)
+    assert told.format(folder=command_line.folder) in found["told"]

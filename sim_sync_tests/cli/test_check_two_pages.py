@@ -168,6 +168,24 @@ def test_an_end_that_may_be_none_and_an_order_that_is_not_stable_are_doubts_and_
     assert (found["ok"], ["no stable order" in doubt for doubt in found["doubts"]]) == (True, [True])
 
 
+@pytest.mark.parametrize(
+    ("pagination", "in_flight", "is_told"),
+    [
+        *((style, 4, style in (PAGE, OFFSET)) for style in EVERY_STYLE),
+        (PAGE, 1, False),
+        (OFFSET | {"total": "total"}, 4, False),
+    ],
+    ids=str,
+)
+def test_several_pages_in_flight_are_a_doubt_where_pages_are_named_ahead_and_no_total_shows_what_is_passed_over(
+    command_line: CommandLine, pagination: dict[str, Any], in_flight: int, is_told: bool
+) -> None:
+    limit = {"max_in_flight": in_flight}
+    found, _ = check(command_line, a_list(35, pagination), pagination, rate_limit=limit)
+    told = f"max_in_flight is {in_flight}, and the carrier tells no total"
+    assert (found["ok"], any(told in doubt for doubt in found["doubts"])) == (True, is_told)
+
+
 def test_what_a_declaration_says_to_be_the_end_is_none_of_these(command_line: CommandLine) -> None:
     repeated = PAGE | {"end_on": ["repeated_page"]}
     assert check(command_line, lambda _: a_page(0, SIZE, repeated), repeated)[0]["problem"] is None

@@ -1,8 +1,13 @@
 """What is exported is what other programs read back, to the last digit; a failure leaves the last export as it was."""
 
+import multiprocessing
+import os
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +23,7 @@ from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import Sim
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.core.text import canonical_json
-from sim_sync.export import export_carrier
+from sim_sync.export import export_carrier, look_at_places
 from sim_sync.export.parquet import ParquetFiles
 from sim_sync.export.places import as_our_errors
 from sim_sync.warehouse import Warehouse, open_warehouse
@@ -28,6 +33,7 @@ from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.warehouse.tables import metadata, sim_discrepancies
 from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
+from sim_sync_tests.fakes.small_disk import SmallDisk
 from sim_sync_tests.warehouse.databases import disposed, rows_of
 
 LONG, SHORT, ZEROS = "89883070000000000139", "8988307000000000013", "0018830700000000000"
@@ -274,6 +280,128 @@ def test_what_a_killed_run_has_left_is_read_by_nobody_and_removed_by_the_next(sm
     assert small_lake.parquet("carrier_sims") == before
     small_lake.export("a", run="run-2")
     assert small_lake.files() == files
+
+
+#: Where an export dies: while it reads its first table, between two tables, and between two replacements.
+DEATHS = {
+    "in the first table": ("carrier_sims", 20),
+    "between two tables": ("sim_discrepancies", 0),
+    "between two files": ("os.rename", 0),
+}
+
+
+def export_and_die(url: str, folder: Path, form: str, death: str) -> None:
+    """Export in this process, which kills itself in the middle."""
+    warehouse = open_warehouse(url)
+    where, steps = DEATHS[death]
+    renamed: list[str] = []
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def count_down() -> int:
+        nonlocal steps
+        steps -= 1
+        if steps == 0:
+            die()
+        return 0
+
+    def watch_files(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == where and ".part-" in str(arguments[0]):
+            renamed.append(str(arguments[0]))
+            if len(renamed) == 2:
+                die()
+
+    def watch_statements(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if f"FROM {where}" in statement and ".iccid" in statement:
+            if steps and connection.connection.driver_connection is not None:
+                connection.connection.driver_connection.set_progress_handler(count_down, 10)
+            else:
+                die()
+
+    sys.addaudithook(watch_files)
+    sa.event.listen(warehouse.engine, "before_cursor_execute", watch_statements)
+    export_carrier(warehouse, Export.model_validate({form: EXPORT[form]}), folder, "a", "killed")
+
+
+@pytest.mark.parametrize(
+    ("form", "death"), [*product(EXPORT, list(DEATHS)[:2]), ("parquet", "between two files")], ids=str
+)
+def test_an_export_that_is_killed_leaves_whole_tables_and_the_next_one_heals(
+    small_lake: Lake, form: str, death: str
+) -> None:
+    """Each table is of the night before or of this one, and there is nothing else that a reader could take."""
+    tables = ("carrier_sims", "sim_discrepancies", "sim_changes")
+    read_back = small_lake.parquet if form == "parquet" else small_lake.delta
+    before = {table: told(read_back(table)) for table in tables}
+    files = small_lake.files()
+    small_lake.night("a", *(a_sim(number) for number in range(400)))
+    url = small_lake.warehouse.engine.url.render_as_string()
+    process = multiprocessing.get_context("spawn").Process(
+        target=export_and_die, args=(url, small_lake.folder, form, death)
+    )
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    left = {table: told(read_back(table)) for table in tables}
+    is_done = death == "between two files" or (form, death) == ("delta", "between two tables")
+    assert len(left["carrier_sims"]) == (400 if is_done else 3)
+    assert left == before | ({"carrier_sims": left["carrier_sims"]} if is_done else {})
+    small_lake.export("a", run="run-2")
+    assert {table: len(read_back(table)) for table in tables} == {
+        table: len(rows_of(small_lake.warehouse.engine, table)) for table in tables[:2]
+    } | {"sim_changes": len(read_back("sim_changes"))}
+    assert small_lake.files() == files
+
+
+@pytest.mark.parametrize("form", ["parquet", "delta"])
+def test_an_export_to_a_full_disk_is_one_sentence_and_leaves_the_last_one(
+    small_lake: Lake, small_disk: SmallDisk, form: str
+) -> None:
+    section = {form: {"path": str(small_disk.folder / "lake" / form)}}
+    small_lake.export("a", section=section)
+    on_disk = Lake(small_lake.warehouse, small_disk.folder)
+    read_back = on_disk.parquet if form == "parquet" else on_disk.delta
+    before = told(read_back("carrier_sims"))
+    small_lake.night("a", *(a_sim(number, label=f"{number}" * 300) for number in range(100, 400)))
+    small_disk.fill()
+    with pytest.raises(ExportUnavailable, match=r"[Nn]o space left on device.*the last export is still there") as full:
+        small_lake.export("a", run="run-2", section=section)
+    assert "\n" not in str(full.value)
+    assert told(read_back("carrier_sims")) == before
+    (problem,) = look_at_places(Export.model_validate(section), small_lake.folder).values()
+    assert "make room there" in str(problem)
+    small_disk.make_room()
+    small_lake.export("a", run="run-3", section=section)
+    assert len(read_back("carrier_sims")) == 303
+    assert not list(small_disk.folder.rglob("*.part-*"))
+
+
+def test_what_delta_has_taken_before_it_fails_is_told(small_lake: Lake) -> None:
+    in_the_way = small_lake.folder / "other" / "sim_discrepancies"
+    in_the_way.parent.mkdir()
+    in_the_way.touch()
+    with pytest.raises(ExportRefused, match="carrier_sims of this export is there, the rest is the last"):
+        small_lake.export("a", section={"delta": {"path": "other"}})
+
+
+@pytest.mark.parametrize("name", ["a[b]c", "*", "?", "a::b", "file::x", "{a,b}", "%20", "a b"])
+def test_a_folder_is_taken_as_it_is_written(small_lake: Lake, name: str) -> None:
+    place = small_lake.folder / name / "carrier_sims"
+    place.mkdir(parents=True)
+    (place / "a.parquet.part-dead").touch()
+    small_lake.export("a", section={"parquet": {"path": name}})
+    assert [file.name for file in place.iterdir()] == ["a.parquet"]
+
+
+@pytest.mark.parametrize("odd", ["[", "]", "|", "^", "\\", "%", "\n"])
+def test_a_path_that_delta_takes_for_another_one_is_refused_before_anything_is_written(
+    small_lake: Lake, odd: str
+) -> None:
+    with pytest.raises(ExportRefused, match=r"Delta takes no path with .* in it; choose another folder") as refused:
+        small_lake.export("a", section={"delta": {"path": f"x{odd}y"}})
+    assert "\n" not in str(refused.value)
+    assert not list(small_lake.folder.glob("x*"))
 
 
 @pytest.mark.parametrize("form", ["parquet", "delta"])
