@@ -111,8 +111,8 @@ def _sims_seen_last_time(connection: sa.Connection, carrier: str) -> int | None:
 def next_session_number(connection: sa.Connection, carrier: str) -> int:
     """Return the number of the carrier's next session.
 
-    Two that are opened at the same moment get the same one, and the database refuses the second. A number that was
-    given is not given again, though a person deletes its session: notes and SIMs go by it.
+    Openings of a carrier take turns (`lock_carrier`). A number that was given is not given again, though a person
+    deletes its session: notes and SIMs go by it.
     """
 
     def last(number: sa.Column[int]) -> int:
