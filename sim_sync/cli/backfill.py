@@ -20,14 +20,14 @@ from sim_sync.cli.dagster_home import chosen_dagster_home, full_disks, require_o
 from sim_sync.cli.status import progress_text
 from sim_sync.config import Config, load_config
 from sim_sync.core.errors import InputError, NoRoomLeft, SimSyncError
-from sim_sync.core.notes import is_silent
+from sim_sync.core.notes import is_silent, place_text
 from sim_sync.core.session import Session, State
 from sim_sync.processes import handled_by, repeated
 from sim_sync.terminal.output import ExitCode, complain, exit_code_of, print_lines, say, worst_of
 from sim_sync.warehouse import Warehouse, open_warehouse
 from sim_sync.warehouse.overviews import carrier_overviews
 from sim_sync.warehouse.warehouse import require_room
-from sim_sync.worker.processes import this_process
+from sim_sync.worker.processes import is_known_dead, this_process
 
 if TYPE_CHECKING:  # it imports Dagster
     from sim_sync.defs.launch import EndedRun
@@ -276,10 +276,13 @@ def _line(warehouse: Warehouse, url: str, carrier: str) -> str | None:
     session = warehouse.sessions.open_session_of(carrier)
     if session is None or session.state is not State.RUNNING:
         return None
-    if warehouse.sessions.internals(session.session_id).process == this_process():
+    process = warehouse.sessions.internals(session.session_id).process
+    if process == this_process():
         now = warehouse.sessions.now()
         full = full_disks(url) if is_silent(session, now) else ()
         return "; ".join([progress_text(session, now, is_ours=True), *full])
+    if is_known_dead(process):
+        return f"{carrier}: run {session.owner} has died after {place_text(session)}; its session is taken over"
     until = f" until {session.lease_expires_at:%H:%M:%S} UTC" if session.lease_expires_at else ""
     return f"{carrier}: run {session.owner} holds the lease{until}; watching whether it renews it"
 

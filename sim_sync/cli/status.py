@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
+from socket import gethostname
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +29,7 @@ from sim_sync.core.notes import (
     urgency,
 )
 from sim_sync.core.progress import PastWalk
-from sim_sync.core.session import Session
+from sim_sync.core.session import Session, State
 from sim_sync.core.text import counted, duration_text, percent_text
 from sim_sync.terminal.output import ExitCode, print_json, print_lines
 from sim_sync.terminal.tables import narrow_table, print_table
@@ -119,6 +120,7 @@ def show_status(*, carrier: str | None, watch: bool, as_json: bool) -> ExitCode:
 def _watch_bars(warehouse: WarehouseView, config: Config, names: Sequence[str]) -> None:
     def look() -> Sequence[BarLine]:
         overviews, now = carrier_overviews(warehouse.engine, names), warehouse.now()
+        overviews = without_dead_owners(overviews, now)
         return [bar_line(each, now, todo=todo) for each, (_, todo) in worst_first(overviews, config, now)]
 
     with bars_shown(look):
@@ -136,12 +138,38 @@ def _show(warehouse: WarehouseView, config: Config, names: Sequence[str], *, as_
     if as_json:
         print_json([_carrier_object(overview, config, now, full) for overview in overviews])
         return
+    overviews = without_dead_owners(overviews, now)
+    sessions = [overview.newest for overview in overviews if overview.newest is not None]
     _print_table(overviews, config, now)
     print_lines(_notes(sessions, now, nobody_can_write=bool(full)))
     print_lines(full)
     for overview in overviews:
         lines = [*pace_lines(overview, now), *_lines_of(overview, config, now)]
         print_lines(f"{overview.carrier}: {line}" for line in lines)
+
+
+def without_dead_owners(overviews: Sequence[CarrierOverview], now: datetime) -> Sequence[CarrierOverview]:
+    """Return what people are told: an owner whose process is known to be gone from this host is presumed alive no more.
+
+    Its lease may have half a minute left, in which nobody is at work and no end is near.
+    """
+    return [_told(overview, now) if _may_be_dead(overview, now) else overview for overview in overviews]
+
+
+def _may_be_dead(overview: CarrierOverview, now: datetime) -> bool:
+    """Return whether somebody is to be at work on a host of this name."""
+    newest, process = overview.newest, None if overview.internals is None else overview.internals.process
+    if newest is None or process is None or newest.state is not State.RUNNING or is_silent(newest, now):
+        return False
+    return process.host.partition("#")[0] == gethostname()
+
+
+def _told(overview: CarrierOverview, now: datetime) -> CarrierOverview:
+    from sim_sync.worker.processes import is_known_dead  # here, because most carriers are not at work on this host
+
+    if overview.newest is None or overview.internals is None or not is_known_dead(overview.internals.process):
+        return overview
+    return replace(overview, newest=replace(overview.newest, lease_expires_at=now))
 
 
 def _lines_of(overview: CarrierOverview, config: Config, now: datetime) -> Sequence[str]:

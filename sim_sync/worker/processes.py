@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from sim_sync.core.errors import ConfigError, Problem
 from sim_sync.core.session import Process
-from sim_sync.core.sync import CRASH_POINTS, CrashPoint, nothing_armed
+
+if TYPE_CHECKING:  # `sim-sync status` asks for processes, and knows no step loop
+    from sim_sync.core.sync import CrashPoint
 
 #: Linux gives every boot a name; elsewhere its time has to do.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -98,10 +101,12 @@ def _started(process: psutil.Process) -> float:
 VARIABLE = "SIM_SYNC_CRASH_AT"
 
 
-def armed_crash_point(environ: Mapping[str, str] = os.environ) -> CrashPoint:
+def armed_crash_point(environ: Mapping[str, str] = os.environ) -> "CrashPoint":
     """Return what to call at each crash point: nothing, unless the environment arms one."""
     armed = environ.get(VARIABLE)
     if not armed:
+        from sim_sync.core.sync import nothing_armed
+
         return nothing_armed
     name, count = _parse(armed)
     passes_left = count
@@ -118,6 +123,8 @@ def armed_crash_point(environ: Mapping[str, str] = os.environ) -> CrashPoint:
 
 
 def _parse(armed: str) -> tuple[str, int]:
+    from sim_sync.core.sync import CRASH_POINTS
+
     name, _, count = armed.rpartition(":")
     if name not in CRASH_POINTS or not count.isdecimal() or int(count) < 1:
         expected = f"POINT:COUNT, with POINT one of {', '.join(CRASH_POINTS)}"

@@ -1,7 +1,8 @@
 import json
 import re
 import signal
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -9,9 +10,10 @@ from sim_sync.core.pages import Effort
 from sim_sync.core.session import Event, Release
 from sim_sync.core.sweep import SweepPolicy
 from sim_sync.warehouse.tables import sync_sessions
+from sim_sync.worker.processes import this_process
 from sim_sync_tests.cli.command_line import CommandLine, an_account, assert_one_message
 from sim_sync_tests.cli.terminal import shown_in_terminal
-from sim_sync_tests.fakes.fleet import a_page, a_sim
+from sim_sync_tests.fakes.fleet import a_page, a_request, a_sim
 
 #: One SIM of four is too many to be missing at once.
 STRICT = SweepPolicy(max_vanished_percent=5, min_vanished_count=0)
@@ -261,3 +263,20 @@ main(["status"])
     assert (said.code, said.err) == (0, "")
     assert "running" in said.out
     assert said.out.splitlines()[-1] == "[]"
+
+
+def test_a_run_whose_process_is_gone_from_this_host_is_not_said_to_work_until_its_lease_runs_out(
+    command_line: CommandLine,
+) -> None:
+    """The columns of `--json` stay those of the table, and a process of another host is presumed alive."""
+    gone = replace(this_process(), pid=2**22 - 7, started="0")
+    store = command_line.warehouse.sessions
+    store.open_session(a_request("run-dead", carrier="acme", process=gone, lease_seconds=600))
+    store.open_session(
+        a_request("run-far", carrier="zeta", process=replace(gone, host="elsewhere#1#2"), lease_seconds=600)
+    )
+    said = command_line.type_in("status")
+    assert "acme: its run run-dead is silent; the sensor or `sim-sync backfill acme` takes over" in said.out
+    assert "run-far is silent" not in said.out
+    (acme,) = command_line.type_in("status", "--carrier", "acme", "--json").document
+    assert datetime.fromisoformat(acme["lease_expires_at"]) > store.now()
