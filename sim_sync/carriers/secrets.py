@@ -38,6 +38,8 @@ _SHORTEST = 4
 _WORD = 8
 #: Finds nothing.
 _NOTHING = re.compile(r"(?!)")
+#: What a value that is no text, or several together, may read as.
+_AS_JSON = re.compile(r"""[0-9e+\-.,:()/\s\[\]{}]+|true|false|null|.*["\\].*""", re.IGNORECASE | re.DOTALL)
 #: Of secrets that come with every page, that many are remembered: what is told is about the newest.
 _PASSING = 16
 
@@ -52,6 +54,8 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = (), *, not_in_messages: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._forms: list[str] = []
+        self._encoded_forms: list[bytes] = []
+        self._may_be_json = False
         self._pattern = _NOTHING
         self._only_in_messages = _forms_of_all(not_in_messages)
         # Replaced as a whole: other threads look through it meanwhile.
@@ -63,6 +67,8 @@ class Redactor:
         """Hide one more value from now on: a token that was just issued, for example."""
         with self._lock:
             self._forms = _longest_first({*self._forms, *_forms_of_all([secret])})
+            self._encoded_forms = [form.encode("utf-8", "surrogatepass") for form in self._forms]
+            self._may_be_json = any(map(_AS_JSON.fullmatch, self._forms))
             self._pattern = re.compile("|".join(map(_pattern_of, self._forms)) or _NOTHING.pattern)
 
     def add_passing(self, secret: str) -> None:
@@ -84,6 +90,13 @@ class Redactor:
     def may_be_in(self, text: str) -> bool:
         """Return whether `in_record` may change a text, or any of the texts that it is made of."""
         return any(form in text for form in self._forms)
+
+    def may_be_made_of(self, values: bytes) -> bool:
+        """Return whether `in_record` may change a text that is made of values, which stand in there one by one.
+
+        A secret that reads as a number or as other JSON may be found in a text, and not in any of its values.
+        """
+        return self._may_be_json or any(form in values for form in self._encoded_forms)
 
     def in_record(self, text: str) -> str:
         """Return a text of a record without the account's secrets.

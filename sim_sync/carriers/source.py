@@ -7,13 +7,14 @@ import hashlib
 import random
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from sim_sync.carriers.ahead import Answered, DroppableWaiter, PagesAhead, ThreadWorkers, first
 from sim_sync.carriers.client import CarrierClient, Paused, Retrier
@@ -25,13 +26,14 @@ from sim_sync.carriers.pagination import Pagination, PathOf
 from sim_sync.carriers.point_lookup import PointLookup, the_one
 from sim_sync.carriers.rate_limit import RateLimiter
 from sim_sync.carriers.records import RecordMap
+from sim_sync.carriers.records.reading import RecordDigests
 from sim_sync.carriers.rereading import reread
 from sim_sync.carriers.secrets import CursorSeal, Redactor, without_own_secrets
 from sim_sync.carriers.settings import CarrierSettings
 from sim_sync.carriers.shared_limits import SharedLimits, store_for
 from sim_sync.core.errors import CursorRejected, SimSyncError, UnexpectedResponse
 from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome
-from sim_sync.core.pages import Cursor, Page
+from sim_sync.core.pages import Cursor, Page, ReadRecords, Unread
 from sim_sync.core.ports import Waiter
 from sim_sync.core.quarantine import Reread
 from sim_sync.core.storable import is_secret_key, storable_count
@@ -43,12 +45,16 @@ _NOT_THERE = 404
 
 
 class PageReader:
-    """Reads the pages of one carrier."""
+    """Reads the pages of one carrier. `kind` says what of the account's settings may decide how a record is read."""
 
-    def __init__(self, connector: Connector, pagination: Pagination, record_map: RecordMap) -> None:
+    def __init__(
+        self, connector: Connector, pagination: Pagination, record_map: RecordMap, redactor: Redactor, kind: str
+    ) -> None:
         self._connector = connector
         self._pagination = pagination
         self._record_map = record_map
+        self._redactor = redactor
+        self._kind = kind
 
     def is_declared_end(self, cursor: Cursor, response: Response) -> bool:
         """Return whether the account declares this answer, behind the first page, to be the end of the list."""
@@ -61,9 +67,16 @@ class PageReader:
         )
 
     def read(
-        self, cursor: Cursor, response: Response, path_of: PathOf, leads_to: Callable[[Cursor], None] = lambda _: None
+        self,
+        cursor: Cursor,
+        response: Response,
+        path_of: PathOf,
+        leads_to: Callable[[Cursor], None] = lambda _: None,
+        reading: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Page:
-        """Return the page that an answer is. `leads_to` is told where the list continues, before the records are read.
+        """Return the page that an answer is; its records are read as somebody looks at them.
+
+        `leads_to` is told where the list continues; in `reading`, records are read.
 
         Raises:
             UnexpectedResponse: it is none, or does not say whether the list continues.
@@ -76,14 +89,12 @@ class PageReader:
         next_cursor = None if self._ends_here(records) else self._pagination.next_cursor(cursor, response, path_of)
         if next_cursor is not None:
             leads_to(next_cursor)
-        sims, rejected = self._record_map.read_page(records)
         told = self._connector.totals
         totals = Totals() if told is None or response.body is None else told(response)
-        return Page(
-            sims=sims,
+        return Page.of_unread(
+            self._unread(records, reading),
             next_cursor=next_cursor,
             records=len(records),
-            rejected=rejected,
             records_total=storable_count(totals.records),
             pages_total=storable_count(totals.pages),
             overlap=self._pagination.overlap(cursor, response),
@@ -98,6 +109,26 @@ class PageReader:
         if self.is_declared_end(cursor, response) or self.may_be_the_end(cursor, response):
             return None
         return self._pagination.beyond(cursor, response, pages)
+
+    def _unread(self, records: Sequence[Any], reading: Callable[[], AbstractContextManager[None]]) -> Unread:
+        found, values = self._record_map.as_they_came(records, self._digests)
+        if self._redactor.may_be_made_of(values):
+            found = {}  # what is hidden in them depends on tonight's secrets
+        digests = {sim_id: digest for sim_id, (digest, _) in found.items()}
+
+        def read(known: Collection[str]) -> ReadRecords:
+            with reading():
+                sims, rejected = self._record_map.read_page(records, {found[sim_id][1] for sim_id in known})
+            page = Page(sims=sims, next_cursor=None, records=len(records), rejected=rejected)
+            clean = without_own_secrets(page, self._redactor)
+            is_as_read = clean is page and len({sim.sim_id for sim in sims}) == len(sims)
+            return ReadRecords(clean.sims, clean.rejected, digests if is_as_read else {})
+
+        return Unread(digests, read)
+
+    @cached_property
+    def _digests(self) -> RecordDigests:
+        return self._record_map.digests(self._kind)
 
     def _ends_here(self, records: list[object]) -> bool:
         return self._connector.end_signs.empty_page and not records
@@ -139,7 +170,6 @@ class RestCarrier:
         words = connector.record_map.statuses.overridden_by(settings.statuses)
         record_map = replace(connector.record_map, statuses=words)
         self._record_map = record_map
-        self._reader = PageReader(connector, self._pagination, record_map)
         self._lookup = None if connector.lookup is None else connector.lookup(settings)
         self._auth = connector.build_auth(settings)
         self._monotonic = monotonic
@@ -149,6 +179,8 @@ class RestCarrier:
             [*settings.auth.secrets(), *self._auth.secrets(), *_secret_parameters(settings)],
             not_in_messages=[value for place, value in settings.from_variables.items() if place not in _SHOWN],
         )
+        kind = canonical_json([connector.type, connector.version, settings.options.model_dump(mode="json")])
+        self._reader = PageReader(connector, self._pagination, record_map, redactor, kind)
         self._seal = CursorSeal(settings.name, settings.auth.secrets(), redactor)
 
         limits = whole_response_limits(settings.timeouts, waiter.is_stopped)
@@ -233,7 +265,7 @@ class RestCarrier:
             if page.next_cursor is None:
                 page = self._with_a_sure_end(page, opened, response, paused)
             return replace(
-                without_own_secrets(page, self._redactor),
+                page,
                 next_cursor=None if page.next_cursor is None else self._seal.sealed(page.next_cursor),
                 effort=paused.added_to(page.effort),
             )
@@ -299,7 +331,8 @@ class RestCarrier:
             self._refuse_all_but_an_end(failure, response, cursor)
         with self._reading_the_answer(doing):
             path_of = partial(self._http.path_of, request, links=self._links)
-            page = self._reader.read(cursor, response, path_of, partial(self._ask_ahead, ahead, cursor))
+            leads_to = partial(self._ask_ahead, ahead, cursor)
+            page = self._reader.read(cursor, response, path_of, leads_to, partial(self._reading_later, doing))
         return replace(page, effort=effort), response
 
     def _may_be_the_end(self, cursor: Cursor, answered: Answered) -> bool:
@@ -376,6 +409,17 @@ class RestCarrier:
                 yield
             except UnexpectedResponse as error:
                 raise UnexpectedResponse(f"{doing}: {error}") from None
+
+    @contextmanager
+    def _reading_later(self, doing: str) -> Iterator[None]:
+        """Say the same where a page's records are read, however late that is."""
+        try:
+            with self._reading_the_answer(doing):
+                yield
+                return
+        except SimSyncError as error:
+            told = error.saying(self._redactor(str(error)))
+        raise told  # out here, as above
 
 
 def _secret_parameters(settings: CarrierSettings) -> list[str]:

@@ -262,7 +262,7 @@ def _first_telling_page(source: CarrierSource) -> _FirstPage:
     used: list[str] = []
     for _ in range(_EMPTY_PAGES):
         started = time.monotonic()
-        page = source.fetch_page(cursor)
+        page = source.fetch_page(cursor).read()
         page_seconds = time.monotonic() - started
         used.append(cursor_digest(cursor))
         if page.records or page.next_cursor is None:
@@ -279,7 +279,7 @@ def _look_behind(carrier: CarrierConfig, source: CarrierSource, first: _FirstPag
     if page.next_cursor is None or problem is not None:
         return problem, list(doubts_about(page, None, number, may_overlap=may_overlap))
     try:
-        second = source.fetch_page(page.next_cursor)
+        second = source.fetch_page(page.next_cursor).read()
     except SimSyncError as error:
         return failed_with(error, page, number), ()
     used = [*first.used, cursor_digest(page.next_cursor)]

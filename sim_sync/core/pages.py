@@ -11,10 +11,11 @@ other forms, and keeps the id that it is stored under. Two forms that stand in o
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
 
 from sim_sync.core.identifiers import NotAnIdentifier, normal_iccid
 from sim_sync.core.sims import PRESENCE, FieldChange, Sim, tracked_changes
@@ -48,6 +49,66 @@ class QuarantinedRecord:
     payload: str
 
 
+class ReadRecords(NamedTuple):
+    """What records are: the SIMs, those that can be none, and by the SIMs' ids the digests of records that have one."""
+
+    sims: Sequence[Sim]
+    rejected: Sequence[QuarantinedRecord] = ()
+    digests: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class Unread:
+    """The records of a page before they are read, so that those need not be read that are as they were.
+
+    `digests` are those of records that have one, by the ids that their SIMs have, each of which stands on the page only
+    once. `read` reads all records but those of SIMs that it is given.
+    """
+
+    digests: Mapping[str, int]
+    read: Callable[[Collection[str]], ReadRecords]
+    _whole: ReadRecords | None = None
+
+    @property
+    def whole(self) -> ReadRecords:
+        """All records, read once."""
+        if self._whole is None:
+            self._whole = self.read(())
+        return self._whole
+
+
+_T = TypeVar("_T")
+
+
+class Later(Sequence[_T]):
+    """A sequence that is made when somebody first looks at it."""
+
+    def __init__(self, made: Callable[[], Sequence[_T]]) -> None:
+        self._made = made
+
+    @overload
+    def __getitem__(self, place: int) -> _T: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[_T]: ...
+    def __getitem__(self, place: Any) -> Any:
+        """Return what stands at a place."""
+        return self._made()[place]
+
+    def __len__(self) -> int:
+        """Return how long it is."""
+        return len(self._made())
+
+    def __iter__(self) -> Iterator[_T]:
+        """Go through it."""
+        return iter(self._made())
+
+    def __eq__(self, other: object) -> bool:
+        """Compare it by what stands in it."""
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """What it cost to get one page: requests repeated, and seconds spent waiting because the carrier said so."""
@@ -66,7 +127,9 @@ class Page:
     before too, by the paging's design. `is_reread` marks a page that need not bring anything new. `gap` says why SIMs
     may have been passed over before this page, `end_doubt` why the end may be none. `moves_unseen`: nothing tells
     whether records that left have let others move up from page to page. `suspect` says what of our own configuration
-    is likely to be wrong where pages repeat; None where only the carrier's address can be.
+    is likely to be wrong where pages repeat; None where only the carrier's address can be. `unread` are its records
+    where they are only read as somebody looks at `sims` or `rejected`; `as_before` counts SIMs that are not among
+    `sims`, because their records are what they were.
     """
 
     sims: Sequence[Sim]
@@ -82,6 +145,18 @@ class Page:
     moves_unseen: bool = False
     suspect: str | None = None
     effort: Effort = field(default_factory=Effort)
+    unread: Unread | None = field(default=None, compare=False, repr=False)
+    as_before: int = 0
+
+    @classmethod
+    def of_unread(cls, unread: Unread, **told: Any) -> "Page":
+        """Return a page whose records are read as somebody looks at them."""
+        sims, rejected = Later(lambda: unread.whole.sims), Later(lambda: unread.whole.rejected)
+        return cls(sims=sims, rejected=rejected, unread=unread, **told)
+
+    def read(self) -> "Page":
+        """Return the page with all its records read."""
+        return replace(self, sims=list(self.sims), rejected=list(self.rejected), unread=None)
 
     @property
     def advice_on_repeats(self) -> str:
@@ -213,6 +288,16 @@ def iccids_to_look_up(sims: Iterable[Sim], known: Mapping[str, KnownSim]) -> lis
         if sim.iccid is not None and (is_named_by_iccid(sim) if old is None else _is_flagged(old.sim)):
             found += (sim.iccid, *other_forms(sim.iccid))
     return found
+
+
+def may_be_other_forms(sims: Iterable[Sim], known: Mapping[str, KnownSim]) -> bool:
+    """Return whether all SIMs of a page are needed to say which stored ones these are; see `settle_ids`."""
+    for sim in sims:
+        old = known.get(sim.sim_id)
+        is_settled = old is not None and old.sim.iccid == sim.iccid and not _is_flagged(old.sim)
+        if not is_settled and is_named_by_iccid(sim):
+            return True
+    return False
 
 
 class Settled(NamedTuple):

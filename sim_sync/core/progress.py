@@ -284,7 +284,8 @@ def learned(record: SessionRecord, page: Page, diff: PageDiff) -> SessionInterna
     _check_length(record)
     return replace(
         known,
-        sims_listed=known.sims_listed + (diff.first_seen if page.is_reread else len(page.sims) - page.overlap),
+        sims_listed=known.sims_listed
+        + (diff.first_seen if page.is_reread else len(page.sims) + page.as_before - page.overlap),
         carrier_total=known.carrier_total if total is None else total,
         total_fallen=known.total_fallen + _fall(known.carrier_total, total),
         total_is_stale=has_told if total is None else False,
@@ -323,7 +324,7 @@ def _fall(before: int | None, now: int | None) -> int:
 
 def _idle_pages(record: SessionRecord, page: Page, diff: PageDiff) -> int:
     known, session = record.internals, record.session
-    if diff.first_seen or (page.rejected and not page.sims):
+    if diff.first_seen or (page.rejected and not page.as_before and not page.sims):
         return 0
     if page.is_reread:
         return known.idle_pages

@@ -84,6 +84,15 @@ def sim_digest(sim: Sim) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, person=_SALT).digest(), signed=True)
 
 
+#: The digest of a record as it came (`RecordDigests`) ends in so many bits that name the mapping.
+MAPPING_BITS = 16
+
+
+def is_of_one_mapping(digest: int, other: int) -> bool:
+    """Return whether two digests of records were made for one mapping; by chance, of two in 2**16 are, too."""
+    return (digest ^ other) & (1 << MAPPING_BITS) - 1 == 0
+
+
 #: The fields whose changes are kept in `sim_changes`: facts about the SIM. Left out are `carrier_updated_at` (a clock),
 #: `attributes` (usage counters move every night) and what we derive ourselves (`iccid_raw` follows `iccid`).
 TRACKED_FIELDS: tuple[str, ...] = (
@@ -157,6 +166,10 @@ class StatusWords:
 
     def __contains__(self, word: str) -> bool:
         return _folded(word) in self._meanings
+
+    def meanings(self) -> Mapping[str, StatusMeaning]:
+        """Return all words, folded, with what they mean."""
+        return self._meanings
 
     def overridden_by(self, meanings: Mapping[str, StatusMeaning]) -> "StatusWords":
         """Return these words with some of them replaced or added, as `statuses:` in `carriers.yaml` asks."""

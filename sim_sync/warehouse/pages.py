@@ -1,10 +1,10 @@
 """The rows of a page: what is stored of its SIMs, how they are written, and what the database refuses."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, StatementError
@@ -15,15 +15,18 @@ from sim_sync.core.pages import (
     Page,
     PageDiff,
     QuarantinedRecord,
+    ReadRecords,
     Settled,
+    Unread,
     Upsert,
     diff_page,
     iccids_to_look_up,
+    may_be_other_forms,
     settle_ids,
 )
 from sim_sync.core.quarantine import REFUSED_BY_DATABASE
 from sim_sync.core.session import Session, SessionRecord, may_come_again
-from sim_sync.core.sims import FieldChange, Sim, sim_digest
+from sim_sync.core.sims import FieldChange, Sim, is_of_one_mapping, sim_digest
 from sim_sync.core.storable import storable_json
 from sim_sync.warehouse.engine import BulkInsert, UtcDateTime, is_one_of, list_parameter, text_of_json
 from sim_sync.warehouse.failures import is_about_values, kind_of
@@ -43,11 +46,25 @@ _IS_COMPLETE = "absent_since IS NULL AND vanished_at IS NULL AND stored_digest I
 _ANOTHER_WALK = ""
 
 
-class _OfIds(NamedTuple):
-    """What is known by the ids of a page: SIMs that are as they were, and the ids of rows that have to be read."""
+#: What is read of each SIM of a page: its id, both digests (none of a row that has to be written), its number, and
+#: whether the session has written it.
+_Digests: TypeAlias = tuple[str, int | None, int | None, int, bool]
+
+
+class _Writing(NamedTuple):
+    """Where a page is written: in which transaction, of which walk, what that has noted before, and when."""
+
+    connection: sa.Connection
+    session: Session
+    seen: SeenNumbers
+    now: datetime
+
+
+class _Beside(NamedTuple):
+    """What is stored of SIMs, by their ids, and which of the rows had to be read for that, digests being not enough."""
 
     known: dict[str, KnownSim]
-    unread: list[str]
+    rows_read: list[str]
 
 
 def stored_beside(
@@ -55,23 +72,26 @@ def stored_beside(
     session: Session,
     sims: Sequence[Sim],
     seen: SeenNumbers,
-    of_ids: _OfIds | None = None,
+    known: Mapping[str, KnownSim] | None = None,
     *,
     may_come_again: bool = False,
 ) -> Settled:
     """Return the SIMs of a page under the ids that they are stored under, with what is stored of them.
 
-    `of_ids`: what is known of it already.
+    `known`: what is stored under their own ids, where that was read before.
     """
-
-    def rows(column: str, values: Sequence[str]) -> Sequence[KnownSim]:
-        return [_as_seen(row, session, seen) for row in _rows(connection, session.carrier, column, values)]
-
-    known, unread = of_ids or _OfIds({}, [sim.sim_id for sim in sims])
-    known = {**known, **({row.sim.sim_id: row for row in rows("sim_id", unread)} if unread else {})}
+    if known is None:
+        known = _known(connection, session, "sim_id", [sim.sim_id for sim in sims], seen)
     iccids = iccids_to_look_up(sims, known)
-    found = rows("iccid", iccids) if iccids else ()
-    return settle_ids(sims, known, found, session.session_id, may_come_again=may_come_again)
+    found = _known(connection, session, "iccid", iccids, seen) if iccids else {}
+    return settle_ids(sims, known, found.values(), session.session_id, may_come_again=may_come_again)
+
+
+def _known(
+    connection: sa.Connection, session: Session, column: str, values: Sequence[str], seen: SeenNumbers
+) -> dict[str, KnownSim]:
+    rows = _rows(connection, session.carrier, column, values)
+    return {row.sim.sim_id: _as_seen(row, session, seen) for row in rows}
 
 
 def _as_seen(row: KnownSim, session: Session, seen: SeenNumbers) -> KnownSim:
@@ -89,31 +109,51 @@ def _rows(connection: sa.Connection, carrier: str, column: str, values: Sequence
     ]
 
 
-def _compare_digests(
-    connection: sa.Connection, session: Session, sims: Mapping[str, Sim], seen: SeenNumbers, now: datetime
-) -> _OfIds:
-    """Return the SIMs of a page that are as they are stored, by their digests, and whose rows have to be read."""
+def _read_digests(connection: sa.Connection, session: Session, sim_ids: Collection[str]) -> dict[str, _Digests]:
+    if not sim_ids:
+        return {}
     parameters = {
         "carrier": session.carrier,
         "session_id": session.session_id,
-        "sim_ids": list_parameter(connection.dialect, list(sims)),
+        "sim_ids": list_parameter(connection.dialect, list(sim_ids)),
     }
-    found = _OfIds({}, [])
-    for sim_id, digest, number, is_written in connection.execute(_digests(connection.dialect.name), parameters).all():
-        sim = sims[sim_id]
-        if digest is None or digest != sim_digest(sim):
-            found.unread.append(sim_id)
+    rows: Sequence[Any] = connection.execute(_digests(connection.dialect.name), parameters).all()
+    return {row[0]: row for row in rows}
+
+
+def _read_beside(writing: _Writing, read: ReadRecords, digests: Mapping[str, _Digests]) -> _Beside:
+    """Return what is stored under the ids of SIMs; of those that are as they are stored, digests say that."""
+    connection, session, seen, now = writing
+    known: dict[str, KnownSim] = {}
+    unread: list[str] = []
+    for sim in {sim.sim_id: sim for sim in read.sims}.values():
+        row = digests.get(sim.sim_id)
+        if row is None:
+            continue
+        sim_id, digest, record_digest, number, is_written = row
+        if digest is None or digest != sim_digest(sim) or _is_outdated(record_digest, read.digests.get(sim_id)):
+            unread.append(sim_id)
         else:
             # Neither the time nor an earlier walk's name is asked for where nothing has changed.
             last_seen = session.session_id if is_written or number in seen else _ANOTHER_WALK
-            found.known[sim_id] = KnownSim(sim, now, last_seen, number=number, digest=digest)
-    return found
+            known[sim_id] = KnownSim(sim, now, last_seen, number=number, digest=digest)
+    rows = _known(connection, session, "sim_id", unread, seen) if unread else {}
+    return _Beside(known | rows, unread)
+
+
+def _is_outdated(stored: int | None, digest: int | None) -> bool:
+    """Return whether a row wants a digest of its record: it has none, or that of another mapping.
+
+    One of another record is kept while both mean the same: what changes every night without a meaning is not written.
+    """
+    return digest is not None and (stored is None or not is_of_one_mapping(stored, digest))
 
 
 @cache
 def _digests(dialect_name: str) -> sa.TextClause:
+    of_complete = ", ".join(f"CASE WHEN {_IS_COMPLETE} THEN {name} END" for name in ("stored_digest", "record_digest"))
     return sa.text(
-        f"SELECT sim_id, CASE WHEN {_IS_COMPLETE} THEN stored_digest END, sim_number, last_seen_session = :session_id "
+        f"SELECT sim_id, {of_complete}, sim_number, last_seen_session = :session_id "
         f"FROM carrier_sims WHERE carrier = :carrier AND {is_one_of(dialect_name, 'sim_id', 'sim_ids')}"
     )
 
@@ -142,7 +182,8 @@ _KEPT_AT_FIRST_SIGHT = {"carrier", "sim_id", "first_seen_at", "first_session_num
 _SIM_COLUMNS = (
     "carrier",
     *Sim._fields,
-    *("first_seen_at", "last_changed_at", "last_seen_session", "first_session_number", "stored_digest", "sim_number"),
+    *("first_seen_at", "last_changed_at", "last_seen_session", "first_session_number"),
+    *("stored_digest", "record_digest", "sim_number"),
 )
 _OVERWRITTEN = ", ".join(f"{name} = excluded.{name}" for name in _SIM_COLUMNS if name not in _KEPT_AT_FIRST_SIGHT)
 
@@ -167,35 +208,43 @@ _INSERT_QUARANTINED = BulkInsert(
 )
 
 
-def write_sims(
+def write_page_sims(
     connection: sa.Connection,
     session: Session,
-    sims: Sequence[Sim],
+    page: Page,
     now: datetime,
     seen: SeenNumbers,
     *,
     may_come_again: bool = False,
-) -> PageDiff:
-    """Bring the page's SIMs into `carrier_sims` and return what that changed; one that is as it was is only noted.
+) -> tuple[Page, PageDiff]:
+    """Bring a page's SIMs into `carrier_sims`; of one whose record is what it was, not even that is read.
+
+    Returns the page with what was read of it, and what that changed.
 
     Args:
         connection: in the page's transaction.
         session: the walk.
-        sims: the page's.
-        now: when they are written.
+        page: as it was fetched.
+        now: when it is written.
         seen: what the walk has noted before.
         may_come_again: the walk visits pages again, so a SIM that it has seen may come under its ICCID's other form.
     """
-    if not sims:
-        return PageDiff()
-    latest = {sim.sim_id: sim for sim in sims}
-    of_ids = _compare_digests(connection, session, latest, seen, now)
-    if len(of_ids.known) == len(latest):
-        new = [_number(row) for row in of_ids.known.values() if not _is_seen(row, session)]
-        note_seen(connection, session, new)
-        return PageDiff(unchanged=list(latest), first_seen=len(new))
-    settled = stored_beside(connection, session, sims, seen, of_ids, may_come_again=may_come_again)
-    return _write_settled(connection, session, settled, now, rows_of_all=False)
+    unread = page.unread or Unread({}, lambda _: ReadRecords(page.sims, page.rejected))
+    wanted = unread.digests
+    stored = _read_digests(connection, session, wanted)
+    same = {sim_id: row for sim_id, row in stored.items() if row[2] is not None and row[2] == wanted[sim_id]}
+    writing, read = _Writing(connection, session, seen, now), unread.read(same)
+    stored |= _read_digests(connection, session, [sim.sim_id for sim in read.sims if sim.sim_id not in wanted])
+    beside = _read_beside(writing, read, stored)
+    if same and (not same.keys().isdisjoint(beside.known) or may_be_other_forms(read.sims, beside.known)):
+        read, same = unread.whole, {}
+        beside = _read_beside(writing, read, stored)
+    diff, noted = _write_read(writing, read, beside, may_come_again=may_come_again)
+    again = seen.without([row[3] for row in same.values() if not row[4]])
+    note_seen(connection, session, [*noted, *again])
+    diff.unchanged.extend(same)
+    diff.first_seen += len(again)
+    return replace(page, sims=read.sims, rejected=read.rejected, as_before=len(same), unread=None), diff
 
 
 def write_settled(connection: sa.Connection, session: Session, settled: Settled, now: datetime) -> PageDiff:
@@ -204,21 +253,40 @@ def write_settled(connection: sa.Connection, session: Session, settled: Settled,
     All their rows are written, so that each says that this walk saw it; by INSERT, which the database takes where it
     has refused a page that came by COPY.
     """
-    return _write_settled(connection, session, settled, now, rows_of_all=True)
-
-
-def _write_settled(
-    connection: sa.Connection, session: Session, settled: Settled, now: datetime, *, rows_of_all: bool
-) -> PageDiff:
-    known = settled.known
-    diff = diff_page(settled.sims, known, now, session.session_id)
-    sims = {sim.sim_id: sim for sim in settled.sims}
-    noted = [one for one in diff.unchanged if not rows_of_all and _is_complete(known[one], sims[one])]
-    # One that is as it was may be marked as gone, or have no digest yet.
-    again = [Upsert(sims[one], known[one].last_changed_at) for one in set(diff.unchanged).difference(noted)]
-    _write(connection, session, [*diff.upserts, *again], known, now, all_new=not (known or rows_of_all))
-    note_seen(connection, session, [_number(known[one]) for one in noted if not _is_seen(known[one], session)])
+    diff = diff_page(settled.sims, settled.known, now, session.session_id)
+    writing = _Writing(connection, session, SeenNumbers(session.session_number), now)
+    _write(writing, settled, [*diff.upserts, *_again(settled, diff.unchanged)], {}, all_new=False)
     return diff
+
+
+def _write_read(
+    writing: _Writing, read: ReadRecords, beside: _Beside, *, may_come_again: bool
+) -> tuple[PageDiff, list[int]]:
+    """Write what is not as it is stored; return what that changed, and the numbers of SIMs that are left to note."""
+    connection, session, seen, now = writing
+    latest = {sim.sim_id: sim for sim in read.sims}
+    if not beside.rows_read and len(beside.known) == len(latest):
+        new = [_number(row) for row in beside.known.values() if not _is_seen(row, session)]
+        return PageDiff(unchanged=list(latest), first_seen=len(new)), new
+    settled = stored_beside(connection, session, read.sims, seen, beside.known, may_come_again=may_come_again)
+    known, sims = settled.known, {sim.sim_id: sim for sim in settled.sims}
+    diff = diff_page(settled.sims, known, now, session.session_id)
+    # A digest is that of a record only where the SIM is what the record says, and nothing else.
+    digests = {sim_id: digest for sim_id, digest in read.digests.items() if sims.get(sim_id) is latest.get(sim_id)}
+    wants_digest = digests.keys() & beside.rows_read
+    noted = [one for one in diff.unchanged if one not in wants_digest and _is_complete(known[one], sims[one])]
+    # One that is as it was may be marked as gone, or have no digests yet.
+    again = _again(settled, set(diff.unchanged).difference(noted))
+    _write(writing, settled, [*diff.upserts, *again], digests, all_new=not known)
+    return diff, [_number(known[one]) for one in noted if not _is_seen(known[one], session)]
+
+
+def _again(settled: Settled, sim_ids: Collection[str]) -> list[Upsert]:
+    return [
+        Upsert(sim, settled.known[sim.sim_id].last_changed_at)
+        for sim in {sim.sim_id: sim for sim in settled.sims}.values()
+        if sim.sim_id in sim_ids
+    ]
 
 
 def _is_complete(row: KnownSim, sim: Sim) -> bool:
@@ -236,19 +304,23 @@ def _number(row: KnownSim) -> int:
 
 
 def _write(
-    connection: sa.Connection,
-    session: Session,
+    writing: _Writing,
+    settled: Settled,
     upserts: Sequence[Upsert],
-    known: Mapping[str, KnownSim],
-    now: datetime,
+    record_digests: Mapping[str, int],
     *,
     all_new: bool,
 ) -> None:
+    connection, session, _, now = writing
+    known = settled.known
     numbers = [None if (old := known.get(sim.sim_id)) is None else old.number for sim, _ in upserts]
     new = new_numbers(connection, session.carrier, numbers.count(None))
     of_walk = (session.session_id, session.session_number)
     rows = [
-        (session.carrier, *sim, now, changed_at, *of_walk, sim_digest(sim), next(new) if number is None else number)
+        (
+            *(session.carrier, *sim, now, changed_at, *of_walk),
+            *(sim_digest(sim), record_digests.get(sim.sim_id), next(new) if number is None else number),
+        )
         for (sim, changed_at), number in zip(upserts, numbers, strict=True)
     ]
     # Who writes SIMs of a carrier has its open session locked: no row comes in since these were looked for.

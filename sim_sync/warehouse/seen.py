@@ -41,6 +41,10 @@ class SeenNumbers:
             return False
         return bool(self._bits[number >> 3] >> (number & 7) & 1)
 
+    def without(self, numbers: Sequence[int]) -> list[int]:
+        """Return those of the numbers that are not among these."""
+        return [number for number in numbers if number not in self] if self._bits else list(numbers)
+
     def is_brought_up_to_date(self, connection: sa.Connection, carrier: str) -> bool:
         """Read what has been noted since the last time; False where what was read then is not there any more."""
         while True:

@@ -125,7 +125,7 @@ class SqlSessionStore:
     ) -> tuple[Page, PageDiff]:
         session = record.session
         repeats = may_come_again(record, page)
-        diff = pages.write_sims(connection, session, page.sims, now, seen, may_come_again=repeats)
+        page, diff = pages.write_page_sims(connection, session, page, now, seen, may_come_again=repeats)
         self._at("commit_page:rows_written")
         pages.write_changes(connection, session, diff.changes, now)
         self._at("commit_page:changes_written")

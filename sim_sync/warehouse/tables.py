@@ -82,6 +82,7 @@ carrier_sims = sa.Table(
     _count("first_session_number"),
     sa.Column("stored_digest", sa.BigInteger()),
     sa.Column("sim_number", sa.BigInteger()),
+    sa.Column("record_digest", sa.BigInteger()),
     # Not the carrier first: PostgreSQL would take it for the SIMs of a page while it has no statistics of a new table.
     sa.Index("ix_carrier_sims_iccid_carrier", "iccid", "carrier"),
 )

@@ -13,7 +13,7 @@ from sim_sync_tests.fakes.clock import SettableClock
 from sim_sync_tests.fakes.crash_points import ArmedPoints
 
 #: What a row of a SIM holds for nobody but the next walk.
-OUR_NOTES = frozenset({"stored_digest", "sim_number"})
+OUR_NOTES = frozenset({"stored_digest", "record_digest", "sim_number"})
 
 
 def empty_tables(engine: sa.Engine) -> None:

@@ -3,10 +3,13 @@
 What is kept is everything else, its secrets removed, as JSON that databases hold.
 """
 
+import marshal
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
+from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sim_sync.carriers.json_bodies import Ambiguous, NumberText, is_no_number
@@ -22,7 +25,7 @@ from sim_sync.core.identifiers import (
     normal_imsi,
     normal_msisdn,
 )
-from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle, Sim, StatusWords
+from sim_sync.core.sims import MAPPING_BITS, UNKNOWN_STATUS_FLAG, Lifecycle, Sim, StatusWords
 from sim_sync.core.storable import (
     DAMAGED,
     MAX_KEY_BYTES,
@@ -123,6 +126,58 @@ class StatusReader:
                 return None
             word = shorter
         return word
+
+
+# --- as it came ------------------------------------------------------------------------------------------------------
+
+#: Of `marshal`: each value with its type and length, and no trace of which objects are shared.
+_MARSHAL_VERSION = 2
+#: Records of one list have few sets of keys; where they have more than these, they are forgotten.
+_MOST_SHAPES = 1000
+
+
+class RecordDigests:
+    """Digests of records as they come: 64 bits that are equal for what one mapping reads alike, and for nothing else.
+
+    They end in bits that name the mapping. A record that holds what JSON has not, keys that appear twice or numbers
+    kept as text has none, because `marshal` takes no such object.
+
+    Args:
+        mapping: all that decides what becomes of a record.
+        is_read: whether what stands under a top-level key can make a difference.
+    """
+
+    def __init__(self, mapping: str, is_read: Callable[[str], bool]) -> None:
+        self._salt = blake2b(mapping.encode("utf-8", "surrogatepass"), digest_size=8 - MAPPING_BITS // 8)
+        self._mapping = self._salt.digest()[: MAPPING_BITS // 8]
+        self._is_read = is_read
+        self._shapes: dict[tuple[str, ...], tuple[Callable[[Any], Any], Any]] = {}
+        #: All top-level keys so far.
+        self.names = b""
+
+    def of(self, record: dict[str, Any]) -> tuple[int, bytes] | None:
+        """Return a record's digest, and the values that it is made of; None where it has none."""
+        keys = tuple(record)
+        shape = self._shapes.get(keys) or self._new_shape(keys)
+        try:
+            values = marshal.dumps(shape[0](record), _MARSHAL_VERSION)
+        except ValueError:
+            return None
+        digest = shape[1].copy()
+        digest.update(values)
+        return int.from_bytes(digest.digest() + self._mapping, signed=True), values
+
+    def _new_shape(self, keys: tuple[str, ...]) -> tuple[Callable[[Any], Any], Any]:
+        names = sorted(filter(self._is_read, keys))
+        told, salt = marshal.dumps(names, _MARSHAL_VERSION), self._salt.copy()
+        salt.update(told)
+        shape = (itemgetter(*names) if names else len, salt)
+        if len(self._shapes) >= _MOST_SHAPES:
+            self._shapes.clear()
+            self.names = b""
+        self._shapes[keys] = shape
+        self.names += told
+        return shape
 
 
 # --- a record --------------------------------------------------------------------------------------------------------

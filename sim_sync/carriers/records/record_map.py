@@ -4,11 +4,17 @@ Where the list of records stands is here, too: an answer without its list is ref
 Of the forms in which carriers send times, one that may mean two times means none: it is refused, not guessed.
 """
 
+import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache, partial
+from importlib.metadata import version
+from operator import methodcaller
+from types import FunctionType
 from typing import Any, TypeAlias
 
 from sim_sync.carriers.json_bodies import (
@@ -21,11 +27,13 @@ from sim_sync.carriers.json_bodies import (
     value_lookup_of,
 )
 from sim_sync.carriers.messages import Response
-from sim_sync.carriers.records.reading import Reading, StatusReader, payload_text
+from sim_sync.carriers.records.reading import Reading, RecordDigests, StatusReader, payload_text
 from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.identifiers import NotAnIdentifier
-from sim_sync.core.pages import QuarantinedRecord
-from sim_sync.core.sims import Sim, StatusWords
+from sim_sync.core.pages import QuarantinedRecord, digest_of
+from sim_sync.core.sims import RECORD_MAP_VERSION, Sim, StatusWords
+from sim_sync.core.storable import is_secret_key, key_problem
+from sim_sync.core.text import canonical_json
 
 # --- the list of records ---------------------------------------------------------------------------------------------
 
@@ -255,6 +263,7 @@ class RecordMap:
     msisdn_region: str | None = None
     _plain: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
     _deep: tuple[tuple[str, Lookup], ...] = field(init=False, repr=False, compare=False)
+    _ids: tuple[Lookup, ...] = field(init=False, repr=False, compare=False)
     #: What every record is read by, beside its own values: see `Reading.sim`.
     _how: tuple[frozenset[str], StatusReader, Callable[[Any], datetime], str | None] = field(
         init=False, repr=False, compare=False
@@ -271,16 +280,64 @@ class RecordMap:
         deep = [(name, _lookup(path)) for name, path in self.fields.items() if name not in plain]
         object.__setattr__(self, "_plain", tuple(plain.items()))
         object.__setattr__(self, "_deep", tuple(deep))
+        ids = ["sim_id"] if "sim_id" in self.fields else ["iccid_with_luhn", "iccid"]
+        are_plain = all(name in plain for name in ids if name in self.fields)
+        getters = tuple(methodcaller("get", plain[name]) for name in ids if name in plain) if are_plain else ()
+        object.__setattr__(self, "_ids", getters)
         statuses = StatusReader(self.statuses, by_prefix=self.status_by_prefix)
         left_out = self.ignored | set(plain.values())
         object.__setattr__(self, "_how", (left_out, statuses, self.time, self.msisdn_region))
 
-    def read_page(self, records: Sequence[Any]) -> tuple[list[Sim], list[QuarantinedRecord]]:
-        """Read a page's records, in their order: the SIMs, and what cannot be one."""
+    def digests(self, beside: str) -> RecordDigests:
+        """Return what makes digests of records as they come, as this map reads them.
+
+        `beside` says what else may decide how they are read.
+        """
+        paths = [path for path in self.fields.values() if isinstance(path, str) and is_plain(path)]
+        told = frozenset(path.partition(".")[0] for path in paths)
+        ignored = self.ignored if len(paths) == len(self.fields) else frozenset[str]()
+
+        def is_read(key: str) -> bool:
+            return key in told or not (key in ignored or (ignored is self.ignored and is_secret_key(key)))
+
+        how = [self.split, self.time, self.status_by_prefix, self.msisdn_region]
+        mapping = [self.fields, self.statuses.meanings(), self.ignored, *how]
+        return RecordDigests(canonical_json([_rules(), _told(mapping), beside]), is_read)
+
+    def as_they_came(self, records: Sequence[Any], digests: RecordDigests) -> tuple[dict[str, tuple[int, int]], bytes]:
+        """Return the digests of a page's records, and their places, by the ids that their SIMs surely have.
+
+        Beside them the values that all of them are made of. A record without a digest, or that is several SIMs, or
+        whose id stands on the page twice, is not among them.
+        """
+        found: dict[str, tuple[int, int]] = {}
+        texts: list[bytes] = []
+        twice: set[str] = set()
+        for place, record in enumerate(records if self.split is None else ()):
+            sim_id = self._plain_id(record) if type(record) is dict else None
+            if sim_id is None or (digest := digests.of(record)) is None:
+                continue
+            if sim_id in found:
+                twice.add(sim_id)
+            found[sim_id] = digest[0], place
+            texts.append(digest[1])
+        for sim_id in twice:
+            del found[sim_id]
+        return found, b"".join([digests.names, *texts])
+
+    def read_page(
+        self, records: Sequence[Any], left_out: Collection[int] = ()
+    ) -> tuple[list[Sim], list[QuarantinedRecord]]:
+        """Read a page's records, in their order, but those at places that are left out.
+
+        Returns the SIMs, and what cannot be one.
+        """
         sims: list[Sim] = []
         rejected: list[QuarantinedRecord] = []
         split = self.split
         for position, record in enumerate(records):
+            if position in left_out:
+                continue
             reasons = self._add(sims, record) if split is None else self._add_parts(sims, record, split)
             if reasons:
                 rejected.append(QuarantinedRecord(position, "; ".join(dict.fromkeys(reasons)), payload_text(record)))
@@ -296,6 +353,20 @@ class RecordMap:
         if len(parts) != 1:
             raise NotAnIdentifier(f"expected one SIM in the record, found {len(parts)}")
         return self._reading(parts[0]).sim(parts[0], *self._how)
+
+    def _plain_id(self, record: dict[str, Any]) -> str | None:
+        """Return the id of a record's SIM where no rule is needed to read it, otherwise None."""
+        is_own = "sim_id" in self.fields
+        for get in self._ids:
+            value = get(record)
+            if type(value) is str:
+                is_plain = (
+                    _is_plain_id(value) if is_own else value.isascii() and value.isdigit() and 18 <= len(value) <= 22
+                )
+                return value if is_plain else None
+            if value is not None or is_own:
+                return str(value) if is_own and type(value) is int else None
+        return None
 
     def _reading(self, record: Any) -> Reading:
         _object(record)
@@ -327,6 +398,63 @@ class RecordMap:
         except _ODD_SHAPE as error:
             return [_odd(error)]
         return []
+
+
+def _is_plain_id(text: str) -> bool:
+    return text != "" and text == text.strip() and key_problem(text) is None
+
+
+# --- what decides how a record is read -------------------------------------------------------------------------------
+
+#: Modules whose rules make a SIM of a record, and packages that they ask.
+_MODULES = (
+    *("sim_sync.carriers.records.reading", __name__, "sim_sync.carriers.json_bodies"),
+    *("sim_sync.core.identifiers", "sim_sync.core.sims", "sim_sync.core.storable"),
+)
+_PACKAGES = ("phonenumbers", "python-stdnum", "jmespath")
+
+
+@cache
+def _rules() -> list[Any]:
+    """Return the rules that hold for all carriers, as JSON: another release may read the same record otherwise."""
+    return [RECORD_MAP_VERSION, sys.version, *map(version, _PACKAGES), *map(_source, _MODULES)]
+
+
+@cache
+def _source(module: str) -> str:
+    try:
+        return digest_of(inspect.getsource(sys.modules[module]))
+    except (KeyError, OSError, TypeError):
+        return ""
+
+
+def _told(value: Any) -> Any:
+    """Return what a map is made of, as JSON: data as it is, and functions by their code and by what they hold."""
+    match value:
+        case None | str() | int() | float():
+            return value
+        case Mapping():
+            return {str(key): _told(member) for key, member in value.items()}
+        case set() | frozenset():
+            return sorted(str(member) for member in value)
+        case list() | tuple():
+            return [_told(member) for member in value]
+        case _:
+            return _told_of_code(value)
+
+
+def _told_of_code(value: Any) -> Any:
+    match value:
+        case re.Pattern():
+            return [value.pattern, value.flags]
+        case partial():
+            return [_told(value.func), _told(value.args), _told(value.keywords)]
+        case FunctionType():
+            held = [cell.cell_contents for cell in value.__closure__ or ()]
+            return [value.__module__, value.__qualname__, _source(value.__module__), _told(held)]
+        case _:
+            kind = type(value)
+            return [kind.__module__, kind.__qualname__, _source(kind.__module__)]
 
 
 def _odd(error: Exception) -> str:
