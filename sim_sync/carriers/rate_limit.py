@@ -238,9 +238,11 @@ def _or_never(time: float | None) -> float:
 
 # --- waiting for one's turn ------------------------------------------------------------------------------------------
 
-#: A request that leaves so long after it was let through is counted when it leaves: its process, or where the state is
-#: kept, is slow.
-_LATE_SECONDS = 0.02
+#: A request that leaves so long after it was let through is counted again, where that costs a transaction.
+LATE_SECONDS = 0.02
+#: A stop is heard so soon by those who are not next.
+_HEAR_SECONDS = 1.0
+_A_MOMENT = 0.001
 #: The pace is observed over that many requests; the median gap, because a hold is no gap.
 _OBSERVED_REQUESTS = 9
 
@@ -256,6 +258,10 @@ class RateLimitStore(Protocol):
     @property
     def slack_seconds(self) -> float:
         """How much sooner than others a request may leave after it was let through here."""
+
+    @property
+    def late_seconds(self) -> float:
+        """How long after it was let through a request may leave and need not be counted again: when it really left."""
 
     @property
     def look_again_seconds(self) -> float:
@@ -276,6 +282,7 @@ class InMemoryRateLimits:
     """The state of a limit that is this process's own."""
 
     slack_seconds = 0.0
+    late_seconds = 0.002
     look_again_seconds = LOOK_AGAIN_SECONDS
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -335,6 +342,11 @@ class RateLimiter:
         self._store = store
         self._recent: deque[float] = deque(maxlen=_OBSERVED_REQUESTS)
         self._recent_lock = threading.Lock()
+        #: Whoever has it is the one thread here that waits for the next turn: of many that wake at the same moment all
+        #: but one would have to ask again, and the one would leave later for it.
+        self._next = threading.Lock()
+        #: How long this carrier's own word has kept those waiting that were next.
+        self._paused_seconds = 0.0
         self._is_slowed = False
 
     @contextmanager
@@ -357,22 +369,35 @@ class RateLimiter:
             give_back()
 
     def _wait_for_a_turn(self, permit: Permit) -> None:
+        queued_at, paused_before = time.monotonic(), self._paused_seconds
+        while not self._next.acquire(timeout=_HEAR_SECONDS):
+            self._waiter.wait(_A_MOMENT)  # raises where nobody waits any more
+        try:
+            permit.paused_seconds = min(self._paused_seconds - paused_before, time.monotonic() - queued_at)
+            permit.passed_at = self._asked_at_last(permit)
+        finally:
+            self._next.release()
+        self.note_sent(permit)  # as far as can be told by now
+
+    def _asked_at_last(self, permit: Permit) -> float:
+        """Wait for the next turn, and return when it was asked for with success."""
         asked_at = time.monotonic()
         while (wait := self._store.change(partial(self._admit, permit))).wait_seconds > 0:
             if wait.is_pause:
-                permit.paused_seconds += wait.wait_seconds
                 self._free_the_worker_for(wait)
             self._waiter.wait(wait.wait_seconds)
+            if wait.is_pause:
+                permit.paused_seconds += wait.wait_seconds
+                self._paused_seconds += wait.wait_seconds
             asked_at = time.monotonic()
-        permit.passed_at = asked_at
-        self.note_sent(permit)  # as far as can be told by now
+        return asked_at
 
     def note_sent(self, permit: Permit) -> None:
         """Count a request from when it was written, where that was late: beside others, a thread may have to wait."""
-        passed_at, permit.passed_at = permit.passed_at, time.monotonic()
-        if permit.passed_at - passed_at <= _LATE_SECONDS:
-            return
-        counted_at = permit.admitted_at
+        now = time.monotonic()
+        if now - permit.passed_at <= self._store.late_seconds:
+            return  # and a later note still sees the whole delay
+        permit.passed_at, counted_at = now, permit.admitted_at
 
         def count_from_now(state: RateLimitState, now: float) -> RateLimitState:
             permit.admitted_at = now

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from filelock import FileLock, Timeout
 
 from sim_sync.carriers.rate_limit import (
+    LATE_SECONDS,
     LOOK_AGAIN_SECONDS,
     Change,
     InMemoryRateLimits,
@@ -69,7 +70,8 @@ class DatabaseRateLimits:
     """The state of a limit in a database, with that database's clock."""
 
     #: A commit takes longer at one time than at another, and so does the way from the database to the host.
-    slack_seconds = 0.06
+    slack_seconds = 0.04
+    late_seconds = LATE_SECONDS
     look_again_seconds = 0.05
 
     def __init__(self, shared: SharedLimits, shared_key: str) -> None:
@@ -126,6 +128,7 @@ class SharedRateLimits:
     """
 
     slack_seconds = 0.0
+    late_seconds = LATE_SECONDS
     look_again_seconds = LOOK_AGAIN_SECONDS
 
     def __init__(self, folder: Path, shared_key: str, monotonic: Callable[[], float] = time.monotonic) -> None:

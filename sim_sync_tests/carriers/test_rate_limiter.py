@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sim_sync.carriers.rate_limit import InMemoryRateLimits, RateLimiter
+from sim_sync.carriers.rate_limit import Change, InMemoryRateLimits, Outcome, RateLimiter
 from sim_sync.carriers.settings import RateLimit
 from sim_sync.core.errors import ParkRequired, StopRequested
+from sim_sync.core.sync import StopReason
+from sim_sync.worker.stopping import StopSignal
 from sim_sync_tests.fakes.moving_time import MovingTime
 
 
@@ -190,3 +192,51 @@ def test_a_request_that_was_written_late_counts_from_then_so_that_no_second_hold
     assert late.admitted_at == sent_at
     times = [sent_at, *pass_through(at, 6)]
     assert max(sum(1 for time in times if start <= time < start + 1) for start in times) <= 2
+
+
+class Patient(InMemoryRateLimits):
+    """Takes only long delays for late."""
+
+    late_seconds = 10.0
+
+
+def test_a_delay_in_parts_is_late_as_a_whole() -> None:
+    time = MovingTime()
+    at = rate_limiter(time, RateLimit(requests_per_second=2), Patient(time.monotonic))
+    with at.acquire() as permit:
+        for _ in range(2):
+            time.advance(6)
+            permit.passed_at -= 6
+            at.note_sent(permit)
+    assert permit.admitted_at == 1012.0
+
+
+class Counted(InMemoryRateLimits):
+    """Knows how often it was asked."""
+
+    asked = 0
+
+    def change(self, rule: Change[Outcome]) -> Outcome:
+        self.asked += 1
+        return super().change(rule)
+
+
+def test_of_many_threads_that_wait_for_a_turn_one_asks() -> None:
+    store = Counted()
+    store.late_seconds = 10.0  # what leaves late is not what is counted here
+    limit = RateLimit(requests_per_second=100, max_in_flight=8)
+    at = RateLimiter(limit, StopSignal(), carrier="acme", park_after_seconds=300, store=store)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: pass_through(at, 10), range(8)))
+    assert store.asked <= 3 * 80, "once to hear when, once to be let through, and once more where a wait ended early"
+
+
+def test_a_stop_is_heard_by_those_who_are_not_next() -> None:
+    stop = StopSignal()
+    limit = RateLimit(requests_per_second=0.01, max_in_flight=3)
+    at = RateLimiter(limit, stop, carrier="acme", park_after_seconds=300, store=InMemoryRateLimits())
+    pass_through(at, 1)
+    with ThreadPoolExecutor(3) as threads:
+        waiting = [threads.submit(pass_through, at, 1) for _ in range(3)]
+        stop.request(StopReason.SHUTDOWN)
+        assert [type(one.exception(timeout=30)) for one in waiting] == [StopRequested] * 3
