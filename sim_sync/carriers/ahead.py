@@ -8,14 +8,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sim_sync.carriers.client import Paused
 from sim_sync.carriers.messages import Request, Response
-from sim_sync.core.errors import SimSyncError, StopRequested, TransientError, WarehouseUnavailable
+from sim_sync.core.errors import ParkRequired, SimSyncError, StopRequested, TransientError, WarehouseUnavailable
 from sim_sync.core.ports import Waiter
 from sim_sync.core.sync import AskedAhead, Pending
 
@@ -148,6 +147,8 @@ class EarlyAnswer:
         if isinstance(self.error, TransientError) and self.error.retry_after_seconds is not None:
             left = max(self.error.retry_after_seconds - (now - self.at), 0.0)
             raise self.error.waiting_for(left)
+        if isinstance(self.error, ParkRequired):
+            raise self.error.waiting_for(max(self.error.wait_seconds - (now - self.at), 0.0))
         if self.error is not None:
             raise self.error
         if self.answered is None:
@@ -206,17 +207,23 @@ def first(
 ) -> Callable[[], Found]:
     """Return what calls `early` once, where there is such a one, and `later` from then on.
 
-    What `may_have_passed` finds says nothing about now, and is asked for again. Neither does a warehouse that was away,
-    where hosts share the limit: it kept the early request from being sent, or its answer from being counted.
+    What `may_have_passed` finds says nothing about now, and is asked for again. Neither does a long wait that is over
+    by now, nor a warehouse that was away, where hosts share the limit: it kept the early request from being sent, or
+    its answer from being counted.
     """
     left = [] if early is None else [early]
 
     def attempt() -> Found:
         if left:
-            with suppress(WarehouseUnavailable):
+            try:
                 found = left.pop()()
                 if not may_have_passed(found):
                     return found
+            except WarehouseUnavailable:
+                pass
+            except ParkRequired as wait:
+                if wait.wait_seconds > 0:
+                    raise
         return later()
 
     return attempt

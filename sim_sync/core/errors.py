@@ -168,13 +168,19 @@ class ParkRequired(SimSyncError):
 
     def after(self, *, retries: int, throttled_seconds: float) -> "ParkRequired":
         """Return this error with what the page has cost until then."""
+        other = self.waiting_for(self.wait_seconds)
+        other.retries, other.throttled_seconds = retries, throttled_seconds
+        return other
+
+    def waiting_for(self, seconds: float) -> "ParkRequired":
+        """Return this error with another wait: a part of it has passed."""
         return ParkRequired(
             str(self),
-            wait_seconds=self.wait_seconds,
+            wait_seconds=seconds,
             is_outage=self.is_outage,
             cause=self.cause,
-            retries=retries,
-            throttled_seconds=throttled_seconds,
+            retries=self.retries,
+            throttled_seconds=self.throttled_seconds,
         )
 
 

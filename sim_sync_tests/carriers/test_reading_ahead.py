@@ -77,6 +77,8 @@ class Listing:
             raise CarrierUnavailable("the connection was reset")
         if fault == ["no limit"]:
             raise WarehouseUnavailable("the warehouse, where hosts share the limit, is away")
+        if fault == ["no quota"]:
+            raise ParkRequired("the quota is used up", wait_seconds=1_000.0)
         return REFUSALS[fault[0]] if fault else found
 
 
@@ -360,6 +362,25 @@ def test_a_limit_that_could_not_be_kept_ahead_is_kept_when_the_page_has_its_turn
     walking = walk_over(9, in_flight=4, faults={2: ["no limit"], 5: ["no limit"]})
     assert walking.run() is None
     assert (walking.session.pages_done, walking.session.retries) == (9, 0)
+
+
+@pytest.mark.parametrize(("commit_seconds", "left"), [(100.0, 800.0), (499.0, 2.0), (500.0, None), (900.0, None)])
+def test_of_a_long_wait_that_was_named_ahead_as_much_is_left_as_has_not_passed(
+    commit_seconds: float, left: float | None
+) -> None:
+    """The third page is asked for while the first one is read; two pages are committed before its turn."""
+    walking = walk_over(9, in_flight=4, faults={2: ["no quota"]})
+    walking.chance = AtOnce()
+
+    def commit_slowly(_session: Session) -> None:
+        walking.time.advance(commit_seconds)
+
+    if left is None:
+        assert walking.run(on_checkpoint=commit_slowly) is None
+    else:
+        with pytest.raises(ParkRequired) as wait:
+            walking.run(on_checkpoint=commit_slowly)
+        assert (walking.session.pages_done, round(wait.value.wait_seconds)) == (2, left)
 
 
 # --- threads ---------------------------------------------------------------------------------------------------------
