@@ -127,6 +127,10 @@ def _of_carrier(pace: _Pace, carrier: str, before: datetime) -> Iterator[Deleted
 def _delete_some(connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool], most: int) -> int:
     key = list(table.primary_key.columns)
     chosen = sa.select(*key).where(which).limit(most)
+    if connection.dialect.name == "postgresql":
+        # What another transaction is writing is left to the next time: a comparison may have found it again.
+        locked = chosen.with_for_update(skip_locked=True).cte("chosen")
+        chosen = sa.select(locked.prefix_with("MATERIALIZED"))
     is_chosen = key[0].in_(chosen) if len(key) == 1 else sa.tuple_(*key).in_(chosen)
     return connection.execute(table.delete().where(is_chosen)).rowcount
 

@@ -29,10 +29,11 @@ from sim_sync.warehouse.quarantine import quarantined, replay
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync.warehouse.report import brief_figures, report_figures
 from sim_sync.warehouse.retention import Deleted, delete_old, standing_sessions
-from sim_sync.warehouse.tables import quarantined_records
+from sim_sync.warehouse.tables import quarantined_records, sim_discrepancies
 from sim_sync_tests.fakes.clock import START, SettableClock
 from sim_sync_tests.fakes.fleet import a_fleet, a_page, a_rejected, a_request, a_sim
 from sim_sync_tests.warehouse.databases import SqlUnderTest, disposed, rows_of
+from sim_sync_tests.warehouse.test_two_writers import url_of
 
 A, B = CARRIERS = ("a", "b")
 FIELDS = ("status", "msisdn", "rate_plan")
@@ -273,3 +274,24 @@ def test_others_get_their_turn_between_two_transactions(sqlite_engine: sa.Engine
     done = list(delete_old(sqlite_engine, [A], before, wait=another_writes, at_once=2))
     assert len(waited) >= len(done) > 3
     assert all(seconds > 0 for seconds in waited)
+
+
+def test_a_finding_that_comes_back_at_this_very_moment_stays_and_nobody_waits(postgres_engine: sa.Engine) -> None:
+    """Under SQLite a writer is alone."""
+    company = Company(postgres_engine, 1)
+    walk(company)
+    found = {"carrier": A, "kind": "mismatch", "field": "status", "severity": "high", "times_seen": 1}
+    days = {"first_seen_at": START, "last_seen_at": START, "resolved_at": START}
+    with postgres_engine.begin() as connection:
+        rows = [{**found, **days, "iccid": str(number)} for number in range(5)]
+        connection.execute(sim_discrepancies.insert(), rows)
+    before = START + timedelta(days=1)
+    with disposed(open_engine(url_of(postgres_engine), lock_timeout="'5s'")) as hurried:
+        with postgres_engine.begin() as comparing:
+            comes_back = sim_discrepancies.update().where(sim_discrepancies.c.iccid == "3").values(resolved_at=None)
+            comparing.execute(comes_back)
+            deleted = list(delete_old(hurried, [A], before, wait=lambda _: None))
+        assert deleted == [Deleted(A, "sim_discrepancies", 4)]
+        assert list(delete_old(hurried, [A], before, wait=lambda _: None)) == []
+    (left,) = rows_of(postgres_engine, "sim_discrepancies")
+    assert (left["iccid"], left["resolved_at"]) == ("3", None)
