@@ -114,7 +114,6 @@ class PageReader:
         found, values = self._record_map.as_they_came(records, self._digests)
         if self._redactor.may_be_made_of(values):
             found = {}  # what is hidden in them depends on tonight's secrets
-        digests = {sim_id: digest for sim_id, (digest, _) in found.items()}
 
         def read(known: Collection[str]) -> ReadRecords:
             with reading():
@@ -122,9 +121,12 @@ class PageReader:
             page = Page(sims=sims, next_cursor=None, records=len(records), rejected=rejected)
             clean = without_own_secrets(page, self._redactor)
             is_as_read = clean is page and len({sim.sim_id for sim in sims}) == len(sims)
+            # A record that can be no SIM says nothing about another one with its id.
+            unusable = {one.position for one in rejected}
+            digests = {sim_id: digest for sim_id, (digest, place) in found.items() if place not in unusable}
             return ReadRecords(clean.sims, clean.rejected, digests if is_as_read else {})
 
-        return Unread(digests, read)
+        return Unread({sim_id: digest for sim_id, (digest, _) in found.items()}, read)
 
     @cached_property
     def _digests(self) -> RecordDigests:

@@ -250,5 +250,12 @@ def test_the_mapping_of_records_is_known_by_its_fields_words_and_functions() -> 
     assert told[: len(maps)] == told[len(maps) :]
 
 
+def test_a_record_that_can_be_no_sim_stays_so_when_the_usable_one_with_its_id_has_left(engine: sa.Engine) -> None:
+    odd = replace(BY_ID, fields={**BY_ID.fields, "label": lambda record: record["label"]["text"]})
+    unusable, usable = a_record(0, label="no object"), {**a_record(0, label={"text": "one"}), "id": " sim-0 "}
+    nights = [Night([[unusable, usable]]), Night([[unusable]])]
+    assert histories(engine, odd, nights, as_it_came) == histories(engine, odd, nights, read_at_once)
+
+
 def labelled(key: str) -> Callable[[Mapping[str, Any]], Any]:
     return lambda record: record.get(key)
