@@ -1,6 +1,8 @@
 """A SIM whose record is what it was is not even read, and every table is what reading it would have made of them."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -255,6 +257,19 @@ def test_a_record_that_can_be_no_sim_stays_so_when_the_usable_one_with_its_id_ha
     unusable, usable = a_record(0, label="no object"), {**a_record(0, label={"text": "one"}), "id": " sim-0 "}
     nights = [Night([[unusable, usable]]), Night([[unusable]])]
     assert histories(engine, odd, nights, as_it_came) == histories(engine, odd, nights, read_at_once)
+
+
+def test_hosts_with_another_build_of_the_same_python_make_the_same_digests() -> None:
+    program = """
+import sys
+from sim_sync_tests.warehouse.test_records_as_they_came import BY_ID, Night, fleet_of, page_of, reader
+sys.version = "3 (another build)"
+print(page_of(reader(BY_ID, Night([])), fleet_of(1)).unread.digests["sim-0"])
+"""
+    other = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    unread = page_of(reader(BY_ID, Night([])), fleet_of(1)).unread
+    assert unread is not None
+    assert int(other.stdout) == unread.digests["sim-0"]
 
 
 def labelled(key: str) -> Callable[[Mapping[str, Any]], Any]:

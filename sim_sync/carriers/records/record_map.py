@@ -417,7 +417,8 @@ _PACKAGES = ("phonenumbers", "python-stdnum", "jmespath")
 @cache
 def _rules() -> list[Any]:
     """Return the rules that hold for all carriers, as JSON: another release may read the same record otherwise."""
-    return [RECORD_MAP_VERSION, sys.version, *map(version, _PACKAGES), *map(_source, _MODULES)]
+    # Not which build of Python it is: hosts with several would write every row again, night after night.
+    return [RECORD_MAP_VERSION, *sys.version_info[:2], *map(version, _PACKAGES), *map(_source, _MODULES)]
 
 
 @cache
