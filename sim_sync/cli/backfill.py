@@ -192,10 +192,19 @@ def judge(warehouse: Warehouse, carrier: str, ended: "EndedRun") -> ExitCode:
     if ended.left_alone is not None:
         say(f"{carrier}: {ended.left_alone}")
         return ExitCode.NOT_FINISHED
-    if ended.session_id is None:
+    session_id = ended.session_id
+    if session_id is None and ended.was_interrupted:
+        session_id = _opened_unsaid(warehouse, carrier, ended.run_id)
+    if session_id is None:
         say(f"{carrier}: {'interrupted' if ended.was_interrupted else 'failed'} before a session was opened")
         return ExitCode.NOT_FINISHED if ended.was_interrupted else ExitCode.FAILED
-    return _judge_session(warehouse, warehouse.sessions.session(ended.session_id), ended)
+    return _judge_session(warehouse, warehouse.sessions.session(session_id), ended)
+
+
+def _opened_unsaid(warehouse: Warehouse, carrier: str, run_id: str) -> str | None:
+    """Return the session that a run has opened, but was ended before it could say so."""
+    session = warehouse.sessions.open_session_of(carrier)
+    return None if session is None or session.owner != run_id else session.session_id
 
 
 def _judge_session(warehouse: Warehouse, session: Session, ended: "EndedRun") -> ExitCode:

@@ -138,6 +138,22 @@ def test_a_backfill_whose_session_was_taken_over_names_the_other_run_and_shows_n
     assert capsys.readouterr().out == "acme: running, in other hands: run run-2 took it over\n"
 
 
+@pytest.mark.parametrize(
+    ("owner", "told"),
+    [
+        ("run-1", "acme: interrupted after page 0; `sim-sync backfill acme` continues\n"),
+        ("run-2", "acme: interrupted before a session was opened\n"),
+    ],
+)
+def test_a_run_that_is_ended_right_after_it_has_opened_its_session_does_not_say_that_there_is_none(
+    command_line: CommandLine, capsys: pytest.CaptureFixture[str], owner: str, told: str
+) -> None:
+    command_line.open_session(owner=owner)
+    ended = EndedRun("run-1", False, [], False, None, left_alone=None, was_interrupted=True)
+    assert judge(command_line.warehouse, "acme", ended) == 3
+    assert capsys.readouterr().out == told
+
+
 def test_a_wrong_password_exits_with_1_and_one_message(command_line: CommandLine, simulator: SimulatorServer) -> None:
     account = an_account(simulator.url)
     command_line.write_carriers(acme={**account, "auth": {**account["auth"], "password": "not-the-password"}})
