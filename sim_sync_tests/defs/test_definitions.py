@@ -147,3 +147,21 @@ def test_dagster_takes_the_dagster_yaml_as_shipped(tmp_path: Path, monkeypatch: 
         assert not instance.run_retries_retry_on_asset_or_op_failure
         assert not instance.telemetry_enabled
         assert instance.run_monitoring_max_resume_run_attempts == 0
+
+
+def test_the_job_is_built_once_of_one_configuration_and_again_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sim_sync.definitions import reconcile_carrier
+
+    def configure(carrier: str) -> None:
+        (tmp_path / "carriers.yaml").write_text(f"carriers: {{{carrier}: {{type: telnyx}}}}\n", encoding="utf-8")
+
+    monkeypatch.setenv("SIM_SYNC_CONFIG", str(tmp_path / "carriers.yaml"))
+    configure("acme")
+    job = reconcile_carrier()
+    assert reconcile_carrier() is job
+    configure("other")
+    partitions = reconcile_carrier().partitions_def
+    assert partitions is not None
+    assert list(partitions.get_partition_keys()) == ["other"]
