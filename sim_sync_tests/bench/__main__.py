@@ -35,7 +35,7 @@ class Size:
     kills: int
 
 
-_SHORT = Size(sims=50_000, rows=200_000, swept=100_000, nights=2, pages=25, kills=5)
+_SHORT = Size(sims=50_000, rows=200_000, swept=100_000, nights=2, pages=40, kills=5)
 _LONG = Size(sims=200_000, rows=10_000_000, swept=1_000_000, nights=10, pages=400, kills=20)
 #: Figures of other parts of the design, which are measured when they are asked for, and in the long form.
 _BY_NAME = ("status", "events", "report", "reconciling", "exporting", "ends")
@@ -71,7 +71,7 @@ def _measures(
         "wal": lambda: storage.wal(builds, size.sims, size.nights),
         "floor": lambda: storage.floor(size.sims),
         "latency": lambda: walks.latency(size.pages, 200),
-        "flight": lambda: walks.in_flight(max(size.pages, 60), 200),
+        "flight": lambda: walks.in_flight(max(size.pages, 100), 200),
         "limits": lambda: promises.rate_limit(400),
         "steps": lambda: steps.own_cost(200),
         "large": lambda: steps.large_table(size.rows, 100),
