@@ -231,6 +231,14 @@ def quarantine_concern(overview: CarrierOverview) -> str | None:
     return f"{counted(count, 'record')} could not be read; `sim-sync quarantine list` shows them"
 
 
+def since_note(overview: CarrierOverview) -> str | None:
+    """Return what has become of the walk after the last completed one, or None where there is none."""
+    newest, last = overview.newest, overview.last_completed
+    if newest is None or last is None or newest.session_number <= last.session_number:
+        return None
+    return f"a later walk is {newest.state.value} after {place_text(newest)}"
+
+
 def concerns(overview: CarrierOverview, max_age_hours: float, now: datetime) -> Sequence[str]:
     """Return everything that is unresolved at the carrier; what is fresh, read and marked is not mentioned."""
     sweep = sweep_concern(overview)

@@ -15,6 +15,7 @@ from sim_sync.core.notes import (
     failure_concern,
     freshness_concern,
     quarantine_concern,
+    since_note,
     sweep_concern,
 )
 from sim_sync.core.sweep import is_about_total
@@ -158,9 +159,23 @@ def _build(check: Check, asset: str, names: Names) -> dg.AssetChecksDefinition:
     )
     def ask(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         found = names.resources(context, *_RESOURCES)
-        return check(found["sync_config"], found["warehouse"])
+        return answer(check, found["sync_config"], found["warehouse"])
 
     return ask
+
+
+def answer(check: Check, config: Config, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Return the result of a check: of the last completed walks, and what has happened since where it did not pass.
+
+    A later walk that is open, failed or superseded resolves nothing; only a completed one does.
+    """
+    result = check(config, warehouse)
+    if result.passed or check is no_session_has_failed:  # this one is about the later walk itself
+        return result
+    carriers = [name for name in config.carrier_names if name in result.metadata]
+    notes = _concerns(config, warehouse, since_note)
+    since = [f"{carrier}: {notes[carrier]}" for carrier in carriers if carrier in notes]
+    return result._replace(description="; since then, ".join([result.description or "", *since]))
 
 
 def _none_is_open(config: Config, warehouse: Warehouse) -> str:

@@ -1,17 +1,19 @@
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
 
+from sim_sync.config import Config
 from sim_sync.config.sections import Reconcile
 from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
 from sim_sync.core.opening import Trigger
-from sim_sync.core.session import Event, Release
+from sim_sync.core.session import Event, Release, State
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
 from sim_sync.core.text import canonical_json
+from sim_sync.defs.checks import CHECKS, answer
 from sim_sync.warehouse.discrepancies import acknowledge
 from sim_sync.warehouse.tables import session_internals
-from sim_sync_tests.defs.stage import DagsterHarness, GivenList
+from sim_sync_tests.defs.stage import OTHER, DagsterHarness, GivenList
 from sim_sync_tests.fakes.carrier import Unreadable, paged
 from sim_sync_tests.fakes.fleet import a_fleet, a_sim
 
@@ -130,6 +132,69 @@ def test_a_carrier_without_a_completed_walk_for_too_long_is_not_fresh(stage: Dag
     told = told_of_acme(stage.run(carrier="other"))
     assert told.keys() == {"carriers_are_fresh"}
     assert told["carriers_are_fresh"].endswith("38 h ago; max_age_hours is 36")
+
+
+def red_of(stage: DagsterHarness) -> dict[str, str]:
+    """Return what the checks say of completed walks that do not pass."""
+    found = {
+        check.__name__: answer(check, cast(Config, stage.config), stage.warehouse)
+        for checks in CHECKS.values()
+        for check in checks
+        if check.__name__ not in {"no_session_has_failed", "each_carrier_has_one_code_location"}
+    }
+    return {name: result.description or "" for name, result in found.items() if not result.passed}
+
+
+@pytest.mark.parametrize("what_then", ["running", "paused", "parked", "failed", "superseded", "completed"])
+def test_what_a_completed_walk_made_red_stays_so_and_names_the_later_one_until_a_good_one(
+    stage: DagsterHarness, what_then: str
+) -> None:
+    odd: Any = {"status": "unknown", "carrier_status": "Frozen", "imsi": "12"}
+    flags = canonical_json([UNKNOWN_STATUS_FLAG, "imsi_length"])
+    stage.carrier.pages = [[a_sim(1, **odd, quality_flags=flags), a_sim(2), Unreadable()]]
+    stage.config.inventory, stage.config.without_list = GivenList([("89445000000000000001", "acme", "active")]), {OTHER}
+    stage.config.reconcile = Reconcile(max_discrepancies=1)
+    stage.run()
+    with stage.warehouse.engine.begin() as connection:
+        connection.execute(session_internals.update().values(carrier_total=19))
+    stage.clock.advance(40 * 3600)
+    stage.run(carrier="other")
+    red = red_of(stage)
+    assert len(red) == 8, "all that speak of completed walks"
+
+    match what_then:
+        case "completed":
+            stage.run()
+            assert red_of(stage).keys() == red.keys() - {"carriers_are_fresh", "totals_agree"}
+        case _:
+            assert {name: text.split("; since then, ")[1:] for name, text in later(stage, what_then).items()} == {
+                name: [f"acme: a later walk is {'running' if what_then == 'superseded' else what_then} after page 0"]
+                for name in red
+            }
+    stage.config.inventory = GivenList([(str(sim.iccid), "acme", "active") for sim in (a_sim(1), a_sim(2))])
+    stage.carrier.pages = [[a_sim(1), a_sim(2)]]
+    open_one = stage.warehouse.sessions.open_session_of("acme")
+    if open_one is not None:
+        event = Event.OWNER_LOST if open_one.state is State.RUNNING else Event.RELEASED_BY_OPERATOR
+        stage.warehouse.sessions.move_by_operator("acme", event)
+    stage.run()
+    assert red_of(stage) == {}
+
+
+def later(stage: DagsterHarness, state: str) -> dict[str, str]:
+    """Bring a later walk into this state, and return what the checks say then."""
+    session = stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
+    match state:
+        case "failed":
+            stage.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="HTTP 401"))
+        case "paused":
+            stage.warehouse.sessions.release(session.claim, Release(Event.PAUSED_BY_OPERATOR))
+        case "parked":
+            stage.warehouse.sessions.release(session.claim, Release(Event.WAIT_TOO_LONG, wait_seconds=3600))
+        case "superseded":
+            stage.clock.advance(60)
+            stage.opened_by("another one", trigger=Trigger.OPERATOR, restart=True)
+    return red_of(stage)
 
 
 def test_how_long_a_carrier_is_fresh_is_its_own_setting(stage: DagsterHarness) -> None:
