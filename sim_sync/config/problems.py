@@ -4,11 +4,13 @@ A value is shown only where it cannot be a secret: nothing under `auth`, no part
 receiver's URL or password, and nothing that came from the environment.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from sim_sync.carriers.settings import Unfit
 from sim_sync.config.environment import KeyPath, Resolved, key_text, value_at
@@ -73,25 +75,69 @@ def read_part(
     try:
         return read(part.value), []
     except ValidationError as refused:
-        found = [_problem(error, part, at, where, known_keys) for error in refused.errors(include_url=False)]
+        keys = _Keys(read, known_keys, part.value)
+        found = [_problem(error, part, at, where, keys) for error in refused.errors(include_url=False)]
         return None, [
             problem for place, problem in found if not any(place[: len(missing)] == missing for missing in unset)
         ]
 
 
-def _problem(
-    error: Any, part: Resolved, at: KeyPath, where: str, known_keys: Collection[str]
-) -> tuple[KeyPath, Problem]:
+def _problem(error: Any, part: Resolved, at: KeyPath, where: str, keys: "_Keys") -> tuple[KeyPath, Problem]:
     kind = error["type"]
     path = _without_tags(error["loc"], part.value, ends_in_a_key=kind == "missing")
     place = (*at, *path)
     if kind == "extra_forbidden":
-        is_nested = len(path) > 1
-        return place, _unknown_key(place, where, () if is_nested else known_keys)
+        return place, _unknown_key(place, where, keys.at(path[:-1]))
     expected = _bounds_of(error) or _expected_of(error, part.variable_at(place))
     expected = part.without_values(expected, at)
     found = "nothing" if kind == "missing" else _shown(error["input"], place, part)
     return place, Problem(where, key_text(place), expected, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys that may stand in a part: on top those that are given, below what the JSON Schema of its model has."""
+
+    read: Callable[[Any], Any]
+    on_top: Collection[str]
+    value: Any
+
+    def at(self, path: KeyPath) -> Collection[str]:
+        if not path and self.on_top:
+            return self.on_top
+        schema = self._schema()
+        schemas, value = list(_alternatives(schema, schema, self.value)), self.value
+        for step in path:
+            value = value_at(value, (step,))
+            below = [found for one in schemas for found in _below(one, step)]
+            schemas = [found for one in below for found in _alternatives(one, schema, value)]
+        return {key for one in schemas for key in one.get("properties", ())}
+
+    def _schema(self) -> Mapping[str, Any]:
+        """Return the JSON Schema of the model that `read` belongs to; an empty one where there is none."""
+        model: Any = getattr(self.read, "__self__", None)
+        with suppress(PydanticUserError):  # a plug-in's model may have none
+            return (model if isinstance(model, TypeAdapter) else TypeAdapter(model)).json_schema()
+        return {}
+
+
+def _alternatives(schema: Mapping[str, Any], whole: Mapping[str, Any], value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield what a schema may stand for, of several types the one that the value names."""
+    if "$ref" in schema:
+        schema = whole["$defs"][schema["$ref"].rpartition("/")[2]]
+    for choice in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        yield from _alternatives(choice, whole, value)
+    own_type = schema.get("properties", {}).get("type", {}).get("const")
+    if own_type is None or not isinstance(value, Mapping) or value.get("type") == own_type:
+        yield schema
+
+
+def _below(schema: Mapping[str, Any], step: str | int) -> Iterator[Mapping[str, Any]]:
+    """Yield the schemas of what stands under a key, or in a list."""
+    others = schema.get("items" if isinstance(step, int) else "additionalProperties")
+    found = schema.get("properties", {}).get(step, others)
+    if isinstance(found, Mapping):
+        yield found
 
 
 def _unknown_key(place: KeyPath, where: str, known_keys: Collection[str]) -> Problem:

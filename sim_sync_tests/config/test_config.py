@@ -303,6 +303,41 @@ def test_a_problem_of_the_alerts_is_told_by_whoever_asks_for_them_and_by_nobody_
     assert [problem.key for problem in caught.value.problems] == ["alerts.webhook.url", "alerts.onn"]
 
 
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        (
+            "schedule: {con: x}",
+            "schedule.con: expected one of cron, timezone, found an unknown key; did you mean cron?",
+        ),
+        (
+            "inventory: [{type: sql, url: u, qery: q, query: q, columns: {iccid: a}}]",
+            "inventory.0.qery: expected one of carriers, columns, min_percent_of_last, query, statuses,",
+        ),
+        ("reconcile: {severity: [{kinds: quality, severity: low}]}", "severity.0.kinds: expected one of field, kind,"),
+        ("export: {parquet: {path: a, pth: b}}", "export.parquet.pth: expected one of path, storage, found"),
+    ],
+)
+def test_an_unknown_key_is_told_with_those_that_may_stand_there_at_every_depth(
+    load: Load, section: str, problem: str
+) -> None:
+    (told,) = problems(load, f"{section}\n{SOUND}")
+    assert problem in told
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("rate_limit: {request_per_second: 5}", "rate_limit.request_per_second: expected one of burst, max_in_flight,"),
+        ("statuses: {A: {status: active, pendin: true}}", "statuses.A.pendin: expected one of pending, status, found"),
+        ("retry: {}\n    pages: 3", "acme.pages: expected one of allow_insecure, auth, base_url"),
+    ],
+)
+def test_an_unknown_key_of_a_carrier_is_told_with_those_beside_it(load: Load, keys: str, problem: str) -> None:
+    (told,) = problems(load, f"{SOUND}    {keys}\n", ACME_TOKEN="t")
+    assert problem in told
+
+
 def test_a_short_secret_is_told_its_length_in_characters_and_not_shown(load: Load) -> None:
     config = load("alerts: {webhook: {url: 'https://hooks.example.com/a', secret: sh0rt}}\n" + SOUND)
     with pytest.raises(ConfigError, match="secret: expected at least 8 characters, found text"):
