@@ -116,6 +116,9 @@ class FakeConfig:
             raise ConfigError([Problem("carriers.yaml", f"carriers.{name}.type", "a known type", "'nothing'")])
         return self.carriers[name]
 
+    def retry(self, name: str) -> Retry:
+        return self.carrier(name).retry
+
     def max_age_hours(self, name: str) -> float:
         return self.carriers[name].max_age_hours
 
