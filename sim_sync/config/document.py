@@ -202,7 +202,8 @@ def _load(text: str) -> Any:
 def _unreadable(path: Path, error: OSError) -> Problem:
     found = error.strerror or type(error).__name__
     told = "there is no such file here" if isinstance(error, FileNotFoundError) else f"it cannot be read ({found})"
-    sentence = f"{told}; run this in the folder where it lies, or name it in SIM_SYNC_CONFIG"
+    hint = ", or let `sim-sync init` write one" if isinstance(error, FileNotFoundError) else ""
+    sentence = f"{told}; run this in the folder where it lies, or name it in SIM_SYNC_CONFIG{hint}"
     return Problem(str(path), "", "a readable file", found, sentence)
 
 

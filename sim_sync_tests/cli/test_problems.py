@@ -13,7 +13,11 @@ from sim_sync_tests.cli.command_line import CommandLine, assert_one_message
 def test_a_config_that_is_not_there(command_line: CommandLine) -> None:
     command_line.set(SIM_SYNC_CONFIG="elsewhere.yaml")
     assert_one_message(
-        command_line.type_in("status"), 2, "elsewhere.yaml: there is no such file here", "SIM_SYNC_CONFIG"
+        command_line.type_in("status"),
+        2,
+        "elsewhere.yaml: there is no such file here",
+        "SIM_SYNC_CONFIG",
+        "sim-sync init",
     )
 
 
