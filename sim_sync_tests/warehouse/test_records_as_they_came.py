@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sim_sync.carriers.json_bodies import Ambiguous, NumberText
@@ -139,8 +139,23 @@ def _histories(draw: st.DrawFn) -> list[Night]:
     return draw(st.lists(nights, min_size=2, max_size=4))
 
 
+def listed(sim_id: str, iccid: str, **fields: Any) -> dict[str, Any]:
+    return {"id": sim_id, "iccid": iccid, "state": "on", **fields}
+
+
+SHORT, LONG = "8988307000000000011", "89883070000000000117"
+A, AGAIN = listed("a", SHORT), listed(" a", SHORT, label="x")
+OTHER_FORM = listed("b", LONG)
+
+
 @pytest.mark.parametrize("record_map", [BY_ID, BY_ICCID], ids=["by id", "by ICCID"])
 @given(nights=_histories())
+@example(nights=[Night([[A]]), Night([[A, OTHER_FORM]]), Night([[A], [OTHER_FORM]]), Night([[OTHER_FORM]])])
+@example(nights=[Night([[A]]), Night([[OTHER_FORM]]), Night([[OTHER_FORM]]), Night([[A, OTHER_FORM]])])
+@example(nights=[Night([[A]]), Night([[A, AGAIN]]), Night([[A]]), Night([[AGAIN, A]]), Night([[A]])])
+@example(nights=[Night([[A]]), Night([[A, A]]), Night([[]]), Night([[]]), Night([[A]])])
+@example(nights=[Night([[{**A, "label": SECRET}]]), Night([[{**A, "label": SECRET}]], secrets=[SECRET])])
+@example(nights=[Night([[A]]), Night([[A]], by_hand=True), Night([[A]])])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whether_or_not_records_are_read_all_tables_say_the_same(
     engine: sa.Engine, record_map: RecordMap, nights: list[Night]

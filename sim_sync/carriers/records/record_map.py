@@ -32,7 +32,7 @@ from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.identifiers import NotAnIdentifier
 from sim_sync.core.pages import QuarantinedRecord, digest_of
 from sim_sync.core.sims import RECORD_MAP_VERSION, Sim, StatusWords
-from sim_sync.core.storable import is_secret_key, key_problem
+from sim_sync.core.storable import MAX_KEY_BYTES, is_secret_key, key_problem
 from sim_sync.core.text import canonical_json
 
 # --- the list of records ---------------------------------------------------------------------------------------------
@@ -401,6 +401,8 @@ class RecordMap:
 
 
 def _is_plain_id(text: str) -> bool:
+    if text.isalnum() and text.isascii() and len(text) <= MAX_KEY_BYTES:  # nearly all
+        return True
     return text != "" and text == text.strip() and key_problem(text) is None
 
 
