@@ -72,6 +72,7 @@ def find_differences(
     finder = _Finder(connection, carrier, rules)
     finder.find_missing()
     finder.find_unknown()
+    finder.find_without_iccid()
     finder.find_elsewhere()
     if fields:
         finder.find_mismatches(fields)
@@ -81,7 +82,6 @@ def find_differences(
         scope = in_scope(carrier).subquery()
         connection.execute(found.delete().where(~sa.exists().where(scope.c.iccid == found.c.iccid)))
     else:
-        finder.find_without_iccid()
         finder.find_bad_identifiers()
         finder.find_twins()
         if "status" in fields:

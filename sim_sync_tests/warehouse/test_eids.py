@@ -188,6 +188,23 @@ def test_an_iccid_at_another_carrier_goes_before_the_eid_whoever_is_compared_las
         assert (found_of(engine, "a"), found_of(engine, "b")) == (at_a, at_b)
 
 
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_a_sim_without_an_iccid_stays_unknown_whoever_is_compared_last(engine: sa.Engine, order: Sequence[str]) -> None:
+    under_test = SqlUnderTest(engine)
+    fleets = {
+        "a": [theirs(THIRD, None)],
+        "b": [theirs(STEM), theirs(None, sim_id="bare"), theirs(THIRD + "7", EIDS[1])],
+    }
+    listed = {"a": [ours(STEM, carrier="a"), ours(THIRD, None, "a")], "b": [ours(OTHER, EIDS[1], "b")]}
+    for _ in range(2):
+        for carrier in order:
+            night(under_test, fleets[carrier], listed[carrier], carrier)
+            reconcile(engine, carrier, FIELDS, CompanyRules(carriers=("a", "b")))
+        assert found_of(engine, "b")["unknown_to_us", "", "sim_id:bare"] == (None, "active")
+    rows = [row for row in rows_of(engine, "sim_discrepancies") if row["iccid"] == "sim_id:bare"]
+    assert [(row["resolved_at"], row["times_seen"]) for row in rows] == [(None, 2)]
+
+
 def expected_of(listed: Sequence[InventorySim], fleet: Sequence[Sim]) -> Found:
     """Return what differs, from the documentation and in plain Python."""
     by_name = {sim.iccid or f"sim_id:{sim.sim_id}": sim for sim in fleet}
