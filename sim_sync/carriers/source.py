@@ -36,9 +36,8 @@ from sim_sync.core.lookups import AskedSim, LookedUp, LookupOutcome
 from sim_sync.core.pages import Cursor, Page, ReadRecords, Unread
 from sim_sync.core.ports import Waiter
 from sim_sync.core.quarantine import Reread
-from sim_sync.core.storable import is_secret_key, storable_count
+from sim_sync.core.storable import canonical_json, is_secret_key, storable_count
 from sim_sync.core.sync import AskedAhead, Workers
-from sim_sync.core.text import canonical_json
 
 #: A page that is not there. Behind the last one, where nothing else is told, that is how many frameworks say: the end.
 _NOT_THERE = 404

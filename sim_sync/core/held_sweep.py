@@ -14,8 +14,8 @@ from typing import NamedTuple, Self
 
 from sim_sync.core.errors import InputError
 from sim_sync.core.session import Session, SessionRecord, SweepState
-from sim_sync.core.storable import storable_text
-from sim_sync.core.text import canonical_json, counted
+from sim_sync.core.storable import canonical_json, storable_text
+from sim_sync.core.text import counted
 
 #: The name of whoever decides, in characters: longer is a mistake.
 _MAX_NAME = 200

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
-from sim_sync.core.text import canonical_json, printable
+from sim_sync.core.storable import canonical_json
+from sim_sync.core.text import printable
 
 #: The columns that have a meaning to us; all others of a list go to `attributes`.
 OUR_COLUMNS: tuple[str, ...] = ("iccid", "carrier", "imsi", "msisdn", "imei", "eid", "status", "rate_plan", "label")

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
 
 from sim_sync.core.identifiers import NotAnIdentifier, normal_iccid
 from sim_sync.core.sims import PRESENCE, FieldChange, Sim, tracked_changes
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 
 # --- a page ----------------------------------------------------------------------------------------------------------
 

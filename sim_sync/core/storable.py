@@ -61,6 +61,11 @@ def key_problem(key: str) -> str | None:
     return f"{size:,} bytes" if size > MAX_KEY_BYTES else None
 
 
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, so that equal values are equal texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
 def storable_json(value: object) -> str:
     """Return the canonical text of a JSON value that every database and its JSON functions can hold.
 

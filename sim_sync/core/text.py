@@ -1,4 +1,4 @@
-"""How texts are made safe to print, and how counts, lists, durations and JSON values are written."""
+"""How texts are made safe to print, and how counts, lists and durations are written."""
 
 import json
 from bisect import bisect_right
@@ -83,8 +83,3 @@ def duration_text(seconds: float) -> str:
     hours, rest = divmod(seconds, 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-def canonical_json(value: object) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces, so that equal values are equal texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)

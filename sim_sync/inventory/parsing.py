@@ -23,8 +23,7 @@ from sim_sync.core.inventory import (
     shortened,
 )
 from sim_sync.core.sims import Lifecycle, StatusMeaning, StatusWords
-from sim_sync.core.storable import without_secrets
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json, without_secrets
 from sim_sync.inventory.layout import Damage, Layout, Sheet
 from sim_sync.inventory.values import (
     REMEMBERED,

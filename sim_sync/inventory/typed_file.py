@@ -15,8 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from sim_sync.core.errors import InventoryError, InventoryUnavailable
 from sim_sync.core.inventory import Rounding
-from sim_sync.core.storable import without_secrets
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json, without_secrets
 from sim_sync.inventory.layout import SheetRow
 from sim_sync.inventory.reading import Reading, Terms, digest_with_terms
 from sim_sync.inventory.values import rounding_of

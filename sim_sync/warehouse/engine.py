@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import StatementError
 
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 from sim_sync.warehouse.failures import our_error
 from sim_sync.warehouse.postgresql import SQLITE, copy_into, copy_rows, create_engine, open_postgresql, warehouse_url
 from sim_sync.warehouse.sqlite_files import begin_in_turn, make_sqlite_file, sqlite_file, without_patience

@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from sim_sync.core.errors import ConfigError, Problem
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 
 # URLs of databases: parsed, checked before anything is opened, and shown without their secrets.
 

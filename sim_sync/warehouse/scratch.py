@@ -10,7 +10,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, Problem
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 from sim_sync.warehouse.engine import open_engine, reading, transaction
 from sim_sync.warehouse.tables import metadata
 from sim_sync.warehouse.warehouse import Warehouse, open_warehouse

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sim_sync.core.session import Session
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 from sim_sync.warehouse.engine import RowId, text_of_json
 from sim_sync.warehouse.tables import carrier_sims, seen_sims, sync_sessions
 from sim_sync.warehouse.temporary import analyzed

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_sync.core.pages import Cursor, Effort, Page, cursor_digest
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

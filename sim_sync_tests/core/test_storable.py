@@ -12,13 +12,13 @@ from sim_sync.core.storable import (
     MAX_COUNT,
     MAX_KEY_BYTES,
     MAX_LEVELS,
+    canonical_json,
     is_storable,
     key_problem,
     storable_count,
     storable_json,
     storable_text,
 )
-from sim_sync.core.text import canonical_json
 
 #: Every character, lone surrogates and NUL too.
 ANY = st.characters(exclude_categories=[])

@@ -9,7 +9,7 @@ from sim_sync.core.held_sweep import OperatorDecision, SweepChoice
 from sim_sync.core.opening import Trigger
 from sim_sync.core.session import Event, Release, State
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 from sim_sync.defs.checks import CHECKS, answer
 from sim_sync.warehouse.discrepancies import acknowledge
 from sim_sync.warehouse.tables import session_internals

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 from sim_sync.defs.progress import code_span
 from sim_sync_tests.defs.stage import DagsterHarness, GivenList
 from sim_sync_tests.fakes.fleet import a_sim

@@ -21,8 +21,8 @@ from sim_sync.config.export import Export, Target
 from sim_sync.core.errors import ExportRefused, ExportUnavailable, WarehouseUnavailable
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import Sim
+from sim_sync.core.storable import canonical_json
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.core.text import canonical_json
 from sim_sync.export import export_carrier, look_at_places
 from sim_sync.export.parquet import ParquetFiles
 from sim_sync.export.places import as_our_errors

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sim_sync.core.errors import InventoryError
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import Lifecycle
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 from sim_sync.inventory.parsing import attribute_writer
 from sim_sync_tests.inventory.lists import COLUMNS, ICCID, OTHER, parsed
 

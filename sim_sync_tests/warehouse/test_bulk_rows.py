@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sim_sync.core.errors import WarehouseUnavailable
 from sim_sync.core.pages import Page
 from sim_sync.core.sims import Lifecycle, Sim
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 from sim_sync.warehouse.engine import open_engine, transaction
 from sim_sync.warehouse.postgresql import copy_rows
 from sim_sync.warehouse.tables import carrier_sims

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sim_sync.core.discrepancies import CompanyRules, Prices
 from sim_sync.core.inventory import BY_EID, InventorySim
 from sim_sync.core.sims import Sim
+from sim_sync.core.storable import canonical_json
 from sim_sync.core.sweep import SweepPolicy
-from sim_sync.core.text import canonical_json
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.reconcile import reconcile
 from sim_sync_tests.fakes.fleet import CARRIER

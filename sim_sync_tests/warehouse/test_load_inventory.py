@@ -20,7 +20,7 @@ from sim_sync.core.inventory import (
     Rounding,
     StartOfList,
 )
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 from sim_sync.warehouse.engine import open_engine
 from sim_sync.warehouse.inventory import LastLoad, LoadCounts, LoadNote, list_states, load_inventory, unchanged_load
 from sim_sync.warehouse.scratch import exact_digests

@@ -10,7 +10,7 @@ from sim_sync.core.discrepancies import COMPARABLE_FIELDS
 from sim_sync.core.errors import InputError
 from sim_sync.core.inventory import InventorySim
 from sim_sync.core.sims import UNKNOWN_STATUS_FLAG, Lifecycle, Sim
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import canonical_json
 from sim_sync.warehouse.bad_identifiers import MOST_SIMS
 from sim_sync.warehouse.inventory import load_inventory
 from sim_sync.warehouse.knowledge import Compared, compared_of

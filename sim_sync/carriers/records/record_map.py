@@ -32,8 +32,7 @@ from sim_sync.core.errors import UnexpectedResponse
 from sim_sync.core.identifiers import NotAnIdentifier
 from sim_sync.core.pages import QuarantinedRecord, digest_of
 from sim_sync.core.sims import RECORD_MAP_VERSION, Sim, StatusWords
-from sim_sync.core.storable import MAX_KEY_BYTES, is_secret_key, key_problem
-from sim_sync.core.text import canonical_json
+from sim_sync.core.storable import MAX_KEY_BYTES, canonical_json, is_secret_key, key_problem
 
 # --- the list of records ---------------------------------------------------------------------------------------------
 
