@@ -88,6 +88,15 @@ def own_folder() -> Path:
     return Path(os.environ.get(STATE_DIR_VARIABLE) or ".sim_sync")
 
 
+def require_usable(folder: Path) -> None:
+    """Raise an OSError where a folder cannot be written, or made; nothing is written to find that out."""
+    nearest = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+    if not nearest.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
+
+
 def make_private_folder(folder: Path) -> None:
     """Make a folder, and those above it that are missing; nothing happens where it is there.
 

@@ -13,9 +13,9 @@ from sim_sync.export.places import (
     import_driver,
     is_local,
     make_private_folder,
-    require_usable,
     whose_export,
 )
+from sim_sync.files import require_usable
 from sim_sync.warehouse.exported import ExportedRows
 
 if TYPE_CHECKING:

@@ -45,15 +45,6 @@ def is_local(place: str) -> bool:
     return "://" not in place
 
 
-def require_usable(folder: Path) -> None:
-    """Raise an OSError where a folder cannot be written, or made; nothing is written to find that out."""
-    nearest = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
-    if not nearest.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
-
-
 def make_private_folder(folder: Path) -> None:
     """Make a folder for its owner alone; one that is there keeps its mode, so that others may be let in."""
     if not folder.exists():

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import sqlalchemy as sa
 
 from sim_sync.core.errors import ConfigError, Problem, WarehouseFull
-from sim_sync.files import is_about_room, make_private_file, make_private_folder, no_room_text
+from sim_sync.files import is_about_room, make_private_file, make_private_folder, no_room_text, require_usable
 
 # --- where it is, and how it is made ---------------------------------------------------------------------------------
 
@@ -56,13 +56,12 @@ def make_sqlite_file(path: Path) -> None:
 
 def require_place_for(path: Path) -> None:
     """Raise `ConfigError` unless a file that is not there yet could be made there."""
-    folder = path.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    try:
+        require_usable(path.parent)
+    except OSError as error:
         expected = "a folder in which this user may write"
-        found = "one in which it may not" if folder.is_dir() else "a file"
-        raise ConfigError([Problem("warehouse", str(folder), expected, found)])
+        found = "a file" if isinstance(error, NotADirectoryError) else "one in which it may not"
+        raise ConfigError([Problem("warehouse", str(error.filename), expected, found)]) from None
 
 
 # --- who writes next -------------------------------------------------------------------------------------------------
