@@ -85,17 +85,7 @@ def test_a_held_sweep_stays_unresolved_whatever_later_sessions_come_to(stage: Da
     )
     assert told_of_acme(stage.run(carrier="other")) == {"walks_are_certified": held}
 
-    session = stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
-    match what_then:
-        case "failed":
-            stage.warehouse.sessions.release(session.claim, Release(Event.GAVE_UP, error="HTTP 401"))
-        case "paused":
-            stage.warehouse.sessions.release(session.claim, Release(Event.PAUSED_BY_OPERATOR))
-        case "parked":
-            stage.warehouse.sessions.release(session.claim, Release(Event.WAIT_TOO_LONG, wait_seconds=3600))
-        case "superseded":
-            stage.clock.advance(60)
-            stage.opened_by("another one", trigger=Trigger.OPERATOR, restart=True)
+    bring_a_later_walk(stage, what_then)
 
     assert told_of_acme(stage.run(carrier="other"))["walks_are_certified"] == held
 
@@ -167,7 +157,8 @@ def test_what_a_completed_walk_made_red_stays_so_and_names_the_later_one_until_a
             stage.run()
             assert red_of(stage).keys() == red.keys() - {"carriers_are_fresh", "totals_agree"}
         case _:
-            assert {name: text.split("; since then, ")[1:] for name, text in later(stage, what_then).items()} == {
+            bring_a_later_walk(stage, what_then)
+            assert {name: text.split("; since then, ")[1:] for name, text in red_of(stage).items()} == {
                 name: [f"acme: a later walk is {'running' if what_then == 'superseded' else what_then} after page 0"]
                 for name in red
             }
@@ -181,8 +172,8 @@ def test_what_a_completed_walk_made_red_stays_so_and_names_the_later_one_until_a
     assert red_of(stage) == {}
 
 
-def later(stage: DagsterHarness, state: str) -> dict[str, str]:
-    """Bring a later walk into this state, and return what the checks say then."""
+def bring_a_later_walk(stage: DagsterHarness, state: str) -> None:
+    """Open another walk, and bring it into this state."""
     session = stage.opened_by("the next night", trigger=Trigger.NIGHTLY)
     match state:
         case "failed":
@@ -194,7 +185,6 @@ def later(stage: DagsterHarness, state: str) -> dict[str, str]:
         case "superseded":
             stage.clock.advance(60)
             stage.opened_by("another one", trigger=Trigger.OPERATOR, restart=True)
-    return red_of(stage)
 
 
 def test_how_long_a_carrier_is_fresh_is_its_own_setting(stage: DagsterHarness) -> None:
